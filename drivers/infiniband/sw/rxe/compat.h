@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/* What differs between the kernels that the driver is built for. */
+#ifndef RXE_COMPAT_H
+#define RXE_COMPAT_H
+
+#include <linux/hrtimer.h>
+#include <linux/mm.h>
+#include <linux/timer.h>
+#include <linux/version.h>
+#include <rdma/ib_umem.h>
+
+/* RDMA core */
+
+#define rxe_umem_get ib_umem_get
+
+/* 6.12: create_cq() gets the uverbs attributes instead of the udata */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 11, 0)
+#define RXE_CREATE_CQ_ARG	struct uverbs_attr_bundle *attrs
+#define rxe_create_cq_udata()	(attrs ? &attrs->driver_udata : NULL)
+#else
+#define RXE_CREATE_CQ_ARG	struct ib_udata *udata
+#define rxe_create_cq_udata()	udata
+#endif
+
+/* timers */
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 16, 0)
+#define timer_container_of	from_timer
+#endif
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
+static inline void hrtimer_setup(struct hrtimer *timer,
+				 enum hrtimer_restart (*function)(struct hrtimer *),
+				 clockid_t clock, enum hrtimer_mode mode)
+{
+	hrtimer_init(timer, clock, mode);
+	timer->function = function;
+}
+#endif
+
+/* ODP core */
+
+static inline long odp_get_user_pages_remote(struct mm_struct *mm,
+					     unsigned long start,
+					     unsigned long nr,
+					     unsigned int flags,
+					     struct page **pages, int *locked)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
+	return get_user_pages_remote(mm, start, nr, flags, pages, NULL, locked);
+#else
+	return get_user_pages_remote(mm, start, nr, flags, pages, locked);
+#endif
+}
+
+/* what the aging callbacks of an mmu_notifier return */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(7, 0, 0)
+typedef int odp_young_t;
+#else
+typedef bool odp_young_t;
+#endif
+
+#endif
