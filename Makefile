@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#
+# The driver's modules are built by the kernel's own build system; everything
+# that needs a guest is done by the harness. "make help" lists the targets.
+
+KDIR ?= /lib/modules/$(shell uname -r)/build
+RXE_DIR := $(CURDIR)/drivers/infiniband/sw/rxe
+SELFTESTS := $(CURDIR)/tools/testing/selftests/rdma
+VM := $(SELFTESTS)/vm/vm
+
+# What the harness takes from make's command line.
+export CMD DEBUG_WITHIN KERNEL KERNELS TESTS MTU MEM CPUS TIME_LIMIT QUIET_LIMIT
+
+.DELETE_ON_ERROR:
+.PHONY: all modules run shell test test-debug check install clean \
+	distclean help
+
+all: modules
+
+modules:
+	+$(MAKE) -C $(KDIR) M=$(RXE_DIR) modules
+
+run:
+	@$(VM) run
+
+shell:
+	@$(VM) shell
+
+test:
+	@$(VM) test
+
+test-debug:
+	@$(VM) test-debug
+
+check:
+	@$(VM) check
+
+# updates/ comes before the kernel's own modules in depmod's search order, so
+# that modprobe takes this rdma_rxe and not the kernel's. Kbuild's own depmod
+# step is skipped where only the headers of a kernel are there.
+install:
+	$(MAKE) -C $(KDIR) M=$(RXE_DIR) INSTALL_MOD_DIR=updates modules_install
+	depmod $(if $(INSTALL_MOD_PATH),-b $(INSTALL_MOD_PATH)) \
+		$(shell $(MAKE) -s --no-print-directory -C $(KDIR) kernelrelease)
+
+clean:
+	$(MAKE) -C $(KDIR) M=$(RXE_DIR) clean
+
+distclean:
+	@$(VM) clean
+
+help:
+	@echo 'make                  build rdma_rxe.ko for the running kernel (KDIR=... for another)'
+	@echo 'make install          install it where modprobe prefers it to the kernel'"'"'s own'
+	@echo 'make run              boot a guest, run perftest with --odp between two hosts in it'
+	@echo 'make run CMD="..."    run another command in that guest'
+	@echo 'make shell            an interactive guest; leave the shell to end it'
+	@echo 'make test             all tests on the Debian kernels 6.1 and 6.12'
+	@echo 'make test-debug       the same on a kernel with KASAN, lockdep and more'
+	@echo 'make check            checkpatch, shellcheck, sparse'
+	@echo 'make clean            remove what "make" built'
+	@echo 'make distclean        remove the cache: Debian root, debug kernel, logs'
+	@echo
+	@echo 'Guests take KERNEL=6.1|6.12|debug (run, shell), KERNELS="6.1 6.12" and'
+	@echo 'TESTS="name ..." (test), MTU=, MEM= (MiB), CPUS=, TIME_LIMIT= (seconds).'
+	@echo 'The cache is RXE_ODP_CACHE ('"$${XDG_CACHE_HOME:-\$$HOME/.cache}"'/rxe-odp).'

@@ -1,0 +1,111 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#
+# Two hosts on one machine: net namespaces hosta and hostb, joined by a veth
+# pair, each with an rxe link. Needs root and a loaded rdma_rxe.
+#
+#   hosta: va, 10.0.0.1/24, fd00::1/64, rxe0
+#   hostb: vb, 10.0.0.2/24, fd00::2/64, rxe1
+#
+# two_hosts.sh up            make them; MTU=... sets the netdevs' MTU (1500)
+# two_hosts.sh down          remove them
+# two_hosts.sh mtu BYTES     change the MTU of both netdevs
+# two_hosts.sh gid DEV ADDR  print the index of the RoCE v2 GID of an address
+#
+# Run things in them by "ip netns exec hosta ...". The rdma subsystem stays in
+# its shared mode, so both devices are seen everywhere.
+
+set -eu
+
+: "${MTU:=1500}"
+
+die()
+{
+	printf '%s: %s\n' "${0##*/}" "$*" >&2
+	exit 1
+}
+
+# host NAMESPACE NETDEV NUMBER DEVICE
+host_up()
+{
+	ip -n "$1" link set lo up
+	ip -n "$1" link set "$2" mtu "$MTU" up
+	ip -n "$1" addr add "10.0.0.$3/24" dev "$2"
+	ip -n "$1" addr add "fd00::$3/64" dev "$2" nodad
+	ip netns exec "$1" rdma link add "$4" type rxe netdev "$2"
+}
+
+# The address in the form that sysfs writes GIDs in.
+gid_of()
+{
+	case $1 in
+	*:*)
+		python3 -c 'import ipaddress, sys
+print(ipaddress.ip_address(sys.argv[1]).exploded)' "$1"
+		;;
+	*)
+		# shellcheck disable=SC2046,SC2183 # four words on purpose
+		printf '0000:0000:0000:0000:0000:ffff:%02x%02x:%02x%02x\n' \
+			$(printf '%s' "$1" | tr . ' ')
+		;;
+	esac
+}
+
+gid_index()
+{
+	local port=/sys/class/infiniband/$1/ports/1 want i
+
+	want=$(gid_of "$2")
+	for i in "$port"/gids/*; do
+		i=${i##*/}
+		[ "$(cat "$port/gids/$i")" = "$want" ] || continue
+		# An unset entry's type cannot be read.
+		case $(cat "$port/gid_attrs/types/$i" 2>/dev/null) in
+		"RoCE v2")
+			printf '%s\n' "$i"
+			return
+			;;
+		esac
+	done
+	die "$1 has no RoCE v2 GID for $2"
+}
+
+up()
+{
+	ip netns add hosta
+	ip netns add hostb
+	ip link add va netns hosta type veth peer name vb netns hostb
+	host_up hosta va 1 rxe0
+	host_up hostb vb 2 rxe1
+}
+
+down()
+{
+	local ns dev
+
+	for dev in rxe0 rxe1; do
+		[ ! -e "/sys/class/infiniband/$dev" ] || rdma link delete "$dev"
+	done
+	for ns in hosta hostb; do
+		[ ! -e "/run/netns/$ns" ] || ip netns delete "$ns"
+	done
+}
+
+case ${1-} in
+up)
+	up
+	;;
+down)
+	down
+	;;
+mtu)
+	ip -n hosta link set va mtu "${2:?bytes}"
+	ip -n hostb link set vb mtu "$2"
+	;;
+gid)
+	gid_index "${2:?device}" "${3:?address}"
+	;;
+*)
+	die "usage: ${0##*/} up|down|mtu BYTES|gid DEVICE ADDRESS"
+	;;
+esac

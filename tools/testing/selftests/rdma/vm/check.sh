@@ -1,0 +1,69 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#
+# make check: the kernel's checkpatch on C, shellcheck on shell, sparse on the
+# driver. All come from the Debian root.
+
+# Files of the tree, as git knows them; without git, all there are.
+tree_files()
+{
+	(
+		cd "$tree"
+		git -c safe.directory="$tree" ls-files -co --exclude-standard 2>/dev/null ||
+			find . -type f -not -path './.git/*' -printf '%P\n'
+	)
+}
+
+is_shell()
+{
+	case $1 in
+	*.sh)
+		return 0
+		;;
+	esac
+	head -n 1 "$tree/$1" | grep -q '^#!/bin/\(ba\)\?sh'
+}
+
+cmd_check()
+{
+	local file c_files=() shell_files=() failed=0
+
+	install_host_packages
+	need_root_dir
+	while read -r file; do
+		[ -f "$tree/$file" ] || continue
+		case $file in
+		*.c | *.h)
+			c_files+=("$file")
+			;;
+		*)
+			! is_shell "$file" || shell_files+=("$file")
+			;;
+		esac
+	done < <(tree_files)
+	say "shellcheck: ${#shell_files[@]} files"
+	in_root "$root" --bind "$tree" /mnt/tree bash -c \
+		'cd /mnt/tree && shellcheck -x -P SCRIPTDIR "$@"' check "${shell_files[@]}" ||
+		failed=1
+	if [ "${#c_files[@]}" -gt 0 ]; then
+		say "checkpatch: ${#c_files[@]} files"
+		in_root "$root" --bind "$tree" /mnt/tree bash -c '
+			cd /mnt/tree
+			/usr/src/kselftest/scripts/checkpatch.pl --no-tree \
+				--strict --no-summary --terse --show-types -f "$@"' \
+			check "${c_files[@]}" || failed=1
+	fi
+	"$0" sparse || failed=1
+	[ "$failed" -eq 0 ] || die "check found something"
+	say "check found nothing"
+}
+
+cmd_sparse()
+{
+	install_host_packages
+	need_root_dir
+	new_share 6.12
+	say "sparse: the driver, on 6.12"
+	# Checks everything each time, so what it says is never lost.
+	make_args="C=2 CHECK=sparse" STRICT=1 build_for 6.12 "$share/build"
+}

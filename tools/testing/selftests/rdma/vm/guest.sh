@@ -1,0 +1,249 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#
+# Boots one guest, shows what its command prints, and tells how it ended. A
+# guest that hangs, panics or dies ends with a message, its console kept, and a
+# non-zero status.
+
+most_tries=3	# boots, where nothing of the command has started
+guest_failed=125	# the exit status when it is not the command's own
+
+# guest_limits KERNEL: defaults of what the user may set. A guest is slow where
+# it has to be emulated, and slower by far with all the checks of the debug
+# kernel.
+guest_limits()
+{
+	if [ "$1" = debug ]; then
+		: "${MEM:=4096}" "${BOOT_LIMIT:=600}" "${TIME_LIMIT:=5400}"
+		: "${LIMIT_FACTOR:=4}"
+	fi
+	: "${CPUS:=2}" "${MEM:=2048}" "${LIMIT_FACTOR:=1}"
+	: "${BOOT_LIMIT:=180}"	# seconds to the start of the command
+	: "${TIME_LIMIT:=1800}"	# seconds for the command
+	: "${QUIET_LIMIT:=600}"	# seconds without a line from the command
+}
+
+# Whether this processor can run a guest by itself. A /dev/kvm alone proves
+# nothing: one may exist that starts firmware and never a kernel.
+accelerator()
+{
+	if grep -qwE 'svm|vmx' /proc/cpuinfo && [ -w /dev/kvm ]; then
+		printf '%s\n' -accel kvm -cpu host
+	else
+		printf '%s\n' -accel tcg,thread=multi -cpu max
+	fi
+}
+
+kernel_image()
+{
+	if [ "$1" = debug ]; then
+		printf '%s/vmlinuz\n' "$(debug_kernel_dir)"
+	else
+		printf '%s/boot/vmlinuz-%s\n' "$root" "$(kernel_release "$1")"
+	fi
+}
+
+# The modules without which a guest does not reach its root, as paths in the
+# Debian root, in the order in which they are to be inserted.
+boot_modules()
+{
+	local release module
+
+	# The debug kernel has them built in.
+	[ "$1" != debug ] || return 0
+	release=$(kernel_release "$1")
+	for module in virtio_pci 9p 9pnet_virtio overlay; do
+		in_root "$root" modprobe -S "$release" --show-depends "$module"
+	done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }'
+}
+
+# make_initramfs KERNEL: busybox and those modules, as $share/initramfs.
+make_initramfs()
+{
+	local work=$share/initramfs.d path
+
+	mkdir -p "$work"/{bin,modules,proc,sys,dev,lower,rw,newroot}
+	cp "$root/bin/busybox" "$work/bin/"
+	install -m 755 "$vm_dir/initramfs_init" "$work/init"
+	for path in $(boot_modules "$1"); do
+		cp "$root$path" "$work/modules/"
+		case $path in
+		*.xz)
+			xz -d "$work/modules/${path##*/}"
+			;;
+		esac
+		path=${path##*/}
+		printf '%s\n' "${path%.xz}"
+	done >"$work/modules/order"
+	in_root "$root" --bind "$work" /mnt sh -c \
+		'cd /mnt && find . | cpio --quiet -o -H newc | gzip -1' \
+		>"$share/initramfs"
+	rm -r "$work"
+}
+
+# new_share KERNEL: a private directory for one guest: what it gets and leaves.
+new_share()
+{
+	mkdir -p "$cache/guests"
+	share=$(mktemp -d "$cache/guests/$1.XXXXXX")
+	mkdir "$share/out"
+	# Read by uid 0 in the guest only, but tests may drop privileges.
+	chmod 755 "$share"
+	cp "$vm_dir"/guest_*.sh "$vm_dir"/{ktap.awk,splats,limits} "$share/"
+	make_initramfs "$1"
+}
+
+start_qemu()
+{
+	local name=$1 accel
+
+	shift
+	mapfile -t accel < <(accelerator)
+	exec qemu-system-x86_64 -machine q35 "${accel[@]}" \
+		-smp "$CPUS" -m "$MEM" -display none -no-reboot -nodefaults \
+		-kernel "$(kernel_image "$name")" -initrd "$share/initramfs" \
+		-append "console=ttyS0 panic=-1 net.ifnames=0 ${GUEST_CMDLINE-}" \
+		-serial "file:$share/console.log" \
+		-virtfs "local,path=$root,mount_tag=root,security_model=none,readonly=on,multidevs=remap" \
+		-virtfs "local,path=$share,mount_tag=share,security_model=none,multidevs=remap" \
+		"$@"
+}
+
+# Whatever ended the harness, no guest outlives it.
+qemu_pid=
+kill_qemu()
+{
+	[ -n "$qemu_pid" ] || return 0
+	kill -KILL "$qemu_pid" 2>/dev/null || true
+	wait "$qemu_pid" 2>/dev/null || true
+	qemu_pid=
+}
+
+# Read the command's output as it comes. Sets verdict to ended, boot (nothing
+# of the command had started when time ran out), hung or quiet.
+watch_guest()
+{
+	local fd=$1 line part='' began=$SECONDS last=$SECONDS started='' ret
+
+	verdict=
+	while [ -z "$verdict" ]; do
+		ret=0
+		IFS= read -r -t 2 -u "$fd" line || ret=$?
+		if [ "$ret" -gt 128 ]; then
+			part+=$line
+		elif [ "$ret" -ne 0 ]; then
+			[ -z "$part$line" ] || printf '%s\n' "$part$line"
+			verdict=ended
+			break
+		else
+			line=$part$line
+			part=
+			last=$SECONDS
+			if [ -z "$started" ]; then
+				[ "$line" = "@@ started" ] || continue
+				started=yes
+				began=$SECONDS
+				continue
+			fi
+			printf '%s\n' "$line"
+		fi
+		if [ -z "$started" ]; then
+			[ $((SECONDS - began)) -lt "$BOOT_LIMIT" ] || verdict=boot
+		elif [ $((SECONDS - began)) -ge "$TIME_LIMIT" ]; then
+			verdict=hung
+		elif [ $((SECONDS - last)) -ge "$QUIET_LIMIT" ]; then
+			verdict=quiet
+		fi
+	done
+	[ -n "$started" ] || verdict=boot
+}
+
+# keep_console NAME: move the console where it survives the run.
+keep_console()
+{
+	mkdir -p "$cache/logs"
+	console=$cache/logs/console-$1-$(date +%Y%m%d-%H%M%S)-$$.log
+	cp "$share/console.log" "$console" 2>/dev/null || : >"$console"
+	# Fifty are enough to look back on.
+	find "$cache/logs" -name 'console-*.log' -printf '%T@ %p\n' |
+		sort -rn | tail -n +51 | cut -d ' ' -f 2- | xargs -r rm -f
+}
+
+guest_trouble()
+{
+	say "guest $1: $2"
+	tail -n 25 "$share/console.log" 2>/dev/null | sed 's/^/    /' >&2
+	say "guest $1: console kept in $console"
+}
+
+# boot_once KERNEL [qemu arguments...]
+boot_once()
+{
+	local name=$1 fd
+
+	shift
+	: >"$share/console.log"
+	rm -f "$share/out/status"
+	# A fifo rather than a process substitution, to know QEMU's own pid.
+	rm -f "$share/output"
+	mkfifo "$share/output"
+	(start_qemu "$name" -chardev stdio,id=out,signal=off \
+		-serial chardev:out "$@") \
+		>"$share/output" 2>"$share/qemu.log" </dev/null &
+	qemu_pid=$!
+	exec {fd}<"$share/output"
+	watch_guest "$fd"
+	exec {fd}<&-
+	kill_qemu
+}
+
+# run_guest KERNEL [qemu arguments...]: boot with $share; the exit status is
+# the command's.
+run_guest()
+{
+	local name=$1 try status
+
+	for ((try = 1; try <= most_tries; try++)); do
+		boot_once "$@"
+		[ "$verdict" = boot ] || break
+		keep_console "$name"
+		[ ! -s "$share/qemu.log" ] || cat "$share/qemu.log" >&2
+		guest_trouble "$name" "died or hung early in its boot, before anything of the command had started"
+		[ "$try" = "$most_tries" ] || say "guest $name: booting it again"
+	done
+	[ "$verdict" != boot ] || return "$guest_failed"
+	keep_console "$name"
+	case $verdict in
+	hung)
+		guest_trouble "$name" "not done after $TIME_LIMIT s, killed"
+		return "$guest_failed"
+		;;
+	quiet)
+		guest_trouble "$name" "no output for $QUIET_LIMIT s, killed"
+		return "$guest_failed"
+		;;
+	esac
+	if ! status=$(cat "$share/out/status" 2>/dev/null); then
+		guest_trouble "$name" "died (panic or crash) before its command had ended"
+		return "$guest_failed"
+	fi
+	return "$status"
+}
+
+# interactive_guest KERNEL: a shell on this terminal.
+interactive_guest()
+{
+	local ret=0
+
+	: >"$share/console.log"
+	say "Ctrl-A X ends the guest, as does leaving its shell; kernel messages: dmesg"
+	start_qemu_interactive "$1" || ret=$?
+	keep_console "$1"
+	return "$ret"
+}
+
+start_qemu_interactive()
+(
+	start_qemu "$1" -chardev stdio,id=out,mux=on,signal=off \
+		-serial chardev:out -mon chardev=out
+)

@@ -1,0 +1,101 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#
+# In the guest: run a test program, sum up its KTAP, look at the kernel's log.
+# What came of a test is left in /share/out/NAME.result (see ktap.awk) as soon
+# as it is known, so that the host can tell which test a dying guest was at.
+
+: "${TEST_LIMIT:=300}"
+splats=/tmp/splats
+grep -v '^#' /share/splats >"$splats"
+
+# The time limit of a test in seconds; LIMIT_FACTOR is for slow kernels.
+limit_of()
+{
+	local limit
+
+	limit=$(awk -v name="$1" '$1 == name { print $2 }' /share/limits)
+	echo $((${limit:-$TEST_LIMIT} * ${LIMIT_FACTOR:-1}))
+}
+
+# The kernel's log since the test named $1 began: all of it when the ring has
+# lost the beginning.
+log_since()
+{
+	dmesg | awk -v mark="harness: starts $1" '
+		substr($0, length($0) - length(mark) + 1) == mark { n = 0; next }
+		{ line[++n] = $0 }
+		END { for (i = 1; i <= n; i++) print line[i] }'
+}
+
+fresh_hosts()
+{
+	[ "${TOPOLOGY-}" = two_hosts ] || return 0
+	two_hosts.sh down && two_hosts.sh up
+}
+
+# run_file FILE LIMIT LOG: run a test in a session of its own, showing its
+# output as it comes. Whatever it leaves running is ended with it.
+run_file()
+{
+	local pid tail status=0
+
+	setsid timeout --kill-after=10 "$2" "$1" </dev/null >>"$3" 2>&1 &
+	pid=$!
+	tail -n +1 -s 0.2 -f --pid="$pid" "$3" | sed -u 's/^/    /' &
+	tail=$!
+	wait "$pid" || status=$?
+	pkill -KILL --session "$pid"
+	wait "$tail"
+	return "$status"
+}
+
+# run_one NAME FILE
+run_one()
+{
+	local name=$1 log=/tmp/$1.log limit status=0 began=$SECONDS
+	local passed failed skipped reasons
+
+	limit=$(limit_of "$name")
+	: >"$log"
+	echo "harness: starts $name" >/dev/kmsg
+	if fresh_hosts >>"$log" 2>&1; then
+		run_file "$2" "$limit" "$log" || status=$?
+	else
+		echo "# the two hosts could not be made" >>"$log"
+		sed 's/^/    /' "$log"
+		status=1
+	fi
+	read -r passed failed skipped reasons < <(awk -v "status=$status" \
+		-v "limit=$limit" -f /share/ktap.awk "$log")
+	check_log "$name"
+	cp "$log" /share/out/
+	verdict "$name" "$passed" "$failed" "$skipped" $((SECONDS - began)) \
+		"$reasons"
+}
+
+# check_log NAME: count what the kernel's log must not have as a failure, in
+# the caller's variables.
+check_log()
+{
+	local first
+
+	log_since "$1" >/tmp/kernel.log
+	first=$(grep -m 1 -E -f "$splats" /tmp/kernel.log) || return 0
+	failed=$((failed + 1))
+	reasons+="${reasons:+; }kernel log: $first"
+	tail -n 120 /tmp/kernel.log | sed 's/^/    | /'
+	cp /tmp/kernel.log "/share/out/$1.kernel.log"
+}
+
+# verdict NAME PASSED FAILED SKIPPED SECONDS REASONS
+verdict()
+{
+	local word=pass
+
+	[ "$2" -gt 0 ] || word=skip
+	[ "$3" -eq 0 ] || word=FAIL
+	echo "$2 $3 $4 $6" >"/share/out/$1.new"
+	mv "/share/out/$1.new" "/share/out/$1.result"
+	echo "$word $1: $2 passed, $3 failed, $4 skipped ($5 s)${6:+: $6}"
+}

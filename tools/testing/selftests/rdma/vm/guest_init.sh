@@ -1,0 +1,129 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#
+# Process 1 of the guest, in the Debian root: set the machine up, load the
+# driver that was asked for, run the command of /share, hand its exit status
+# back, switch off. ttyS0 is the console, ttyS1 the command's own line.
+
+export PATH=/rxe-odp/tests:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export HOME=/root TERM=${TERM:-vt100} LC_ALL=C.UTF-8
+export KSFT=/usr/src/kselftest/tools/testing/selftests
+# What the host passed on: RXE, TOPOLOGY, MTU, INTERACTIVE and the like.
+# shellcheck source=/dev/null
+. /share/env
+console=/dev/ttyS0
+line=/dev/ttyS1
+
+set_up_machine()
+{
+	mount -t tmpfs tmpfs /tmp
+	mount -t tmpfs tmpfs /run
+	mkdir -p /dev/pts /dev/shm /dev/hugepages
+	mount -t devpts -o gid=5,mode=620 devpts /dev/pts
+	mount -t tmpfs tmpfs /dev/shm
+	mount -t cgroup2 cgroup2 /sys/fs/cgroup
+	mount -t debugfs debugfs /sys/kernel/debug
+	mount -t hugetlbfs hugetlbfs /dev/hugepages
+	ln -sf /proc/self/fd /dev/fd
+	hostname "${GUEST_NAME:-guest}"
+	ip link set lo up
+	# Nothing of a test is to be lost in the ring or held from the console.
+	dmesg --console-level debug
+	sysctl -q kernel.printk_ratelimit=0 kernel.panic_on_oops=0
+}
+
+# The debug kernel is not in the root; its modules come with the share.
+find_modules()
+{
+	local release
+
+	release=$(uname -r)
+	if [ -d /share/modules ] && [ ! -d "/lib/modules/$release" ]; then
+		ln -s /share/modules "/lib/modules/$release"
+	fi
+}
+
+load_driver()
+{
+	local module=/rxe-odp/rdma_rxe.ko dep
+
+	modprobe -a ib_core ib_uverbs rdma_ucm veth
+	case ${RXE:-ours} in
+	none)
+		return 0
+		;;
+	intree)
+		# Its checksum is looked up by name in the crypto API.
+		modprobe crc32_generic 2>/dev/null
+		modprobe rdma_rxe
+		return
+		;;
+	esac
+	for dep in $(modinfo -F depends "$module" | tr , ' ') \
+		$(modinfo -F softdep "$module" | sed 's/pre://;s/post:.*//'); do
+		modprobe "$dep" || echo "guest: $dep does not load"
+	done
+	insmod "$module" || return
+	# O: built out of tree, so not the kernel's own of the same name.
+	grep -q O /sys/module/rdma_rxe/taint || {
+		echo "guest: the loaded rdma_rxe is not ours"
+		return 1
+	}
+}
+
+set_up_hosts()
+{
+	case ${TOPOLOGY:-none} in
+	two_hosts)
+		two_hosts.sh up
+		;;
+	cable)
+		ip link set eth0 mtu "${MTU:-1500}" up
+		ip addr add "$CABLE_ADDR/24" dev eth0
+		rdma link add rxe0 type rxe netdev eth0
+		;;
+	esac
+}
+
+run_command()
+{
+	cd /rxe-odp/tests 2>/dev/null || cd /root || return
+	if [ -n "${INTERACTIVE-}" ]; then
+		setsid --ctty --wait bash -l <>"$line" >&0 2>&1
+	else
+		setsid --wait bash /share/cmd </dev/null >"$line" 2>&1
+	fi
+}
+
+main()
+{
+	local status
+
+	set_up_machine
+	find_modules
+	mkdir /rxe-odp
+	cp -a /share/build/. /rxe-odp/ 2>/dev/null
+	if [ -n "${INTERACTIVE-}" ]; then
+		stty -F "$line" sane ${ROWS:+rows "$ROWS"} ${COLS:+cols "$COLS"}
+	else
+		stty -F "$line" raw -echo
+	fi
+	echo "@@ started" >"$line"
+	echo "harness: starts boot" >/dev/kmsg
+	if { load_driver && set_up_hosts; } >"$line" 2>&1; then
+		run_command
+		status=$?
+	else
+		echo "guest: set-up failed" >"$line"
+		status=124
+	fi
+	sync
+	echo "$status" >/share/out/status.new
+	mv /share/out/status.new /share/out/status
+}
+
+main </dev/null >"$console" 2>&1
+sync
+umount /share 2>/dev/null
+echo o >/proc/sysrq-trigger
+sleep 60

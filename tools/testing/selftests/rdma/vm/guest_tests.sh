@@ -1,0 +1,46 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#
+# In the guest: run the tests named in /share/tests one by one, each on freshly
+# made hosts.
+
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "$0")/guest_check.sh"
+
+# The driver got loaded, or this would not run; was the log clean?
+run_boot()
+{
+	local passed=1 failed=0 reasons=
+
+	check_log boot
+	[ "$failed" -eq 0 ] || passed=0
+	verdict boot "$passed" "$failed" 0 "$SECONDS" "$reasons"
+}
+
+# After all else: whether the driver goes, and goes without a trace.
+run_unload()
+{
+	cat >/tmp/module_unload <<-TEST
+		#!/bin/bash
+		echo "1..1"
+		two_hosts.sh down && rmmod rdma_rxe && [ ! -e /sys/module/rdma_rxe ] ||
+			printf 'not '
+		echo "ok 1 module_unload"
+	TEST
+	chmod +x /tmp/module_unload
+	run_one module_unload /tmp/module_unload
+}
+
+while read -r name <&3; do
+	case $name in
+	boot)
+		run_boot
+		;;
+	module_unload)
+		run_unload
+		;;
+	*)
+		run_one "$name" "./$name"
+		;;
+	esac
+done 3</share/tests

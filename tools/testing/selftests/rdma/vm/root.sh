@@ -1,0 +1,163 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#
+# The Debian 12 root: everything that Debian provides (user land, compiler,
+# kernels with their modules and headers) in one cached directory. Modules and
+# tests are built in it and guests boot from it, so the host needs little.
+
+suite=bookworm
+
+# Kernels by the name that make's KERNELS= takes, and Debian's meta packages
+# which say what the newest of that series is called.
+kernel_names="6.1 6.12"
+declare -A kernel_meta=([6.1]=amd64 [6.12]=6.12-amd64)
+
+root_hash()
+{
+	cat "$vm_dir/packages" "$vm_dir/root.sh" | sha256sum | cut -c 1-12
+}
+
+root_dir()
+{
+	printf '%s/root-%s\n' "$cache" "$(root_hash)"
+}
+
+# Programs the host itself must have; all else is inside the root.
+install_host_packages()
+{
+	local need=()
+
+	command -v debootstrap >/dev/null || need+=(debootstrap)
+	command -v qemu-system-x86_64 >/dev/null || need+=(qemu-system-x86)
+	command -v flock >/dev/null || need+=(util-linux)
+	[ -e /usr/share/keyrings/debian-archive-keyring.gpg ] ||
+		need+=(debian-archive-keyring)
+	[ "${#need[@]}" -gt 0 ] || return 0
+	command -v apt-get >/dev/null ||
+		die "this host lacks ${need[*]}, and has no apt-get to install them"
+	say "installing on this host: ${need[*]}"
+	mkdir -p "$cache/logs"
+	progress "$cache/logs/apt-update.log" apt-get update
+	DEBIAN_FRONTEND=noninteractive progress "$cache/logs/apt-install.log" \
+		apt-get install -y --no-install-recommends "${need[@]}"
+}
+
+# The mirror this host is set up with, by the label in its Release file.
+host_mirror()
+{
+	command -v apt-get >/dev/null || return 0
+	# shellcheck disable=SC2016 # apt's own format
+	apt-get indextargets --format '$(LABEL) $(REPO_URI)' 'Created-By: Packages' |
+		sed -n "s,^$1 \(http[^ ]*[^/]\)/*\$,\1,p" | head -n 1
+}
+
+write_apt_config()
+{
+	local root=$1 mirror security
+
+	mirror=$(awk '$1 == "deb" { print $2; exit }' "$root/etc/apt/sources.list")
+	security=$(host_mirror Debian-Security)
+	: "${security:=${mirror%/}-security}"
+	cat >"$root/etc/apt/sources.list" <<-LIST
+		deb $mirror $suite main
+		deb $mirror $suite-updates main
+		deb $security $suite-security main
+	LIST
+	{
+		apt-config dump |
+			grep -E '^Acquire::(https?::.*proxy|Check-)' -i || true
+		echo 'Acquire::Languages "none";'
+	} >"$root/etc/apt/apt.conf.d/90harness"
+	printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
+	chmod +x "$root/usr/sbin/policy-rc.d"
+}
+
+# The kernel that a meta package stands for, e.g. 6.1.0-56-amd64.
+meta_release()
+{
+	# shellcheck disable=SC2016 # dpkg-query's own format
+	in_root "$1" dpkg-query -W -f '${Depends}\n' \
+		"linux-image-${kernel_meta[$2]}" |
+		sed -n 's/^linux-image-\([^ ,]*\).*/\1/p' | grep .
+}
+
+# The kernel's own selftest helpers, checkpatch and sparse's inputs are taken
+# from Debian's source package, not copied into this tree.
+add_source_tools()
+{
+	local root=$1
+
+	in_root "$root" bash -euc '
+		mkdir -p /usr/src/kselftest
+		tar -C /usr/src/kselftest --strip-components=1 \
+			-xJf /usr/src/linux-source-6.12.tar.xz \
+			--wildcards --no-wildcards-match-slash \
+			linux-source-6.12/tools/scripts \
+			"linux-source-6.12/tools/testing/selftests/*.*" \
+			"linux-source-6.12/tools/testing/selftests/kselftest/*" \
+			linux-source-6.12/scripts/checkpatch.pl \
+			linux-source-6.12/scripts/const_structs.checkpatch \
+			linux-source-6.12/scripts/spelling.txt
+	'
+}
+
+build_root()
+{
+	local root=$1 mirror packages name
+
+	mirror=$(host_mirror Debian)
+	debootstrap --variant=minbase "$suite" "$root" ${mirror:+"$mirror"}
+	write_apt_config "$root"
+	in_root "$root" apt-get update
+	packages=$(grep -v '^#' "$vm_dir/packages")
+	for name in $kernel_names; do
+		packages+=" linux-image-${kernel_meta[$name]}"
+		packages+=" linux-headers-${kernel_meta[$name]}"
+	done
+	# Guests boot from an initramfs of the harness's own: no other is made.
+	# shellcheck disable=SC2086 # a list of words
+	in_root "$root" env INITRD=No apt-get install -y \
+		--no-install-recommends $packages linux-source-6.12
+	mkdir "$root/etc/kernels"
+	for name in $kernel_names; do
+		meta_release "$root" "$name" >"$root/etc/kernels/$name"
+	done
+	add_source_tools "$root"
+	in_root "$root" apt-get clean
+}
+
+# Build beside and rename: a root that is there is whole.
+make_root()
+{
+	local root=$1 new
+
+	[ ! -d "$root" ] || return 0
+	new=$cache/root-new
+	rm -rf "$new"
+	mkdir -p "$new" "$cache/logs"
+	say "making the Debian 12 root in $root (once; some minutes)"
+	progress "$cache/logs/root.log" build_root "$new"
+	mv "$new" "$root"
+}
+
+need_root_dir()
+{
+	root=$(root_dir)
+	[ -d "$root" ] || with_lock root make_root "$root"
+}
+
+# kernel_version NAME: the release, for people; the debug kernel knows its own.
+kernel_version()
+{
+	if [ "$1" = debug ]; then
+		debug_kernel_release
+	else
+		kernel_release "$1"
+	fi
+}
+
+# kernel_release NAME: what uname -r says in a guest of that name.
+kernel_release()
+{
+	cat "$root/etc/kernels/$1" 2>/dev/null || die "no kernel named $1"
+}

@@ -1,0 +1,211 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#
+# Runs the selftests on each kernel and sums their results.
+
+# A guest that dies takes one test with it; the others get another guest.
+most_boots=4
+
+test_names()
+{
+	make -s -C "$tree/$selftests" \
+		KSFT="$root/usr/src/kselftest/tools/testing/selftests" list-tests
+}
+
+# account KERNEL TEST PASSED FAILED SKIPPED REASONS
+account()
+{
+	printf '%s\n' "$*" >>"$results"
+}
+
+account_failure()
+{
+	say "FAIL $2 on $1: $3"
+	account "$1" "$2" 0 1 0 "$3"
+}
+
+# collect KERNEL TEST...: account for the tests that have a result; sets rest
+# to those that have none.
+collect()
+{
+	local kernel=$1 name
+
+	shift
+	rest=()
+	for name; do
+		if [ -e "$share/out/$name.result" ]; then
+			account "$kernel" "$name" "$(cat "$share/out/$name.result")"
+		else
+			rest+=("$name")
+		fi
+	done
+}
+
+keep_logs()
+{
+	logs=$cache/logs/test-$1-$(date +%Y%m%d-%H%M%S)-$$
+	mkdir -p "$logs"
+	find "$share/out" -name '*.log' -exec cp {} "$logs/" \;
+	say "logs of the tests on $1: $logs"
+}
+
+longest_limit()
+{
+	awk '!/^#/ && $2 > most { most = $2 }
+		END { print most < 300 ? 300 : most }' "$vm_dir/limits"
+}
+
+# run_tests KERNEL TEST...: the caller's $share is built and ready.
+run_tests()
+{
+	local kernel=$1 boots=0 died
+
+	shift
+	rest=("$@")
+	# The guest sees to the limits of single tests; it has to outlast them.
+	QUIET_LIMIT=$((($(longest_limit) + 60) * LIMIT_FACTOR))
+	echo 'exec bash /share/guest_tests.sh' >"$share/cmd"
+	while [ "${#rest[@]}" -gt 0 ]; do
+		if [ "$boots" -ge "$most_boots" ]; then
+			for died in "${rest[@]}"; do
+				account_failure "$kernel" "$died" \
+					"not run: $boots guests died before it"
+			done
+			break
+		fi
+		boots=$((boots + 1))
+		printf '%s\n' "${rest[@]}" >"$share/tests"
+		say "booting a guest with $(kernel_version "$kernel") for ${#rest[@]} tests"
+		run_guest "$kernel" || true
+		collect "$kernel" "${rest[@]}"
+		[ "${#rest[@]}" -gt 0 ] || break
+		account_failure "$kernel" "${rest[0]}" \
+			"the guest failed in this test; console: $console"
+		rest=("${rest[@]:1}")
+	done
+	keep_logs "$kernel"
+}
+
+# Runs as a process of its own for each kernel, so that a failure is final.
+cmd_test_kernel()
+{
+	local kernel=$1 names
+
+	results=$2
+	mapfile -t names < <(printf '%s\n' "${@:3}")
+	: "${TOPOLOGY:=two_hosts}"
+	STRICT=1 prepare "$kernel"
+	run_tests "$kernel" "${names[@]}"
+}
+
+summary()
+{
+	local bad
+
+	bad=$(awk '$4 > 0' "$1")
+	if [ -n "$bad" ]; then
+		say "failed:"
+		printf '%s\n' "$bad" | while read -r kernel name _ _ _ reasons; do
+			printf '   %s on %s%s\n' "$name" "$kernel" \
+				"${reasons:+: $reasons}" >&2
+		done
+	fi
+	awk '{ p += $3; f += $4; s += $5 }
+		END { printf "%d passed, %d failed, %d skipped\n", p, f, s
+		      exit f > 0 || p == 0 }' "$1"
+}
+
+# part NAME COMMAND...: a part of the run that must account for itself; if it
+# ends before it has, that is a failure.
+part()
+{
+	local name=$1
+
+	shift
+	"$0" "$@" || account_failure "$name" harness \
+		"this part of the run could not be done (see above)"
+}
+
+# What to run: all, or what TESTS names. "harness" is the harness's own test,
+# "interop" the one of two guests on a cable.
+choose_tests()
+{
+	local all name
+
+	all=$(test_names) || die "no list of tests"
+	[ -n "$all" ] || die "the list of tests is empty"
+	all="boot
+$all
+module_unload"
+	chosen=()
+	with_interop=
+	with_harness=
+	if [ -z "${TESTS-}" ]; then
+		mapfile -t chosen <<<"$all"
+		with_interop=yes
+		with_harness=yes
+		return 0
+	fi
+	for name in $TESTS; do
+		case $name in
+		interop)
+			with_interop=yes
+			;;
+		harness)
+			with_harness=yes
+			;;
+		*)
+			grep -qxF "$name" <<<"$all" ||
+				die "no test $name; there are: harness interop ${all//$'\n'/ }"
+			chosen+=("$name")
+			;;
+		esac
+	done
+}
+
+# The debug kernel is slow, and slow to build: with DEBUG_WITHIN it is tested
+# only if all is likely to be done so many seconds after the beginning.
+debug_fits()
+{
+	local need=$((5 * slowest))
+
+	[ -d "$(debug_kernel_dir)" ] || need=$((need + 1200))
+	if [ $((SECONDS + need)) -le "$DEBUG_WITHIN" ]; then
+		say "going on with the debug kernel, likely done in $((need / 60)) min"
+		return 0
+	fi
+	say "leaving the debug kernel out: $((SECONDS / 60)) min gone, it needs $((need / 60)) more of $((DEBUG_WITHIN / 60)); make test-debug runs it"
+	return 1
+}
+
+test_on()
+{
+	local began=$SECONDS
+
+	part "$1" test-kernel "$1" "$results" "${chosen[@]}"
+	if [ $((SECONDS - began)) -gt "$slowest" ]; then
+		slowest=$((SECONDS - began))
+	fi
+}
+
+cmd_test()
+{
+	local kernel slowest=0
+
+	install_host_packages
+	need_root_dir
+	choose_tests
+	mkdir -p "$cache"
+	results=$(mktemp "$cache/results.XXXXXX")
+	[ -z "$with_harness" ] || part 6.1 test-harness "$results"
+	for kernel in ${KERNELS:-$kernel_names}; do
+		[ "${#chosen[@]}" -eq 0 ] || test_on "$kernel"
+		[ -z "$with_interop" ] || [ "$kernel" = debug ] ||
+			part "$kernel" test-interop "$kernel" "$results"
+	done
+	if [ -n "${DEBUG_WITHIN-}" ] && debug_fits; then
+		test_on debug
+	fi
+	say "done after $((SECONDS / 60)) min"
+	summary "$results"
+}
