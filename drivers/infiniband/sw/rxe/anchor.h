@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/*
+ * What late events hold on to. A packet may sit in a qdisc, and a worker in a
+ * page fault, for longer than their QP lives: neither may delay its
+ * destruction. They hold the anchor, and find the QP there or find it gone.
+ */
+#ifndef RXE_ANCHOR_H
+#define RXE_ANCHOR_H
+
+#include <linux/atomic.h>
+#include <linux/refcount.h>
+#include <linux/spinlock.h>
+
+#include "fault.h"
+
+struct rxe_qp;
+struct sk_buff;
+
+/**
+ * struct rxe_anchor - outlives its QP
+ * @refs: the QP's, and one for each late event that is under way
+ * @lock: guards @qp; taken in any context
+ * @qp: NULL once the QP is being destroyed
+ * @in_flight: packets handed to the network and not yet freed by it
+ * @blocked: a sender waits for @in_flight to fall
+ * @faults: page faults, one at a time for each direction of the QP
+ */
+struct rxe_anchor {
+	refcount_t refs;
+	spinlock_t lock;
+	struct rxe_qp *qp;
+	atomic_t in_flight;
+	unsigned long blocked;
+	struct rxe_fault faults[RXE_FAULT_NUM];
+};
+
+struct rxe_anchor *rxe_anchor_create(struct rxe_qp *qp);
+void rxe_anchor_detach(struct rxe_anchor *anchor);
+struct rxe_qp *rxe_anchor_get_qp(struct rxe_anchor *anchor);
+
+struct rxe_anchor *rxe_anchor_get(struct rxe_anchor *anchor);
+void rxe_anchor_put(struct rxe_anchor *anchor);
+
+void rxe_anchor_skb(struct rxe_anchor *anchor, struct sk_buff *skb);
+bool rxe_anchor_may_send(struct rxe_anchor *anchor);
+
+#endif

@@ -1,0 +1,470 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* What responses do to the send queue: IBTA volume 1, 9.7.5 to 9.7.8. */
+#include "compat.h"
+#include "completer.h"
+#include "cq.h"
+#include "fault.h"
+#include "mr.h"
+#include "qp.h"
+#include "rcv.h"
+#include "requester.h"
+#include "wire.h"
+
+/* more than a peer may have to answer; see rxe_window_open() */
+#define RXE_PARKED_RESPONSES	(8U << 20)
+#define RXE_RNR_RETRY_FOREVER	7
+
+/* IBTA table 45, in units of 10 microseconds */
+static const u32 rxe_rnr_delay[32] = {
+	65536, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192,
+	256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096, 6144, 8192, 12288,
+	16384, 24576, 32768, 49152,
+};
+
+/* IBTA 9.7.6.1.3: 4.096 us * 2^timeout, and never early; 0 is for ever. */
+static unsigned long rxe_ack_timeout_jiffies(const struct rxe_qp *qp)
+{
+	return nsecs_to_jiffies(4096ULL << qp->attr.timeout) + 1;
+}
+
+/**
+ * rxe_completer_arm_timer - expect an acknowledgement
+ * @qp: the QP
+ *
+ * The timer is left alone when it runs: it looks at the time of the last
+ * progress when it fires, so that no packet has to move it.
+ *
+ * Context: the send queue's lock is held.
+ */
+void rxe_completer_arm_timer(struct rxe_qp *qp)
+{
+	if (qp->attr.timeout && !timer_pending(&qp->sq.timer))
+		mod_timer(&qp->sq.timer, jiffies + rxe_ack_timeout_jiffies(qp));
+}
+
+/**
+ * rxe_completer_reset_retries - the peer made progress
+ * @qp: the QP
+ *
+ * Context: the send queue's lock is held.
+ */
+void rxe_completer_reset_retries(struct rxe_qp *qp)
+{
+	qp->sq.retries = qp->attr.retry_cnt;
+	qp->sq.rnr_retries = qp->attr.rnr_retry;
+	qp->sq.progress = jiffies;
+}
+
+/**
+ * rxe_completer_fail - fail the oldest request, and with it the QP
+ * @qp: the QP
+ * @status: of the request; all others are flushed
+ *
+ * Context: the send queue's lock is held.
+ */
+void rxe_completer_fail(struct rxe_qp *qp, enum ib_wc_status status)
+{
+	if (qp->sq.done != qp->sq.fetched)
+		rxe_sq_complete(qp, status);
+	rxe_qp_fail(qp, -1);
+}
+
+static void rxe_retry(struct rxe_qp *qp)
+{
+	if (!qp->sq.retries) {
+		rxe_count(qp->dev, RXE_STAT_RETRY_EXCEEDED);
+		rxe_completer_fail(qp, IB_WC_RETRY_EXC_ERR);
+		return;
+	}
+	qp->sq.retries--;
+	qp->sq.progress = jiffies;
+	rxe_requester_go_back(qp);
+}
+
+static void rxe_set_una(struct rxe_qp *qp, u32 psn)
+{
+	struct rxe_sq *sq = &qp->sq;
+
+	sq->una_psn = psn;
+	/* acknowledged while going back: what is there need not be repeated */
+	if (rxe_psn_diff(sq->psn, psn) < 0) {
+		sq->psn = psn;
+		sq->next = sq->done;
+	}
+	rxe_completer_reset_retries(qp);
+}
+
+static struct rxe_swqe *rxe_oldest(const struct rxe_sq *sq)
+{
+	struct rxe_swqe *wqe;
+
+	if (sq->done == sq->fetched)
+		return NULL;
+
+	wqe = rxe_sq_wqe(sq, sq->done);
+	return wqe->numbered ? wqe : NULL;
+}
+
+/*
+ * All PSNs before @psn are acknowledged. False: one of them is a read or an
+ * atomic whose response is missing, which is as good as a NAK (IBTA
+ * 9.7.5.1.2, coalesced acknowledgement).
+ */
+static bool rxe_acknowledge(struct rxe_qp *qp, u32 psn)
+{
+	struct rxe_sq *sq = &qp->sq;
+	struct rxe_swqe *wqe;
+
+	while (rxe_psn_diff(psn, sq->una_psn) > 0) {
+		wqe = rxe_oldest(sq);
+		if (!wqe)
+			return true;
+		if (rxe_swqe_is_read(wqe) || rxe_swqe_is_atomic(wqe))
+			return false;
+		if (rxe_psn_diff(psn, wqe->last_psn) <= 0) {
+			rxe_set_una(qp, psn);
+			return true;
+		}
+		rxe_sq_complete(qp, IB_WC_SUCCESS);
+		rxe_set_una(qp, rxe_psn_add(wqe->last_psn, 1));
+	}
+	return true;
+}
+
+static void rxe_rnr_nak(struct rxe_qp *qp, u8 timer)
+{
+	struct rxe_sq *sq = &qp->sq;
+
+	rxe_count(qp->dev, RXE_STAT_RCVD_RNR);
+	if (sq->rnr_waiting)
+		return;
+
+	if (qp->attr.rnr_retry != RXE_RNR_RETRY_FOREVER) {
+		if (!sq->rnr_retries) {
+			rxe_count(qp->dev, RXE_STAT_RNR_RETRY_EXCEEDED);
+			rxe_completer_fail(qp, IB_WC_RNR_RETRY_EXC_ERR);
+			return;
+		}
+		sq->rnr_retries--;
+	}
+
+	rxe_requester_go_back(qp);
+	sq->rnr_waiting = true;
+	sq->progress = jiffies;
+	hrtimer_start(&sq->rnr_timer,
+		      ns_to_ktime(rxe_rnr_delay[timer] * 10000ULL),
+		      HRTIMER_MODE_REL_SOFT);
+}
+
+static void rxe_nak(struct rxe_qp *qp, u8 syndrome)
+{
+	switch (syndrome) {
+	case RXE_SYN_NAK_PSN_SEQ:
+		rxe_count(qp->dev, RXE_STAT_RCVD_SEQ_ERR);
+		rxe_retry(qp);
+		break;
+	case RXE_SYN_NAK_INV_REQ:
+		rxe_completer_fail(qp, IB_WC_REM_INV_REQ_ERR);
+		break;
+	case RXE_SYN_NAK_REM_ACCESS:
+		rxe_completer_fail(qp, IB_WC_REM_ACCESS_ERR);
+		break;
+	case RXE_SYN_NAK_REM_OP:
+		rxe_completer_fail(qp, IB_WC_REM_OP_ERR);
+		break;
+	}
+}
+
+static u8 rxe_syndrome(const struct sk_buff *skb)
+{
+	const struct rxe_aeth *aeth = rxe_pkt_eth(skb);
+
+	return be32_to_cpu(aeth->smsn) >> 24;
+}
+
+static void rxe_complete_ack(struct rxe_qp *qp, const struct sk_buff *skb)
+{
+	u8 syndrome = rxe_syndrome(skb);
+	u32 psn = rxe_pkt(skb)->psn;
+	bool ack = (syndrome & RXE_SYN_TYPE_MASK) == RXE_SYN_ACK;
+
+	/* a NAK acknowledges all before it */
+	if (!rxe_acknowledge(qp, ack ? rxe_psn_add(psn, 1) : psn)) {
+		rxe_retry(qp);
+		return;
+	}
+
+	if ((syndrome & RXE_SYN_TYPE_MASK) == RXE_SYN_RNR_NAK)
+		rxe_rnr_nak(qp, syndrome & RXE_SYN_VALUE_MASK);
+	else if ((syndrome & RXE_SYN_TYPE_MASK) == RXE_SYN_NAK)
+		rxe_nak(qp, syndrome);
+}
+
+static int rxe_copy_atomic_result(void *kaddr, size_t len, void *arg)
+{
+	u8 **from = arg;
+
+	memcpy(kaddr, *from, len);
+	*from += len;
+	return 0;
+}
+
+static int rxe_store_response(struct rxe_qp *qp, const struct rxe_swqe *wqe,
+			      struct sk_buff *skb, u32 offset)
+{
+	struct rxe_access access = {
+		.pd = qp->ibqp.pd,
+		.rights = IB_ACCESS_LOCAL_WRITE,
+		.fault = &qp->anchor->faults[RXE_FAULT_COMPLETER],
+	};
+	struct rxe_payload payload = rxe_pkt_payload(skb);
+	struct rxe_atmack atmack;
+	u64 orig;
+	u8 *from;
+
+	if (!rxe_swqe_is_atomic(wqe))
+		return rxe_sgl_access(&access, wqe->sge, wqe->num_sge, offset,
+				      rxe_pkt(skb)->payload_len,
+				      rxe_copy_payload, &payload);
+
+	memcpy(&atmack, rxe_pkt_eth(skb) + sizeof(struct rxe_aeth),
+	       sizeof(atmack));
+	orig = be64_to_cpu(atmack.orig);
+	from = (u8 *)&orig;
+	return rxe_sgl_access(&access, wqe->sge, wqe->num_sge, 0, sizeof(orig),
+			      rxe_copy_atomic_result, &from);
+}
+
+/* Reads and atomics in chunks: this PSN ends what one request asked for. */
+static bool rxe_ends_request(const struct rxe_qp *qp,
+			     const struct rxe_swqe *wqe, u32 psn)
+{
+	u32 index = rxe_psn_diff(psn, wqe->first_psn);
+
+	return psn == wqe->last_psn ||
+	       (index + 1) % (RXE_READ_CHUNK / qp->mtu) == 0;
+}
+
+/* -EAGAIN: the response has to wait for memory. */
+static int rxe_complete_response(struct rxe_qp *qp, struct sk_buff *skb)
+{
+	bool atomic = rxe_pkt(skb)->op->flags & RXE_OP_ATOMIC;
+	u32 psn = rxe_pkt(skb)->psn;
+	struct rxe_sq *sq = &qp->sq;
+	struct rxe_swqe *wqe;
+	u32 offset, len;
+	int err;
+
+	if (!rxe_acknowledge(qp, psn)) {
+		rxe_retry(qp);
+		return 0;
+	}
+
+	wqe = rxe_oldest(sq);
+	if (!wqe || psn != sq->una_psn ||
+	    !(atomic ? rxe_swqe_is_atomic(wqe) : rxe_swqe_is_read(wqe)))
+		return 0;
+
+	offset = rxe_psn_diff(psn, wqe->first_psn) * qp->mtu;
+	len = atomic ? 0 : min(wqe->length - offset, qp->mtu);
+	if (rxe_pkt(skb)->payload_len != len) {
+		rxe_completer_fail(qp, IB_WC_BAD_RESP_ERR);
+		return 0;
+	}
+
+	err = rxe_store_response(qp, wqe, skb, offset);
+	if (err == -EAGAIN)
+		return err;
+	if (err) {
+		rxe_completer_fail(qp, IB_WC_LOC_PROT_ERR);
+		return 0;
+	}
+
+	if (rxe_ends_request(qp, wqe, psn) && sq->rd_outstanding)
+		sq->rd_outstanding--;
+	if (psn == wqe->last_psn)
+		rxe_sq_complete(qp, IB_WC_SUCCESS);
+	rxe_set_una(qp, rxe_psn_add(psn, 1));
+	return 0;
+}
+
+static bool rxe_completer_live(const struct rxe_qp *qp)
+{
+	return qp->state == IB_QPS_RTS || qp->state == IB_QPS_SQD;
+}
+
+/* -EAGAIN: the packet has to wait for memory. */
+static int rxe_complete(struct rxe_qp *qp, struct sk_buff *skb)
+{
+	const struct rxe_pkt *pkt = rxe_pkt(skb);
+
+	/* late repetitions, and answers to what was never asked */
+	if (!rxe_completer_live(qp) ||
+	    rxe_psn_diff(pkt->psn, qp->sq.una_psn) < 0 ||
+	    rxe_psn_diff(pkt->psn, qp->sq.sent_psn) >= 0)
+		return 0;
+
+	if (pkt->opcode == IB_OPCODE_RC_ACKNOWLEDGE) {
+		rxe_complete_ack(qp, skb);
+		return 0;
+	}
+	return rxe_complete_response(qp, skb);
+}
+
+static void rxe_check_drained(struct rxe_qp *qp)
+{
+	struct rxe_sq *sq = &qp->sq;
+	struct ib_event event = {
+		.device = qp->ibqp.device,
+		.event = IB_EVENT_SQ_DRAINED,
+		.element.qp = &qp->ibqp,
+	};
+
+	if (qp->state != IB_QPS_SQD || !sq->draining || rxe_oldest(sq))
+		return;
+
+	sq->draining = false;
+	if (qp->attr.en_sqd_async_notify && qp->ibqp.event_handler)
+		qp->ibqp.event_handler(&event, qp->ibqp.qp_context);
+}
+
+/**
+ * rxe_completer_progress - the send queue may be able to go on
+ * @qp: the QP
+ *
+ * Context: BH disabled, the send queue's lock is held.
+ */
+void rxe_completer_progress(struct rxe_qp *qp)
+{
+	rxe_requester_run(qp);
+	rxe_check_drained(qp);
+}
+
+static void rxe_park_response(struct rxe_qp *qp, struct sk_buff *skb)
+{
+	struct rxe_sq *sq = &qp->sq;
+
+	if (sq->responses_len + skb->truesize > RXE_PARKED_RESPONSES) {
+		kfree_skb(skb);
+		return;
+	}
+	sq->responses_len += skb->truesize;
+	__skb_queue_tail(&sq->responses, skb);
+}
+
+/**
+ * rxe_completer_rcv - a response came
+ * @qp: the QP it is for, held
+ * @skb: the packet; consumed
+ *
+ * Context: softirq.
+ */
+void rxe_completer_rcv(struct rxe_qp *qp, struct sk_buff *skb)
+{
+	struct rxe_sq *sq = &qp->sq;
+
+	spin_lock(&sq->lock);
+	if (sq->responses_parked) {
+		rxe_park_response(qp, skb);
+	} else if (rxe_complete(qp, skb) == -EAGAIN) {
+		rxe_count(qp->dev, RXE_STAT_PARKED);
+		sq->responses_parked = true;
+		rxe_park_response(qp, skb);
+	} else {
+		consume_skb(skb);
+		rxe_completer_progress(qp);
+	}
+	spin_unlock(&sq->lock);
+}
+
+static void rxe_completer_drain(struct rxe_qp *qp)
+{
+	struct rxe_sq *sq = &qp->sq;
+	struct sk_buff *skb;
+
+	while ((skb = skb_peek(&sq->responses))) {
+		if (rxe_complete(qp, skb) == -EAGAIN) {
+			sq->responses_parked = true;
+			break;
+		}
+		__skb_unlink(skb, &sq->responses);
+		sq->responses_len -= skb->truesize;
+		consume_skb(skb);
+	}
+}
+
+/**
+ * rxe_completer_resume - go on after a page fault
+ * @qp: the QP
+ * @err: of the fault
+ *
+ * Context: process.
+ */
+void rxe_completer_resume(struct rxe_qp *qp, int err)
+{
+	struct rxe_sq *sq = &qp->sq;
+
+	spin_lock_bh(&sq->lock);
+	if (sq->responses_parked) {
+		sq->responses_parked = false;
+		sq->progress = jiffies;
+		qp->anchor->faults[RXE_FAULT_COMPLETER].err = err;
+		rxe_completer_drain(qp);
+		rxe_completer_progress(qp);
+	}
+	spin_unlock_bh(&sq->lock);
+}
+
+/**
+ * rxe_ack_timeout - the local ACK timer fired
+ * @timer: of a send queue
+ *
+ * Context: softirq.
+ */
+void rxe_ack_timeout(struct timer_list *timer)
+{
+	struct rxe_sq *sq = timer_container_of(sq, timer, timer);
+	struct rxe_qp *qp = container_of(sq, struct rxe_qp, sq);
+	unsigned long timeout;
+
+	spin_lock(&sq->lock);
+	if (!rxe_completer_live(qp) || !qp->attr.timeout)
+		goto unlock;
+
+	/* the peer is not late while it is we who wait */
+	if (sq->rnr_waiting || sq->responses_parked)
+		sq->progress = jiffies;
+
+	timeout = rxe_ack_timeout_jiffies(qp);
+	if (sq->psn != sq->una_psn) {
+		if (time_after_eq(jiffies, sq->progress + timeout))
+			rxe_retry(qp);
+		if (rxe_completer_live(qp))
+			mod_timer(&sq->timer, sq->progress + timeout);
+	}
+	rxe_completer_progress(qp);
+unlock:
+	spin_unlock(&sq->lock);
+}
+
+/**
+ * rxe_rnr_timeout - the peer's receiver may be ready by now
+ * @timer: of a send queue
+ *
+ * Context: softirq.
+ * Return: HRTIMER_NORESTART.
+ */
+enum hrtimer_restart rxe_rnr_timeout(struct hrtimer *timer)
+{
+	struct rxe_sq *sq = container_of(timer, struct rxe_sq, rnr_timer);
+	struct rxe_qp *qp = container_of(sq, struct rxe_qp, sq);
+
+	spin_lock(&sq->lock);
+	if (sq->rnr_waiting) {
+		sq->rnr_waiting = false;
+		rxe_completer_progress(qp);
+	}
+	spin_unlock(&sq->lock);
+
+	return HRTIMER_NORESTART;
+}

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#include <rdma/uverbs_ioctl.h>
+
+#include "cq.h"
+#include "dev.h"
+#include "ucontext.h"
+
+int rxe_create_cq(struct ib_cq *ibcq, const struct ib_cq_init_attr *attr,
+		  struct ib_udata *udata)
+{
+	struct rxe_create_cq_resp resp = {};
+	struct rxe_cq *cq = to_rcq(ibcq);
+	struct rxe_ucontext *uctx;
+	int err;
+
+	if (attr->flags)
+		return -EOPNOTSUPP;
+	if (!udata)
+		return -EOPNOTSUPP;
+	if (udata->outlen < sizeof(resp))
+		return -EINVAL;
+	if (!attr->cqe || attr->cqe > RXE_MAX_CQE)
+		return -EINVAL;
+	if (attr->comp_vector >= ibcq->device->num_comp_vectors)
+		return -EINVAL;
+
+	uctx = rdma_udata_to_drv_context(udata, struct rxe_ucontext, ibuc);
+	spin_lock_init(&cq->lock);
+	cq->ring = rxe_ring_create(attr->cqe, sizeof(struct ib_uverbs_wc));
+	if (!cq->ring)
+		return -ENOMEM;
+
+	err = rxe_ring_export(cq->ring, &uctx->ibuc, &resp.mi);
+	if (err)
+		goto destroy_ring;
+
+	err = ib_copy_to_udata(udata, &resp, sizeof(resp));
+	if (err)
+		goto destroy_ring;
+
+	ibcq->cqe = cq->ring->mask;
+	return 0;
+
+destroy_ring:
+	rxe_ring_destroy(cq->ring);
+	return err;
+}
+
+int rxe_destroy_cq(struct ib_cq *ibcq, struct ib_udata *udata)
+{
+	rxe_ring_destroy(to_rcq(ibcq)->ring);
+	return 0;
+}
+
+int rxe_req_notify_cq(struct ib_cq *ibcq, enum ib_cq_notify_flags flags)
+{
+	struct rxe_cq *cq = to_rcq(ibcq);
+	unsigned long irq;
+	int missed = 0;
+
+	spin_lock_irqsave(&cq->lock, irq);
+	/* a program that asked for any completion is not content with less */
+	if (cq->armed != IB_CQ_NEXT_COMP)
+		cq->armed = flags & IB_CQ_SOLICITED_MASK;
+	if (flags & IB_CQ_REPORT_MISSED_EVENTS)
+		missed = rxe_ring_space(cq->ring, cq->producer) !=
+			 cq->ring->mask;
+	spin_unlock_irqrestore(&cq->lock, irq);
+
+	return missed;
+}
+
+static void rxe_cq_raise_overrun(struct rxe_cq *cq)
+{
+	struct ib_event event = {
+		.device = cq->ibcq.device,
+		.event = IB_EVENT_CQ_ERR,
+		.element.cq = &cq->ibcq,
+	};
+
+	if (cq->ibcq.event_handler)
+		cq->ibcq.event_handler(&event, cq->ibcq.cq_context);
+}
+
+/**
+ * rxe_cq_post - complete a work request
+ * @cq: the queue
+ * @wc: the completion
+ * @solicited: it raises an event where only solicited ones do; errors always
+ *
+ * Context: any; under locks of a QP, none of which completion handlers take.
+ * Return: false: the queue is overrun, and the completion is lost. The
+ * program gets IB_EVENT_CQ_ERR; the QP is to enter the error state
+ * (IBTA 11.6.3.1).
+ */
+bool rxe_cq_post(struct rxe_cq *cq, const struct ib_uverbs_wc *wc,
+		 bool solicited)
+{
+	bool notify, raise_overrun = false;
+	unsigned long irq;
+
+	if (wc->status != IB_WC_SUCCESS)
+		solicited = true;
+
+	spin_lock_irqsave(&cq->lock, irq);
+	if (cq->overrun || !rxe_ring_space(cq->ring, cq->producer)) {
+		raise_overrun = !cq->overrun;
+		cq->overrun = true;
+		spin_unlock_irqrestore(&cq->lock, irq);
+		if (raise_overrun)
+			rxe_cq_raise_overrun(cq);
+		return false;
+	}
+
+	memcpy(rxe_ring_slot(cq->ring, cq->producer), wc, sizeof(*wc));
+	rxe_ring_produce(cq->ring, ++cq->producer);
+
+	notify = cq->armed == IB_CQ_NEXT_COMP ||
+		 (cq->armed == IB_CQ_SOLICITED && solicited);
+	if (notify)
+		cq->armed = 0;
+	spin_unlock_irqrestore(&cq->lock, irq);
+
+	if (notify && cq->ibcq.comp_handler)
+		cq->ibcq.comp_handler(&cq->ibcq, cq->ibcq.cq_context);
+	return true;
+}

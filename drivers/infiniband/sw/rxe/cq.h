@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+#ifndef RXE_CQ_H
+#define RXE_CQ_H
+
+#include <linux/spinlock.h>
+#include <rdma/ib_verbs.h>
+
+#include "ring.h"
+
+/**
+ * struct rxe_cq - a completion queue
+ * @ibcq: the core's part
+ * @ring: shared with the program, which consumes
+ * @lock: serialises producers and arming; taken in softirq
+ * @producer: next slot; the ring's own index is the program's to scribble on
+ * @armed: which completion raises the next event: 0 for none
+ * @overrun: a completion found no slot; the queue is broken
+ */
+struct rxe_cq {
+	struct ib_cq ibcq;
+	struct rxe_ring *ring;
+	spinlock_t lock;
+	u32 producer;
+	enum ib_cq_notify_flags armed;
+	bool overrun;
+};
+
+static inline struct rxe_cq *to_rcq(struct ib_cq *ibcq)
+{
+	return container_of(ibcq, struct rxe_cq, ibcq);
+}
+
+int rxe_create_cq(struct ib_cq *ibcq, const struct ib_cq_init_attr *attr,
+		  struct ib_udata *udata);
+int rxe_destroy_cq(struct ib_cq *ibcq, struct ib_udata *udata);
+int rxe_req_notify_cq(struct ib_cq *ibcq, enum ib_cq_notify_flags flags);
+
+bool rxe_cq_post(struct rxe_cq *cq, const struct ib_uverbs_wc *wc,
+		 bool solicited);
+
+#endif

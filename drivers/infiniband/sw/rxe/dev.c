@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* The RDMA device over a netdev. */
+#include <linux/percpu.h>
+#include <net/addrconf.h>
+#include <rdma/ib_addr.h>
+
+#include "dev.h"
+#include "net.h"
+#include "verbs.h"
+
+static bool rxe_port_is_up(const struct rxe_dev *dev)
+{
+	return netif_running(dev->ndev) && netif_carrier_ok(dev->ndev);
+}
+
+/**
+ * rxe_dev_port_event - tell programs when the port came up or went down
+ * @dev: the device, held
+ *
+ * Context: under RTNL.
+ */
+void rxe_dev_port_event(struct rxe_dev *dev)
+{
+	struct ib_event event = {
+		.device = &dev->ibdev,
+		.element.port_num = 1,
+	};
+	bool up = rxe_port_is_up(dev);
+
+	if (up == dev->port_up)
+		return;
+
+	dev->port_up = up;
+	event.event = up ? IB_EVENT_PORT_ACTIVE : IB_EVENT_PORT_ERR;
+	if (!up)
+		rxe_count(dev, RXE_STAT_LINK_DOWNED);
+	ib_dispatch_event(&event);
+}
+
+/**
+ * rxe_dev_destroy - free what a device has: ib_device_ops.dealloc_driver
+ * @dev: the device, or as much of it as rxe_dev_create() has made
+ *
+ * Context: may sleep; no verb is under way, and no QP is left.
+ */
+void rxe_dev_destroy(struct rxe_dev *dev)
+{
+	if (dev->net)
+		rxe_net_remove(dev);
+	free_percpu(dev->stats);
+	rxe_handle_table_destroy(&dev->mrs);
+}
+
+static int rxe_dev_register(struct rxe_dev *dev, const char *name)
+{
+	struct ib_device *ibdev = &dev->ibdev;
+	int err;
+
+	ibdev->node_type = RDMA_NODE_IB_CA;
+	ibdev->phys_port_cnt = 1;
+	ibdev->num_comp_vectors = num_possible_cpus();
+	strscpy(ibdev->node_desc, "rxe", sizeof(ibdev->node_desc));
+	addrconf_addr_eui48((u8 *)&ibdev->node_guid, dev->ndev->dev_addr);
+	ib_set_device_ops(ibdev, &rxe_dev_ops);
+
+	err = ib_device_set_netdev(ibdev, dev->ndev, 1);
+	if (err)
+		return err;
+	return ib_register_device(ibdev, name, NULL);
+}
+
+/**
+ * rxe_dev_create - make an RDMA device over a netdev
+ * @name: of the device
+ * @ndev: the netdev, held by the caller
+ *
+ * Context: may sleep.
+ * Return: 0 or a negative errno.
+ */
+int rxe_dev_create(const char *name, struct net_device *ndev)
+{
+	struct rxe_dev *dev;
+	int err;
+
+	dev = ib_alloc_device(rxe_dev, ibdev);
+	if (!dev)
+		return -ENOMEM;
+
+	dev->ndev = ndev;
+	INIT_LIST_HEAD(&dev->net_entry);
+	err = rxe_handle_table_init(&dev->mrs);
+	if (err)
+		goto dealloc;
+
+	dev->stats = alloc_percpu(struct rxe_stats);
+	if (!dev->stats) {
+		err = -ENOMEM;
+		goto destroy;
+	}
+
+	err = rxe_net_add(dev, dev_net(ndev));
+	if (err)
+		goto destroy;
+
+	dev->port_up = rxe_port_is_up(dev);
+	/* from here on the device frees itself: rxe_dev_destroy() is an op */
+	err = rxe_dev_register(dev, name);
+	if (err)
+		ib_dealloc_device(&dev->ibdev);
+	return err;
+
+destroy:
+	rxe_dev_destroy(dev);
+dealloc:
+	ib_dealloc_device(&dev->ibdev);
+	return err;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+#ifndef RXE_DEV_H
+#define RXE_DEV_H
+
+#include <linux/netdevice.h>
+#include <linux/workqueue.h>
+#include <rdma/ib_verbs.h>
+#include <rdma/odp_umem.h>
+
+#include "handle.h"
+#include "stats.h"
+
+#define RXE_UVERBS_ABI		2
+#define RXE_VENDOR_ID		0xffffff
+#define RXE_MAX_QP		(1 << 20)
+#define RXE_MAX_QP_WR		16384
+#define RXE_MAX_SGE		32
+#define RXE_MAX_INLINE		(RXE_MAX_SGE * sizeof(struct ib_sge))
+#define RXE_MAX_RD_ATOMIC	128
+#define RXE_MAX_CQ		(1 << 20)
+#define RXE_MAX_CQE		32767
+#define RXE_MAX_MR		(1 << 22)
+#define RXE_MAX_PD		(1 << 20)
+#define RXE_GID_TABLE_LEN	1024
+#define RXE_MAX_MSG		(1U << 31)
+
+/**
+ * struct rxe_dev - an RDMA device over a netdev
+ * @ibdev: the core's part
+ * @ndev: the netdev, held; it stays in @net for as long as the device lives
+ * @net: where the device's sockets and routes are
+ * @net_entry: in the list of @net's devices
+ * @mrs: memory regions by key
+ * @stats: counters of each CPU
+ * @odp: paging totals of the device's memory regions
+ * @port_up: the port's state when the last event was raised
+ */
+struct rxe_dev {
+	struct ib_device ibdev;
+	struct net_device *ndev;
+	struct net *net;
+	struct list_head net_entry;
+	struct rxe_handle_table mrs;
+	struct rxe_stats __percpu *stats;
+	struct odp_counters odp;
+	bool port_up;
+};
+
+/* protocol work that may not stay in the context where it came up */
+extern struct workqueue_struct *rxe_wq;
+
+static inline struct rxe_dev *to_rdev(struct ib_device *ibdev)
+{
+	return container_of(ibdev, struct rxe_dev, ibdev);
+}
+
+int rxe_dev_create(const char *name, struct net_device *ndev);
+void rxe_dev_destroy(struct rxe_dev *dev);
+void rxe_dev_port_event(struct rxe_dev *dev);
+
+#endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/*
+ * Page faults on behalf of a QP. A direction of a QP that misses a page parks:
+ * its packets wait while a worker faults in all the memory that is known to
+ * come, and resumes the QP.
+ */
+#ifndef RXE_FAULT_H
+#define RXE_FAULT_H
+
+#include <linux/types.h>
+#include <linux/workqueue.h>
+
+struct odp_umem;
+struct rxe_anchor;
+struct rxe_qp;
+
+enum rxe_fault_direction {
+	RXE_FAULT_REQUESTER,
+	RXE_FAULT_COMPLETER,
+	RXE_FAULT_RESPONDER,
+	RXE_FAULT_NUM,
+};
+
+/* one look-up's worth: a long message goes on as soon as its first part can */
+#define RXE_FAULT_BATCH		(16UL << 20)
+
+/**
+ * struct rxe_fault - a page fault
+ * @work: the worker
+ * @anchor: what it is part of
+ * @resume: makes the parked direction go on; takes the QP's lock for it
+ * @busy: the worker is on its way; guards the next four
+ * @umem: the memory, held
+ * @addr: where the access missed
+ * @need: bytes without which the access cannot go on
+ * @hint: bytes that are known to be wanted soon, at least @need
+ * @flags: of odp_umem_fault()
+ * @err: why the last access that missed cannot be satisfied; under the
+ *	 direction's lock
+ */
+struct rxe_fault {
+	struct work_struct work;
+	struct rxe_anchor *anchor;
+	void (*resume)(struct rxe_qp *qp, int err);
+	unsigned long busy;
+	struct odp_umem *umem;
+	unsigned long addr;
+	size_t need;
+	size_t hint;
+	unsigned int flags;
+	int err;
+};
+
+int rxe_fault_init(void);
+void rxe_fault_exit(void);
+
+void rxe_faults_init(struct rxe_anchor *anchor);
+int rxe_fault_start(struct rxe_fault *fault, struct odp_umem *umem,
+		    unsigned long addr, size_t need, size_t hint, bool write);
+
+#endif

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* The module: links that come and go, by command and with their netdevs. */
+#include <linux/if_arp.h>
+#include <linux/module.h>
+#include <linux/netdevice.h>
+#include <rdma/ib_verbs.h>
+#include <rdma/rdma_netlink.h>
+
+#include "dev.h"
+#include "fault.h"
+#include "net.h"
+#include "qp.h"
+
+struct workqueue_struct *rxe_wq;
+
+static int rxe_newlink(const char *name, struct net_device *ndev)
+{
+	struct ib_device *ibdev;
+
+	if (ndev->type != ARPHRD_ETHER && ndev->type != ARPHRD_LOOPBACK)
+		return -EINVAL;
+
+	ibdev = ib_device_get_by_netdev(ndev, RDMA_DRIVER_RXE);
+	if (ibdev) {
+		ib_device_put(ibdev);
+		return -EEXIST;
+	}
+	return rxe_dev_create(name, ndev);
+}
+
+static struct rdma_link_ops rxe_link_ops = {
+	.type = "rxe",
+	.newlink = rxe_newlink,
+};
+
+static int rxe_netdev_event(struct notifier_block *nb, unsigned long event,
+			    void *info)
+{
+	struct net_device *ndev = netdev_notifier_info_to_dev(info);
+	struct ib_device *ibdev;
+
+	ibdev = ib_device_get_by_netdev(ndev, RDMA_DRIVER_RXE);
+	if (!ibdev)
+		return NOTIFY_DONE;
+
+	switch (event) {
+	case NETDEV_UNREGISTER:
+		ib_unregister_device_queued(ibdev);
+		break;
+	case NETDEV_UP:
+	case NETDEV_DOWN:
+	case NETDEV_CHANGE:
+		rxe_dev_port_event(to_rdev(ibdev));
+		break;
+	}
+	ib_device_put(ibdev);
+	return NOTIFY_OK;
+}
+
+static struct notifier_block rxe_netdev_notifier = {
+	.notifier_call = rxe_netdev_event,
+};
+
+static int __init rxe_module_init(void)
+{
+	int err;
+
+	rxe_wq = alloc_workqueue("rxe", WQ_UNBOUND | WQ_HIGHPRI, 0);
+	if (!rxe_wq)
+		return -ENOMEM;
+
+	err = rxe_fault_init();
+	if (err)
+		goto destroy_wq;
+
+	err = rxe_handle_table_init(&rxe_qps);
+	if (err)
+		goto exit_fault;
+
+	err = rxe_net_init();
+	if (err)
+		goto destroy_qps;
+
+	err = register_netdevice_notifier(&rxe_netdev_notifier);
+	if (err)
+		goto exit_net;
+
+	rdma_link_register(&rxe_link_ops);
+	return 0;
+
+exit_net:
+	rxe_net_exit();
+destroy_qps:
+	rxe_handle_table_destroy(&rxe_qps);
+exit_fault:
+	rxe_fault_exit();
+destroy_wq:
+	destroy_workqueue(rxe_wq);
+	return err;
+}
+
+static void __exit rxe_module_exit(void)
+{
+	rdma_link_unregister(&rxe_link_ops);
+	unregister_netdevice_notifier(&rxe_netdev_notifier);
+	ib_unregister_driver(RDMA_DRIVER_RXE);
+	rxe_net_exit();
+	rxe_handle_table_destroy(&rxe_qps);
+	rxe_fault_exit();
+	destroy_workqueue(rxe_wq);
+	/* handles are freed by RCU, and the skbs' destructor is in this module */
+	rcu_barrier();
+}
+
+module_init(rxe_module_init);
+module_exit(rxe_module_exit);
+
+MODULE_DESCRIPTION("RDMA over Ethernet (RoCEv2) in software, with on-demand paging");
+MODULE_AUTHOR("rxe-odp authors");
+MODULE_LICENSE("Dual BSD/GPL");
+MODULE_ALIAS_RDMA_LINK("rxe");

@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#include <linux/highmem.h>
+#include <linux/random.h>
+#include <rdma/ib_umem.h>
+#include <rdma/uverbs_ioctl.h>
+
+#include "compat.h"
+#include "dev.h"
+#include "fault.h"
+#include "mr.h"
+#include "ucontext.h"
+
+#define RXE_MR_ACCESS	(IB_ACCESS_LOCAL_WRITE | IB_ACCESS_REMOTE_WRITE | \
+			 IB_ACCESS_REMOTE_READ | IB_ACCESS_REMOTE_ATOMIC | \
+			 IB_ACCESS_ON_DEMAND | IB_ACCESS_OPTIONAL)
+#define RXE_KEY_BITS	8
+
+static const struct odp_umem_ops rxe_odp_ops = {
+	.zap = odp_umem_zap,
+};
+
+static struct rxe_mr *to_rmr(struct ib_mr *ibmr)
+{
+	return container_of(ibmr, struct rxe_mr, ibmr);
+}
+
+static bool rxe_mr_allows(const struct rxe_mr *mr,
+			  const struct rxe_access *access)
+{
+	u64 offset = access->iova - mr->ibmr.iova;
+
+	return mr->ibmr.lkey == access->key && mr->ibmr.pd == access->pd &&
+	       (mr->access & access->rights) == access->rights &&
+	       access->iova >= mr->ibmr.iova && offset <= mr->ibmr.length &&
+	       access->len <= mr->ibmr.length - offset;
+}
+
+/* IBTA 10.6.3: a key that does not name the region, its PD, rights, bounds. */
+static struct rxe_mr *rxe_mr_get(const struct rxe_access *access)
+{
+	struct rxe_dev *dev = to_rdev(access->pd->device);
+	struct rxe_mr *mr;
+
+	mr = rxe_handle_get(&dev->mrs, access->key >> RXE_KEY_BITS);
+	if (!mr)
+		return NULL;
+
+	if (!rxe_mr_allows(mr, access)) {
+		rxe_handle_put(mr->handle);
+		return NULL;
+	}
+	return mr;
+}
+
+static int rxe_pinned_access(const struct rxe_mr *mr, u64 offset, u32 len,
+			     odp_actor_t actor, void *arg)
+{
+	unsigned long at = offset_in_page(mr->addr) + offset;
+	void *kaddr;
+	size_t n;
+	int err;
+
+	while (len) {
+		n = min_t(size_t, len, PAGE_SIZE - offset_in_page(at));
+		kaddr = kmap_local_page(mr->pages[at >> PAGE_SHIFT]);
+		err = actor(kaddr + offset_in_page(at), n, arg);
+		kunmap_local(kaddr);
+		if (err)
+			return err;
+		at += n;
+		len -= n;
+	}
+	return 0;
+}
+
+static int rxe_odp_access(const struct rxe_mr *mr, u64 offset,
+			  const struct rxe_access *access, odp_actor_t actor,
+			  void *arg)
+{
+	bool write = access->rights & ~IB_ACCESS_REMOTE_READ;
+	unsigned long addr = mr->addr + offset;
+	u64 rest = mr->ibmr.length - offset;
+	int err;
+
+	err = odp_umem_access(mr->odp, addr, access->len, write, actor, arg);
+	if (err != -EAGAIN)
+		return err;
+
+	return rxe_fault_start(access->fault, mr->odp, addr, access->len,
+			       min_t(u64, access->hint, rest), write);
+}
+
+/**
+ * rxe_mr_access - read or write a memory region
+ * @access: where, and by what right
+ * @actor: called for each run of contiguous memory, in order
+ * @arg: passed to @actor
+ *
+ * Context: any, under the lock of the direction that @access->fault is of.
+ * Return: 0; -EAGAIN: memory has to be faulted in, the direction parks, and
+ * will be resumed to make the whole access again; another errno: it is not
+ * allowed, or the memory is not there.
+ */
+int rxe_mr_access(const struct rxe_access *access, odp_actor_t actor,
+		  void *arg)
+{
+	struct rxe_mr *mr;
+	u64 offset;
+	int err;
+
+	mr = rxe_mr_get(access);
+	if (!mr)
+		return -EACCES;
+
+	offset = access->iova - mr->ibmr.iova;
+	if (mr->odp)
+		err = rxe_odp_access(mr, offset, access, actor, arg);
+	else
+		err = rxe_pinned_access(mr, offset, access->len, actor, arg);
+	rxe_handle_put(mr->handle);
+
+	return err;
+}
+
+/**
+ * rxe_mr_check - ask whether an access would be allowed
+ * @access: where, and by what right
+ *
+ * Context: any.
+ * Return: 0 or -EACCES.
+ */
+int rxe_mr_check(const struct rxe_access *access)
+{
+	struct rxe_mr *mr = rxe_mr_get(access);
+
+	if (!mr)
+		return -EACCES;
+
+	rxe_handle_put(mr->handle);
+	return 0;
+}
+
+/**
+ * rxe_sgl_access - read or write part of a scatter-gather list
+ * @proto: the access, but for its key, iova and lengths
+ * @sge: the list, a copy that no program can change
+ * @num_sge: its length
+ * @offset: bytes from the begin of the list
+ * @len: bytes; the list has them
+ * @actor: called for each run of contiguous memory, in order
+ * @arg: passed to @actor
+ *
+ * Context, Return: as rxe_mr_access().
+ */
+int rxe_sgl_access(const struct rxe_access *proto, const struct rxe_sge *sge,
+		   u32 num_sge, u32 offset, u32 len, odp_actor_t actor,
+		   void *arg)
+{
+	struct rxe_access access = *proto;
+	int err;
+
+	for (; len && num_sge; sge++, num_sge--) {
+		if (offset >= sge->length) {
+			offset -= sge->length;
+			continue;
+		}
+
+		access.key = sge->lkey;
+		access.iova = sge->addr + offset;
+		access.len = min(len, sge->length - offset);
+		access.hint = sge->length - offset;
+		err = rxe_mr_access(&access, actor, arg);
+		if (err)
+			return err;
+
+		len -= access.len;
+		offset = 0;
+	}
+	return len ? -EACCES : 0;
+}
+
+static int rxe_mr_pin(struct rxe_mr *mr, u64 start, u64 length, int access)
+{
+	struct sg_page_iter iter;
+	size_t i = 0;
+
+	mr->umem = rxe_umem_get(mr->ibmr.device, start, length, access);
+	if (IS_ERR(mr->umem))
+		return PTR_ERR(mr->umem);
+
+	mr->pages = kvmalloc_array(ib_umem_num_pages(mr->umem),
+				   sizeof(*mr->pages), GFP_KERNEL_ACCOUNT);
+	if (!mr->pages) {
+		ib_umem_release(mr->umem);
+		return -ENOMEM;
+	}
+
+	for_each_sgtable_page(&mr->umem->sgt_append.sgt, &iter, 0)
+		mr->pages[i++] = sg_page_iter_page(&iter);
+	return 0;
+}
+
+static void rxe_mr_release(struct rxe_mr *mr)
+{
+	if (mr->odp) {
+		odp_umem_destroy(mr->odp);
+	} else {
+		kvfree(mr->pages);
+		ib_umem_release(mr->umem);
+	}
+}
+
+static int rxe_mr_map(struct rxe_mr *mr, struct rxe_ucontext *uctx, u64 start,
+		      u64 length, int access)
+{
+	struct rxe_dev *dev = to_rdev(mr->ibmr.device);
+
+	if (!(access & IB_ACCESS_ON_DEMAND))
+		return rxe_mr_pin(mr, start, length, access);
+
+	mr->odp = odp_umem_register(&uctx->odp, start, length,
+				    ib_access_writable(access), &rxe_odp_ops,
+				    &dev->odp);
+	return PTR_ERR_OR_ZERO(mr->odp);
+}
+
+struct ib_mr *rxe_reg_user_mr(struct ib_pd *ibpd, u64 start, u64 length,
+			      u64 iova, int access, struct ib_udata *udata)
+{
+	struct rxe_dev *dev = to_rdev(ibpd->device);
+	struct rxe_ucontext *uctx =
+		rdma_udata_to_drv_context(udata, struct rxe_ucontext, ibuc);
+	struct rxe_mr *mr;
+	u64 end;
+	int err;
+
+	if (access & ~RXE_MR_ACCESS)
+		return ERR_PTR(-EOPNOTSUPP);
+	if (!length || check_add_overflow(iova, length - 1, &end) ||
+	    check_add_overflow(start, length - 1, &end))
+		return ERR_PTR(-EINVAL);
+
+	mr = kzalloc(sizeof(*mr), GFP_KERNEL_ACCOUNT);
+	if (!mr)
+		return ERR_PTR(-ENOMEM);
+
+	mr->ibmr.device = ibpd->device;
+	mr->ibmr.pd = ibpd;
+	mr->ibmr.iova = iova;
+	mr->ibmr.length = length;
+	mr->access = access;
+	mr->addr = start;
+
+	err = rxe_mr_map(mr, uctx, start, length, access);
+	if (err)
+		goto free_mr;
+
+	mr->handle = rxe_handle_create(&dev->mrs);
+	if (IS_ERR(mr->handle)) {
+		err = PTR_ERR(mr->handle);
+		goto release_mr;
+	}
+
+	mr->ibmr.lkey = mr->handle->number << RXE_KEY_BITS |
+			(get_random_u32() >> (32 - RXE_KEY_BITS));
+	mr->ibmr.rkey = mr->ibmr.lkey;
+	rxe_handle_publish(mr->handle, mr);
+	return &mr->ibmr;
+
+release_mr:
+	rxe_mr_release(mr);
+free_mr:
+	kfree(mr);
+	return ERR_PTR(err);
+}
+
+int rxe_dereg_mr(struct ib_mr *ibmr, struct ib_udata *udata)
+{
+	struct rxe_dev *dev = to_rdev(ibmr->device);
+	struct rxe_mr *mr = to_rmr(ibmr);
+
+	rxe_handle_destroy(&dev->mrs, mr->handle);
+	rxe_mr_release(mr);
+	kfree(mr);
+	return 0;
+}

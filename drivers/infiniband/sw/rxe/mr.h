@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/* Memory regions: the only way in which the protocol touches memory. */
+#ifndef RXE_MR_H
+#define RXE_MR_H
+
+#include <rdma/ib_verbs.h>
+#include <rdma/odp_umem.h>
+#include <rdma/rdma_user_rxe.h>
+
+struct ib_umem;
+struct rxe_fault;
+struct rxe_handle;
+
+/**
+ * struct rxe_mr - a memory region
+ * @ibmr: the core's part; its lkey and rkey are the same
+ * @handle: the upper 24 bits of the key
+ * @access: enum ib_access_flags
+ * @addr: user address of the first byte; @ibmr.iova is how peers call it
+ * @umem: pinned memory, or NULL
+ * @pages: the pages of @umem
+ * @odp: memory paged on demand, or NULL
+ */
+struct rxe_mr {
+	struct ib_mr ibmr;
+	struct rxe_handle *handle;
+	int access;
+	unsigned long addr;
+	struct ib_umem *umem;
+	struct page **pages;
+	struct odp_umem *odp;
+};
+
+/**
+ * struct rxe_access - one access to a memory region
+ * @pd: the protection domain of the QP that makes it
+ * @key: as the WQE or the packet has it
+ * @rights: what the region must allow: 0: local read; otherwise one of
+ *	    IB_ACCESS_LOCAL_WRITE, _REMOTE_READ, _REMOTE_WRITE, _REMOTE_ATOMIC
+ * @iova: first byte
+ * @len: bytes
+ * @hint: bytes from @iova on that will be accessed soon: for page faults
+ * @fault: what to start when memory is not there
+ */
+struct rxe_access {
+	struct ib_pd *pd;
+	u32 key;
+	int rights;
+	u64 iova;
+	u32 len;
+	u32 hint;
+	struct rxe_fault *fault;
+};
+
+int rxe_mr_access(const struct rxe_access *access, odp_actor_t actor,
+		  void *arg);
+int rxe_mr_check(const struct rxe_access *access);
+int rxe_sgl_access(const struct rxe_access *proto, const struct rxe_sge *sge,
+		   u32 num_sge, u32 offset, u32 len, odp_actor_t actor,
+		   void *arg);
+
+struct ib_mr *rxe_reg_user_mr(struct ib_pd *ibpd, u64 start, u64 length,
+			      u64 iova, int access, struct ib_udata *udata);
+int rxe_dereg_mr(struct ib_mr *ibmr, struct ib_udata *udata);
+
+#endif

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* The life of a queue pair. */
+#include <rdma/uverbs_ioctl.h>
+
+#include "compat.h"
+#include "completer.h"
+#include "cq.h"
+#include "qp.h"
+#include "requester.h"
+#include "responder.h"
+#include "ucontext.h"
+
+/* requests flushed under one hold of a queue's lock */
+#define RXE_FLUSH_BUDGET	256
+#define RXE_FLUSH_DELAY_MIN	msecs_to_jiffies(10)
+#define RXE_FLUSH_DELAY_MAX	msecs_to_jiffies(1000)
+
+struct rxe_handle_table rxe_qps;
+
+static void rxe_qp_work(struct work_struct *work)
+{
+	struct rxe_qp *qp = container_of(work, struct rxe_qp, work);
+
+	spin_lock_bh(&qp->sq.lock);
+	rxe_completer_progress(qp);
+	spin_unlock_bh(&qp->sq.lock);
+
+	spin_lock_bh(&qp->rq.lock);
+	rxe_responder_run(qp);
+	spin_unlock_bh(&qp->rq.lock);
+}
+
+/*
+ * A program posts receives without telling us. While the QP is in the error
+ * state its rings are looked at now and then, so that those are flushed too.
+ */
+static void rxe_qp_flush(struct work_struct *work)
+{
+	struct rxe_qp *qp = container_of(to_delayed_work(work), struct rxe_qp,
+					 flush);
+	bool flushed = false;
+
+	spin_lock_bh(&qp->sq.lock);
+	if (qp->state == IB_QPS_ERR)
+		flushed |= rxe_sq_flush(qp, RXE_FLUSH_BUDGET);
+	spin_unlock_bh(&qp->sq.lock);
+
+	spin_lock_bh(&qp->rq.lock);
+	if (qp->state == IB_QPS_ERR)
+		flushed |= rxe_rq_flush(qp, RXE_FLUSH_BUDGET);
+	spin_unlock_bh(&qp->rq.lock);
+
+	if (READ_ONCE(qp->state) != IB_QPS_ERR)
+		return;
+
+	if (flushed)
+		qp->flush_delay = 0;
+	else
+		qp->flush_delay = clamp(2 * qp->flush_delay,
+					RXE_FLUSH_DELAY_MIN,
+					RXE_FLUSH_DELAY_MAX);
+	queue_delayed_work(rxe_wq, &qp->flush, qp->flush_delay);
+}
+
+/**
+ * rxe_qp_fail - enter the error state
+ * @qp: the QP
+ * @event: the asynchronous event that tells the program why, or -1
+ *
+ * Context: the lock of either queue is held.
+ */
+void rxe_qp_fail(struct rxe_qp *qp, int event)
+{
+	struct ib_event ib_event = {
+		.device = qp->ibqp.device,
+		.event = event,
+		.element.qp = &qp->ibqp,
+	};
+
+	if (READ_ONCE(qp->state) == IB_QPS_ERR)
+		return;
+
+	WRITE_ONCE(qp->state, IB_QPS_ERR);
+	mod_delayed_work(rxe_wq, &qp->flush, 0);
+	if (event >= 0 && qp->ibqp.event_handler)
+		qp->ibqp.event_handler(&ib_event, qp->ibqp.qp_context);
+}
+
+static int rxe_check_init(const struct ib_qp_init_attr *init,
+			  const struct ib_udata *udata)
+{
+	if (init->qp_type != IB_QPT_RC || init->create_flags || init->srq ||
+	    !udata)
+		return -EOPNOTSUPP;
+	if (!init->send_cq || !init->recv_cq)
+		return -EINVAL;
+	if (init->cap.max_send_wr > RXE_MAX_QP_WR ||
+	    init->cap.max_recv_wr > RXE_MAX_QP_WR ||
+	    init->cap.max_send_sge > RXE_MAX_SGE ||
+	    init->cap.max_recv_sge > RXE_MAX_SGE ||
+	    init->cap.max_inline_data > RXE_MAX_INLINE)
+		return -EINVAL;
+	if (udata->outlen < sizeof(struct rxe_create_qp_resp))
+		return -EINVAL;
+	return 0;
+}
+
+static int rxe_qp_export(struct rxe_qp *qp, struct ib_udata *udata)
+{
+	struct rxe_ucontext *uctx =
+		rdma_udata_to_drv_context(udata, struct rxe_ucontext, ibuc);
+	struct rxe_create_qp_resp resp = {};
+	int err;
+
+	err = rxe_ring_export(qp->rq.ring, &uctx->ibuc, &resp.rq_mi);
+	if (err)
+		return err;
+
+	err = rxe_ring_export(qp->sq.ring, &uctx->ibuc, &resp.sq_mi);
+	if (err)
+		return err;
+
+	return ib_copy_to_udata(udata, &resp, sizeof(resp));
+}
+
+int rxe_create_qp(struct ib_qp *ibqp, struct ib_qp_init_attr *init,
+		  struct ib_udata *udata)
+{
+	struct rxe_qp *qp = to_rqp(ibqp);
+	int err;
+
+	err = rxe_check_init(init, udata);
+	if (err)
+		return err;
+
+	qp->dev = to_rdev(ibqp->device);
+	qp->state = IB_QPS_RESET;
+	INIT_WORK(&qp->work, rxe_qp_work);
+	INIT_DELAYED_WORK(&qp->flush, rxe_qp_flush);
+	timer_setup(&qp->sq.timer, rxe_ack_timeout, 0);
+	hrtimer_setup(&qp->sq.rnr_timer, rxe_rnr_timeout, CLOCK_MONOTONIC,
+		      HRTIMER_MODE_REL_SOFT);
+
+	qp->anchor = rxe_anchor_create(qp);
+	if (!qp->anchor)
+		return -ENOMEM;
+
+	err = dst_cache_init(&qp->path.cache, GFP_KERNEL_ACCOUNT);
+	if (err)
+		goto put_anchor;
+
+	err = rxe_sq_create(qp, init);
+	if (err)
+		goto destroy_cache;
+
+	err = rxe_rq_create(qp, init);
+	if (err)
+		goto destroy_sq;
+
+	err = rxe_qp_export(qp, udata);
+	if (err)
+		goto destroy_rq;
+
+	qp->handle = rxe_handle_create(&rxe_qps);
+	if (IS_ERR(qp->handle)) {
+		err = PTR_ERR(qp->handle);
+		goto destroy_rq;
+	}
+
+	ibqp->qp_num = qp->handle->number;
+	init->cap = qp->cap;
+	rxe_handle_publish(qp->handle, qp);
+	return 0;
+
+destroy_rq:
+	rxe_rq_destroy(qp);
+destroy_sq:
+	rxe_sq_destroy(qp);
+destroy_cache:
+	dst_cache_destroy(&qp->path.cache);
+put_anchor:
+	rxe_anchor_put(qp->anchor);
+	return err;
+}
+
+/*
+ * Packets and faults find the QP by its handle or its anchor, and cannot any
+ * more after the first two steps. What they started, timers and work, starts
+ * nothing anew in the reset state.
+ */
+int rxe_destroy_qp(struct ib_qp *ibqp, struct ib_udata *udata)
+{
+	struct rxe_qp *qp = to_rqp(ibqp);
+
+	rxe_handle_destroy(&rxe_qps, qp->handle);
+	rxe_anchor_detach(qp->anchor);
+
+	spin_lock_bh(&qp->sq.lock);
+	spin_lock(&qp->rq.lock);
+	WRITE_ONCE(qp->state, IB_QPS_RESET);
+	rxe_sq_reset(qp);
+	rxe_rq_reset(qp);
+	spin_unlock(&qp->rq.lock);
+	spin_unlock_bh(&qp->sq.lock);
+
+	timer_delete_sync(&qp->sq.timer);
+	hrtimer_cancel(&qp->sq.rnr_timer);
+	cancel_delayed_work_sync(&qp->flush);
+	cancel_work_sync(&qp->work);
+
+	rxe_rq_destroy(qp);
+	rxe_sq_destroy(qp);
+	dst_cache_destroy(&qp->path.cache);
+	rxe_anchor_put(qp->anchor);
+	return 0;
+}
+
+/**
+ * rxe_post_send - ring the doorbell: ib_device_ops.post_send
+ * @ibqp: the QP of a program, which has filled its ring
+ * @wr: NULL: the program's requests are in the ring
+ * @bad_wr: set to @wr on error
+ *
+ * Context: process.
+ * Return: 0 or -EINVAL: the QP's state allows no send requests, and those in
+ * the ring are dropped (IBTA 10.8.2: an immediate error).
+ */
+int rxe_post_send(struct ib_qp *ibqp, const struct ib_send_wr *wr,
+		  const struct ib_send_wr **bad_wr)
+{
+	struct rxe_qp *qp = to_rqp(ibqp);
+	int err = 0;
+
+	if (wr) {
+		*bad_wr = wr;
+		return -EINVAL;
+	}
+
+	spin_lock_bh(&qp->sq.lock);
+	switch (qp->state) {
+	case IB_QPS_RTS:
+	case IB_QPS_SQD:
+		rxe_requester_run(qp);
+		break;
+	case IB_QPS_ERR:
+		mod_delayed_work(rxe_wq, &qp->flush, 0);
+		break;
+	default:
+		rxe_sq_reset(qp);
+		err = -EINVAL;
+	}
+	spin_unlock_bh(&qp->sq.lock);
+
+	return err;
+}
+
+/**
+ * rxe_post_recv - refuse: ib_device_ops.post_recv
+ * @ibqp: the QP of a program
+ * @wr: from a program that does not know that it has a ring
+ * @bad_wr: set to @wr
+ *
+ * Return: -EINVAL.
+ */
+int rxe_post_recv(struct ib_qp *ibqp, const struct ib_recv_wr *wr,
+		  const struct ib_recv_wr **bad_wr)
+{
+	*bad_wr = wr;
+	return -EINVAL;
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+#ifndef RXE_QP_H
+#define RXE_QP_H
+
+#include <linux/workqueue.h>
+#include <rdma/ib_verbs.h>
+
+#include "anchor.h"
+#include "dev.h"
+#include "handle.h"
+#include "net.h"
+#include "recv_queue.h"
+#include "send_queue.h"
+
+/**
+ * struct rxe_qp - a queue pair
+ * @ibqp: the core's part
+ * @dev: its device
+ * @handle: its number
+ * @anchor: what packets and faults under way hold on to
+ * @state: IB_QPS_ERR is entered under either queue's lock, every other state
+ *	   under both
+ * @attr: as modified
+ * @cap: as granted
+ * @mtu: of the path, bytes
+ * @path: to the peer
+ * @work: the protocol, where it may not go on in the context where it came up
+ * @flush: empties both queues in the error state
+ * @flush_delay: between two looks at the rings in the error state, in jiffies
+ * @comm_established: a packet came before the program moved on to RTS
+ * @sq: the send queue, of requester and completer
+ * @rq: the receive queue, and the responder
+ */
+struct rxe_qp {
+	struct ib_qp ibqp;
+	struct rxe_dev *dev;
+	struct rxe_handle *handle;
+	struct rxe_anchor *anchor;
+	enum ib_qp_state state;
+	struct ib_qp_attr attr;
+	struct ib_qp_cap cap;
+	u32 mtu;
+	struct rxe_path path;
+	struct work_struct work;
+	struct delayed_work flush;
+	unsigned long flush_delay;
+	bool comm_established;
+	struct rxe_sq sq;
+	struct rxe_rq rq;
+};
+
+/* QPs of all devices by number, so that a packet finds its QP at once */
+extern struct rxe_handle_table rxe_qps;
+
+static inline struct rxe_qp *to_rqp(struct ib_qp *ibqp)
+{
+	return container_of(ibqp, struct rxe_qp, ibqp);
+}
+
+int rxe_create_qp(struct ib_qp *ibqp, struct ib_qp_init_attr *init,
+		  struct ib_udata *udata);
+int rxe_modify_qp(struct ib_qp *ibqp, struct ib_qp_attr *attr, int mask,
+		  struct ib_udata *udata);
+int rxe_query_qp(struct ib_qp *ibqp, struct ib_qp_attr *attr, int mask,
+		 struct ib_qp_init_attr *init);
+int rxe_destroy_qp(struct ib_qp *ibqp, struct ib_udata *udata);
+int rxe_post_send(struct ib_qp *ibqp, const struct ib_send_wr *wr,
+		  const struct ib_send_wr **bad_wr);
+int rxe_post_recv(struct ib_qp *ibqp, const struct ib_recv_wr *wr,
+		  const struct ib_recv_wr **bad_wr);
+
+void rxe_qp_fail(struct rxe_qp *qp, int event);
+
+#endif

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* The attributes of a queue pair, and its states: IBTA volume 1, 10.3. */
+#include <linux/slab.h>
+#include <rdma/ib_addr.h>
+
+#include "completer.h"
+#include "qp.h"
+#include "requester.h"
+#include "wire.h"
+
+#define RXE_QP_ACCESS	(IB_ACCESS_LOCAL_WRITE | IB_ACCESS_REMOTE_WRITE | \
+			 IB_ACCESS_REMOTE_READ | IB_ACCESS_REMOTE_ATOMIC)
+#define RXE_MAX_TIMEOUT		31
+#define RXE_MAX_RETRY		7
+
+static bool rxe_attr_valid(const struct rxe_qp *qp,
+			   const struct ib_qp_attr *attr, int mask)
+{
+	if ((mask & IB_QP_PORT) && attr->port_num != 1)
+		return false;
+	if ((mask & IB_QP_PKEY_INDEX) && attr->pkey_index)
+		return false;
+	if ((mask & IB_QP_ACCESS_FLAGS) &&
+	    (attr->qp_access_flags & ~RXE_QP_ACCESS))
+		return false;
+	if ((mask & IB_QP_PATH_MTU) &&
+	    (attr->path_mtu < IB_MTU_256 ||
+	     attr->path_mtu > iboe_get_mtu(READ_ONCE(qp->dev->ndev->mtu))))
+		return false;
+	if ((mask & IB_QP_DEST_QPN) && attr->dest_qp_num > RXE_QPN_MASK)
+		return false;
+	if ((mask & IB_QP_TIMEOUT) && attr->timeout > RXE_MAX_TIMEOUT)
+		return false;
+	if ((mask & IB_QP_RETRY_CNT) && attr->retry_cnt > RXE_MAX_RETRY)
+		return false;
+	if ((mask & IB_QP_RNR_RETRY) && attr->rnr_retry > RXE_MAX_RETRY)
+		return false;
+	if ((mask & IB_QP_MIN_RNR_TIMER) &&
+	    attr->min_rnr_timer > RXE_SYN_VALUE_MASK)
+		return false;
+	if ((mask & IB_QP_MAX_QP_RD_ATOMIC) &&
+	    attr->max_rd_atomic > RXE_MAX_RD_ATOMIC)
+		return false;
+	if ((mask & IB_QP_MAX_DEST_RD_ATOMIC) &&
+	    attr->max_dest_rd_atomic > RXE_MAX_RD_ATOMIC)
+		return false;
+	/* no automatic path migration */
+	if (mask & IB_QP_ALT_PATH)
+		return false;
+	return !(mask & IB_QP_PATH_MIG_STATE) ||
+	       attr->path_mig_state == IB_MIG_MIGRATED;
+}
+
+static void rxe_set_path_attr(struct rxe_qp *qp, const struct ib_qp_attr *attr,
+			      int mask)
+{
+	if (mask & IB_QP_PATH_MTU) {
+		qp->attr.path_mtu = attr->path_mtu;
+		qp->mtu = ib_mtu_enum_to_int(attr->path_mtu);
+	}
+	if (mask & IB_QP_DEST_QPN)
+		qp->attr.dest_qp_num = attr->dest_qp_num;
+	if (mask & IB_QP_PORT)
+		qp->attr.port_num = attr->port_num;
+	if (mask & IB_QP_ACCESS_FLAGS)
+		qp->attr.qp_access_flags = attr->qp_access_flags;
+	if (mask & IB_QP_EN_SQD_ASYNC_NOTIFY)
+		qp->attr.en_sqd_async_notify = attr->en_sqd_async_notify;
+}
+
+static void rxe_set_sq_attr(struct rxe_qp *qp, const struct ib_qp_attr *attr,
+			    int mask)
+{
+	struct rxe_sq *sq = &qp->sq;
+
+	if (mask & IB_QP_TIMEOUT)
+		qp->attr.timeout = attr->timeout;
+	if (mask & IB_QP_RETRY_CNT)
+		qp->attr.retry_cnt = attr->retry_cnt;
+	if (mask & IB_QP_RNR_RETRY)
+		qp->attr.rnr_retry = attr->rnr_retry;
+	if (mask & IB_QP_MAX_QP_RD_ATOMIC)
+		qp->attr.max_rd_atomic = attr->max_rd_atomic;
+	if (mask & IB_QP_SQ_PSN) {
+		qp->attr.sq_psn = attr->sq_psn & RXE_PSN_MASK;
+		sq->psn = qp->attr.sq_psn;
+		sq->sent_psn = sq->psn;
+		sq->una_psn = sq->psn;
+		sq->ack_psn = rxe_psn_add(sq->psn, -1);
+	}
+	rxe_completer_reset_retries(qp);
+}
+
+static void rxe_set_rq_attr(struct rxe_qp *qp, const struct ib_qp_attr *attr,
+			    int mask)
+{
+	if (mask & IB_QP_MIN_RNR_TIMER)
+		qp->attr.min_rnr_timer = attr->min_rnr_timer;
+	if (mask & IB_QP_RQ_PSN) {
+		qp->attr.rq_psn = attr->rq_psn & RXE_PSN_MASK;
+		qp->rq.epsn = qp->attr.rq_psn;
+	}
+}
+
+static void rxe_qp_reset(struct rxe_qp *qp)
+{
+	rxe_sq_reset(qp);
+	rxe_rq_reset(qp);
+	memset(&qp->attr, 0, sizeof(qp->attr));
+	qp->comm_established = false;
+}
+
+/* What a state does when it is entered; both locks are held. */
+static void rxe_enter_state(struct rxe_qp *qp, enum ib_qp_state state)
+{
+	if (state == IB_QPS_ERR) {
+		rxe_qp_fail(qp, -1);
+		return;
+	}
+
+	if (state == IB_QPS_RESET)
+		rxe_qp_reset(qp);
+	if (state == IB_QPS_SQD && qp->state != IB_QPS_SQD)
+		qp->sq.draining = true;
+
+	/* pairs with rxe_find_qp(): who sees the state sees the attributes */
+	smp_store_release(&qp->state, state);
+}
+
+static int rxe_new_resources(struct rxe_resource **resources, u32 n)
+{
+	*resources = NULL;
+	if (!n)
+		return 0;
+
+	*resources = kcalloc(n, sizeof(**resources), GFP_KERNEL_ACCOUNT);
+	return *resources ? 0 : -ENOMEM;
+}
+
+static int rxe_modify_locked(struct rxe_qp *qp, const struct ib_qp_attr *attr,
+			     int mask)
+{
+	enum ib_qp_state cur = mask & IB_QP_CUR_STATE ? attr->cur_qp_state :
+							qp->state;
+	enum ib_qp_state new = mask & IB_QP_STATE ? attr->qp_state : cur;
+	int err;
+
+	if (cur != qp->state ||
+	    !ib_modify_qp_is_ok(cur, new, qp->ibqp.qp_type, mask))
+		return -EINVAL;
+
+	if (mask & IB_QP_AV) {
+		err = rxe_path_init(&qp->path, qp->dev, &attr->ah_attr,
+				    qp->ibqp.qp_num,
+				    mask & IB_QP_DEST_QPN ?
+					    attr->dest_qp_num :
+					    qp->attr.dest_qp_num);
+		if (err)
+			return err;
+		qp->attr.ah_attr = attr->ah_attr;
+		/* the reference is the core's */
+		qp->attr.ah_attr.grh.sgid_attr = NULL;
+	}
+
+	rxe_set_path_attr(qp, attr, mask);
+	rxe_set_sq_attr(qp, attr, mask);
+	rxe_set_rq_attr(qp, attr, mask);
+	rxe_enter_state(qp, new);
+	return 0;
+}
+
+int rxe_modify_qp(struct ib_qp *ibqp, struct ib_qp_attr *attr, int mask,
+		  struct ib_udata *udata)
+{
+	struct rxe_resource *resources = NULL;
+	struct rxe_qp *qp = to_rqp(ibqp);
+	int err;
+
+	if (mask & ~IB_QP_ATTR_STANDARD_BITS)
+		return -EOPNOTSUPP;
+	if (!rxe_attr_valid(qp, attr, mask))
+		return -EINVAL;
+
+	if (mask & IB_QP_MAX_DEST_RD_ATOMIC) {
+		err = rxe_new_resources(&resources, attr->max_dest_rd_atomic);
+		if (err)
+			return err;
+	}
+
+	spin_lock_bh(&qp->sq.lock);
+	spin_lock(&qp->rq.lock);
+	err = rxe_modify_locked(qp, attr, mask);
+	if (!err && (mask & IB_QP_MAX_DEST_RD_ATOMIC)) {
+		swap(qp->rq.resources, resources);
+		qp->rq.num_resources = attr->max_dest_rd_atomic;
+		qp->rq.next_resource = 0;
+		qp->attr.max_dest_rd_atomic = attr->max_dest_rd_atomic;
+	}
+	spin_unlock(&qp->rq.lock);
+	if (!err)
+		rxe_completer_progress(qp);
+	spin_unlock_bh(&qp->sq.lock);
+
+	kfree(resources);
+	return err;
+}
+
+int rxe_query_qp(struct ib_qp *ibqp, struct ib_qp_attr *attr, int mask,
+		 struct ib_qp_init_attr *init)
+{
+	struct rxe_qp *qp = to_rqp(ibqp);
+
+	spin_lock_bh(&qp->sq.lock);
+	spin_lock(&qp->rq.lock);
+	*attr = qp->attr;
+	attr->qp_state = qp->state;
+	attr->cur_qp_state = qp->state;
+	attr->sq_draining = qp->state == IB_QPS_SQD && qp->sq.draining;
+	attr->path_mig_state = IB_MIG_MIGRATED;
+	attr->sq_psn = qp->sq.psn;
+	attr->rq_psn = qp->rq.epsn;
+	attr->cap = qp->cap;
+	spin_unlock(&qp->rq.lock);
+	spin_unlock_bh(&qp->sq.lock);
+
+	init->qp_context = ibqp->qp_context;
+	init->send_cq = ibqp->send_cq;
+	init->recv_cq = ibqp->recv_cq;
+	init->cap = qp->cap;
+	init->sq_sig_type = qp->sq.signal_all ? IB_SIGNAL_ALL_WR :
+						IB_SIGNAL_REQ_WR;
+	init->qp_type = ibqp->qp_type;
+	return 0;
+}

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* From the UDP socket to the queue pair. */
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/udp.h>
+#include <net/net_namespace.h>
+#include <net/sock.h>
+
+#include "completer.h"
+#include "icrc.h"
+#include "net.h"
+#include "qp.h"
+#include "rcv.h"
+#include "responder.h"
+
+/**
+ * rxe_copy_payload - an odp_actor_t: copy a packet's payload to memory
+ * @kaddr: to where
+ * @len: bytes
+ * @arg: a struct rxe_payload
+ *
+ * Context: any.
+ * Return: 0 or -EFAULT: the packet is shorter than its headers said.
+ */
+int rxe_copy_payload(void *kaddr, size_t len, void *arg)
+{
+	struct rxe_payload *payload = arg;
+	int err;
+
+	err = skb_copy_bits(payload->skb, payload->offset, kaddr, len);
+	payload->offset += len;
+	return err;
+}
+
+/* Fill in what the BTH says. Our data begins with the UDP header. */
+static bool rxe_parse(struct sk_buff *skb)
+{
+	struct rxe_pkt *pkt = rxe_pkt(skb);
+	const struct rxe_bth *bth;
+	unsigned int len, pad;
+	u32 apsn;
+
+	if (!pskb_may_pull(skb, sizeof(struct udphdr) + sizeof(*bth)))
+		return false;
+
+	bth = (const struct rxe_bth *)(skb->data + sizeof(struct udphdr));
+	if (bth->flags & RXE_BTH_TVER_MASK)
+		return false;
+	/* the default partition, in which full and limited members meet */
+	if (((be16_to_cpu(bth->pkey) ^ RXE_DEFAULT_PKEY) & 0x7fff) != 0)
+		return false;
+
+	pkt->opcode = bth->opcode;
+	pkt->op = &rxe_opcodes[pkt->opcode];
+	if (!pkt->op->hdr_len)
+		return false;
+
+	apsn = be32_to_cpu(bth->apsn);
+	pad = bth->flags >> RXE_BTH_PAD_SHIFT & RXE_BTH_PAD_MASK;
+	pkt->psn = apsn & RXE_PSN_MASK;
+	pkt->ack_req = apsn & RXE_BTH_ACK_REQ;
+	pkt->solicited = bth->flags & RXE_BTH_SE;
+
+	len = be16_to_cpu(udp_hdr(skb)->len);
+	if (len > skb->len || len < sizeof(struct udphdr) + pkt->op->hdr_len +
+				    pad + RXE_ICRC_BYTES)
+		return false;
+
+	len -= sizeof(struct udphdr) + pkt->op->hdr_len + pad + RXE_ICRC_BYTES;
+	if (len > RXE_MAX_PAYLOAD)
+		return false;
+	if (len + pad && !(pkt->op->flags & RXE_OP_PAYLOAD))
+		return false;
+
+	pkt->payload_len = len;
+	return pskb_may_pull(skb, sizeof(struct udphdr) + pkt->op->hdr_len);
+}
+
+static bool rxe_check_icrc(struct sk_buff *skb)
+{
+	unsigned int len = be16_to_cpu(udp_hdr(skb)->len) -
+			   sizeof(struct udphdr) - RXE_ICRC_BYTES;
+	__le32 icrc;
+
+	if (skb_copy_bits(skb, sizeof(struct udphdr) + len, &icrc,
+			  sizeof(icrc)))
+		return false;
+	return le32_to_cpu(icrc) == rxe_icrc(skb, len);
+}
+
+static bool rxe_from_peer(const struct rxe_qp *qp, const struct sk_buff *skb)
+{
+	const struct rxe_path *path = &qp->path;
+	const struct ipv6hdr *ip6h;
+	const struct iphdr *iph;
+
+	if (ip_hdr(skb)->version == 4) {
+		iph = ip_hdr(skb);
+		return path->ipv4 && iph->ihl == sizeof(*iph) / 4 &&
+		       iph->daddr == path->saddr.s6_addr32[3] &&
+		       iph->saddr == path->daddr.s6_addr32[3];
+	}
+
+	ip6h = ipv6_hdr(skb);
+	return !path->ipv4 && ip6h->nexthdr == IPPROTO_UDP &&
+	       ipv6_addr_equal(&ip6h->daddr, &path->saddr) &&
+	       ipv6_addr_equal(&ip6h->saddr, &path->daddr);
+}
+
+static struct rxe_qp *rxe_find_qp(const struct net *net,
+				  const struct sk_buff *skb)
+{
+	const struct rxe_bth *bth;
+	struct rxe_qp *qp;
+
+	bth = (const struct rxe_bth *)(skb->data + sizeof(struct udphdr));
+	qp = rxe_handle_get(&rxe_qps, be32_to_cpu(bth->qpn) & RXE_QPN_MASK);
+	if (!qp)
+		return NULL;
+
+	/* pairs with modify_qp(): who sees the state sees the path */
+	if (smp_load_acquire(&qp->state) >= IB_QPS_RTR &&
+	    net_eq(net, qp->dev->net) && rxe_from_peer(qp, skb))
+		return qp;
+
+	rxe_handle_put(qp->handle);
+	return NULL;
+}
+
+/**
+ * rxe_udp_rcv - take a packet off the RoCEv2 port: udp_sock.encap_rcv
+ * @sk: the socket
+ * @skb: its data begins with the UDP header
+ *
+ * Context: softirq, under RCU.
+ * Return: 0: the packet is consumed, whatever it is.
+ */
+int rxe_udp_rcv(struct sock *sk, struct sk_buff *skb)
+{
+	struct rxe_qp *qp;
+
+	if (!rxe_parse(skb))
+		goto drop;
+
+	qp = rxe_find_qp(sock_net(sk), skb);
+	if (!qp)
+		goto drop;
+
+	if (!rxe_check_icrc(skb)) {
+		rxe_count(qp->dev, RXE_STAT_ICRC_ERR);
+		rxe_handle_put(qp->handle);
+		goto drop;
+	}
+
+	rxe_count(qp->dev, RXE_STAT_RCVD_PKTS);
+	skb_pull(skb, sizeof(struct udphdr));
+	if (rxe_pkt(skb)->op->flags & RXE_OP_RESPONSE)
+		rxe_completer_rcv(qp, skb);
+	else
+		rxe_responder_rcv(qp, skb);
+	rxe_handle_put(qp->handle);
+	return 0;
+
+drop:
+	kfree_skb(skb);
+	return 0;
+}

@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#include "anchor.h"
+#include "fault.h"
+#include "mr.h"
+#include "qp.h"
+#include "rcv.h"
+#include "read_response.h"
+#include "responder.h"
+#include "wire.h"
+
+/* response packets sent under one hold of the lock */
+#define RXE_READ_BUDGET	32
+
+static struct rxe_resource *rxe_new_resource(struct rxe_qp *qp, u32 psns)
+{
+	struct rxe_rq *rq = &qp->rq;
+	struct rxe_resource *res;
+
+	res = &rq->resources[rq->next_resource];
+	rq->next_resource = (rq->next_resource + 1) % rq->num_resources;
+	res->valid = true;
+	res->first_psn = rq->epsn;
+	res->last_psn = rxe_psn_add(rq->epsn, psns - 1);
+	return res;
+}
+
+static struct rxe_resource *rxe_find_resource(struct rxe_qp *qp, u32 psn,
+					      bool atomic)
+{
+	struct rxe_resource *res;
+	u32 i;
+
+	for (i = 0; i < qp->rq.num_resources; i++) {
+		res = &qp->rq.resources[i];
+		if (res->valid && res->atomic == atomic &&
+		    rxe_psn_diff(psn, res->first_psn) >= 0 &&
+		    rxe_psn_diff(psn, res->last_psn) <= 0)
+			return res;
+	}
+	return NULL;
+}
+
+static void rxe_request_done(struct rxe_qp *qp, u32 psns)
+{
+	struct rxe_rq *rq = &qp->rq;
+
+	rq->epsn = rxe_psn_add(rq->epsn, psns);
+	rq->msn = (rq->msn + 1) & RXE_PSN_MASK;
+}
+
+static void rxe_begin_read(struct rxe_qp *qp, const struct rxe_reth *reth,
+			   u32 psn)
+{
+	qp->rq.read = (struct rxe_read) {
+		.active = true,
+		.rkey = be32_to_cpu(reth->rkey),
+		.va = be64_to_cpu(reth->va),
+		.resid = be32_to_cpu(reth->len),
+		.psn = psn,
+	};
+}
+
+static u8 rxe_read_opcode(bool first, bool last)
+{
+	if (first)
+		return last ? IB_OPCODE_RC_RDMA_READ_RESPONSE_ONLY :
+			      IB_OPCODE_RC_RDMA_READ_RESPONSE_FIRST;
+	return last ? IB_OPCODE_RC_RDMA_READ_RESPONSE_LAST :
+		      IB_OPCODE_RC_RDMA_READ_RESPONSE_MIDDLE;
+}
+
+static int rxe_copy_to_packet(void *kaddr, size_t len, void *arg)
+{
+	u8 **to = arg;
+
+	memcpy(*to, kaddr, len);
+	*to += len;
+	return 0;
+}
+
+static int rxe_read_packet(struct rxe_qp *qp)
+{
+	struct rxe_read *read = &qp->rq.read;
+	u32 len = min(read->resid, qp->mtu);
+	struct rxe_access access = {
+		.pd = qp->ibqp.pd,
+		.key = read->rkey,
+		.rights = IB_ACCESS_REMOTE_READ,
+		.iova = read->va,
+		.len = len,
+		.hint = read->resid,
+		.fault = &qp->anchor->faults[RXE_FAULT_RESPONDER],
+	};
+	struct rxe_aeth *aeth;
+	struct sk_buff *skb;
+	u8 opcode, *to;
+	int err;
+
+	opcode = rxe_read_opcode(!read->started, len == read->resid);
+	skb = rxe_tx_alloc(qp, opcode, read->psn, len);
+	if (!skb)
+		return -ENOMEM;
+
+	if (rxe_opcodes[opcode].flags & RXE_OP_ACK) {
+		aeth = (struct rxe_aeth *)(skb->data + sizeof(struct rxe_bth));
+		aeth->smsn = rxe_aeth_smsn(qp, RXE_SYN_ACK_UNLIMITED);
+	}
+
+	to = skb->data + rxe_opcodes[opcode].hdr_len;
+	err = len ? rxe_mr_access(&access, rxe_copy_to_packet, &to) : 0;
+	if (err) {
+		kfree_skb(skb);
+		return err;
+	}
+
+	read->started = true;
+	read->va += len;
+	read->resid -= len;
+	read->psn = rxe_psn_add(read->psn, 1);
+	read->active = read->resid;
+	rxe_tx_send(qp, skb);
+	return 0;
+}
+
+/**
+ * rxe_read_continue - send responses of the read that is being answered
+ * @qp: the responder
+ *
+ * Context: BH disabled, the receive queue's lock is held.
+ * Return: true: no read is left; false: it goes on later, by the QP's work or
+ * by rxe_responder_resume().
+ */
+bool rxe_read_continue(struct rxe_qp *qp)
+{
+	struct rxe_rq *rq = &qp->rq;
+	int budget = RXE_READ_BUDGET;
+	int err;
+
+	while (rq->read.active) {
+		if (!rxe_anchor_may_send(qp->anchor))
+			return false;
+		if (!budget--) {
+			queue_work(rxe_wq, &qp->work);
+			return false;
+		}
+
+		err = rxe_read_packet(qp);
+		switch (err) {
+		case 0:
+			break;
+		case -EAGAIN:
+			rxe_count(qp->dev, RXE_STAT_PARKED);
+			rq->parked = true;
+			return false;
+		case -ENOMEM:
+			/* as if the network had lost the rest */
+			rq->read.active = false;
+			break;
+		default:
+			rq->read.active = false;
+			rxe_responder_fail(qp, RXE_SYN_NAK_REM_ACCESS,
+					   rq->read.psn);
+		}
+	}
+	return true;
+}
+
+/**
+ * rxe_respond_read - execute a read request
+ * @qp: the responder
+ * @skb: the request, with the expected PSN
+ *
+ * Context: the receive queue's lock is held.
+ * Return: 0: rxe_read_continue() sends the data; or a NAK code.
+ */
+int rxe_respond_read(struct rxe_qp *qp, struct sk_buff *skb)
+{
+	const struct rxe_reth *reth = rxe_pkt_eth(skb);
+	struct rxe_access access = {
+		.pd = qp->ibqp.pd,
+		.key = be32_to_cpu(reth->rkey),
+		.rights = IB_ACCESS_REMOTE_READ,
+		.iova = be64_to_cpu(reth->va),
+		.len = be32_to_cpu(reth->len),
+	};
+	struct rxe_resource *res;
+	u32 psns;
+
+	if (access.len > RXE_MAX_MSG || !qp->rq.num_resources)
+		return RXE_SYN_NAK_INV_REQ;
+	if (access.len && rxe_mr_check(&access))
+		return RXE_SYN_NAK_REM_ACCESS;
+
+	psns = max_t(u32, DIV_ROUND_UP(access.len, qp->mtu), 1);
+	res = rxe_new_resource(qp, psns);
+	res->atomic = false;
+	res->va = access.iova;
+	res->len = access.len;
+	rxe_begin_read(qp, reth, qp->rq.epsn);
+	rxe_request_done(qp, psns);
+	return 0;
+}
+
+/**
+ * rxe_repeat_read - answer a read request again
+ * @qp: the responder
+ * @skb: the request; it may ask for the rest of the original one only
+ *
+ * IBTA 9.7.5.1.5: memory is read anew. What is not part of a read that is
+ * remembered is dropped.
+ *
+ * Context: the receive queue's lock is held.
+ */
+void rxe_repeat_read(struct rxe_qp *qp, struct sk_buff *skb)
+{
+	const struct rxe_reth *reth = rxe_pkt_eth(skb);
+	u32 psn = rxe_pkt(skb)->psn;
+	struct rxe_resource *res;
+	u64 offset;
+
+	res = rxe_find_resource(qp, psn, false);
+	if (!res)
+		return;
+
+	offset = (u64)rxe_psn_diff(psn, res->first_psn) * qp->mtu;
+	if (be64_to_cpu(reth->va) != res->va + offset ||
+	    offset + be32_to_cpu(reth->len) > res->len)
+		return;
+
+	rxe_begin_read(qp, reth, psn);
+}
+
+static void rxe_send_atomic_ack(struct rxe_qp *qp, u32 psn, u64 orig)
+{
+	struct rxe_atmack *atmack;
+	struct rxe_aeth *aeth;
+	struct sk_buff *skb;
+
+	skb = rxe_tx_alloc(qp, IB_OPCODE_RC_ATOMIC_ACKNOWLEDGE, psn, 0);
+	/* as if the network had lost it: the requester asks again */
+	if (!skb)
+		return;
+
+	aeth = (struct rxe_aeth *)(skb->data + sizeof(struct rxe_bth));
+	aeth->smsn = rxe_aeth_smsn(qp, RXE_SYN_ACK_UNLIMITED);
+	atmack = (struct rxe_atmack *)(aeth + 1);
+	atmack->orig = cpu_to_be64(orig);
+	rxe_tx_send(qp, skb);
+}
+
+struct rxe_atomic {
+	bool swap;
+	u64 compare;
+	u64 swap_add;
+	u64 orig;
+};
+
+static int rxe_do_atomic(void *kaddr, size_t len, void *arg)
+{
+	struct rxe_atomic *atomic = arg;
+
+	if (atomic->swap)
+		atomic->orig = cmpxchg64((u64 *)kaddr, atomic->compare,
+					 atomic->swap_add);
+	else
+		atomic->orig = atomic64_fetch_add(atomic->swap_add, kaddr);
+	return 0;
+}
+
+/**
+ * rxe_respond_atomic - execute an atomic request
+ * @qp: the responder
+ * @skb: the request, with the expected PSN
+ *
+ * The memory is changed by an instruction of the CPU, so that it is atomic
+ * against programs too (IB_ATOMIC_GLOB).
+ *
+ * Context: the receive queue's lock is held.
+ * Return: 0, -EAGAIN: the request waits for memory, or a NAK code.
+ */
+int rxe_respond_atomic(struct rxe_qp *qp, struct sk_buff *skb)
+{
+	const struct rxe_atmeth *atmeth = rxe_pkt_eth(skb);
+	struct rxe_access access = {
+		.pd = qp->ibqp.pd,
+		.key = be32_to_cpu(atmeth->rkey),
+		.rights = IB_ACCESS_REMOTE_ATOMIC,
+		.iova = be64_to_cpu(atmeth->va),
+		.len = sizeof(u64),
+		.fault = &qp->anchor->faults[RXE_FAULT_RESPONDER],
+	};
+	struct rxe_atomic atomic = {
+		.swap = rxe_pkt(skb)->opcode == IB_OPCODE_RC_COMPARE_SWAP,
+		.compare = be64_to_cpu(atmeth->compare),
+		.swap_add = be64_to_cpu(atmeth->swap_add),
+	};
+	struct rxe_resource *res;
+	int err;
+
+	if (!IS_ALIGNED(access.iova, sizeof(u64)) || !qp->rq.num_resources)
+		return RXE_SYN_NAK_INV_REQ;
+
+	err = rxe_mr_access(&access, rxe_do_atomic, &atomic);
+	if (err)
+		return err == -EAGAIN ? err : RXE_SYN_NAK_REM_ACCESS;
+
+	res = rxe_new_resource(qp, 1);
+	res->atomic = true;
+	res->orig = atomic.orig;
+	rxe_request_done(qp, 1);
+	rxe_send_atomic_ack(qp, rxe_pkt(skb)->psn, atomic.orig);
+	return 0;
+}
+
+/**
+ * rxe_repeat_atomic - answer an atomic request again
+ * @qp: the responder
+ * @skb: the request
+ *
+ * IBTA 9.7.5.1.5: the saved result is sent, nothing is executed.
+ *
+ * Context: BH disabled, the receive queue's lock is held.
+ */
+void rxe_repeat_atomic(struct rxe_qp *qp, struct sk_buff *skb)
+{
+	u32 psn = rxe_pkt(skb)->psn;
+	struct rxe_resource *res = rxe_find_resource(qp, psn, true);
+
+	if (res)
+		rxe_send_atomic_ack(qp, psn, res->orig);
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/* Requests that are answered with data, and answered again when repeated. */
+#ifndef RXE_READ_RESPONSE_H
+#define RXE_READ_RESPONSE_H
+
+#include <linux/types.h>
+
+struct rxe_qp;
+struct sk_buff;
+
+int rxe_respond_read(struct rxe_qp *qp, struct sk_buff *skb);
+int rxe_respond_atomic(struct rxe_qp *qp, struct sk_buff *skb);
+void rxe_repeat_read(struct rxe_qp *qp, struct sk_buff *skb);
+void rxe_repeat_atomic(struct rxe_qp *qp, struct sk_buff *skb);
+bool rxe_read_continue(struct rxe_qp *qp);
+
+#endif

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+#ifndef RXE_RECV_QUEUE_H
+#define RXE_RECV_QUEUE_H
+
+#include <linux/skbuff.h>
+#include <linux/spinlock.h>
+#include <rdma/ib_verbs.h>
+#include <rdma/rdma_user_rxe.h>
+
+struct rxe_qp;
+struct rxe_ring;
+
+/**
+ * struct rxe_rwqe - a receive work request: a copy that no program can change
+ * @wr_id: the program's
+ * @length: bytes that it has room for
+ * @num_sge: entries of @sge
+ * @sge: local memory
+ */
+struct rxe_rwqe {
+	u64 wr_id;
+	u64 length;
+	u32 num_sge;
+	struct rxe_sge sge[];
+};
+
+/**
+ * struct rxe_read - a read request that is being answered
+ * @active: there is one
+ * @started: the first response packet was sent
+ * @rkey: of the memory
+ * @va: of the next byte
+ * @resid: bytes left
+ * @psn: of the next response packet
+ */
+struct rxe_read {
+	bool active;
+	bool started;
+	u32 rkey;
+	u64 va;
+	u32 resid;
+	u32 psn;
+};
+
+/**
+ * struct rxe_resource - what a repeated read or atomic request needs
+ * @valid: the slot is in use
+ * @atomic: or a read
+ * @first_psn: of the request
+ * @last_psn: of its last response
+ * @va: a read's address
+ * @len: a read's length
+ * @orig: what an atomic found in memory
+ */
+struct rxe_resource {
+	bool valid;
+	bool atomic;
+	u32 first_psn;
+	u32 last_psn;
+	u64 va;
+	u32 len;
+	u64 orig;
+};
+
+enum rxe_message {
+	RXE_MESSAGE_NONE,
+	RXE_MESSAGE_SEND,
+	RXE_MESSAGE_WRITE,
+};
+
+/**
+ * struct rxe_rq - a receive queue, with the state of the responder
+ * @lock: of everything here; BH-safe
+ * @ring: shared with the program
+ * @head: next request in the ring; runs freely
+ * @wqe: copy of the request that is being filled
+ * @wqe_busy: there is one
+ * @epsn: expected PSN
+ * @msn: messages completed, modulo 2^24
+ * @nak_sent: what is not @epsn is dropped in silence
+ * @message: the middle of which message we are in
+ * @offset: bytes of the message that have come
+ * @write_va: of the message, where it is a write; so the next two
+ * @write_rkey: of the message
+ * @write_len: of the message
+ * @resources: of the last reads and atomics, a ring
+ * @num_resources: its size
+ * @next_resource: the oldest of it
+ * @read: being answered; no other request is looked at meanwhile
+ * @pending: packets that wait for @read, or for a page fault
+ * @pending_len: bytes in @pending
+ * @pending_psn: after the last packet in @pending
+ * @parked: a page fault is under way
+ */
+struct rxe_rq {
+	spinlock_t lock;
+	struct rxe_ring *ring;
+	u32 head;
+	struct rxe_rwqe *wqe;
+	bool wqe_busy;
+
+	u32 epsn;
+	u32 msn;
+	bool nak_sent;
+
+	enum rxe_message message;
+	u32 offset;
+	u64 write_va;
+	u32 write_rkey;
+	u32 write_len;
+
+	struct rxe_resource *resources;
+	u32 num_resources;
+	u32 next_resource;
+	struct rxe_read read;
+
+	struct sk_buff_head pending;
+	u32 pending_len;
+	u32 pending_psn;
+	bool parked;
+};
+
+int rxe_rq_create(struct rxe_qp *qp, const struct ib_qp_init_attr *init);
+void rxe_rq_destroy(struct rxe_qp *qp);
+void rxe_rq_reset(struct rxe_qp *qp);
+
+bool rxe_rq_fetch(struct rxe_qp *qp);
+void rxe_rq_complete(struct rxe_qp *qp, struct ib_uverbs_wc *wc,
+		     bool solicited);
+bool rxe_rq_flush(struct rxe_qp *qp, int budget);
+
+#endif

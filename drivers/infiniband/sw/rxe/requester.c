@@ -1,0 +1,429 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* The requester of the reliable connection service: IBTA volume 1, 9.7.3. */
+#include "anchor.h"
+#include "completer.h"
+#include "fault.h"
+#include "mr.h"
+#include "qp.h"
+#include "requester.h"
+#include "wire.h"
+
+/* packets sent under one hold of the lock, before others get a turn */
+#define RXE_REQUESTER_BUDGET	32
+/* PSNs that may be unacknowledged */
+#define RXE_WINDOW		256
+/* packets sent without asking for an acknowledgement */
+#define RXE_ACK_INTERVAL	64
+
+static struct rxe_access rxe_requester_access(struct rxe_qp *qp, int rights)
+{
+	return (struct rxe_access) {
+		.pd = qp->ibqp.pd,
+		.rights = rights,
+		.fault = &qp->anchor->faults[RXE_FAULT_REQUESTER],
+	};
+}
+
+static u32 rxe_read_chunk_psns(const struct rxe_qp *qp)
+{
+	return RXE_READ_CHUNK / qp->mtu;
+}
+
+static void rxe_number_wqe(struct rxe_qp *qp, struct rxe_swqe *wqe)
+{
+	u32 psns = 1;
+
+	if (!rxe_swqe_is_atomic(wqe) && wqe->length)
+		psns = DIV_ROUND_UP(wqe->length, qp->mtu);
+
+	wqe->first_psn = qp->sq.psn;
+	wqe->last_psn = rxe_psn_add(wqe->first_psn, psns - 1);
+	wqe->numbered = true;
+}
+
+/* IBTA 10.8.3.3: a fence waits for the reads and atomics before it. */
+static bool rxe_wqe_may_start(struct rxe_qp *qp, const struct rxe_swqe *wqe)
+{
+	if (qp->state == IB_QPS_SQD)
+		return false;
+	return !(wqe->flags & IB_SEND_FENCE) || !qp->sq.rd_outstanding;
+}
+
+static struct rxe_swqe *rxe_requester_next(struct rxe_qp *qp)
+{
+	struct rxe_sq *sq = &qp->sq;
+	struct rxe_swqe *wqe;
+
+	if (sq->next == sq->fetched && !rxe_sq_fetch(qp))
+		return NULL;
+
+	wqe = rxe_sq_wqe(sq, sq->next);
+	if (wqe->error || wqe->numbered)
+		return wqe;
+	if (!rxe_wqe_may_start(qp, wqe))
+		return NULL;
+
+	rxe_number_wqe(qp, wqe);
+	return wqe;
+}
+
+static bool rxe_more_waiting(struct rxe_qp *qp)
+{
+	struct rxe_sq *sq = &qp->sq;
+
+	return sq->next + 1 != sq->fetched ||
+	       rxe_ring_filled(sq->ring, sq->fetched);
+}
+
+static bool rxe_wants_ack(struct rxe_qp *qp, const struct rxe_swqe *wqe,
+			  bool last)
+{
+	struct rxe_sq *sq = &qp->sq;
+
+	if (rxe_psn_diff(sq->psn, sq->ack_psn) >= RXE_ACK_INTERVAL)
+		return true;
+	return last && (sq->signal_all || (wqe->flags & IB_SEND_SIGNALED) ||
+			!rxe_more_waiting(qp));
+}
+
+static void rxe_set_bth_flags(struct sk_buff *skb, bool ack_req, bool se)
+{
+	struct rxe_bth *bth = (struct rxe_bth *)skb->data;
+
+	if (ack_req)
+		bth->apsn |= cpu_to_be32(RXE_BTH_ACK_REQ);
+	if (se)
+		bth->flags |= RXE_BTH_SE;
+}
+
+/* Account for a packet that takes the next @psns PSNs, and send it. */
+static void rxe_requester_send(struct rxe_qp *qp, struct rxe_swqe *wqe,
+			       struct sk_buff *skb, u32 psns)
+{
+	struct rxe_sq *sq = &qp->sq;
+	u32 last = rxe_psn_add(sq->psn, psns - 1);
+
+	if (sq->psn == sq->una_psn)
+		sq->progress = jiffies;
+	sq->psn = rxe_psn_add(last, 1);
+	if (rxe_psn_diff(sq->psn, sq->sent_psn) > 0)
+		sq->sent_psn = sq->psn;
+	if (last == wqe->last_psn)
+		sq->next++;
+
+	rxe_completer_arm_timer(qp);
+	rxe_tx_send(qp, skb);
+}
+
+static int rxe_copy_out(void *kaddr, size_t len, void *arg)
+{
+	u8 **to = arg;
+
+	memcpy(*to, kaddr, len);
+	*to += len;
+	return 0;
+}
+
+static int rxe_load_payload(struct rxe_qp *qp, const struct rxe_swqe *wqe,
+			    u32 offset, u32 len, u8 *to)
+{
+	struct rxe_access access = rxe_requester_access(qp, 0);
+
+	if (wqe->flags & IB_SEND_INLINE) {
+		memcpy(to, wqe->inline_data + offset, len);
+		return 0;
+	}
+	return rxe_sgl_access(&access, wqe->sge, wqe->num_sge, offset, len,
+			      rxe_copy_out, &to);
+}
+
+static u8 rxe_send_opcode(const struct rxe_swqe *wqe, bool first, bool last)
+{
+	bool imm = wqe->opcode == IB_WR_SEND_WITH_IMM;
+
+	if (first && last)
+		return imm ? IB_OPCODE_RC_SEND_ONLY_WITH_IMMEDIATE :
+			     IB_OPCODE_RC_SEND_ONLY;
+	if (last)
+		return imm ? IB_OPCODE_RC_SEND_LAST_WITH_IMMEDIATE :
+			     IB_OPCODE_RC_SEND_LAST;
+	return first ? IB_OPCODE_RC_SEND_FIRST : IB_OPCODE_RC_SEND_MIDDLE;
+}
+
+static u8 rxe_write_opcode(const struct rxe_swqe *wqe, bool first, bool last)
+{
+	bool imm = wqe->opcode == IB_WR_RDMA_WRITE_WITH_IMM;
+
+	if (first && last)
+		return imm ? IB_OPCODE_RC_RDMA_WRITE_ONLY_WITH_IMMEDIATE :
+			     IB_OPCODE_RC_RDMA_WRITE_ONLY;
+	if (last)
+		return imm ? IB_OPCODE_RC_RDMA_WRITE_LAST_WITH_IMMEDIATE :
+			     IB_OPCODE_RC_RDMA_WRITE_LAST;
+	return first ? IB_OPCODE_RC_RDMA_WRITE_FIRST :
+		       IB_OPCODE_RC_RDMA_WRITE_MIDDLE;
+}
+
+static int rxe_request_message(struct rxe_qp *qp, struct rxe_swqe *wqe)
+{
+	struct rxe_sq *sq = &qp->sq;
+	u32 offset = rxe_psn_diff(sq->psn, wqe->first_psn) * qp->mtu;
+	u32 len = min(wqe->length - offset, qp->mtu);
+	bool first = sq->psn == wqe->first_psn;
+	bool last = sq->psn == wqe->last_psn;
+	bool write = wqe->opcode == IB_WR_RDMA_WRITE ||
+		     wqe->opcode == IB_WR_RDMA_WRITE_WITH_IMM;
+	struct rxe_immdt *immdt;
+	struct rxe_reth *reth;
+	struct sk_buff *skb;
+	bool ack_req;
+	u8 opcode;
+	u8 *at;
+	int err;
+
+	opcode = write ? rxe_write_opcode(wqe, first, last) :
+			 rxe_send_opcode(wqe, first, last);
+	skb = rxe_tx_alloc(qp, opcode, sq->psn, len);
+	if (!skb)
+		return -ENOMEM;
+
+	at = skb->data + sizeof(struct rxe_bth);
+	if (write && first) {
+		reth = (struct rxe_reth *)at;
+		reth->va = cpu_to_be64(wqe->remote_addr);
+		reth->rkey = cpu_to_be32(wqe->rkey);
+		reth->len = cpu_to_be32(wqe->length);
+		at += sizeof(*reth);
+	}
+	if (rxe_opcodes[opcode].flags & RXE_OP_IMM) {
+		immdt = (struct rxe_immdt *)at;
+		immdt->imm = wqe->imm;
+		at += sizeof(*immdt);
+	}
+
+	err = rxe_load_payload(qp, wqe, offset, len, at);
+	if (err) {
+		kfree_skb(skb);
+		return err;
+	}
+
+	ack_req = rxe_wants_ack(qp, wqe, last);
+	if (ack_req)
+		sq->ack_psn = sq->psn;
+	rxe_set_bth_flags(skb, ack_req, last &&
+			  (wqe->flags & IB_SEND_SOLICITED) &&
+			  wqe->opcode != IB_WR_RDMA_WRITE);
+	rxe_requester_send(qp, wqe, skb, 1);
+	return 0;
+}
+
+static int rxe_touch(void *kaddr, size_t len, void *arg)
+{
+	return 0;
+}
+
+/*
+ * Before data is asked for there must be memory to take it: the response
+ * would miss it otherwise, and wait, with all that come after it.
+ */
+static int rxe_prepare_sink(struct rxe_qp *qp, const struct rxe_swqe *wqe,
+			    u32 offset, u32 len)
+{
+	struct rxe_access access =
+		rxe_requester_access(qp, IB_ACCESS_LOCAL_WRITE);
+
+	return rxe_sgl_access(&access, wqe->sge, wqe->num_sge, offset, len,
+			      rxe_touch, NULL);
+}
+
+static bool rxe_may_ask(const struct rxe_qp *qp)
+{
+	return qp->sq.rd_outstanding < qp->attr.max_rd_atomic;
+}
+
+static int rxe_request_read(struct rxe_qp *qp, struct rxe_swqe *wqe)
+{
+	struct rxe_sq *sq = &qp->sq;
+	u32 index = rxe_psn_diff(sq->psn, wqe->first_psn);
+	u32 psns = rxe_read_chunk_psns(qp) - index % rxe_read_chunk_psns(qp);
+	u32 offset = index * qp->mtu;
+	u32 len = min(wqe->length - offset, psns * qp->mtu);
+	struct rxe_reth *reth;
+	struct sk_buff *skb;
+	int err;
+
+	if (!rxe_may_ask(qp))
+		return -EBUSY;
+
+	err = rxe_prepare_sink(qp, wqe, offset, len);
+	if (err)
+		return err;
+
+	skb = rxe_tx_alloc(qp, IB_OPCODE_RC_RDMA_READ_REQUEST, sq->psn, 0);
+	if (!skb)
+		return -ENOMEM;
+
+	reth = (struct rxe_reth *)(skb->data + sizeof(struct rxe_bth));
+	reth->va = cpu_to_be64(wqe->remote_addr + offset);
+	reth->rkey = cpu_to_be32(wqe->rkey);
+	reth->len = cpu_to_be32(len);
+
+	psns = max_t(u32, DIV_ROUND_UP(len, qp->mtu), 1);
+	sq->rd_outstanding++;
+	rxe_set_bth_flags(skb, true, false);
+	sq->ack_psn = rxe_psn_add(sq->psn, psns - 1);
+	rxe_requester_send(qp, wqe, skb, psns);
+	return 0;
+}
+
+static int rxe_request_atomic(struct rxe_qp *qp, struct rxe_swqe *wqe)
+{
+	bool swap = wqe->opcode == IB_WR_ATOMIC_CMP_AND_SWP;
+	struct rxe_sq *sq = &qp->sq;
+	struct rxe_atmeth *atmeth;
+	struct sk_buff *skb;
+	int err;
+
+	if (!rxe_may_ask(qp))
+		return -EBUSY;
+
+	err = rxe_prepare_sink(qp, wqe, 0, wqe->length);
+	if (err)
+		return err;
+
+	skb = rxe_tx_alloc(qp, swap ? IB_OPCODE_RC_COMPARE_SWAP :
+				      IB_OPCODE_RC_FETCH_ADD, sq->psn, 0);
+	if (!skb)
+		return -ENOMEM;
+
+	atmeth = (struct rxe_atmeth *)(skb->data + sizeof(struct rxe_bth));
+	atmeth->va = cpu_to_be64(wqe->remote_addr);
+	atmeth->rkey = cpu_to_be32(wqe->rkey);
+	atmeth->swap_add = cpu_to_be64(swap ? wqe->swap : wqe->compare_add);
+	atmeth->compare = cpu_to_be64(swap ? wqe->compare_add : 0);
+
+	sq->rd_outstanding++;
+	rxe_set_bth_flags(skb, true, false);
+	sq->ack_psn = sq->psn;
+	rxe_requester_send(qp, wqe, skb, 1);
+	return 0;
+}
+
+static int rxe_request(struct rxe_qp *qp, struct rxe_swqe *wqe)
+{
+	if (rxe_swqe_is_read(wqe))
+		return rxe_request_read(qp, wqe);
+	if (rxe_swqe_is_atomic(wqe))
+		return rxe_request_atomic(qp, wqe);
+	return rxe_request_message(qp, wqe);
+}
+
+static bool rxe_window_open(const struct rxe_qp *qp)
+{
+	const struct rxe_sq *sq = &qp->sq;
+	u32 window = max_t(u32, RXE_WINDOW, 2 * rxe_read_chunk_psns(qp));
+
+	return rxe_psn_diff(sq->psn, sq->una_psn) < (s32)window;
+}
+
+/* Send one packet; false: there is nothing to send, or it has to wait. */
+static bool rxe_requester_step(struct rxe_qp *qp)
+{
+	struct rxe_sq *sq = &qp->sq;
+	struct rxe_swqe *wqe;
+	int err;
+
+	if (sq->parked || sq->rnr_waiting || !rxe_window_open(qp))
+		return false;
+
+	wqe = rxe_requester_next(qp);
+	if (!wqe)
+		return false;
+
+	if (wqe->error) {
+		/* errors come in order: not before those ahead are complete */
+		if (sq->next == sq->done)
+			rxe_completer_fail(qp, wqe->error);
+		return false;
+	}
+
+	if (!rxe_anchor_may_send(qp->anchor))
+		return false;
+
+	err = rxe_request(qp, wqe);
+	switch (err) {
+	case 0:
+		return true;
+	case -EBUSY:
+		return false;
+	case -EAGAIN:
+		rxe_count(qp->dev, RXE_STAT_PARKED);
+		sq->parked = true;
+		return false;
+	case -ENOMEM:
+		/* as if the network had lost it: the timer repeats */
+		rxe_completer_arm_timer(qp);
+		return false;
+	default:
+		wqe->error = IB_WC_LOC_PROT_ERR;
+		return true;
+	}
+}
+
+/**
+ * rxe_requester_run - send what may be sent
+ * @qp: the QP
+ *
+ * Context: BH disabled, the send queue's lock is held. After a batch the rest
+ * is left to the QP's work.
+ */
+void rxe_requester_run(struct rxe_qp *qp)
+{
+	int budget = RXE_REQUESTER_BUDGET;
+
+	while (qp->state == IB_QPS_RTS || qp->state == IB_QPS_SQD) {
+		if (!budget--) {
+			queue_work(rxe_wq, &qp->work);
+			return;
+		}
+		if (!rxe_requester_step(qp))
+			return;
+	}
+}
+
+/**
+ * rxe_requester_go_back - begin again at the oldest unacknowledged PSN
+ * @qp: the QP
+ *
+ * Context: the send queue's lock is held.
+ */
+void rxe_requester_go_back(struct rxe_qp *qp)
+{
+	struct rxe_sq *sq = &qp->sq;
+
+	rxe_count(qp->dev, RXE_STAT_RETRANSMIT);
+	sq->next = sq->done;
+	sq->psn = sq->una_psn;
+	sq->ack_psn = rxe_psn_add(sq->una_psn, -1);
+	sq->rd_outstanding = 0;
+}
+
+/**
+ * rxe_requester_resume - go on after a page fault
+ * @qp: the QP
+ * @err: of the fault
+ *
+ * Context: process.
+ */
+void rxe_requester_resume(struct rxe_qp *qp, int err)
+{
+	struct rxe_sq *sq = &qp->sq;
+
+	spin_lock_bh(&sq->lock);
+	if (sq->parked) {
+		sq->parked = false;
+		qp->anchor->faults[RXE_FAULT_REQUESTER].err = err;
+		rxe_requester_run(qp);
+	}
+	spin_unlock_bh(&sq->lock);
+}

@@ -1,0 +1,505 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* The responder of the reliable connection service: IBTA volume 1, 9.7.4. */
+#include "anchor.h"
+#include "cq.h"
+#include "fault.h"
+#include "mr.h"
+#include "qp.h"
+#include "rcv.h"
+#include "read_response.h"
+#include "responder.h"
+#include "wire.h"
+
+/* what a parked QP may hold: above the window of the usual requester */
+#define RXE_PENDING_REQUESTS	(4U << 20)
+/* packets processed under one hold of the lock, before others get a turn */
+#define RXE_RESPONDER_BUDGET	64
+
+/**
+ * rxe_aeth_smsn - what an AETH says
+ * @qp: the responder
+ * @syndrome: ACK or NAK
+ *
+ * Context: the receive queue's lock is held.
+ * Return: the AETH's only word.
+ */
+__be32 rxe_aeth_smsn(const struct rxe_qp *qp, u8 syndrome)
+{
+	return cpu_to_be32((u32)syndrome << 24 | qp->rq.msn);
+}
+
+/**
+ * rxe_send_ack - acknowledge, or refuse
+ * @qp: the responder
+ * @syndrome: ACK or NAK
+ * @psn: the last PSN acknowledged, or the one refused
+ *
+ * Context: BH disabled, the receive queue's lock is held.
+ */
+void rxe_send_ack(struct rxe_qp *qp, u8 syndrome, u32 psn)
+{
+	struct rxe_aeth *aeth;
+	struct sk_buff *skb;
+
+	skb = rxe_tx_alloc(qp, IB_OPCODE_RC_ACKNOWLEDGE, psn, 0);
+	/* as if the network had lost it: the requester asks again */
+	if (!skb)
+		return;
+
+	aeth = (struct rxe_aeth *)(skb->data + sizeof(struct rxe_bth));
+	aeth->smsn = rxe_aeth_smsn(qp, syndrome);
+	rxe_tx_send(qp, skb);
+}
+
+static void rxe_send_rnr_nak(struct rxe_qp *qp)
+{
+	rxe_count(qp->dev, RXE_STAT_SENT_RNR);
+	rxe_send_ack(qp, RXE_SYN_RNR_NAK | qp->attr.min_rnr_timer, qp->rq.epsn);
+}
+
+/**
+ * rxe_responder_fail - refuse a request for good
+ * @qp: the responder; it enters the error state
+ * @syndrome: why
+ * @psn: of the request
+ *
+ * Context: BH disabled, the receive queue's lock is held.
+ */
+void rxe_responder_fail(struct rxe_qp *qp, u8 syndrome, u32 psn)
+{
+	rxe_send_ack(qp, syndrome, psn);
+	rxe_qp_fail(qp, syndrome == RXE_SYN_NAK_REM_ACCESS ?
+			IB_EVENT_QP_ACCESS_ERR : IB_EVENT_QP_REQ_ERR);
+}
+
+static bool rxe_need_wqe(struct rxe_qp *qp)
+{
+	return qp->rq.wqe_busy || rxe_rq_fetch(qp);
+}
+
+/* The receive request itself is at fault: it completes with an error. */
+static void rxe_fail_wqe(struct rxe_qp *qp, enum ib_wc_status status)
+{
+	struct ib_uverbs_wc wc = { .status = status };
+
+	rxe_rq_complete(qp, &wc, false);
+}
+
+static void rxe_complete_receive(struct rxe_qp *qp, const struct sk_buff *skb)
+{
+	const struct rxe_pkt *pkt = rxe_pkt(skb);
+	struct ib_uverbs_wc wc = {
+		.status = IB_WC_SUCCESS,
+		.opcode = IB_WC_RECV,
+		.byte_len = qp->rq.offset,
+		.src_qp = qp->attr.dest_qp_num,
+	};
+	const struct rxe_immdt *immdt;
+
+	if (pkt->op->flags & RXE_OP_WRITE)
+		wc.opcode = IB_WC_RECV_RDMA_WITH_IMM;
+	if (pkt->op->flags & RXE_OP_IMM) {
+		/* the immediate data is the last header */
+		immdt = (void *)(skb->data + pkt->op->hdr_len - sizeof(*immdt));
+		wc.wc_flags = IB_WC_WITH_IMM;
+		wc.ex.imm_data = immdt->imm;
+	}
+
+	rxe_count(qp->dev, RXE_STAT_RDMA_RECVS);
+	rxe_rq_complete(qp, &wc, pkt->solicited);
+}
+
+static struct rxe_access rxe_responder_access(struct rxe_qp *qp, int rights)
+{
+	return (struct rxe_access) {
+		.pd = qp->ibqp.pd,
+		.rights = rights,
+		.fault = &qp->anchor->faults[RXE_FAULT_RESPONDER],
+	};
+}
+
+/*
+ * What the work on a request comes to, here and below: 0; -EAGAIN: it waits
+ * for memory; or a NAK's syndrome, and the request is refused.
+ */
+static int rxe_respond_send(struct rxe_qp *qp, struct sk_buff *skb)
+{
+	struct rxe_access access =
+		rxe_responder_access(qp, IB_ACCESS_LOCAL_WRITE);
+	struct rxe_payload payload = rxe_pkt_payload(skb);
+	const struct rxe_pkt *pkt = rxe_pkt(skb);
+	struct rxe_rq *rq = &qp->rq;
+	u32 offset;
+	int err;
+
+	if (!rxe_need_wqe(qp))
+		return RXE_SYN_RNR_NAK;
+
+	offset = pkt->op->flags & RXE_OP_START ? 0 : rq->offset;
+	if ((u64)offset + pkt->payload_len > rq->wqe->length) {
+		rxe_fail_wqe(qp, IB_WC_LOC_LEN_ERR);
+		return RXE_SYN_NAK_INV_REQ;
+	}
+
+	err = rxe_sgl_access(&access, rq->wqe->sge, rq->wqe->num_sge, offset,
+			     pkt->payload_len, rxe_copy_payload, &payload);
+	if (err == -EAGAIN)
+		return err;
+	if (err) {
+		rxe_fail_wqe(qp, IB_WC_LOC_PROT_ERR);
+		return RXE_SYN_NAK_REM_OP;
+	}
+
+	rq->offset = offset + pkt->payload_len;
+	return 0;
+}
+
+static int rxe_begin_write(struct rxe_qp *qp, const struct sk_buff *skb)
+{
+	struct rxe_access access =
+		rxe_responder_access(qp, IB_ACCESS_REMOTE_WRITE);
+	const struct rxe_reth *reth = rxe_pkt_eth(skb);
+	struct rxe_rq *rq = &qp->rq;
+
+	rq->offset = 0;
+	rq->write_va = be64_to_cpu(reth->va);
+	rq->write_rkey = be32_to_cpu(reth->rkey);
+	rq->write_len = be32_to_cpu(reth->len);
+	if (rq->write_len > RXE_MAX_MSG)
+		return RXE_SYN_NAK_INV_REQ;
+
+	access.key = rq->write_rkey;
+	access.iova = rq->write_va;
+	access.len = rq->write_len;
+	/* no data, no key: IBTA 9.7.4.1.5 */
+	if (access.len && rxe_mr_check(&access))
+		return RXE_SYN_NAK_REM_ACCESS;
+	return 0;
+}
+
+static int rxe_respond_write(struct rxe_qp *qp, struct sk_buff *skb)
+{
+	struct rxe_access access =
+		rxe_responder_access(qp, IB_ACCESS_REMOTE_WRITE);
+	struct rxe_payload payload = rxe_pkt_payload(skb);
+	const struct rxe_pkt *pkt = rxe_pkt(skb);
+	struct rxe_rq *rq = &qp->rq;
+	u32 rest;
+	int err;
+
+	if (pkt->op->flags & RXE_OP_START) {
+		err = rxe_begin_write(qp, skb);
+		if (err)
+			return err;
+	}
+
+	rest = rq->write_len - rq->offset;
+	if (pkt->op->flags & RXE_OP_END ? pkt->payload_len != rest :
+					  pkt->payload_len >= rest)
+		return RXE_SYN_NAK_INV_REQ;
+	if ((pkt->op->flags & RXE_OP_IMM) && !rxe_need_wqe(qp))
+		return RXE_SYN_RNR_NAK;
+	if (!pkt->payload_len)
+		return 0;
+
+	access.key = rq->write_rkey;
+	access.iova = rq->write_va + rq->offset;
+	access.len = pkt->payload_len;
+	access.hint = rest;
+	err = rxe_mr_access(&access, rxe_copy_payload, &payload);
+	if (err == -EAGAIN)
+		return err;
+	if (err)
+		return RXE_SYN_NAK_REM_ACCESS;
+
+	rq->offset += pkt->payload_len;
+	return 0;
+}
+
+static enum rxe_message rxe_message_of(const struct rxe_pkt *pkt)
+{
+	if (pkt->op->flags & RXE_OP_SEND)
+		return RXE_MESSAGE_SEND;
+	if (pkt->op->flags & RXE_OP_WRITE)
+		return RXE_MESSAGE_WRITE;
+	return RXE_MESSAGE_NONE;
+}
+
+static bool rxe_request_enabled(const struct rxe_qp *qp,
+				const struct rxe_pkt *pkt)
+{
+	int access = qp->attr.qp_access_flags;
+
+	if (pkt->op->flags & RXE_OP_WRITE)
+		return access & IB_ACCESS_REMOTE_WRITE;
+	if (pkt->op->flags & RXE_OP_READ)
+		return access & IB_ACCESS_REMOTE_READ;
+	if (pkt->op->flags & RXE_OP_ATOMIC)
+		return access & IB_ACCESS_REMOTE_ATOMIC;
+	return true;
+}
+
+/* IBTA 9.7.4.1.2 to 9.7.4.1.6: opcode sequence, support, and length. */
+static bool rxe_request_valid(const struct rxe_qp *qp,
+			      const struct rxe_pkt *pkt)
+{
+	enum rxe_message in = qp->rq.message;
+
+	if (!rxe_request_enabled(qp, pkt))
+		return false;
+	if (pkt->op->flags & RXE_OP_START ? in != RXE_MESSAGE_NONE :
+					    in != rxe_message_of(pkt))
+		return false;
+	if (!(pkt->op->flags & RXE_OP_PAYLOAD))
+		return true;
+	if (!(pkt->op->flags & RXE_OP_END))
+		return pkt->payload_len == qp->mtu;
+	if (!(pkt->op->flags & RXE_OP_START) && !pkt->payload_len)
+		return false;
+	return pkt->payload_len <= qp->mtu;
+}
+
+static int rxe_respond(struct rxe_qp *qp, struct sk_buff *skb)
+{
+	const struct rxe_pkt *pkt = rxe_pkt(skb);
+
+	if (!rxe_request_valid(qp, pkt))
+		return RXE_SYN_NAK_INV_REQ;
+	if (pkt->op->flags & RXE_OP_SEND)
+		return rxe_respond_send(qp, skb);
+	if (pkt->op->flags & RXE_OP_WRITE)
+		return rxe_respond_write(qp, skb);
+	if (pkt->op->flags & RXE_OP_READ)
+		return rxe_respond_read(qp, skb);
+	return rxe_respond_atomic(qp, skb);
+}
+
+/* A send or a write is done; reads and atomics account for themselves. */
+static void rxe_responder_advance(struct rxe_qp *qp, struct sk_buff *skb)
+{
+	const struct rxe_pkt *pkt = rxe_pkt(skb);
+	struct rxe_rq *rq = &qp->rq;
+
+	rq->epsn = rxe_psn_add(pkt->psn, 1);
+	rq->message = rxe_message_of(pkt);
+	if (pkt->op->flags & RXE_OP_END) {
+		rq->message = RXE_MESSAGE_NONE;
+		rq->msn = (rq->msn + 1) & RXE_PSN_MASK;
+		if (pkt->op->flags & (RXE_OP_SEND | RXE_OP_IMM))
+			rxe_complete_receive(qp, skb);
+	}
+	if (pkt->ack_req)
+		rxe_send_ack(qp, RXE_SYN_ACK_UNLIMITED, pkt->psn);
+}
+
+/* IBTA 9.7.5.1.5: what was executed before is acknowledged, not executed. */
+static void rxe_repeat(struct rxe_qp *qp, struct sk_buff *skb)
+{
+	const struct rxe_pkt *pkt = rxe_pkt(skb);
+
+	rxe_count(qp->dev, RXE_STAT_DUP_REQUEST);
+	if (pkt->op->flags & RXE_OP_READ)
+		rxe_repeat_read(qp, skb);
+	else if (pkt->op->flags & RXE_OP_ATOMIC)
+		rxe_repeat_atomic(qp, skb);
+	else if (pkt->ack_req || (pkt->op->flags & RXE_OP_END))
+		rxe_send_ack(qp, RXE_SYN_ACK_UNLIMITED,
+			     rxe_psn_add(qp->rq.epsn, -1));
+}
+
+static void rxe_out_of_sequence(struct rxe_qp *qp)
+{
+	rxe_count(qp->dev, RXE_STAT_OUT_OF_SEQ_REQUEST);
+	if (qp->rq.nak_sent)
+		return;
+
+	qp->rq.nak_sent = true;
+	rxe_send_ack(qp, RXE_SYN_NAK_PSN_SEQ, qp->rq.epsn);
+}
+
+static void rxe_comm_established(struct rxe_qp *qp)
+{
+	struct ib_event event = {
+		.device = qp->ibqp.device,
+		.event = IB_EVENT_COMM_EST,
+		.element.qp = &qp->ibqp,
+	};
+
+	qp->comm_established = true;
+	if (qp->ibqp.event_handler)
+		qp->ibqp.event_handler(&event, qp->ibqp.qp_context);
+}
+
+static bool rxe_responder_live(const struct rxe_qp *qp)
+{
+	return qp->state == IB_QPS_RTR || qp->state == IB_QPS_RTS ||
+	       qp->state == IB_QPS_SQD;
+}
+
+/* -EAGAIN: the packet has to wait for memory. */
+static int rxe_process(struct rxe_qp *qp, struct sk_buff *skb)
+{
+	const struct rxe_pkt *pkt = rxe_pkt(skb);
+	struct rxe_rq *rq = &qp->rq;
+	int err, diff;
+
+	if (!rxe_responder_live(qp))
+		return 0;
+
+	diff = rxe_psn_diff(pkt->psn, rq->epsn);
+	if (diff > 0) {
+		rxe_out_of_sequence(qp);
+		return 0;
+	}
+	if (diff < 0) {
+		rxe_repeat(qp, skb);
+		return 0;
+	}
+
+	rq->nak_sent = false;
+	if (qp->state == IB_QPS_RTR && !qp->comm_established)
+		rxe_comm_established(qp);
+
+	err = rxe_respond(qp, skb);
+	switch (err) {
+	case 0:
+		if (pkt->op->flags & RXE_OP_PAYLOAD)
+			rxe_responder_advance(qp, skb);
+		return 0;
+	case -EAGAIN:
+		return err;
+	case RXE_SYN_RNR_NAK:
+		rq->nak_sent = true;
+		rxe_send_rnr_nak(qp);
+		return 0;
+	default:
+		rxe_responder_fail(qp, err, pkt->psn);
+		return 0;
+	}
+}
+
+static bool rxe_responder_busy(const struct rxe_rq *rq)
+{
+	return rq->parked || rq->read.active || !skb_queue_empty(&rq->pending);
+}
+
+/* PSNs that a request takes: a read, those of its response. */
+static u32 rxe_request_psns(const struct rxe_qp *qp, const struct sk_buff *skb)
+{
+	const struct rxe_reth *reth = rxe_pkt_eth(skb);
+
+	if (!(rxe_pkt(skb)->op->flags & RXE_OP_READ))
+		return 1;
+	return max_t(u32, DIV_ROUND_UP_ULL(be32_to_cpu(reth->len), qp->mtu), 1);
+}
+
+static void rxe_queue_request(struct rxe_qp *qp, struct sk_buff *skb)
+{
+	struct rxe_rq *rq = &qp->rq;
+
+	rq->pending_psn = rxe_psn_add(rxe_pkt(skb)->psn,
+				      rxe_request_psns(qp, skb));
+	rq->pending_len += skb->truesize;
+	__skb_queue_tail(&rq->pending, skb);
+}
+
+/*
+ * A request behind one that waits. That it comes again says that the requester
+ * has lost patience: a NAK makes it wait for us without spending its retries.
+ */
+static void rxe_defer(struct rxe_qp *qp, struct sk_buff *skb)
+{
+	struct rxe_rq *rq = &qp->rq;
+	u32 psn = rxe_pkt(skb)->psn;
+	bool again = !skb_queue_empty(&rq->pending) &&
+		     rxe_psn_diff(psn, rq->epsn) >= 0 &&
+		     rxe_psn_diff(psn, rq->pending_psn) < 0;
+	bool full = rq->pending_len + skb->truesize > RXE_PENDING_REQUESTS;
+
+	if (!again && !full) {
+		rxe_queue_request(qp, skb);
+		return;
+	}
+
+	if (rq->parked && (full || psn == rq->epsn))
+		rxe_send_rnr_nak(qp);
+	kfree_skb(skb);
+}
+
+/**
+ * rxe_responder_rcv - a request came
+ * @qp: the QP it is for, held
+ * @skb: the packet; consumed
+ *
+ * Context: softirq.
+ */
+void rxe_responder_rcv(struct rxe_qp *qp, struct sk_buff *skb)
+{
+	struct rxe_rq *rq = &qp->rq;
+
+	spin_lock(&rq->lock);
+	if (rxe_responder_busy(rq)) {
+		rxe_defer(qp, skb);
+	} else if (rxe_process(qp, skb) == -EAGAIN) {
+		rxe_count(qp->dev, RXE_STAT_PARKED);
+		rq->parked = true;
+		rxe_queue_request(qp, skb);
+	} else {
+		consume_skb(skb);
+		rxe_responder_run(qp);
+	}
+	spin_unlock(&rq->lock);
+}
+
+/**
+ * rxe_responder_run - answer what waits to be answered
+ * @qp: the QP
+ *
+ * Context: BH disabled, the receive queue's lock is held. After a batch the
+ * rest is left to the QP's work.
+ */
+void rxe_responder_run(struct rxe_qp *qp)
+{
+	int budget = RXE_RESPONDER_BUDGET;
+	struct rxe_rq *rq = &qp->rq;
+	struct sk_buff *skb;
+
+	while (!rq->parked) {
+		if (!rxe_read_continue(qp))
+			return;
+		skb = skb_peek(&rq->pending);
+		if (!skb)
+			return;
+		if (!budget--) {
+			queue_work(rxe_wq, &qp->work);
+			return;
+		}
+		if (rxe_process(qp, skb) == -EAGAIN) {
+			rq->parked = true;
+			return;
+		}
+		__skb_unlink(skb, &rq->pending);
+		rq->pending_len -= skb->truesize;
+		consume_skb(skb);
+	}
+}
+
+/**
+ * rxe_responder_resume - go on after a page fault
+ * @qp: the QP
+ * @err: of the fault
+ *
+ * Context: process.
+ */
+void rxe_responder_resume(struct rxe_qp *qp, int err)
+{
+	struct rxe_rq *rq = &qp->rq;
+
+	spin_lock_bh(&rq->lock);
+	if (rq->parked) {
+		rq->parked = false;
+		qp->anchor->faults[RXE_FAULT_RESPONDER].err = err;
+		rxe_responder_run(qp);
+	}
+	spin_unlock_bh(&rq->lock);
+}

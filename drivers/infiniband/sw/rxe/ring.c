@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#include <linux/log2.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+#include <linux/vmalloc.h>
+
+#include "ring.h"
+
+/**
+ * rxe_ring_create - allocate a ring
+ * @entries: how many it must hold at a time
+ * @entry_size: bytes of one
+ *
+ * Context: may sleep.
+ * Return: the ring, or NULL: no memory.
+ */
+struct rxe_ring *rxe_ring_create(u32 entries, size_t entry_size)
+{
+	u32 slots = roundup_pow_of_two(entries + 1);
+	struct rxe_ring *ring;
+
+	ring = kzalloc(sizeof(*ring), GFP_KERNEL_ACCOUNT);
+	if (!ring)
+		return NULL;
+
+	ring->mask = slots - 1;
+	ring->slot_shift = order_base_2(entry_size);
+	ring->buf = vmalloc_user(sizeof(*ring->buf) +
+				 ((size_t)slots << ring->slot_shift));
+	if (!ring->buf) {
+		kfree(ring);
+		return NULL;
+	}
+
+	ring->buf->log2_elem_size = ring->slot_shift;
+	ring->buf->index_mask = ring->mask;
+	return ring;
+}
+
+/**
+ * rxe_ring_free - free a ring that no program can map any more
+ * @ring: the ring
+ *
+ * Pages that are still mapped somewhere stay with their mappings.
+ *
+ * Context: may sleep.
+ */
+void rxe_ring_free(struct rxe_ring *ring)
+{
+	vfree(ring->buf);
+	kfree(ring);
+}
+
+/**
+ * rxe_ring_export - let a program map a ring
+ * @ring: the ring
+ * @uctx: the program's context
+ * @mi: filled with what the program passes to mmap()
+ *
+ * Context: may sleep.
+ * Return: 0 or a negative errno.
+ */
+int rxe_ring_export(struct rxe_ring *ring, struct ib_ucontext *uctx,
+		    struct mminfo *mi)
+{
+	size_t size = PAGE_ALIGN(sizeof(*ring->buf) +
+				 ((size_t)(ring->mask + 1) << ring->slot_shift));
+	int err;
+
+	err = rdma_user_mmap_entry_insert(uctx, &ring->entry, size);
+	if (err)
+		return err;
+
+	ring->exported = true;
+	mi->offset = rdma_user_mmap_get_offset(&ring->entry);
+	mi->size = size;
+	return 0;
+}
+
+/**
+ * rxe_ring_destroy - end the driver's use of a ring
+ * @ring: the ring, or NULL
+ *
+ * Context: may sleep.
+ */
+void rxe_ring_destroy(struct rxe_ring *ring)
+{
+	if (!ring)
+		return;
+
+	if (ring->exported)
+		rdma_user_mmap_entry_remove(&ring->entry);
+	else
+		rxe_ring_free(ring);
+}
+
+/**
+ * rxe_mmap - map a ring into a program: ib_device_ops.mmap
+ * @uctx: the program's context
+ * @vma: asks for one whole ring by its offset
+ *
+ * The mapping holds the pages, not the ring, and keeps the operations that
+ * the core has given it: it may outlive the device and this module.
+ *
+ * Return: 0 or a negative errno.
+ */
+int rxe_mmap(struct ib_ucontext *uctx, struct vm_area_struct *vma)
+{
+	struct rdma_user_mmap_entry *entry;
+	struct rxe_ring *ring;
+	int err;
+
+	entry = rdma_user_mmap_entry_get(uctx, vma);
+	if (!entry)
+		return -EINVAL;
+
+	ring = container_of(entry, struct rxe_ring, entry);
+	err = remap_vmalloc_range(vma, ring->buf, 0);
+	rdma_user_mmap_entry_put(entry);
+	return err;
+}

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#include <linux/mm.h>
+
+#include "cq.h"
+#include "qp.h"
+#include "ring.h"
+#include "send_queue.h"
+#include "wire.h"
+
+static const enum ib_wc_opcode rxe_send_wc_opcodes[] = {
+	[IB_WR_RDMA_WRITE] = IB_WC_RDMA_WRITE,
+	[IB_WR_RDMA_WRITE_WITH_IMM] = IB_WC_RDMA_WRITE,
+	[IB_WR_SEND] = IB_WC_SEND,
+	[IB_WR_SEND_WITH_IMM] = IB_WC_SEND,
+	[IB_WR_RDMA_READ] = IB_WC_RDMA_READ,
+	[IB_WR_ATOMIC_CMP_AND_SWP] = IB_WC_COMP_SWAP,
+	[IB_WR_ATOMIC_FETCH_AND_ADD] = IB_WC_FETCH_ADD,
+};
+
+/**
+ * rxe_sq_create - make a QP's send queue
+ * @qp: the QP; its capabilities are set to what is granted
+ * @init: what the program asks for, within the device's limits
+ *
+ * Context: may sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int rxe_sq_create(struct rxe_qp *qp, const struct ib_qp_init_attr *init)
+{
+	struct rxe_sq *sq = &qp->sq;
+	size_t data;
+
+	data = max_t(size_t, init->cap.max_send_sge * sizeof(struct rxe_sge),
+		     init->cap.max_inline_data);
+	data = max_t(size_t, data, sizeof(struct rxe_sge));
+	sq->ring = rxe_ring_create(init->cap.max_send_wr,
+				   sizeof(struct rxe_send_wqe) + data);
+	if (!sq->ring)
+		return -ENOMEM;
+
+	/* the slots are a power of two: what is left over holds inline data */
+	data = (1UL << sq->ring->slot_shift) - sizeof(struct rxe_send_wqe);
+	data = min_t(size_t, data, RXE_MAX_INLINE);
+	sq->wqe_size = ALIGN(sizeof(struct rxe_swqe) + data, sizeof(u64));
+	sq->wqes = kvcalloc(sq->ring->mask + 1, sq->wqe_size,
+			    GFP_KERNEL_ACCOUNT);
+	if (!sq->wqes) {
+		rxe_ring_destroy(sq->ring);
+		return -ENOMEM;
+	}
+
+	qp->cap.max_send_wr = sq->ring->mask;
+	qp->cap.max_send_sge = init->cap.max_send_sge;
+	qp->cap.max_inline_data = data;
+	sq->signal_all = init->sq_sig_type == IB_SIGNAL_ALL_WR;
+	spin_lock_init(&sq->lock);
+	skb_queue_head_init(&sq->responses);
+	return 0;
+}
+
+/**
+ * rxe_sq_destroy - the counterpart of rxe_sq_create()
+ * @qp: the QP; no packet, timer or work reaches it any more
+ *
+ * Context: may sleep.
+ */
+void rxe_sq_destroy(struct rxe_qp *qp)
+{
+	skb_queue_purge(&qp->sq.responses);
+	kvfree(qp->sq.wqes);
+	rxe_ring_destroy(qp->sq.ring);
+}
+
+/**
+ * rxe_sq_reset - forget all requests: the QP enters the reset state
+ * @qp: the QP
+ *
+ * Context: the send queue's lock is held.
+ */
+void rxe_sq_reset(struct rxe_qp *qp)
+{
+	struct rxe_sq *sq = &qp->sq;
+
+	sq->fetched += rxe_ring_filled(sq->ring, sq->fetched);
+	sq->next = sq->fetched;
+	sq->done = sq->fetched;
+	rxe_ring_consume(sq->ring, sq->done);
+
+	sq->rd_outstanding = 0;
+	sq->draining = false;
+	sq->parked = false;
+	sq->rnr_waiting = false;
+	sq->responses_parked = false;
+	sq->responses_len = 0;
+	__skb_queue_purge(&sq->responses);
+}
+
+static bool rxe_swqe_copy_inline(struct rxe_qp *qp, struct rxe_swqe *wqe,
+				 const struct rxe_send_wqe *slot)
+{
+	wqe->num_sge = 0;
+	wqe->length = READ_ONCE(slot->dma.length);
+	if (wqe->length > qp->cap.max_inline_data)
+		return false;
+
+	memcpy(wqe->inline_data, slot->dma.inline_data, wqe->length);
+	return true;
+}
+
+static bool rxe_swqe_copy_sges(struct rxe_qp *qp, struct rxe_swqe *wqe,
+			       const struct rxe_send_wqe *slot)
+{
+	u32 num_sge = READ_ONCE(slot->dma.num_sge);
+	u64 length = 0;
+	u32 i;
+
+	if (num_sge > qp->cap.max_send_sge)
+		return false;
+
+	wqe->num_sge = num_sge;
+	memcpy(wqe->sge, slot->dma.sge, num_sge * sizeof(*wqe->sge));
+	/* the lengths summed are those that will be used: not the program's */
+	barrier_data(wqe->sge);
+	for (i = 0; i < num_sge; i++)
+		length += wqe->sge[i].length;
+
+	if (rxe_swqe_is_atomic(wqe)) {
+		wqe->length = sizeof(u64);
+		return length >= sizeof(u64);
+	}
+	wqe->length = min_t(u64, length, U32_MAX);
+	return true;
+}
+
+static u8 rxe_swqe_check(struct rxe_qp *qp, const struct rxe_swqe *wqe,
+			 bool data_ok)
+{
+	if (wqe->opcode >= ARRAY_SIZE(rxe_send_wc_opcodes) || !data_ok)
+		return IB_WC_LOC_QP_OP_ERR;
+	if (wqe->length > RXE_MAX_MSG)
+		return IB_WC_LOC_LEN_ERR;
+	if (!rxe_swqe_is_read(wqe) && !rxe_swqe_is_atomic(wqe))
+		return IB_WC_SUCCESS;
+	if ((wqe->flags & IB_SEND_INLINE) || !qp->attr.max_rd_atomic)
+		return IB_WC_LOC_QP_OP_ERR;
+	return IB_WC_SUCCESS;
+}
+
+/**
+ * rxe_sq_fetch - take the next request out of the program's ring
+ * @qp: the QP
+ *
+ * The slot is copied, each byte once, and the copy is what is checked: the
+ * program can write to the slot at any time. Requests that are wrong are kept,
+ * to fail in their turn.
+ *
+ * Context: the send queue's lock is held.
+ * Return: the copy, or NULL: there is none.
+ */
+struct rxe_swqe *rxe_sq_fetch(struct rxe_qp *qp)
+{
+	const struct rxe_send_wqe *slot;
+	struct rxe_sq *sq = &qp->sq;
+	struct rxe_send_wr wr;
+	struct rxe_swqe *wqe;
+	bool data_ok;
+
+	if (sq->fetched - sq->done >= sq->ring->mask ||
+	    !rxe_ring_filled(sq->ring, sq->fetched))
+		return NULL;
+
+	slot = rxe_ring_slot(sq->ring, sq->fetched);
+	memcpy(&wr, &slot->wr, sizeof(wr));
+	barrier_data(&wr);
+
+	wqe = rxe_sq_wqe(sq, sq->fetched++);
+	wqe->wr_id = wr.wr_id;
+	wqe->opcode = wr.opcode;
+	wqe->flags = wr.send_flags;
+	wqe->imm = wr.ex.imm_data;
+	wqe->numbered = false;
+	if (rxe_swqe_is_atomic(wqe)) {
+		wqe->remote_addr = wr.wr.atomic.remote_addr;
+		wqe->rkey = wr.wr.atomic.rkey;
+		wqe->compare_add = wr.wr.atomic.compare_add;
+		wqe->swap = wr.wr.atomic.swap;
+	} else {
+		wqe->remote_addr = wr.wr.rdma.remote_addr;
+		wqe->rkey = wr.wr.rdma.rkey;
+	}
+
+	if (wqe->flags & IB_SEND_INLINE)
+		data_ok = rxe_swqe_copy_inline(qp, wqe, slot);
+	else
+		data_ok = rxe_swqe_copy_sges(qp, wqe, slot);
+	wqe->error = rxe_swqe_check(qp, wqe, data_ok);
+	return wqe;
+}
+
+/**
+ * rxe_sq_complete - complete the oldest request
+ * @qp: the QP; it has one
+ * @status: IB_WC_SUCCESS, or what the program gets to see
+ *
+ * Context: the send queue's lock is held.
+ */
+void rxe_sq_complete(struct rxe_qp *qp, enum ib_wc_status status)
+{
+	struct rxe_sq *sq = &qp->sq;
+	struct rxe_swqe *wqe = rxe_sq_wqe(sq, sq->done);
+	struct ib_uverbs_wc wc = {
+		.wr_id = wqe->wr_id,
+		.status = status,
+		.qp_num = qp->ibqp.qp_num,
+	};
+
+	sq->done++;
+	if ((s32)(sq->next - sq->done) < 0)
+		sq->next = sq->done;
+
+	/* before the CQE: who sees that may count on the slot */
+	rxe_ring_consume(sq->ring, sq->done);
+
+	if (status == IB_WC_SUCCESS) {
+		if (!sq->signal_all && !(wqe->flags & IB_SEND_SIGNALED))
+			return;
+		wc.opcode = rxe_send_wc_opcodes[wqe->opcode];
+		wc.byte_len = wqe->length;
+	}
+	if (!rxe_cq_post(to_rcq(qp->ibqp.send_cq), &wc, false))
+		rxe_qp_fail(qp, IB_EVENT_QP_FATAL);
+}
+
+/**
+ * rxe_sq_flush - complete requests with an error: the QP failed
+ * @qp: the QP
+ * @budget: requests at most; a program can post as fast as we complete
+ *
+ * Context: the send queue's lock is held.
+ * Return: whether any was completed.
+ */
+bool rxe_sq_flush(struct rxe_qp *qp, int budget)
+{
+	struct rxe_sq *sq = &qp->sq;
+	u32 done = sq->done;
+
+	sq->rd_outstanding = 0;
+	sq->responses_parked = false;
+	sq->responses_len = 0;
+	__skb_queue_purge(&sq->responses);
+
+	while (budget-- && (sq->done != sq->fetched || rxe_sq_fetch(qp)))
+		rxe_sq_complete(qp, IB_WC_WR_FLUSH_ERR);
+	return sq->done != done;
+}

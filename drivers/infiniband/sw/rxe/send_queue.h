@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+#ifndef RXE_SEND_QUEUE_H
+#define RXE_SEND_QUEUE_H
+
+#include <linux/hrtimer.h>
+#include <linux/skbuff.h>
+#include <linux/spinlock.h>
+#include <linux/timer.h>
+#include <rdma/ib_verbs.h>
+#include <rdma/rdma_user_rxe.h>
+
+#include "ring.h"
+
+struct rxe_qp;
+
+/**
+ * struct rxe_swqe - a send work request: a copy that no program can change
+ * @wr_id: the program's
+ * @remote_addr: of RDMA and atomics
+ * @compare_add: operand of atomics
+ * @swap: operand of compare and swap
+ * @opcode: enum ib_wr_opcode
+ * @flags: enum ib_send_flags
+ * @rkey: of RDMA and atomics
+ * @imm: immediate data
+ * @length: bytes of the message; of an atomic, 8
+ * @first_psn: of the message, once @numbered
+ * @last_psn: of the message; a read takes one for each response packet
+ * @num_sge: entries of @sge; none where data is inline
+ * @error: what is wrong with it; the request fails when its turn comes
+ * @numbered: has been given its PSNs
+ * @sge: local memory
+ * @inline_data: or the data itself
+ */
+struct rxe_swqe {
+	u64 wr_id;
+	u64 remote_addr;
+	u64 compare_add;
+	u64 swap;
+	u32 opcode;
+	u32 flags;
+	u32 rkey;
+	__be32 imm;
+	u32 length;
+	u32 first_psn;
+	u32 last_psn;
+	u16 num_sge;
+	u8 error;
+	bool numbered;
+	union {
+		DECLARE_FLEX_ARRAY(struct rxe_sge, sge);
+		DECLARE_FLEX_ARRAY(u8, inline_data);
+	};
+};
+
+/**
+ * struct rxe_sq - a send queue, with the state of requester and completer
+ * @lock: of everything here; BH-safe
+ * @ring: shared with the program
+ * @wqes: copies of the requests from @done to @fetched
+ * @wqe_size: bytes of one copy
+ * @signal_all: every request completes with a CQE
+ * @draining: SQD was entered, and its event not yet raised
+ * @done: oldest request that is not complete; this and the next two run freely
+ * @next: request that is sent now
+ * @fetched: first request that is still in the ring only
+ * @psn: of the next packet
+ * @sent_psn: after the last one that was ever sent
+ * @una_psn: oldest one that the peer has not acknowledged
+ * @ack_psn: after the last one that asked for an acknowledgement
+ * @rd_outstanding: reads and atomics sent and not answered
+ * @retries: left for time-outs and sequence errors
+ * @rnr_retries: left for a receiver that is not ready
+ * @parked: a page fault for the data to be sent is under way
+ * @rnr_waiting: @rnr_timer runs
+ * @timer: the local ACK timeout
+ * @progress: when the peer last acknowledged something, in jiffies
+ * @rnr_timer: as long as the peer asked for
+ * @responses: from the peer, waiting for a page fault to end
+ * @responses_len: bytes in @responses
+ * @responses_parked: the first of them misses memory
+ */
+struct rxe_sq {
+	spinlock_t lock;
+	struct rxe_ring *ring;
+	void *wqes;
+	size_t wqe_size;
+	bool signal_all;
+	bool draining;
+
+	u32 done;
+	u32 next;
+	u32 fetched;
+
+	u32 psn;
+	u32 sent_psn;
+	u32 una_psn;
+	u32 ack_psn;
+	u32 rd_outstanding;
+	u8 retries;
+	u8 rnr_retries;
+	bool parked;
+	bool rnr_waiting;
+
+	struct timer_list timer;
+	unsigned long progress;
+	struct hrtimer rnr_timer;
+
+	struct sk_buff_head responses;
+	u32 responses_len;
+	bool responses_parked;
+};
+
+int rxe_sq_create(struct rxe_qp *qp, const struct ib_qp_init_attr *init);
+void rxe_sq_destroy(struct rxe_qp *qp);
+void rxe_sq_reset(struct rxe_qp *qp);
+
+struct rxe_swqe *rxe_sq_fetch(struct rxe_qp *qp);
+void rxe_sq_complete(struct rxe_qp *qp, enum ib_wc_status status);
+bool rxe_sq_flush(struct rxe_qp *qp, int budget);
+
+static inline struct rxe_swqe *rxe_sq_wqe(const struct rxe_sq *sq, u32 index)
+{
+	return sq->wqes + (index & sq->ring->mask) * sq->wqe_size;
+}
+
+static inline bool rxe_swqe_is_read(const struct rxe_swqe *wqe)
+{
+	return wqe->opcode == IB_WR_RDMA_READ;
+}
+
+static inline bool rxe_swqe_is_atomic(const struct rxe_swqe *wqe)
+{
+	return wqe->opcode == IB_WR_ATOMIC_CMP_AND_SWP ||
+	       wqe->opcode == IB_WR_ATOMIC_FETCH_AND_ADD;
+}
+
+#endif

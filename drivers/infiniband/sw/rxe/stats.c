@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#include <rdma/ib_verbs.h>
+
+#include "dev.h"
+#include "stats.h"
+
+enum {
+	RXE_STAT_PAGE_FAULTS = RXE_STAT_NUM,
+	RXE_STAT_PAGE_INVALIDATIONS,
+	RXE_STAT_PAGE_PREFETCH,
+	RXE_STAT_PAGE_RETRIES,
+	RXE_STAT_ALL,
+};
+
+static const struct rdma_stat_desc rxe_stat_descs[RXE_STAT_ALL] = {
+	[RXE_STAT_SENT_PKTS].name = "sent_pkts",
+	[RXE_STAT_RCVD_PKTS].name = "rcvd_pkts",
+	[RXE_STAT_DUP_REQUEST].name = "duplicate_request",
+	[RXE_STAT_OUT_OF_SEQ_REQUEST].name = "out_of_seq_request",
+	[RXE_STAT_RCVD_RNR].name = "rcvd_rnr_err",
+	[RXE_STAT_SENT_RNR].name = "send_rnr_err",
+	[RXE_STAT_RCVD_SEQ_ERR].name = "rcvd_seq_err",
+	[RXE_STAT_RETRY_EXCEEDED].name = "retry_exceeded_err",
+	[RXE_STAT_RNR_RETRY_EXCEEDED].name = "retry_rnr_exceeded_err",
+	[RXE_STAT_RETRANSMIT].name = "completer_retry_err",
+	[RXE_STAT_SEND_ERR].name = "send_err",
+	[RXE_STAT_LINK_DOWNED].name = "link_downed",
+	[RXE_STAT_RDMA_SENDS].name = "rdma_sends",
+	[RXE_STAT_RDMA_RECVS].name = "rdma_recvs",
+	[RXE_STAT_ICRC_ERR].name = "rcvd_icrc_err",
+	[RXE_STAT_PARKED].name = "parked",
+	[RXE_STAT_PAGE_FAULTS].name = "page_faults",
+	[RXE_STAT_PAGE_INVALIDATIONS].name = "page_invalidations",
+	[RXE_STAT_PAGE_PREFETCH].name = "page_prefetch",
+	[RXE_STAT_PAGE_RETRIES].name = "page_fault_retries",
+};
+
+struct rdma_hw_stats *rxe_alloc_hw_port_stats(struct ib_device *ibdev,
+					      u32 port)
+{
+	return rdma_alloc_hw_stats_struct(rxe_stat_descs, RXE_STAT_ALL,
+					  RDMA_HW_STATS_DEFAULT_LIFESPAN);
+}
+
+int rxe_get_hw_stats(struct ib_device *ibdev, struct rdma_hw_stats *stats,
+		     u32 port, int index)
+{
+	struct rxe_dev *dev = to_rdev(ibdev);
+	int cpu, i;
+
+	if (!port)
+		return -EINVAL;
+
+	for (i = 0; i < RXE_STAT_NUM; i++) {
+		stats->value[i] = 0;
+		for_each_possible_cpu(cpu)
+			stats->value[i] += per_cpu_ptr(dev->stats,
+						       cpu)->count[i];
+	}
+
+	stats->value[RXE_STAT_PAGE_FAULTS] =
+		atomic64_read(&dev->odp.page_faults);
+	stats->value[RXE_STAT_PAGE_INVALIDATIONS] =
+		atomic64_read(&dev->odp.page_invalidations);
+	stats->value[RXE_STAT_PAGE_PREFETCH] =
+		atomic64_read(&dev->odp.page_prefetch);
+	stats->value[RXE_STAT_PAGE_RETRIES] = atomic64_read(&dev->odp.retries);
+	return RXE_STAT_ALL;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+#ifndef RXE_STATS_H
+#define RXE_STATS_H
+
+#include <linux/percpu.h>
+#include <linux/types.h>
+
+struct ib_device;
+struct rdma_hw_stats;
+
+/* counted by the driver itself; those of paging are the ODP core's */
+enum rxe_stat {
+	RXE_STAT_SENT_PKTS,
+	RXE_STAT_RCVD_PKTS,
+	RXE_STAT_DUP_REQUEST,
+	RXE_STAT_OUT_OF_SEQ_REQUEST,
+	RXE_STAT_RCVD_RNR,
+	RXE_STAT_SENT_RNR,
+	RXE_STAT_RCVD_SEQ_ERR,
+	RXE_STAT_RETRY_EXCEEDED,
+	RXE_STAT_RNR_RETRY_EXCEEDED,
+	RXE_STAT_RETRANSMIT,
+	RXE_STAT_SEND_ERR,
+	RXE_STAT_LINK_DOWNED,
+	RXE_STAT_RDMA_SENDS,
+	RXE_STAT_RDMA_RECVS,
+	RXE_STAT_ICRC_ERR,
+	RXE_STAT_PARKED,
+	RXE_STAT_NUM,
+};
+
+struct rxe_stats {
+	u64 count[RXE_STAT_NUM];
+};
+
+#define rxe_count(dev, stat) this_cpu_inc((dev)->stats->count[stat])
+
+struct rdma_hw_stats *rxe_alloc_hw_port_stats(struct ib_device *ibdev,
+					      u32 port);
+int rxe_get_hw_stats(struct ib_device *ibdev, struct rdma_hw_stats *stats,
+		     u32 port, int index);
+
+#endif

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+#ifndef RXE_UCONTEXT_H
+#define RXE_UCONTEXT_H
+
+#include <rdma/ib_verbs.h>
+#include <rdma/odp_umem.h>
+
+/**
+ * struct rxe_ucontext - what a program has opened
+ * @ibuc: the core's part
+ * @odp: the address spaces that it has registered for on-demand paging
+ */
+struct rxe_ucontext {
+	struct ib_ucontext ibuc;
+	struct odp_owner odp;
+};
+
+/* a protection domain is its identity: QPs and MRs compare it */
+struct rxe_pd {
+	struct ib_pd ibpd;
+};
+
+static inline struct rxe_ucontext *to_ruc(struct ib_ucontext *ibuc)
+{
+	return container_of(ibuc, struct rxe_ucontext, ibuc);
+}
+
+#endif

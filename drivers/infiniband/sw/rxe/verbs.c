@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#include <linux/mm.h>
+#include <net/addrconf.h>
+#include <rdma/ib_addr.h>
+#include <rdma/ib_cache.h>
+#include <rdma/uverbs_ioctl.h>
+
+#include "compat.h"
+#include "cq.h"
+#include "dev.h"
+#include "mr.h"
+#include "qp.h"
+#include "ring.h"
+#include "stats.h"
+#include "ucontext.h"
+#include "verbs.h"
+#include "wire.h"
+
+#define RXE_ODP_RC_CAPS	(IB_ODP_SUPPORT_SEND | IB_ODP_SUPPORT_RECV | \
+			 IB_ODP_SUPPORT_WRITE | IB_ODP_SUPPORT_READ | \
+			 IB_ODP_SUPPORT_ATOMIC)
+
+static int rxe_query_device(struct ib_device *ibdev,
+			    struct ib_device_attr *attr,
+			    struct ib_udata *udata)
+{
+	struct rxe_dev *dev = to_rdev(ibdev);
+
+	if (udata->inlen || udata->outlen)
+		return -EINVAL;
+
+	memset(attr, 0, sizeof(*attr));
+	attr->vendor_id = RXE_VENDOR_ID;
+	addrconf_addr_eui48((u8 *)&attr->sys_image_guid, dev->ndev->dev_addr);
+	attr->max_mr_size = U64_MAX;
+	attr->page_size_cap = PAGE_SIZE;
+	attr->device_cap_flags = IB_DEVICE_RC_RNR_NAK_GEN |
+				 IB_DEVICE_SYS_IMAGE_GUID |
+				 IB_DEVICE_CURR_QP_STATE_MOD |
+				 IB_DEVICE_PORT_ACTIVE_EVENT;
+	attr->kernel_cap_flags = IBK_ALLOW_USER_UNREG | IBK_ON_DEMAND_PAGING;
+	attr->max_qp = RXE_MAX_QP;
+	attr->max_qp_wr = RXE_MAX_QP_WR;
+	attr->max_send_sge = RXE_MAX_SGE;
+	attr->max_recv_sge = RXE_MAX_SGE;
+	attr->max_sge_rd = RXE_MAX_SGE;
+	attr->max_cq = RXE_MAX_CQ;
+	attr->max_cqe = RXE_MAX_CQE;
+	attr->max_mr = RXE_MAX_MR;
+	attr->max_pd = RXE_MAX_PD;
+	attr->max_qp_rd_atom = RXE_MAX_RD_ATOMIC;
+	attr->max_qp_init_rd_atom = RXE_MAX_RD_ATOMIC;
+	attr->max_res_rd_atom = U16_MAX;
+	attr->atomic_cap = IB_ATOMIC_GLOB;
+	attr->max_pkeys = 1;
+	attr->odp_caps.general_caps = IB_ODP_SUPPORT;
+	attr->odp_caps.per_transport_caps.rc_odp_caps = RXE_ODP_RC_CAPS;
+	return 0;
+}
+
+static int rxe_query_port(struct ib_device *ibdev, u32 port,
+			  struct ib_port_attr *attr)
+{
+	struct rxe_dev *dev = to_rdev(ibdev);
+	bool up = netif_running(dev->ndev) && netif_carrier_ok(dev->ndev);
+
+	attr->state = up ? IB_PORT_ACTIVE : IB_PORT_DOWN;
+	attr->phys_state = up ? IB_PORT_PHYS_STATE_LINK_UP :
+				IB_PORT_PHYS_STATE_DISABLED;
+	attr->max_mtu = IB_MTU_4096;
+	attr->active_mtu = iboe_get_mtu(READ_ONCE(dev->ndev->mtu)) ?:
+			   IB_MTU_256;
+	attr->gid_tbl_len = RXE_GID_TABLE_LEN;
+	attr->max_msg_sz = RXE_MAX_MSG;
+	attr->pkey_tbl_len = 1;
+	attr->max_vl_num = 1;
+	return ib_get_eth_speed(ibdev, port, &attr->active_speed,
+				&attr->active_width);
+}
+
+static int rxe_query_pkey(struct ib_device *ibdev, u32 port, u16 index,
+			  u16 *pkey)
+{
+	if (index)
+		return -EINVAL;
+
+	*pkey = RXE_DEFAULT_PKEY;
+	return 0;
+}
+
+static enum rdma_link_layer rxe_get_link_layer(struct ib_device *ibdev,
+					       u32 port)
+{
+	return IB_LINK_LAYER_ETHERNET;
+}
+
+static int rxe_get_port_immutable(struct ib_device *ibdev, u32 port,
+				  struct ib_port_immutable *immutable)
+{
+	immutable->pkey_tbl_len = 1;
+	immutable->gid_tbl_len = RXE_GID_TABLE_LEN;
+	/* RoCEv2 without management datagrams: there is no UD service yet */
+	immutable->core_cap_flags = RDMA_CORE_CAP_PROT_ROCE_UDP_ENCAP |
+				    RDMA_CORE_CAP_AF_IB |
+				    RDMA_CORE_CAP_ETH_AH;
+	return 0;
+}
+
+static int rxe_alloc_ucontext(struct ib_ucontext *ibuc,
+			      struct ib_udata *udata)
+{
+	odp_owner_init(&to_ruc(ibuc)->odp);
+	return 0;
+}
+
+static void rxe_dealloc_ucontext(struct ib_ucontext *ibuc)
+{
+	odp_owner_destroy(&to_ruc(ibuc)->odp);
+}
+
+/*
+ * Rings are ordinary memory, which may stay mapped: nothing that a program
+ * holds after this refers to the device.
+ */
+static void rxe_disassociate_ucontext(struct ib_ucontext *ibuc)
+{
+}
+
+static int rxe_alloc_pd(struct ib_pd *ibpd, struct ib_udata *udata)
+{
+	return 0;
+}
+
+static int rxe_dealloc_pd(struct ib_pd *ibpd, struct ib_udata *udata)
+{
+	return 0;
+}
+
+static int rxe_create_cq_op(struct ib_cq *ibcq,
+			    const struct ib_cq_init_attr *attr,
+			    RXE_CREATE_CQ_ARG)
+{
+	return rxe_create_cq(ibcq, attr, rxe_create_cq_udata());
+}
+
+static void rxe_mmap_free(struct rdma_user_mmap_entry *entry)
+{
+	rxe_ring_free(container_of(entry, struct rxe_ring, entry));
+}
+
+static void rxe_dealloc_driver(struct ib_device *ibdev)
+{
+	rxe_dev_destroy(to_rdev(ibdev));
+}
+
+static ssize_t parent_show(struct device *device, struct device_attribute *attr,
+			   char *buf)
+{
+	struct rxe_dev *dev = to_rdev(rdma_device_to_ibdev(device));
+
+	return sysfs_emit(buf, "%s\n", dev->ndev->name);
+}
+static DEVICE_ATTR_RO(parent);
+
+static struct attribute *rxe_attrs[] = {
+	&dev_attr_parent.attr,
+	NULL,
+};
+
+static const struct attribute_group rxe_attr_group = {
+	.attrs = rxe_attrs,
+};
+
+const struct ib_device_ops rxe_dev_ops = {
+	.owner = THIS_MODULE,
+	.driver_id = RDMA_DRIVER_RXE,
+	.uverbs_abi_ver = RXE_UVERBS_ABI,
+	.device_group = &rxe_attr_group,
+
+	.alloc_hw_port_stats = rxe_alloc_hw_port_stats,
+	.alloc_pd = rxe_alloc_pd,
+	.alloc_ucontext = rxe_alloc_ucontext,
+	.create_cq = rxe_create_cq_op,
+	.create_qp = rxe_create_qp,
+	.dealloc_driver = rxe_dealloc_driver,
+	.dealloc_pd = rxe_dealloc_pd,
+	.dealloc_ucontext = rxe_dealloc_ucontext,
+	.dereg_mr = rxe_dereg_mr,
+	.destroy_cq = rxe_destroy_cq,
+	.destroy_qp = rxe_destroy_qp,
+	.disassociate_ucontext = rxe_disassociate_ucontext,
+	.get_hw_stats = rxe_get_hw_stats,
+	.get_link_layer = rxe_get_link_layer,
+	.get_port_immutable = rxe_get_port_immutable,
+	.mmap = rxe_mmap,
+	.mmap_free = rxe_mmap_free,
+	.modify_qp = rxe_modify_qp,
+	.post_recv = rxe_post_recv,
+	.post_send = rxe_post_send,
+	.query_device = rxe_query_device,
+	.query_pkey = rxe_query_pkey,
+	.query_port = rxe_query_port,
+	.query_qp = rxe_query_qp,
+	.reg_user_mr = rxe_reg_user_mr,
+	.req_notify_cq = rxe_req_notify_cq,
+
+	INIT_RDMA_OBJ_SIZE(ib_cq, rxe_cq, ibcq),
+	INIT_RDMA_OBJ_SIZE(ib_pd, rxe_pd, ibpd),
+	INIT_RDMA_OBJ_SIZE(ib_qp, rxe_qp, ibqp),
+	INIT_RDMA_OBJ_SIZE(ib_ucontext, rxe_ucontext, ibuc),
+};
