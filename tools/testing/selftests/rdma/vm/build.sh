@@ -5,9 +5,6 @@
 # in a copy of the tree that only this tree and this kernel use: the tree
 # itself stays clean and objects of two kernels never meet.
 
-# What a build needs of the tree.
-build_parts=(Makefile drivers include tools)
-
 build_dir()
 {
 	printf '%s/build/%s/%s\n' "$cache" \
@@ -28,61 +25,36 @@ kernel_headers()
 
 compile()
 {
-	# shellcheck disable=SC2016 # expanded by the inner shell
+	local driver='' test_modules=''
+
+	[ "${RXE:-ours}" != ours ] || driver=drivers/infiniband/sw/rxe
+	[ ! -e "$tree/$selftests/odp_core/Kbuild" ] ||
+		test_modules=$selftests/odp_core
 	in_root "$root" --bind "$tree" /mnt/tree --bind "$1" /mnt/build \
-		"${headers_bind[@]}" bash -euc '
-		kdir=$1
-		modules=$2
-		make_args=$3
-		shift 3
-		cd /mnt/tree
-		rsync -a --delete --exclude "*.o" --exclude "*.ko" --exclude "*.mod" \
-			--exclude "*.mod.c" --exclude ".*.cmd" --exclude modules.order \
-			--exclude Module.symvers "$@" /mnt/build/src/
-		cd /mnt/build/src
-		for module in $modules; do
-			make -j"$(nproc)" -C "$kdir" M="$PWD/$module" W=1 \
-				$make_args modules
-			cp "$module"/*.ko /mnt/build/out/
-		done
-		tests=tools/testing/selftests/rdma
-		if [ -e $tests/Makefile ]; then
-			mkdir -p /mnt/build/obj
-			make -j"$(nproc)" -C $tests KDIR="$kdir" \
-				KSFT=/usr/src/kselftest/tools/testing/selftests \
-				OUTPUT=/mnt/build/obj \
-				INSTALL_PATH=/mnt/build/out/tests install
-		fi
-		install -D -m 755 -t /mnt/build/out/tests $tests/two_hosts.sh
-	' compile "$headers" "$modules" "${make_args-}" \
-		"${build_parts[@]}"
+		"${headers_bind[@]}" env KDIR="$headers" DRIVER="$driver" \
+		TEST_MODULES="$test_modules" MAKE_ARGS="${make_args-}" \
+		STRICT="${STRICT-}" \
+		bash "/mnt/tree/$selftests/vm/compile.sh"
 }
 
+# build_locked DIR NAME DEST
 build_locked()
 {
-	local dir=$1 name=$2 part parts=() modules= module
+	local dir=$1 log=$1/log
 
-	mkdir -p "$dir/src"
 	rm -rf "$dir/out"
-	mkdir -p "$dir/out/tests"
-	for part in "${build_parts[@]}"; do
-		[ ! -e "$tree/$part" ] || parts+=("$part")
-	done
-	build_parts=("${parts[@]}")
-	[ "${RXE:-ours}" != ours ] || modules=drivers/infiniband/sw/rxe
-	for module in $selftests/odp_core; do
-		[ ! -e "$tree/$module/Kbuild" ] && [ ! -e "$tree/$module/Makefile" ] ||
-			modules+=" $module"
-	done
-	kernel_headers "$name"
-	if ! compile "$dir" >"$dir/log" 2>&1; then
-		grep -iE -A 6 'error|warning|\*\*\*' "$dir/log" | head -n 80 >&2
-		die "build for $name failed; the whole output is in $dir/log"
+	kernel_headers "$2"
+	if ! compile "$dir" >"$log" 2>&1; then
+		grep -iE -A 6 'error|warning|\*\*\*' "$log" | head -n 80 >&2
+		die "build for $2 failed; the whole output is in $log"
+	fi
+	if grep '^@@ does not build' "$log" >&2; then
+		say "the guest will lack that; why is in $log"
 	fi
 	# Show warnings again next time, when their objects would be up to date.
-	if grep -iE -A 6 'warning:' "$dir/log" >&2; then
+	if grep -iE -A 6 'warning:' "$log" >&2; then
 		rm -rf "$dir/src" "$dir/obj"
-		[ -z "${STRICT-}" ] || die "build for $name gave warnings"
+		[ -z "${STRICT-}" ] || die "build for $2 gave warnings"
 	fi
 	cp -a "$dir/out/." "$3/"
 }

@@ -1,0 +1,54 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#
+# In the Debian root: take the tree from /mnt/tree to /mnt/build/src, build it
+# there against the kernel headers KDIR, put the products into /mnt/build/out.
+# DRIVER and TEST_MODULES are directories of modules, MAKE_ARGS goes to kbuild.
+
+set -eu
+
+export KSFT=/usr/src/kselftest/tools/testing/selftests KDIR
+jobs=$(nproc)
+tests=tools/testing/selftests/rdma
+out=/mnt/build/out
+
+cd /mnt/tree
+mkdir -p /mnt/build/src /mnt/build/obj $out/tests
+parts=()
+for part in Makefile drivers include tools; do
+	[ ! -e $part ] || parts+=("$part")
+done
+# Objects on both sides stay: here they are older builds' and save time, there
+# they were built for some other kernel.
+rsync -a --delete --exclude '*.o' --exclude '*.ko' --exclude '*.mod' \
+	--exclude '*.mod.c' --exclude '.*.cmd' --exclude modules.order \
+	--exclude Module.symvers "${parts[@]}" /mnt/build/src/
+
+build_module()
+{
+	# shellcheck disable=SC2086 # a list of words
+	make -j"$jobs" -C "$KDIR" M="$PWD/$1" W=1 $MAKE_ARGS modules &&
+		cp "$1"/*.ko $out/
+}
+
+build_tests()
+{
+	make -j"$jobs" -C $tests OUTPUT=/mnt/build/obj \
+		INSTALL_PATH=$out/tests install
+}
+
+# may_fail WHAT COMMAND...: without STRICT, a guest may boot without its tests.
+may_fail()
+{
+	"${@:2}" && return 0
+	[ -z "$STRICT" ] || exit 1
+	echo "@@ does not build: $1"
+}
+
+cd /mnt/build/src
+[ -z "$DRIVER" ] || build_module "$DRIVER"
+for module in $TEST_MODULES; do
+	may_fail "$module" build_module "$module"
+done
+[ ! -e $tests/Makefile ] || may_fail $tests build_tests
+install -m 755 -t $out/tests $tests/two_hosts.sh
