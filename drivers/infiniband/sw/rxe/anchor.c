@@ -7,14 +7,14 @@
 
 /*
  * Nobody tells a sender that a queue below it is full: veth's backlog holds
- * 1000 packets a CPU and drops the rest in silence. All QPs that have packets
- * under way share RXE_IN_FLIGHT_ALL.
+ * 1000 packets a CPU and drops the rest in silence. All flows that have
+ * packets under way share RXE_IN_FLIGHT_ALL.
  */
 #define RXE_IN_FLIGHT_ALL	512
 #define RXE_IN_FLIGHT_MAX	64
 #define RXE_IN_FLIGHT_MIN	4
 
-static atomic_t rxe_busy_anchors;
+static atomic_t rxe_busy_flows;
 
 /**
  * rxe_anchor_create - make a QP's anchor
@@ -25,14 +25,18 @@ static atomic_t rxe_busy_anchors;
  */
 struct rxe_anchor *rxe_anchor_create(struct rxe_qp *qp)
 {
-	struct rxe_anchor *anchor = kzalloc(sizeof(*anchor), GFP_KERNEL_ACCOUNT);
+	struct rxe_anchor *anchor;
+	int i;
 
+	anchor = kzalloc(sizeof(*anchor), GFP_KERNEL_ACCOUNT);
 	if (!anchor)
 		return NULL;
 
 	refcount_set(&anchor->refs, 1);
 	spin_lock_init(&anchor->lock);
 	anchor->qp = qp;
+	for (i = 0; i < RXE_FLOW_NUM; i++)
+		anchor->flows[i].anchor = anchor;
 	rxe_faults_init(anchor);
 	return anchor;
 }
@@ -84,81 +88,106 @@ struct rxe_qp *rxe_anchor_get_qp(struct rxe_anchor *anchor)
 	return qp;
 }
 
-static int rxe_anchor_limit(void)
+static int rxe_flow_limit(void)
 {
-	int busy = atomic_read(&rxe_busy_anchors);
+	int busy = atomic_read(&rxe_busy_flows);
 
 	return clamp(RXE_IN_FLIGHT_ALL / max(busy, 1), RXE_IN_FLIGHT_MIN,
 		     RXE_IN_FLIGHT_MAX);
 }
 
-static void rxe_anchor_unblock(struct rxe_anchor *anchor)
+static void rxe_flow_continue(struct rxe_flow *flow)
 {
+	struct rxe_anchor *anchor = flow->anchor;
 	unsigned long irq;
 
 	spin_lock_irqsave(&anchor->lock, irq);
 	if (anchor->qp)
-		queue_work(rxe_wq, &anchor->qp->work);
+		queue_work_on(READ_ONCE(flow->cpu), rxe_wq, &anchor->qp->work);
 	spin_unlock_irqrestore(&anchor->lock, irq);
 }
 
 /* Runs wherever a packet is freed, under locks of ours too. */
 static void rxe_skb_free(struct sk_buff *skb)
 {
-	struct rxe_anchor *anchor = skb_shinfo(skb)->destructor_arg;
-	int left = atomic_dec_return(&anchor->in_flight);
+	struct rxe_flow *flow = skb_shinfo(skb)->destructor_arg;
+	int left = atomic_dec_return(&flow->in_flight);
 
 	if (!left)
-		atomic_dec(&rxe_busy_anchors);
+		atomic_dec(&rxe_busy_flows);
 
-	/* the decrement is a full barrier: see rxe_anchor_may_send() */
-	if (test_bit(0, &anchor->blocked) && left <= rxe_anchor_limit() / 2 &&
-	    test_and_clear_bit(0, &anchor->blocked))
-		rxe_anchor_unblock(anchor);
+	/* the decrement is a full barrier: see rxe_flow_may_send() */
+	if (test_bit(0, &flow->blocked) && left <= rxe_flow_limit() / 2 &&
+	    test_and_clear_bit(0, &flow->blocked))
+		rxe_flow_continue(flow);
 
-	rxe_anchor_put(anchor);
+	rxe_anchor_put(flow->anchor);
 }
 
 /**
- * rxe_anchor_skb - count a packet as in flight until it is freed
- * @anchor: of the QP that sends it
+ * rxe_flow_add - count a packet as in flight until it is freed
+ * @flow: that it is sent in
  * @skb: the packet; its destructor is taken
  *
- * Context: BH disabled.
+ * Context: BH disabled, after rxe_flow_may_send() on the same CPU, or a packet
+ * for which order does not matter.
  */
-void rxe_anchor_skb(struct rxe_anchor *anchor, struct sk_buff *skb)
+void rxe_flow_add(struct rxe_flow *flow, struct sk_buff *skb)
 {
-	skb_shinfo(skb)->destructor_arg = rxe_anchor_get(anchor);
+	rxe_anchor_get(flow->anchor);
+	skb_shinfo(skb)->destructor_arg = flow;
 	skb->destructor = rxe_skb_free;
-	if (atomic_inc_return(&anchor->in_flight) == 1)
-		atomic_inc(&rxe_busy_anchors);
+	if (atomic_inc_return(&flow->in_flight) == 1)
+		atomic_inc(&rxe_busy_flows);
+}
+
+/*
+ * A packet that overtakes another looks like a loss to the peer. What was sent
+ * on another CPU has to leave that one's queues before this one may send.
+ */
+static bool rxe_flow_on_this_cpu(struct rxe_flow *flow)
+{
+	int cpu = smp_processor_id();
+
+	if (flow->cpu == cpu)
+		return true;
+	if (atomic_read(&flow->in_flight))
+		return false;
+
+	WRITE_ONCE(flow->cpu, cpu);
+	return true;
 }
 
 /**
- * rxe_anchor_may_send - ask for leave to send one more packet
- * @anchor: of the QP that wants to
+ * rxe_flow_may_send - ask for leave to send one more packet
+ * @flow: that it would be sent in
  *
- * Context: BH disabled.
- * Return: false: too much is in flight, and the QP's work will be queued when
- * enough of it has left.
+ * Context: BH disabled, the lock of the queue whose flow it is is held.
+ * Return: false: not here, or not now; the QP's work is or will be queued
+ * where and when it may.
  */
-bool rxe_anchor_may_send(struct rxe_anchor *anchor)
+bool rxe_flow_may_send(struct rxe_flow *flow)
 {
-	int limit = rxe_anchor_limit();
+	int limit = rxe_flow_limit();
 
-	if (atomic_read(&anchor->in_flight) < limit)
+	if (!rxe_flow_on_this_cpu(flow)) {
+		rxe_flow_continue(flow);
+		return false;
+	}
+
+	if (atomic_read(&flow->in_flight) < limit)
 		return true;
 
-	set_bit(0, &anchor->blocked);
+	set_bit(0, &flow->blocked);
 	/*
 	 * Either we see the last decrement here, or rxe_skb_free() sees the
 	 * bit after it. The low-water mark must be looked at, not the limit:
 	 * the packet that would wake us may be freed already.
 	 */
 	smp_mb__after_atomic();
-	if (atomic_read(&anchor->in_flight) > limit / 2)
+	if (atomic_read(&flow->in_flight) > limit / 2)
 		return false;
 
-	clear_bit(0, &anchor->blocked);
+	clear_bit(0, &flow->blocked);
 	return true;
 }

@@ -16,21 +16,41 @@
 struct rxe_qp;
 struct sk_buff;
 
+enum rxe_flow_direction {
+	RXE_FLOW_REQUESTS,
+	RXE_FLOW_RESPONSES,
+	RXE_FLOW_NUM,
+};
+
+/**
+ * struct rxe_flow - packets that must arrive in the order they were sent in
+ * @anchor: what it is part of
+ * @in_flight: packets handed to the network and not yet freed by it
+ * @blocked: the sender waits for @in_flight to fall
+ * @cpu: where all packets in flight were sent: queues below us are per CPU
+ *
+ * @cpu is under the lock of the queue whose flow it is.
+ */
+struct rxe_flow {
+	struct rxe_anchor *anchor;
+	atomic_t in_flight;
+	unsigned long blocked;
+	int cpu;
+};
+
 /**
  * struct rxe_anchor - outlives its QP
  * @refs: the QP's, and one for each late event that is under way
  * @lock: guards @qp; taken in any context
  * @qp: NULL once the QP is being destroyed
- * @in_flight: packets handed to the network and not yet freed by it
- * @blocked: a sender waits for @in_flight to fall
+ * @flows: what the QP sends, for each direction
  * @faults: page faults, one at a time for each direction of the QP
  */
 struct rxe_anchor {
 	refcount_t refs;
 	spinlock_t lock;
 	struct rxe_qp *qp;
-	atomic_t in_flight;
-	unsigned long blocked;
+	struct rxe_flow flows[RXE_FLOW_NUM];
 	struct rxe_fault faults[RXE_FAULT_NUM];
 };
 
@@ -41,7 +61,7 @@ struct rxe_qp *rxe_anchor_get_qp(struct rxe_anchor *anchor);
 struct rxe_anchor *rxe_anchor_get(struct rxe_anchor *anchor);
 void rxe_anchor_put(struct rxe_anchor *anchor);
 
-void rxe_anchor_skb(struct rxe_anchor *anchor, struct sk_buff *skb);
-bool rxe_anchor_may_send(struct rxe_anchor *anchor);
+void rxe_flow_add(struct rxe_flow *flow, struct sk_buff *skb);
+bool rxe_flow_may_send(struct rxe_flow *flow);
 
 #endif

@@ -74,6 +74,8 @@ u32 rxe_icrc(struct sk_buff *skb, unsigned int len)
 	skb_prepare_seq_read(skb, bth_offset + sizeof(*bth), bth_offset + len,
 			     &seq);
 	while ((n = skb_seq_read(offset, &chunk, &seq))) {
+		/* the limit ends the walk, but does not cut a chunk */
+		n = min_t(unsigned int, n, len - sizeof(*bth) - offset);
 		crc = crc32_le(crc, chunk, n);
 		offset += n;
 	}

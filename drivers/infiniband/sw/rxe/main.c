@@ -65,7 +65,8 @@ static int __init rxe_module_init(void)
 {
 	int err;
 
-	rxe_wq = alloc_workqueue("rxe", WQ_UNBOUND | WQ_HIGHPRI, 0);
+	/* bound to CPUs, as flows are */
+	rxe_wq = alloc_workqueue("rxe", WQ_HIGHPRI, 0);
 	if (!rxe_wq)
 		return -ENOMEM;
 

@@ -376,13 +376,15 @@ struct sk_buff *rxe_tx_alloc(struct rxe_qp *qp, u8 opcode, u32 psn,
  * rxe_tx_send - finish a packet and hand it to the network
  * @qp: the sender
  * @skb: from rxe_tx_alloc(), all headers and payload filled; consumed
+ * @direction: of the flow that the packet belongs to
  *
- * A packet that the network drops, here or later, is the protocol's to repeat.
+ * A packet for which there is no way, or which the network drops later, is the
+ * protocol's to repeat.
  *
- * Context: BH disabled, under the QP's locks.
- * Return: 0 or a negative errno: there is no way to the peer.
+ * Context: BH disabled, the lock of the queue that sends is held.
  */
-int rxe_tx_send(struct rxe_qp *qp, struct sk_buff *skb)
+void rxe_tx_send(struct rxe_qp *qp, struct sk_buff *skb,
+		 enum rxe_flow_direction direction)
 {
 	unsigned int icrc_offset = skb->len - RXE_ICRC_BYTES;
 	struct rxe_net *rnet = net_generic(qp->dev->net, rxe_net_id);
@@ -391,20 +393,15 @@ int rxe_tx_send(struct rxe_qp *qp, struct sk_buff *skb)
 	struct socket *sock;
 	struct dst_entry *dst;
 	__le32 icrc;
-	int err;
 
 	sock = path->ipv4 ? rnet->sock4 : rnet->sock6;
-	if (!sock) {
-		err = -EAFNOSUPPORT;
+	if (!sock)
 		goto drop;
-	}
 
 	dst = path->ipv4 ? rxe_route4(net, path) :
 			   rxe_route6(net, sock->sk, path);
-	if (IS_ERR(dst)) {
-		err = PTR_ERR(dst);
+	if (IS_ERR(dst))
 		goto drop;
-	}
 	skb_dst_set(skb, dst);
 
 	rxe_push_udp(skb, path);
@@ -417,18 +414,17 @@ int rxe_tx_send(struct rxe_qp *qp, struct sk_buff *skb)
 	memcpy(skb_tail_pointer(skb) - RXE_ICRC_BYTES, &icrc, sizeof(icrc));
 
 	skb->priority = rt_tos2priority(path->traffic_class);
-	rxe_anchor_skb(qp->anchor, skb);
+	rxe_flow_add(&qp->anchor->flows[direction], skb);
 	rxe_count(qp->dev, RXE_STAT_SENT_PKTS);
 	if (path->ipv4)
 		ip_local_out(net, sock->sk, skb);
 	else
 		ip6_local_out(net, sock->sk, skb);
-	return 0;
+	return;
 
 drop:
 	rxe_count(qp->dev, RXE_STAT_SEND_ERR);
 	kfree_skb(skb);
-	return err;
 }
 
 /**

@@ -7,6 +7,8 @@
 #include <net/dst_cache.h>
 #include <rdma/ib_verbs.h>
 
+#include "anchor.h"
+
 struct rxe_dev;
 struct rxe_qp;
 
@@ -44,7 +46,8 @@ int rxe_path_init(struct rxe_path *path, struct rxe_dev *dev,
 
 struct sk_buff *rxe_tx_alloc(struct rxe_qp *qp, u8 opcode, u32 psn,
 			     u32 payload_len);
-int rxe_tx_send(struct rxe_qp *qp, struct sk_buff *skb);
+void rxe_tx_send(struct rxe_qp *qp, struct sk_buff *skb,
+		 enum rxe_flow_direction direction);
 
 int rxe_udp_rcv(struct sock *sk, struct sk_buff *skb);
 

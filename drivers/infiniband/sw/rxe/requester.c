@@ -112,7 +112,7 @@ static void rxe_requester_send(struct rxe_qp *qp, struct rxe_swqe *wqe,
 		sq->next++;
 
 	rxe_completer_arm_timer(qp);
-	rxe_tx_send(qp, skb);
+	rxe_tx_send(qp, skb, RXE_FLOW_REQUESTS);
 }
 
 static int rxe_copy_out(void *kaddr, size_t len, void *arg)
@@ -347,7 +347,7 @@ static bool rxe_requester_step(struct rxe_qp *qp)
 		return false;
 	}
 
-	if (!rxe_anchor_may_send(qp->anchor))
+	if (!rxe_flow_may_send(&qp->anchor->flows[RXE_FLOW_REQUESTS]))
 		return false;
 
 	err = rxe_request(qp, wqe);

@@ -48,7 +48,7 @@ void rxe_send_ack(struct rxe_qp *qp, u8 syndrome, u32 psn)
 
 	aeth = (struct rxe_aeth *)(skb->data + sizeof(struct rxe_bth));
 	aeth->smsn = rxe_aeth_smsn(qp, syndrome);
-	rxe_tx_send(qp, skb);
+	rxe_tx_send(qp, skb, RXE_FLOW_RESPONSES);
 }
 
 static void rxe_send_rnr_nak(struct rxe_qp *qp)
