@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #include <linux/skbuff.h>
 #include <linux/slab.h>
+#include <linux/wait_bit.h>
 
 #include "anchor.h"
 #include "qp.h"
@@ -15,6 +16,7 @@
 #define RXE_IN_FLIGHT_MIN	4
 
 static atomic_t rxe_busy_flows;
+static atomic_t rxe_anchors;
 
 /**
  * rxe_anchor_create - make a QP's anchor
@@ -32,6 +34,7 @@ struct rxe_anchor *rxe_anchor_create(struct rxe_qp *qp)
 	if (!anchor)
 		return NULL;
 
+	atomic_inc(&rxe_anchors);
 	refcount_set(&anchor->refs, 1);
 	spin_lock_init(&anchor->lock);
 	anchor->qp = qp;
@@ -54,16 +57,47 @@ void rxe_anchor_detach(struct rxe_anchor *anchor)
 	spin_unlock_irq(&anchor->lock);
 }
 
+/**
+ * rxe_anchor_get - hold an anchor
+ * @anchor: held by the caller in some way already
+ *
+ * Context: any.
+ * Return: @anchor.
+ */
 struct rxe_anchor *rxe_anchor_get(struct rxe_anchor *anchor)
 {
 	refcount_inc(&anchor->refs);
 	return anchor;
 }
 
+/**
+ * rxe_anchor_put - let an anchor go
+ * @anchor: held by the caller
+ *
+ * Context: any.
+ */
 void rxe_anchor_put(struct rxe_anchor *anchor)
 {
-	if (refcount_dec_and_test(&anchor->refs))
-		kfree(anchor);
+	if (!refcount_dec_and_test(&anchor->refs))
+		return;
+
+	kfree(anchor);
+	if (atomic_dec_and_test(&rxe_anchors))
+		wake_up_var(&rxe_anchors);
+}
+
+/**
+ * rxe_anchors_wait - wait until no late event is under way
+ *
+ * Packets that are freed later would run code that is not there any more.
+ *
+ * Context: may sleep; no QP is left.
+ */
+void rxe_anchors_wait(void)
+{
+	wait_var_event(&rxe_anchors, !atomic_read(&rxe_anchors));
+	/* the last one may be on its way out of rxe_skb_free() */
+	synchronize_rcu();
 }
 
 /**
@@ -99,11 +133,15 @@ static int rxe_flow_limit(void)
 static void rxe_flow_continue(struct rxe_flow *flow)
 {
 	struct rxe_anchor *anchor = flow->anchor;
+	struct rxe_qp *qp;
 	unsigned long irq;
 
 	spin_lock_irqsave(&anchor->lock, irq);
-	if (anchor->qp)
-		queue_work_on(READ_ONCE(flow->cpu), rxe_wq, &anchor->qp->work);
+	qp = anchor->qp;
+	if (qp)
+		queue_work_on(READ_ONCE(flow->cpu), rxe_wq,
+			      flow == &anchor->flows[RXE_FLOW_REQUESTS] ?
+				      &qp->sq.work : &qp->rq.work);
 	spin_unlock_irqrestore(&anchor->lock, irq);
 }
 
@@ -111,8 +149,11 @@ static void rxe_flow_continue(struct rxe_flow *flow)
 static void rxe_skb_free(struct sk_buff *skb)
 {
 	struct rxe_flow *flow = skb_shinfo(skb)->destructor_arg;
-	int left = atomic_dec_return(&flow->in_flight);
+	int left;
 
+	/* see rxe_anchors_wait() */
+	rcu_read_lock();
+	left = atomic_dec_return(&flow->in_flight);
 	if (!left)
 		atomic_dec(&rxe_busy_flows);
 
@@ -122,6 +163,7 @@ static void rxe_skb_free(struct sk_buff *skb)
 		rxe_flow_continue(flow);
 
 	rxe_anchor_put(flow->anchor);
+	rcu_read_unlock();
 }
 
 /**
@@ -162,8 +204,8 @@ static bool rxe_flow_on_this_cpu(struct rxe_flow *flow)
  * rxe_flow_may_send - ask for leave to send one more packet
  * @flow: that it would be sent in
  *
- * Context: BH disabled, the lock of the queue whose flow it is is held.
- * Return: false: not here, or not now; the QP's work is or will be queued
+ * Context: BH disabled, the lock of the queue that sends is held.
+ * Return: false: not here, or not now; the queue's work is or will be queued
  * where and when it may.
  */
 bool rxe_flow_may_send(struct rxe_flow *flow)

@@ -48,6 +48,7 @@ struct rxe_flow {
  */
 struct rxe_anchor {
 	refcount_t refs;
+	/* innermost; packets are freed under any lock */
 	spinlock_t lock;
 	struct rxe_qp *qp;
 	struct rxe_flow flows[RXE_FLOW_NUM];
@@ -60,6 +61,7 @@ struct rxe_qp *rxe_anchor_get_qp(struct rxe_anchor *anchor);
 
 struct rxe_anchor *rxe_anchor_get(struct rxe_anchor *anchor);
 void rxe_anchor_put(struct rxe_anchor *anchor);
+void rxe_anchors_wait(void);
 
 void rxe_flow_add(struct rxe_flow *flow, struct sk_buff *skb);
 bool rxe_flow_may_send(struct rxe_flow *flow);

@@ -28,7 +28,7 @@ static unsigned long rxe_ack_timeout_jiffies(const struct rxe_qp *qp)
 }
 
 /**
- * rxe_completer_arm_timer - expect an acknowledgement
+ * rxe_completer_arm_timer - expect an acknowledgment
  * @qp: the QP
  *
  * The timer is left alone when it runs: it looks at the time of the last
@@ -40,6 +40,17 @@ void rxe_completer_arm_timer(struct rxe_qp *qp)
 {
 	if (qp->attr.timeout && !timer_pending(&qp->sq.timer))
 		mod_timer(&qp->sq.timer, jiffies + rxe_ack_timeout_jiffies(qp));
+}
+
+/**
+ * rxe_completer_wait_memory - try again soon: there was no memory for a packet
+ * @qp: the QP
+ *
+ * Context: the send queue's lock is held.
+ */
+void rxe_completer_wait_memory(struct rxe_qp *qp)
+{
+	mod_timer(&qp->sq.timer, jiffies + 1);
 }
 
 /**
@@ -108,7 +119,7 @@ static struct rxe_swqe *rxe_oldest(const struct rxe_sq *sq)
 /*
  * All PSNs before @psn are acknowledged. False: one of them is a read or an
  * atomic whose response is missing, which is as good as a NAK (IBTA
- * 9.7.5.1.2, coalesced acknowledgement).
+ * 9.7.5.1.2, coalesced acknowledgment).
  */
 static bool rxe_acknowledge(struct rxe_qp *qp, u32 psn)
 {
@@ -344,6 +355,7 @@ static void rxe_park_response(struct rxe_qp *qp, struct sk_buff *skb)
 {
 	struct rxe_sq *sq = &qp->sq;
 
+	rxe_pkt_keep(skb);
 	if (sq->responses_len + skb->truesize > RXE_PARKED_RESPONSES) {
 		kfree_skb(skb);
 		return;
@@ -428,7 +440,7 @@ void rxe_ack_timeout(struct timer_list *timer)
 	unsigned long timeout;
 
 	spin_lock(&sq->lock);
-	if (!rxe_completer_live(qp) || !qp->attr.timeout)
+	if (!rxe_completer_live(qp))
 		goto unlock;
 
 	/* the peer is not late while it is we who wait */
@@ -436,7 +448,7 @@ void rxe_ack_timeout(struct timer_list *timer)
 		sq->progress = jiffies;
 
 	timeout = rxe_ack_timeout_jiffies(qp);
-	if (sq->psn != sq->una_psn) {
+	if (qp->attr.timeout && sq->psn != sq->una_psn) {
 		if (time_after_eq(jiffies, sq->progress + timeout))
 			rxe_retry(qp);
 		if (rxe_completer_live(qp))

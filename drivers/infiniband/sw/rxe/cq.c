@@ -5,6 +5,15 @@
 #include "dev.h"
 #include "ucontext.h"
 
+/**
+ * rxe_create_cq - ib_device_ops.create_cq
+ * @ibcq: allocated by the core
+ * @attr: what the program asks for
+ * @udata: the program's; it gets what it needs to map the ring
+ *
+ * Context: may sleep.
+ * Return: 0 or a negative errno.
+ */
 int rxe_create_cq(struct ib_cq *ibcq, const struct ib_cq_init_attr *attr,
 		  struct ib_udata *udata)
 {
@@ -46,12 +55,29 @@ destroy_ring:
 	return err;
 }
 
+/**
+ * rxe_destroy_cq - ib_device_ops.destroy_cq
+ * @ibcq: no QP completes to it
+ * @udata: unused
+ *
+ * Context: may sleep.
+ * Return: 0.
+ */
 int rxe_destroy_cq(struct ib_cq *ibcq, struct ib_udata *udata)
 {
 	rxe_ring_destroy(to_rcq(ibcq)->ring);
 	return 0;
 }
 
+/**
+ * rxe_req_notify_cq - ib_device_ops.req_notify_cq
+ * @ibcq: the queue
+ * @flags: for which completion to raise the next event (IBTA 11.4.2.2)
+ *
+ * Context: any.
+ * Return: with IB_CQ_REPORT_MISSED_EVENTS, whether completions are there
+ * already; else 0.
+ */
 int rxe_req_notify_cq(struct ib_cq *ibcq, enum ib_cq_notify_flags flags)
 {
 	struct rxe_cq *cq = to_rcq(ibcq);

@@ -19,6 +19,7 @@
 struct rxe_cq {
 	struct ib_cq ibcq;
 	struct rxe_ring *ring;
+	/* inside a queue's lock; programs' handlers are called outside */
 	spinlock_t lock;
 	u32 producer;
 	enum ib_cq_notify_flags armed;

@@ -47,6 +47,7 @@ void rxe_dev_destroy(struct rxe_dev *dev)
 {
 	if (dev->net)
 		rxe_net_remove(dev);
+	dev_put(dev->ndev);
 	free_percpu(dev->stats);
 	rxe_handle_table_destroy(&dev->mrs);
 }
@@ -89,11 +90,13 @@ int rxe_dev_create(const char *name, struct net_device *ndev)
 	if (!dev)
 		return -ENOMEM;
 
-	dev->ndev = ndev;
-	INIT_LIST_HEAD(&dev->net_entry);
 	err = rxe_handle_table_init(&dev->mrs);
 	if (err)
 		goto dealloc;
+
+	/* the core's own reference is gone before the last verb */
+	dev_hold(ndev);
+	dev->ndev = ndev;
 
 	dev->stats = alloc_percpu(struct rxe_stats);
 	if (!dev->stats) {

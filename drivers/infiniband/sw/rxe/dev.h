@@ -12,17 +12,17 @@
 
 #define RXE_UVERBS_ABI		2
 #define RXE_VENDOR_ID		0xffffff
-#define RXE_MAX_QP		(1 << 20)
+#define RXE_MAX_QP		0x100000
 #define RXE_MAX_QP_WR		16384
 #define RXE_MAX_SGE		32
 #define RXE_MAX_INLINE		(RXE_MAX_SGE * sizeof(struct ib_sge))
 #define RXE_MAX_RD_ATOMIC	128
-#define RXE_MAX_CQ		(1 << 20)
+#define RXE_MAX_CQ		0x100000
 #define RXE_MAX_CQE		32767
-#define RXE_MAX_MR		(1 << 22)
-#define RXE_MAX_PD		(1 << 20)
+#define RXE_MAX_MR		0x400000
+#define RXE_MAX_PD		0x100000
 #define RXE_GID_TABLE_LEN	1024
-#define RXE_MAX_MSG		(1U << 31)
+#define RXE_MAX_MSG		0x80000000U
 
 /**
  * struct rxe_dev - an RDMA device over a netdev

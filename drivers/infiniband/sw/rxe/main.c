@@ -6,6 +6,7 @@
 #include <rdma/ib_verbs.h>
 #include <rdma/rdma_netlink.h>
 
+#include "anchor.h"
 #include "dev.h"
 #include "fault.h"
 #include "net.h"
@@ -108,8 +109,9 @@ static void __exit rxe_module_exit(void)
 	rxe_net_exit();
 	rxe_handle_table_destroy(&rxe_qps);
 	rxe_fault_exit();
+	rxe_anchors_wait();
 	destroy_workqueue(rxe_wq);
-	/* handles are freed by RCU, and the skbs' destructor is in this module */
+	/* for what kfree_rcu() and the ODP core have left to RCU */
 	rcu_barrier();
 }
 

@@ -224,6 +224,18 @@ static int rxe_mr_map(struct rxe_mr *mr, struct rxe_ucontext *uctx, u64 start,
 	return PTR_ERR_OR_ZERO(mr->odp);
 }
 
+/**
+ * rxe_reg_user_mr - ib_device_ops.reg_user_mr
+ * @ibpd: the protection domain
+ * @start: user address
+ * @length: bytes
+ * @iova: how peers call @start; equal to it within the page
+ * @access: enum ib_access_flags; IB_ACCESS_ON_DEMAND: nothing is pinned
+ * @udata: the program's
+ *
+ * Context: may sleep.
+ * Return: the region or an ERR_PTR.
+ */
 struct ib_mr *rxe_reg_user_mr(struct ib_pd *ibpd, u64 start, u64 length,
 			      u64 iova, int access, struct ib_udata *udata)
 {
@@ -274,6 +286,16 @@ free_mr:
 	return ERR_PTR(err);
 }
 
+/**
+ * rxe_dereg_mr - ib_device_ops.dereg_mr
+ * @ibmr: the region
+ * @udata: unused
+ *
+ * When it returns, no access through the region's keys is under way.
+ *
+ * Context: may sleep; waits for no page fault.
+ * Return: 0.
+ */
 int rxe_dereg_mr(struct ib_mr *ibmr, struct ib_udata *udata)
 {
 	struct rxe_dev *dev = to_rdev(ibmr->device);

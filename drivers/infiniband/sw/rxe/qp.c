@@ -17,13 +17,18 @@
 
 struct rxe_handle_table rxe_qps;
 
-static void rxe_qp_work(struct work_struct *work)
+static void rxe_sq_work(struct work_struct *work)
 {
-	struct rxe_qp *qp = container_of(work, struct rxe_qp, work);
+	struct rxe_qp *qp = container_of(work, struct rxe_qp, sq.work);
 
 	spin_lock_bh(&qp->sq.lock);
 	rxe_completer_progress(qp);
 	spin_unlock_bh(&qp->sq.lock);
+}
+
+static void rxe_rq_work(struct work_struct *work)
+{
+	struct rxe_qp *qp = container_of(work, struct rxe_qp, rq.work);
 
 	spin_lock_bh(&qp->rq.lock);
 	rxe_responder_run(qp);
@@ -123,6 +128,15 @@ static int rxe_qp_export(struct rxe_qp *qp, struct ib_udata *udata)
 	return ib_copy_to_udata(udata, &resp, sizeof(resp));
 }
 
+/**
+ * rxe_create_qp - ib_device_ops.create_qp
+ * @ibqp: allocated by the core
+ * @init: what the program asks for; its capabilities are set to what it gets
+ * @udata: the program's; it gets what it needs to map the rings
+ *
+ * Context: may sleep.
+ * Return: 0 or a negative errno.
+ */
 int rxe_create_qp(struct ib_qp *ibqp, struct ib_qp_init_attr *init,
 		  struct ib_udata *udata)
 {
@@ -135,7 +149,8 @@ int rxe_create_qp(struct ib_qp *ibqp, struct ib_qp_init_attr *init,
 
 	qp->dev = to_rdev(ibqp->device);
 	qp->state = IB_QPS_RESET;
-	INIT_WORK(&qp->work, rxe_qp_work);
+	INIT_WORK(&qp->sq.work, rxe_sq_work);
+	INIT_WORK(&qp->rq.work, rxe_rq_work);
 	INIT_DELAYED_WORK(&qp->flush, rxe_qp_flush);
 	timer_setup(&qp->sq.timer, rxe_ack_timeout, 0);
 	hrtimer_setup(&qp->sq.rnr_timer, rxe_rnr_timeout, CLOCK_MONOTONIC,
@@ -183,10 +198,17 @@ put_anchor:
 	return err;
 }
 
-/*
+/**
+ * rxe_destroy_qp - ib_device_ops.destroy_qp
+ * @ibqp: the QP
+ * @udata: unused
+ *
  * Packets and faults find the QP by its handle or its anchor, and cannot any
  * more after the first two steps. What they started, timers and work, starts
  * nothing anew in the reset state.
+ *
+ * Context: may sleep; waits for no packet and no page fault.
+ * Return: 0.
  */
 int rxe_destroy_qp(struct ib_qp *ibqp, struct ib_udata *udata)
 {
@@ -206,7 +228,8 @@ int rxe_destroy_qp(struct ib_qp *ibqp, struct ib_udata *udata)
 	timer_delete_sync(&qp->sq.timer);
 	hrtimer_cancel(&qp->sq.rnr_timer);
 	cancel_delayed_work_sync(&qp->flush);
-	cancel_work_sync(&qp->work);
+	cancel_work_sync(&qp->sq.work);
+	cancel_work_sync(&qp->rq.work);
 
 	rxe_rq_destroy(qp);
 	rxe_sq_destroy(qp);

@@ -24,7 +24,6 @@
  * @cap: as granted
  * @mtu: of the path, bytes
  * @path: to the peer
- * @work: the protocol, where it may not go on in the context where it came up
  * @flush: empties both queues in the error state
  * @flush_delay: between two looks at the rings in the error state, in jiffies
  * @comm_established: a packet came before the program moved on to RTS
@@ -41,7 +40,6 @@ struct rxe_qp {
 	struct ib_qp_cap cap;
 	u32 mtu;
 	struct rxe_path path;
-	struct work_struct work;
 	struct delayed_work flush;
 	unsigned long flush_delay;
 	bool comm_established;

@@ -169,6 +169,17 @@ static int rxe_modify_locked(struct rxe_qp *qp, const struct ib_qp_attr *attr,
 	return 0;
 }
 
+/**
+ * rxe_modify_qp - ib_device_ops.modify_qp
+ * @ibqp: the QP
+ * @attr: new attributes
+ * @mask: which of them, enum ib_qp_attr_mask
+ * @udata: unused
+ *
+ * Context: may sleep.
+ * Return: 0; -EINVAL: not in this state, or no such value, and nothing is
+ * changed; another errno.
+ */
 int rxe_modify_qp(struct ib_qp *ibqp, struct ib_qp_attr *attr, int mask,
 		  struct ib_udata *udata)
 {
@@ -205,6 +216,16 @@ int rxe_modify_qp(struct ib_qp *ibqp, struct ib_qp_attr *attr, int mask,
 	return err;
 }
 
+/**
+ * rxe_query_qp - ib_device_ops.query_qp
+ * @ibqp: the QP
+ * @attr: filled
+ * @mask: what the caller wants; more does no harm
+ * @init: filled
+ *
+ * Context: process.
+ * Return: 0.
+ */
 int rxe_query_qp(struct ib_qp *ibqp, struct ib_qp_attr *attr, int mask,
 		 struct ib_qp_init_attr *init)
 {

@@ -3,6 +3,7 @@
 #define RXE_RCV_H
 
 #include <linux/skbuff.h>
+#include <net/dst.h>
 
 #include "wire.h"
 
@@ -12,7 +13,7 @@
  * @psn: of the BTH
  * @payload_len: bytes
  * @opcode: of the BTH
- * @ack_req: the requester wants an acknowledgement
+ * @ack_req: the requester wants an acknowledgment
  * @solicited: the completion is to raise a solicited event
  *
  * The skb's data begins with the BTH; all headers are linear.
@@ -30,6 +31,14 @@ static inline struct rxe_pkt *rxe_pkt(const struct sk_buff *skb)
 {
 	BUILD_BUG_ON(sizeof(struct rxe_pkt) > sizeof(skb->cb));
 	return (struct rxe_pkt *)skb->cb;
+}
+
+/* Let go of what a packet may refer to in softirq only: it will wait. */
+static inline void rxe_pkt_keep(struct sk_buff *skb)
+{
+	skb_dst_drop(skb);
+	nf_reset_ct(skb);
+	skb->dev = NULL;
 }
 
 /* The headers behind the BTH. */

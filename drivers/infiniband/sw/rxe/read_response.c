@@ -127,7 +127,7 @@ static int rxe_read_packet(struct rxe_qp *qp)
  * @qp: the responder
  *
  * Context: BH disabled, the receive queue's lock is held.
- * Return: true: no read is left; false: it goes on later, by the QP's work or
+ * Return: true: no read is left; false: it goes on later, by the queue's work or
  * by rxe_responder_resume().
  */
 bool rxe_read_continue(struct rxe_qp *qp)
@@ -140,7 +140,7 @@ bool rxe_read_continue(struct rxe_qp *qp)
 		if (!rxe_flow_may_send(&qp->anchor->flows[RXE_FLOW_RESPONSES]))
 			return false;
 		if (!budget--) {
-			queue_work(rxe_wq, &qp->work);
+			queue_work(rxe_wq, &qp->rq.work);
 			return false;
 		}
 

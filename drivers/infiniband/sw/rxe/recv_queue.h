@@ -4,6 +4,7 @@
 
 #include <linux/skbuff.h>
 #include <linux/spinlock.h>
+#include <linux/workqueue.h>
 #include <rdma/ib_verbs.h>
 #include <rdma/rdma_user_rxe.h>
 
@@ -87,12 +88,14 @@ enum rxe_message {
  * @num_resources: its size
  * @next_resource: the oldest of it
  * @read: being answered; no other request is looked at meanwhile
+ * @work: the responder, where it may not go on in the context it ran in
  * @pending: packets that wait for @read, or for a page fault
  * @pending_len: bytes in @pending
  * @pending_psn: after the last packet in @pending
  * @parked: a page fault is under way
  */
 struct rxe_rq {
+	/* inside the send queue's lock where both are held */
 	spinlock_t lock;
 	struct rxe_ring *ring;
 	u32 head;
@@ -113,6 +116,7 @@ struct rxe_rq {
 	u32 num_resources;
 	u32 next_resource;
 	struct rxe_read read;
+	struct work_struct work;
 
 	struct sk_buff_head pending;
 	u32 pending_len;

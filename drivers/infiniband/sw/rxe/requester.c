@@ -12,7 +12,7 @@
 #define RXE_REQUESTER_BUDGET	32
 /* PSNs that may be unacknowledged */
 #define RXE_WINDOW		256
-/* packets sent without asking for an acknowledgement */
+/* packets sent without asking for an acknowledgment */
 #define RXE_ACK_INTERVAL	64
 
 static struct rxe_access rxe_requester_access(struct rxe_qp *qp, int rights)
@@ -73,6 +73,27 @@ static bool rxe_more_waiting(struct rxe_qp *qp)
 
 	return sq->next + 1 != sq->fetched ||
 	       rxe_ring_filled(sq->ring, sq->fetched);
+}
+
+/*
+ * The last packet asked for no acknowledgment, as another was to follow that
+ * would: now none does. Send it once more, and ask.
+ */
+static bool rxe_ask_again(struct rxe_qp *qp)
+{
+	struct rxe_sq *sq = &qp->sq;
+	u32 last = rxe_psn_add(sq->psn, -1);
+
+	if (sq->psn == sq->una_psn || rxe_psn_diff(last, sq->ack_psn) <= 0)
+		return false;
+
+	if (sq->next == sq->fetched ||
+	    !rxe_sq_wqe(sq, sq->next)->numbered ||
+	    rxe_sq_wqe(sq, sq->next)->first_psn == sq->psn)
+		sq->next--;
+	sq->psn = last;
+	sq->ack_psn = rxe_psn_add(last, -RXE_ACK_INTERVAL);
+	return true;
 }
 
 static bool rxe_wants_ack(struct rxe_qp *qp, const struct rxe_swqe *wqe,
@@ -338,12 +359,13 @@ static bool rxe_requester_step(struct rxe_qp *qp)
 
 	wqe = rxe_requester_next(qp);
 	if (!wqe)
-		return false;
+		return qp->state == IB_QPS_SQD && rxe_ask_again(qp);
 
 	if (wqe->error) {
 		/* errors come in order: not before those ahead are complete */
-		if (sq->next == sq->done)
-			rxe_completer_fail(qp, wqe->error);
+		if (sq->next != sq->done)
+			return rxe_ask_again(qp);
+		rxe_completer_fail(qp, wqe->error);
 		return false;
 	}
 
@@ -361,8 +383,7 @@ static bool rxe_requester_step(struct rxe_qp *qp)
 		sq->parked = true;
 		return false;
 	case -ENOMEM:
-		/* as if the network had lost it: the timer repeats */
-		rxe_completer_arm_timer(qp);
+		rxe_completer_wait_memory(qp);
 		return false;
 	default:
 		wqe->error = IB_WC_LOC_PROT_ERR;
@@ -375,7 +396,7 @@ static bool rxe_requester_step(struct rxe_qp *qp)
  * @qp: the QP
  *
  * Context: BH disabled, the send queue's lock is held. After a batch the rest
- * is left to the QP's work.
+ * is left to the queue's work.
  */
 void rxe_requester_run(struct rxe_qp *qp)
 {
@@ -383,7 +404,7 @@ void rxe_requester_run(struct rxe_qp *qp)
 
 	while (qp->state == IB_QPS_RTS || qp->state == IB_QPS_SQD) {
 		if (!budget--) {
-			queue_work(rxe_wq, &qp->work);
+			queue_work(rxe_wq, &qp->sq.work);
 			return;
 		}
 		if (!rxe_requester_step(qp))

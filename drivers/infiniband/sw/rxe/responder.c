@@ -399,6 +399,7 @@ static void rxe_queue_request(struct rxe_qp *qp, struct sk_buff *skb)
 
 	rq->pending_psn = rxe_psn_add(rxe_pkt(skb)->psn,
 				      rxe_request_psns(qp, skb));
+	rxe_pkt_keep(skb);
 	rq->pending_len += skb->truesize;
 	__skb_queue_tail(&rq->pending, skb);
 }
@@ -456,7 +457,7 @@ void rxe_responder_rcv(struct rxe_qp *qp, struct sk_buff *skb)
  * @qp: the QP
  *
  * Context: BH disabled, the receive queue's lock is held. After a batch the
- * rest is left to the QP's work.
+ * rest is left to the queue's work.
  */
 void rxe_responder_run(struct rxe_qp *qp)
 {
@@ -471,7 +472,7 @@ void rxe_responder_run(struct rxe_qp *qp)
 		if (!skb)
 			return;
 		if (!budget--) {
-			queue_work(rxe_wq, &qp->work);
+			queue_work(rxe_wq, &qp->rq.work);
 			return;
 		}
 		if (rxe_process(qp, skb) == -EAGAIN) {

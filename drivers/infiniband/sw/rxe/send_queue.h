@@ -6,6 +6,7 @@
 #include <linux/skbuff.h>
 #include <linux/spinlock.h>
 #include <linux/timer.h>
+#include <linux/workqueue.h>
 #include <rdma/ib_verbs.h>
 #include <rdma/rdma_user_rxe.h>
 
@@ -67,7 +68,7 @@ struct rxe_swqe {
  * @psn: of the next packet
  * @sent_psn: after the last one that was ever sent
  * @una_psn: oldest one that the peer has not acknowledged
- * @ack_psn: after the last one that asked for an acknowledgement
+ * @ack_psn: after the last one that asked for an acknowledgment
  * @rd_outstanding: reads and atomics sent and not answered
  * @retries: left for time-outs and sequence errors
  * @rnr_retries: left for a receiver that is not ready
@@ -76,11 +77,13 @@ struct rxe_swqe {
  * @timer: the local ACK timeout
  * @progress: when the peer last acknowledged something, in jiffies
  * @rnr_timer: as long as the peer asked for
+ * @work: the requester, where it may not go on in the context it ran in
  * @responses: from the peer, waiting for a page fault to end
  * @responses_len: bytes in @responses
  * @responses_parked: the first of them misses memory
  */
 struct rxe_sq {
+	/* outermost of the driver's */
 	spinlock_t lock;
 	struct rxe_ring *ring;
 	void *wqes;
@@ -105,6 +108,7 @@ struct rxe_sq {
 	struct timer_list timer;
 	unsigned long progress;
 	struct hrtimer rnr_timer;
+	struct work_struct work;
 
 	struct sk_buff_head responses;
 	u32 responses_len;

@@ -35,6 +35,14 @@ static const struct rdma_stat_desc rxe_stat_descs[RXE_STAT_ALL] = {
 	[RXE_STAT_PAGE_RETRIES].name = "page_fault_retries",
 };
 
+/**
+ * rxe_alloc_hw_port_stats - ib_device_ops.alloc_hw_port_stats
+ * @ibdev: the device
+ * @port: its port
+ *
+ * Context: may sleep.
+ * Return: the counters, or NULL: no memory.
+ */
 struct rdma_hw_stats *rxe_alloc_hw_port_stats(struct ib_device *ibdev,
 					      u32 port)
 {
@@ -42,6 +50,16 @@ struct rdma_hw_stats *rxe_alloc_hw_port_stats(struct ib_device *ibdev,
 					  RDMA_HW_STATS_DEFAULT_LIFESPAN);
 }
 
+/**
+ * rxe_get_hw_stats - ib_device_ops.get_hw_stats
+ * @ibdev: the device
+ * @stats: filled
+ * @port: its port; the device has no counters of its own
+ * @index: which counter is wanted; all are filled
+ *
+ * Context: process.
+ * Return: the number of counters, or -EINVAL.
+ */
 int rxe_get_hw_stats(struct ib_device *ibdev, struct rdma_hw_stats *stats,
 		     u32 port, int index)
 {

@@ -72,6 +72,7 @@ static int rxe_query_port(struct ib_device *ibdev, u32 port,
 			   IB_MTU_256;
 	attr->gid_tbl_len = RXE_GID_TABLE_LEN;
 	attr->max_msg_sz = RXE_MAX_MSG;
+	attr->ip_gids = true;
 	attr->pkey_tbl_len = 1;
 	attr->max_vl_num = 1;
 	return ib_get_eth_speed(ibdev, port, &attr->active_speed,
