@@ -51,10 +51,10 @@ void rxe_send_ack(struct rxe_qp *qp, u8 syndrome, u32 psn)
 	rxe_tx_send(qp, skb, RXE_FLOW_RESPONSES);
 }
 
-static void rxe_send_rnr_nak(struct rxe_qp *qp)
+static void rxe_send_rnr_nak(struct rxe_qp *qp, u32 psn)
 {
 	rxe_count(qp->dev, RXE_STAT_SENT_RNR);
-	rxe_send_ack(qp, RXE_SYN_RNR_NAK | qp->attr.min_rnr_timer, qp->rq.epsn);
+	rxe_send_ack(qp, RXE_SYN_RNR_NAK | qp->attr.min_rnr_timer, psn);
 }
 
 /**
@@ -370,7 +370,7 @@ static int rxe_process(struct rxe_qp *qp, struct sk_buff *skb)
 		return err;
 	case RXE_SYN_RNR_NAK:
 		rq->nak_sent = true;
-		rxe_send_rnr_nak(qp);
+		rxe_send_rnr_nak(qp, pkt->psn);
 		return 0;
 	default:
 		rxe_responder_fail(qp, err, pkt->psn);
@@ -410,20 +410,21 @@ static void rxe_queue_request(struct rxe_qp *qp, struct sk_buff *skb)
  */
 static void rxe_defer(struct rxe_qp *qp, struct sk_buff *skb)
 {
+	bool full = qp->rq.pending_len + skb->truesize > RXE_PENDING_REQUESTS;
 	struct rxe_rq *rq = &qp->rq;
+	u32 waiting = rq->read.active ? rq->read.psn : rq->epsn;
+	u32 end = skb_queue_empty(&rq->pending) ? rq->epsn : rq->pending_psn;
 	u32 psn = rxe_pkt(skb)->psn;
-	bool again = !skb_queue_empty(&rq->pending) &&
-		     rxe_psn_diff(psn, rq->epsn) >= 0 &&
-		     rxe_psn_diff(psn, rq->pending_psn) < 0;
-	bool full = rq->pending_len + skb->truesize > RXE_PENDING_REQUESTS;
+	bool again = rxe_psn_diff(psn, waiting) >= 0 &&
+		     rxe_psn_diff(psn, end) < 0;
 
 	if (!again && !full) {
 		rxe_queue_request(qp, skb);
 		return;
 	}
 
-	if (rq->parked && (full || psn == rq->epsn))
-		rxe_send_rnr_nak(qp);
+	if (rq->parked && (full || psn == waiting))
+		rxe_send_rnr_nak(qp, waiting);
 	kfree_skb(skb);
 }
 
