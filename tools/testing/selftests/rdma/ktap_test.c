@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "kselftest.h"
+#include "ktap_test.h"
+
+#define TEST_MS		120000
+
+static char at[200];
+
+void test_at(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(at, sizeof(at), fmt, args);
+	va_end(args);
+}
+
+static void give_up(const char *where, int code)
+{
+	if (*where)
+		printf("#   at %s\n", where);
+	fflush(stdout);
+	_exit(code);
+}
+
+void fail(const char *file, int line, const char *what)
+{
+	printf("# %s:%d: %s (errno %d)\n", file, line, what, errno);
+	give_up(at, KSFT_FAIL);
+	__builtin_unreachable();
+}
+
+void check_eq(const char *file, int line, const char *what, long value,
+	      long expected)
+{
+	if (value == expected)
+		return;
+	printf("# %s:%d: %s is %ld, expected %ld\n", file, line, what, value,
+	       expected);
+	give_up(at, KSFT_FAIL);
+}
+
+void skip(const char *why)
+{
+	printf("# skipped: %s\n", why);
+	give_up("", KSFT_SKIP);
+	__builtin_unreachable();
+}
+
+unsigned long long now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000ULL + now.tv_nsec / 1000000;
+}
+
+void sleep_ms(unsigned int ms)
+{
+	usleep(ms * 1000);
+}
+
+unsigned int limit_factor(void)
+{
+	const char *factor = getenv("LIMIT_FACTOR");
+
+	return factor && atoi(factor) > 0 ? atoi(factor) : 1;
+}
+
+static bool wanted(const struct test *test, char **names)
+{
+	if (!*names)
+		return true;
+	for (; *names; names++)
+		if (!strcmp(*names, test->name))
+			return true;
+	return false;
+}
+
+/* The process group may hold children that the test has left behind. */
+static int wait_for_test(pid_t pid)
+{
+	unsigned long long end = now_ms() + TEST_MS * limit_factor();
+	int status = 0;
+	pid_t got;
+
+	while (!(got = waitpid(pid, &status, WNOHANG)) && now_ms() < end)
+		sleep_ms(2);
+	kill(-pid, SIGKILL);
+	if (!got) {
+		printf("# not done after %u s\n",
+		       TEST_MS / 1000 * limit_factor());
+		waitpid(pid, &status, 0);
+		return KSFT_FAIL;
+	}
+	if (WIFSIGNALED(status))
+		printf("# killed by signal %d\n", WTERMSIG(status));
+	return WIFEXITED(status) ? WEXITSTATUS(status) : KSFT_FAIL;
+}
+
+static int run_test(const struct test *test)
+{
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		setpgid(0, 0);
+		test->run();
+		fflush(stdout);
+		_exit(KSFT_PASS);
+	}
+	if (pid < 0)
+		return KSFT_FAIL;
+	setpgid(pid, pid);
+	return wait_for_test(pid);
+}
+
+void run_tests(const struct test *tests, char **names)
+{
+	const struct test *test;
+	unsigned int n = 0;
+
+	for (test = tests; test->name; test++)
+		n += wanted(test, names);
+	ksft_print_header();
+	ksft_set_plan(n);
+	for (test = tests; test->name; test++)
+		if (wanted(test, names))
+			ksft_test_result_code(run_test(test), test->name, NULL);
+	ksft_finished();
+}

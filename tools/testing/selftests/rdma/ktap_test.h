@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/* Tests that run each in a process of its own and tell their results as KTAP. */
+#ifndef KTAP_TEST_H
+#define KTAP_TEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/**
+ * struct test - a test
+ * @name: says what is right when it passes
+ * @run: fails by CHECK() and skips by skip(); in a process of its own, which
+ *	 leads a process group of its own
+ */
+struct test {
+	const char *name;
+	void (*run)(void);
+};
+
+/**
+ * run_tests - run all tests, or those that are named, and exit
+ * @tests: ended by one without a name
+ * @names: of the tests to run, ended by NULL; none for all
+ *
+ * A test may take two minutes, and LIMIT_FACTOR of the environment times that
+ * where the kernel is slow. What it leaves running is ended with it.
+ */
+void run_tests(const struct test *tests, char **names) __attribute__((noreturn));
+
+/* what the process is at, shown when a check fails */
+void test_at(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+#define CHECK(condition)						\
+do {									\
+	if (!(condition))						\
+		fail(__FILE__, __LINE__, #condition);			\
+} while (0)
+
+/* two values, shown when they differ */
+#define CHECK_EQ(value, expected)					\
+	check_eq(__FILE__, __LINE__, #value, (long)(value), (long)(expected))
+
+void fail(const char *file, int line, const char *what)
+	__attribute__((noreturn));
+void check_eq(const char *file, int line, const char *what, long value,
+	      long expected);
+void skip(const char *why) __attribute__((noreturn));
+
+unsigned long long now_ms(void);
+void sleep_ms(unsigned int ms);
+/* how much longer than usual things may take before they count as hung */
+unsigned int limit_factor(void);
+
+#endif

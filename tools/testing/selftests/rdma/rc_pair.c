@@ -1,0 +1,463 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#include <errno.h>
+#include <libgen.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "rc_pair.h"
+
+#define HUNG_MS		30000
+
+static const char *const device_names[] = { "rxe0", "rxe1" };
+
+static bool hosts_are_ours;
+
+static int two_hosts(const char *what)
+{
+	char path[PATH_MAX] = "", command[PATH_MAX + 40];
+
+	if (readlink("/proc/self/exe", path, sizeof(path) - 1) < 0)
+		return -1;
+	snprintf(command, sizeof(command), "'%s/two_hosts.sh' %s >/dev/null",
+		 dirname(path), what);
+	return system(command);
+}
+
+static bool have_devices(void)
+{
+	char path[100];
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		snprintf(path, sizeof(path), "/sys/class/infiniband/%s",
+			 device_names[i]);
+		if (access(path, F_OK))
+			return false;
+	}
+	return true;
+}
+
+static void remove_hosts(void)
+{
+	if (hosts_are_ours)
+		two_hosts("down");
+}
+
+void rc_tests(const struct test *tests, char **names)
+{
+	if (!have_devices()) {
+		hosts_are_ours = true;
+		atexit(remove_hosts);
+		if (two_hosts("up")) {
+			printf("1..0 # SKIP no two hosts: needs root and rdma_rxe\n");
+			exit(4);
+		}
+	}
+	run_tests(tests, names);
+}
+
+static bool is_mapped_ipv4(const union ibv_gid *gid)
+{
+	static const uint8_t prefix[12] = { [10] = 0xff, [11] = 0xff };
+
+	return !memcmp(gid->raw, prefix, sizeof(prefix));
+}
+
+static bool is_link_local(const union ibv_gid *gid)
+{
+	return gid->raw[0] == 0xfe && (gid->raw[1] & 0xc0) == 0x80;
+}
+
+static void find_gids(struct rc_host *host)
+{
+	struct ibv_gid_entry entries[32];
+	ssize_t n, i;
+	int family;
+
+	host->gids[0].index = -1;
+	host->gids[1].index = -1;
+	n = ibv_query_gid_table(host->ctx, entries, 32, 0);
+	CHECK(n > 0);
+	for (i = 0; i < n; i++) {
+		if (entries[i].gid_type != IBV_GID_TYPE_ROCE_V2 ||
+		    is_link_local(&entries[i].gid))
+			continue;
+		family = is_mapped_ipv4(&entries[i].gid) ? 0 : 1;
+		host->gids[family].gid = entries[i].gid;
+		host->gids[family].index = entries[i].gid_index;
+	}
+	CHECK(host->gids[0].index >= 0);
+	CHECK(host->gids[1].index >= 0);
+}
+
+void rc_open(struct rc_host *host, int which)
+{
+	struct ibv_device **list;
+	int n, i;
+
+	memset(host, 0, sizeof(*host));
+	list = ibv_get_device_list(&n);
+	CHECK(list);
+	for (i = 0; i < n; i++)
+		if (!strcmp(ibv_get_device_name(list[i]), device_names[which]))
+			host->ctx = ibv_open_device(list[i]);
+	ibv_free_device_list(list);
+	CHECK(host->ctx);
+	host->pd = ibv_alloc_pd(host->ctx);
+	CHECK(host->pd);
+	find_gids(host);
+}
+
+void rc_close(struct rc_host *host)
+{
+	CHECK_EQ(ibv_dealloc_pd(host->pd), 0);
+	CHECK_EQ(ibv_close_device(host->ctx), 0);
+}
+
+static unsigned int or(unsigned int value, unsigned int otherwise)
+{
+	return value ? value : otherwise;
+}
+
+static struct ibv_cq *create_cq(struct rc_host *host, int depth,
+				struct ibv_comp_channel **channel, bool want)
+{
+	struct ibv_cq *cq;
+
+	*channel = NULL;
+	if (want) {
+		*channel = ibv_create_comp_channel(host->ctx);
+		CHECK(*channel);
+	}
+	cq = ibv_create_cq(host->ctx, depth, NULL, *channel, 0);
+	CHECK(cq);
+	return cq;
+}
+
+void rc_end_create(struct rc_end *end, struct rc_host *host,
+		   const struct rc_config *config)
+{
+	unsigned int depth = or(config->depth, 64);
+	struct ibv_qp_init_attr attr = {
+		.cap = {
+			.max_send_wr = depth,
+			.max_recv_wr = depth,
+			.max_send_sge = or(config->max_sge, 4),
+			.max_recv_sge = or(config->max_sge, 4),
+			.max_inline_data = config->inline_size,
+		},
+		.qp_type = IBV_QPT_RC,
+		.sq_sig_all = config->signal_all,
+	};
+
+	end->host = host;
+	end->send_cq = create_cq(host, depth + 1, &end->send_channel,
+				 config->channel);
+	end->recv_cq = create_cq(host, depth + 1, &end->recv_channel,
+				 config->channel);
+	attr.send_cq = end->send_cq;
+	attr.recv_cq = end->recv_cq;
+	end->qp = ibv_create_qp(host->pd, &attr);
+	CHECK(end->qp);
+}
+
+void rc_to_init(struct rc_end *end, const struct rc_config *config)
+{
+	struct ibv_qp_attr attr = {
+		.qp_state = IBV_QPS_INIT,
+		.port_num = 1,
+		.qp_access_flags = config->no_access ? 0 : RC_ALL_ACCESS,
+	};
+
+	CHECK_EQ(ibv_modify_qp(end->qp, &attr,
+			       IBV_QP_STATE | IBV_QP_PKEY_INDEX | IBV_QP_PORT |
+			       IBV_QP_ACCESS_FLAGS), 0);
+}
+
+static unsigned int psn_of(const struct rc_config *config)
+{
+	return or(config->psn, 0xfffff0);
+}
+
+void rc_to_rtr(struct rc_end *end, unsigned int peer_qpn,
+	       const union ibv_gid *peer_gid, const struct rc_config *config)
+{
+	struct ibv_qp_attr attr = {
+		.qp_state = IBV_QPS_RTR,
+		.path_mtu = or(config->mtu, IBV_MTU_1024),
+		.dest_qp_num = peer_qpn,
+		.rq_psn = psn_of(config),
+		.max_dest_rd_atomic = or(config->rd_atomic, 4),
+		.min_rnr_timer = or(config->rnr_timer, 1),
+		.ah_attr = {
+			.is_global = 1,
+			.port_num = 1,
+			.grh = {
+				.dgid = *peer_gid,
+				.sgid_index =
+					end->host->gids[config->ipv6].index,
+				.hop_limit = 64,
+			},
+		},
+	};
+
+	CHECK_EQ(ibv_modify_qp(end->qp, &attr,
+			       IBV_QP_STATE | IBV_QP_AV | IBV_QP_PATH_MTU |
+			       IBV_QP_DEST_QPN | IBV_QP_RQ_PSN |
+			       IBV_QP_MAX_DEST_RD_ATOMIC |
+			       IBV_QP_MIN_RNR_TIMER), 0);
+}
+
+void rc_to_rts(struct rc_end *end, const struct rc_config *config)
+{
+	struct ibv_qp_attr attr = {
+		.qp_state = IBV_QPS_RTS,
+		.timeout = or(config->timeout, 14),
+		.retry_cnt = config->no_retry ? 0 : 7,
+		.rnr_retry = config->rnr_retry ? config->rnr_retry - 1 : 7,
+		.sq_psn = psn_of(config),
+		.max_rd_atomic = or(config->rd_atomic, 4),
+	};
+
+	CHECK_EQ(ibv_modify_qp(end->qp, &attr,
+			       IBV_QP_STATE | IBV_QP_TIMEOUT |
+			       IBV_QP_RETRY_CNT | IBV_QP_RNR_RETRY |
+			       IBV_QP_SQ_PSN | IBV_QP_MAX_QP_RD_ATOMIC), 0);
+}
+
+void rc_to_error(struct rc_end *end)
+{
+	struct ibv_qp_attr attr = { .qp_state = IBV_QPS_ERR };
+
+	CHECK_EQ(ibv_modify_qp(end->qp, &attr, IBV_QP_STATE), 0);
+}
+
+enum ibv_qp_state rc_state(struct rc_end *end)
+{
+	struct ibv_qp_init_attr init;
+	struct ibv_qp_attr attr;
+
+	CHECK_EQ(ibv_query_qp(end->qp, &attr, IBV_QP_STATE, &init), 0);
+	return attr.qp_state;
+}
+
+void rc_connect(struct rc_end *a, struct rc_host *host_a, struct rc_end *b,
+		struct rc_host *host_b, const struct rc_config *config)
+{
+	rc_end_create(a, host_a, config);
+	rc_end_create(b, host_b, config);
+	rc_to_init(a, config);
+	rc_to_init(b, config);
+	rc_to_rtr(a, b->qp->qp_num, &host_b->gids[config->ipv6].gid, config);
+	rc_to_rtr(b, a->qp->qp_num, &host_a->gids[config->ipv6].gid, config);
+	rc_to_rts(a, config);
+	rc_to_rts(b, config);
+}
+
+static void destroy_cq(struct ibv_cq *cq, struct ibv_comp_channel *channel)
+{
+	CHECK_EQ(ibv_destroy_cq(cq), 0);
+	if (channel)
+		CHECK_EQ(ibv_destroy_comp_channel(channel), 0);
+}
+
+void rc_disconnect(struct rc_end *end)
+{
+	CHECK_EQ(ibv_destroy_qp(end->qp), 0);
+	destroy_cq(end->send_cq, end->send_channel);
+	destroy_cq(end->recv_cq, end->recv_channel);
+}
+
+void rc_pair_up(struct rc_pair *pair, const struct rc_config *config)
+{
+	rc_open(&pair->hosts[0], 0);
+	rc_open(&pair->hosts[1], 1);
+	rc_connect(&pair->a, &pair->hosts[0], &pair->b, &pair->hosts[1],
+		   config);
+}
+
+void rc_pair_down(struct rc_pair *pair)
+{
+	rc_disconnect(&pair->a);
+	rc_disconnect(&pair->b);
+	rc_close(&pair->hosts[0]);
+	rc_close(&pair->hosts[1]);
+}
+
+void rc_buf_get(struct rc_buf *buf, struct rc_host *host, size_t len,
+		int access)
+{
+	buf->len = len;
+	buf->access = access;
+	buf->addr = mmap(NULL, len, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	CHECK(buf->addr != MAP_FAILED);
+	buf->mr = ibv_reg_mr(host->pd, buf->addr, len, access);
+	CHECK(buf->mr);
+}
+
+void rc_buf_put(struct rc_buf *buf)
+{
+	CHECK_EQ(ibv_dereg_mr(buf->mr), 0);
+	CHECK_EQ(munmap(buf->addr, buf->len), 0);
+}
+
+void rc_buf_drop(struct rc_buf *buf)
+{
+	if (buf->access & IBV_ACCESS_ON_DEMAND)
+		CHECK_EQ(madvise(buf->addr, buf->len, MADV_DONTNEED), 0);
+}
+
+struct ibv_sge rc_sge(const struct rc_buf *buf, size_t offset, size_t len)
+{
+	struct ibv_sge sge = {
+		.addr = (uintptr_t)buf->addr + offset,
+		.length = len,
+		.lkey = buf->mr->lkey,
+	};
+
+	return sge;
+}
+
+/* Multiplying mixes the low bits up, shifting brings the mixed ones down. */
+static unsigned char pattern(size_t i, unsigned int seed)
+{
+	uint64_t x = (i + ((uint64_t)seed << 32)) * 0x9e3779b97f4a7c15ULL;
+
+	return x >> 56;
+}
+
+void rc_fill(void *addr, size_t len, unsigned int seed)
+{
+	unsigned char *p = addr;
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		p[i] = pattern(i, seed);
+}
+
+static void show_difference(size_t i, unsigned char is, unsigned char expected)
+{
+	printf("# byte %zu is %#x, expected %#x\n", i, is, expected);
+	fail(__FILE__, __LINE__, "data is right");
+}
+
+void rc_check(const void *addr, size_t len, unsigned int seed)
+{
+	const unsigned char *p = addr;
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		if (p[i] != pattern(i, seed))
+			show_difference(i, p[i], pattern(i, seed));
+}
+
+void rc_check_all(const void *addr, size_t len, unsigned char value)
+{
+	const unsigned char *p = addr;
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		if (p[i] != value)
+			show_difference(i, p[i], value);
+}
+
+void rc_post_send(struct rc_end *end, struct ibv_send_wr *wr)
+{
+	struct ibv_send_wr *bad;
+
+	CHECK_EQ(ibv_post_send(end->qp, wr, &bad), 0);
+}
+
+void rc_post_recv(struct rc_end *end, const struct rc_buf *buf, size_t offset,
+		  size_t len, uint64_t wr_id)
+{
+	struct ibv_sge sge = rc_sge(buf, offset, len);
+	struct ibv_recv_wr wr = {
+		.wr_id = wr_id,
+		.sg_list = &sge,
+		.num_sge = 1,
+	}, *bad;
+
+	CHECK_EQ(ibv_post_recv(end->qp, &wr, &bad), 0);
+}
+
+void rc_post(struct rc_end *end, enum ibv_wr_opcode opcode, struct ibv_sge sge,
+	     const struct rc_buf *remote, size_t offset)
+{
+	struct ibv_send_wr wr = {
+		.wr_id = 0x1234,
+		.sg_list = &sge,
+		.num_sge = 1,
+		.opcode = opcode,
+		.send_flags = IBV_SEND_SIGNALED,
+	};
+
+	if (remote) {
+		wr.wr.rdma.remote_addr = (uintptr_t)remote->addr + offset;
+		wr.wr.rdma.rkey = remote->mr->rkey;
+	}
+	rc_post_send(end, &wr);
+}
+
+struct ibv_wc rc_wait(struct ibv_cq *cq)
+{
+	unsigned long long end = now_ms() + HUNG_MS * limit_factor();
+	struct ibv_wc wc;
+	int n;
+
+	while (!(n = ibv_poll_cq(cq, 1, &wc))) {
+		CHECK(now_ms() < end);
+		sched_yield();
+	}
+	CHECK_EQ(n, 1);
+	return wc;
+}
+
+struct ibv_wc rc_wait_status(struct ibv_cq *cq, enum ibv_wc_status status)
+{
+	struct ibv_wc wc = rc_wait(cq);
+
+	CHECK_EQ(wc.status, status);
+	return wc;
+}
+
+struct ibv_wc rc_wait_ok(struct ibv_cq *cq)
+{
+	return rc_wait_status(cq, IBV_WC_SUCCESS);
+}
+
+void rc_check_idle(struct ibv_cq *cq)
+{
+	struct ibv_wc wc;
+
+	CHECK_EQ(ibv_poll_cq(cq, 1, &wc), 0);
+}
+
+void rc_do(struct rc_end *end, enum ibv_wr_opcode opcode, struct ibv_sge sge,
+	   const struct rc_buf *remote, size_t offset)
+{
+	rc_post(end, opcode, sge, remote, offset);
+	rc_wait_ok(end->send_cq);
+}
+
+unsigned long long rc_counter(int which, const char *name)
+{
+	unsigned long long value;
+	char path[200];
+	FILE *file;
+
+	snprintf(path, sizeof(path),
+		 "/sys/class/infiniband/%s/ports/1/hw_counters/%s",
+		 device_names[which], name);
+	file = fopen(path, "r");
+	CHECK(file);
+	CHECK_EQ(fscanf(file, "%llu", &value), 1);
+	fclose(file);
+	return value;
+}

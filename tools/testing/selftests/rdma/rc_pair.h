@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/*
+ * Two hosts, both opened by one process, and connected RC queue pairs between
+ * them. Everything here CHECK()s: a test goes on only when it worked.
+ */
+#ifndef RC_PAIR_H
+#define RC_PAIR_H
+
+#include <infiniband/verbs.h>
+#include <string.h>
+
+#include "ktap_test.h"
+
+#define RC_ALL_ACCESS	(IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE | \
+			 IBV_ACCESS_REMOTE_READ | IBV_ACCESS_REMOTE_ATOMIC)
+#define RC_ODP_ACCESS	(RC_ALL_ACCESS | IBV_ACCESS_ON_DEMAND)
+
+/**
+ * rc_tests - run_tests() with the two hosts there
+ *
+ * Makes them by two_hosts.sh when they are not, and then removes them at the
+ * end. Skips all when there is no way to make them.
+ */
+void rc_tests(const struct test *tests, char **names) __attribute__((noreturn));
+
+/**
+ * struct rc_host - one host's device
+ * @ctx: of the device
+ * @pd: one
+ * @gids: the RoCE v2 GIDs, of IPv4 and of IPv6
+ */
+struct rc_host {
+	struct ibv_context *ctx;
+	struct ibv_pd *pd;
+	struct rc_gid {
+		union ibv_gid gid;
+		int index;
+	} gids[2];
+};
+
+/* hosta is 0, hostb 1 */
+void rc_open(struct rc_host *host, int which);
+void rc_close(struct rc_host *host);
+
+/**
+ * struct rc_config - what a test wants of its queue pairs; zero is the default
+ * @mtu: path MTU (IBV_MTU_1024)
+ * @ipv6: the addresses
+ * @depth: of both queues (64)
+ * @max_sge: of both queues (4)
+ * @inline_size: bytes
+ * @no_access: the queue pair grants nothing to its peer
+ * @rd_atomic: outstanding reads and atomics (4)
+ * @timeout: local ACK timeout, as coded (14: 67 ms)
+ * @no_retry: retry_cnt is 0, not 7
+ * @rnr_retry: plus one, so that zero is the default (7: for ever)
+ * @rnr_timer: min_rnr_timer, as coded (1: 10 us)
+ * @signal_all: every send completes with a CQE
+ * @psn: of both (a number that wraps soon)
+ * @channel: completion channels
+ */
+struct rc_config {
+	enum ibv_mtu mtu;
+	bool ipv6;
+	unsigned int depth;
+	unsigned int max_sge;
+	unsigned int inline_size;
+	bool no_access;
+	unsigned int rd_atomic;
+	unsigned int timeout;
+	bool no_retry;
+	unsigned int rnr_retry;
+	unsigned int rnr_timer;
+	bool signal_all;
+	unsigned int psn;
+	bool channel;
+};
+
+/**
+ * struct rc_end - one end of a connection
+ * @host: where it is
+ * @qp: the queue pair
+ * @send_cq: for what it sends
+ * @recv_cq: for what it receives
+ * @send_channel: of @send_cq, if wanted
+ * @recv_channel: of @recv_cq, if wanted
+ */
+struct rc_end {
+	struct rc_host *host;
+	struct ibv_qp *qp;
+	struct ibv_cq *send_cq;
+	struct ibv_cq *recv_cq;
+	struct ibv_comp_channel *send_channel;
+	struct ibv_comp_channel *recv_channel;
+};
+
+struct rc_pair {
+	struct rc_host hosts[2];
+	struct rc_end a;
+	struct rc_end b;
+};
+
+/* both hosts, and a connection between them */
+void rc_pair_up(struct rc_pair *pair, const struct rc_config *config);
+void rc_pair_down(struct rc_pair *pair);
+/* another connection between the hosts, and its end */
+void rc_connect(struct rc_end *a, struct rc_host *host_a, struct rc_end *b,
+		struct rc_host *host_b, const struct rc_config *config);
+void rc_disconnect(struct rc_end *end);
+
+/* the steps of rc_connect() */
+void rc_end_create(struct rc_end *end, struct rc_host *host,
+		   const struct rc_config *config);
+void rc_to_init(struct rc_end *end, const struct rc_config *config);
+void rc_to_rtr(struct rc_end *end, unsigned int peer_qpn,
+	       const union ibv_gid *peer_gid, const struct rc_config *config);
+void rc_to_rts(struct rc_end *end, const struct rc_config *config);
+void rc_to_error(struct rc_end *end);
+enum ibv_qp_state rc_state(struct rc_end *end);
+
+/**
+ * struct rc_buf - registered memory
+ * @addr: anonymous pages, none populated
+ * @len: bytes
+ * @access: the registration's flags
+ * @mr: for all of it
+ */
+struct rc_buf {
+	unsigned char *addr;
+	size_t len;
+	int access;
+	struct ibv_mr *mr;
+};
+
+void rc_buf_get(struct rc_buf *buf, struct rc_host *host, size_t len,
+		int access);
+void rc_buf_put(struct rc_buf *buf);
+/* take the pages of on-demand memory away: the next access faults */
+void rc_buf_drop(struct rc_buf *buf);
+struct ibv_sge rc_sge(const struct rc_buf *buf, size_t offset, size_t len);
+
+/* a pattern in which each byte depends on its offset and on the seed */
+void rc_fill(void *addr, size_t len, unsigned int seed);
+/* CHECK()s all of it, and shows the first byte that differs */
+void rc_check(const void *addr, size_t len, unsigned int seed);
+/* that no byte differs from @value */
+void rc_check_all(const void *addr, size_t len, unsigned char value);
+
+void rc_post_send(struct rc_end *end, struct ibv_send_wr *wr);
+void rc_post_recv(struct rc_end *end, const struct rc_buf *buf, size_t offset,
+		  size_t len, uint64_t wr_id);
+
+/* one signalled operation with one SGE, its remote side @remote + @offset */
+void rc_post(struct rc_end *end, enum ibv_wr_opcode opcode, struct ibv_sge sge,
+	     const struct rc_buf *remote, size_t offset);
+
+/* the next completion; hanging for half a minute is a failure */
+struct ibv_wc rc_wait(struct ibv_cq *cq);
+/* the next completion has succeeded */
+struct ibv_wc rc_wait_ok(struct ibv_cq *cq);
+/* it has failed so */
+struct ibv_wc rc_wait_status(struct ibv_cq *cq, enum ibv_wc_status status);
+/* none is there */
+void rc_check_idle(struct ibv_cq *cq);
+/* post, as of rc_post(), and wait for its success */
+void rc_do(struct rc_end *end, enum ibv_wr_opcode opcode, struct ibv_sge sge,
+	   const struct rc_buf *remote, size_t offset);
+
+/* one of the port's hardware counters; of hosta or hostb */
+unsigned long long rc_counter(int which, const char *name);
+
+#endif
