@@ -49,7 +49,8 @@ static struct socket *rxe_open_socket(struct net *net, sa_family_t family)
 	struct udp_port_cfg port = {
 		.family = family,
 		.local_udp_port = cpu_to_be16(ROCE_V2_UDP_DPORT),
-		.use_udp6_rx_checksums = true,
+		/* Peers send 0, as A17.4.5 lets them: the ICRC is the check. */
+		.use_udp6_rx_checksums = false,
 		.ipv6_v6only = true,
 	};
 	struct socket *sock;
