@@ -201,6 +201,7 @@ static void all_paths(operation op)
 	struct flow flow;
 	int ipv6;
 
+	rc_set_mtu(4200);
 	for (ipv6 = 0; ipv6 < 2; ipv6++)
 		for (config.mtu = IBV_MTU_256; config.mtu <= IBV_MTU_4096;
 		     config.mtu++) {
@@ -263,6 +264,349 @@ static void send_imm_paths(void)
 	all_paths(do_send_imm);
 }
 
+/* The result of an atomic on the word at @remote + 8; what was there before. */
+static uint64_t atomic(struct flow *flow, enum ibv_wr_opcode opcode,
+		       uint64_t compare_add, uint64_t swap)
+{
+	struct ibv_sge sge = rc_sge(&flow->local, 16, 8);
+	struct ibv_send_wr wr = {
+		.sg_list = &sge,
+		.num_sge = 1,
+		.opcode = opcode,
+		.send_flags = IBV_SEND_SIGNALED,
+		.wr.atomic.remote_addr = (uintptr_t)flow->remote.addr + 8,
+		.wr.atomic.rkey = flow->remote.mr->rkey,
+		.wr.atomic.compare_add = compare_add,
+		.wr.atomic.swap = swap,
+	};
+	uint64_t before;
+
+	rc_post_send(&flow->pair.a, &wr);
+	CHECK_EQ(rc_wait_ok(flow->pair.a.send_cq).byte_len, 8);
+	memcpy(&before, flow->local.addr + 16, 8);
+	return before;
+}
+
+static void check_atomics(struct flow *flow)
+{
+	uint64_t value = 0xfffffffffffffff0ULL, *word;
+	int i;
+
+	rc_buf_drop(&flow->local);
+	rc_buf_drop(&flow->remote);
+	memset(flow->local.addr, 0xa5, 64);
+	memset(flow->remote.addr, 0xa5, 64);
+	word = (uint64_t *)(flow->remote.addr + 8);
+	*word = value;
+	for (i = 0; i < 50; i++) {
+		CHECK(atomic(flow, IBV_WR_ATOMIC_FETCH_AND_ADD, i * 3, 0) ==
+		      value);
+		value += i * 3;
+		CHECK(*word == value);
+	}
+	CHECK(atomic(flow, IBV_WR_ATOMIC_CMP_AND_SWP, ~value, 1) == value);
+	CHECK(*word == value);
+	CHECK(atomic(flow, IBV_WR_ATOMIC_CMP_AND_SWP, value, 1) == value);
+	CHECK(*word == 1);
+	rc_check_all(flow->local.addr, 16, 0xa5);
+	rc_check_all(flow->local.addr + 24, 40, 0xa5);
+	rc_check_all(flow->remote.addr, 8, 0xa5);
+	rc_check_all(flow->remote.addr + 16, 48, 0xa5);
+}
+
+static void atomics(void)
+{
+	struct rc_config config = {};
+	struct flow flow;
+	int local, remote;
+
+	for (local = 0; local < 2; local++)
+		for (remote = 0; remote < 2; remote++) {
+			test_at("%s to %s", memory[local], memory[remote]);
+			flow_up(&flow, &config, local, remote);
+			check_atomics(&flow);
+			flow_down(&flow);
+		}
+}
+
+#define PIECES	7
+
+/* where piece @i of a message is, and how long, with gaps between them */
+static size_t piece_at(int i)
+{
+	return i * 3 * 4096 + i * 77;
+}
+
+static size_t piece_len(int i)
+{
+	static const size_t lens[PIECES] = { 1, 4096, 0, 513, 8000, 3, 1024 };
+
+	return lens[i];
+}
+
+static void gather(struct rc_buf *buf, struct ibv_sge *sges)
+{
+	int i;
+
+	for (i = 0; i < PIECES; i++)
+		sges[i] = rc_sge(buf, piece_at(i), piece_len(i));
+}
+
+static void fill_pieces(struct rc_buf *buf, const unsigned char *message)
+{
+	int i;
+
+	memset(buf->addr, 0xa5, buf->len);
+	for (i = 0; i < PIECES; i++) {
+		memcpy(buf->addr + piece_at(i), message, piece_len(i));
+		message += piece_len(i);
+	}
+}
+
+static void check_pieces(struct rc_buf *buf, const unsigned char *message)
+{
+	size_t at = 0;
+	int i;
+
+	for (i = 0; i < PIECES; i++) {
+		rc_check_all(buf->addr + at, piece_at(i) - at, 0xa5);
+		CHECK(!memcmp(buf->addr + piece_at(i), message, piece_len(i)));
+		at = piece_at(i) + piece_len(i);
+		message += piece_len(i);
+	}
+	rc_check_all(buf->addr + at, buf->len - at, 0xa5);
+}
+
+static size_t pieces_len(void)
+{
+	size_t len = 0;
+	int i;
+
+	for (i = 0; i < PIECES; i++)
+		len += piece_len(i);
+	return len;
+}
+
+static void scatter_and_gather(struct flow *flow)
+{
+	size_t len = pieces_len();
+	struct ibv_sge local[PIECES], remote[PIECES];
+	struct ibv_send_wr wr = {
+		.sg_list = local,
+		.num_sge = PIECES,
+		.send_flags = IBV_SEND_SIGNALED,
+		.wr.rdma.remote_addr = (uintptr_t)flow->remote.addr + GUARD,
+		.wr.rdma.rkey = flow->remote.mr->rkey,
+	};
+	struct ibv_recv_wr recv = {
+		.sg_list = remote,
+		.num_sge = PIECES,
+	}, *bad;
+	unsigned char message[len];
+
+	rc_fill(message, len, 99);
+	gather(&flow->local, local);
+	gather(&flow->remote, remote);
+
+	wr.opcode = IBV_WR_RDMA_WRITE;
+	fill_pieces(&flow->local, message);
+	prepare_sink(&flow->remote);
+	rc_post_send(&flow->pair.a, &wr);
+	rc_wait_ok(flow->pair.a.send_cq);
+	check_sink(&flow->remote, GUARD, len, 99);
+
+	wr.opcode = IBV_WR_RDMA_READ;
+	prepare_sink(&flow->local);
+	rc_post_send(&flow->pair.a, &wr);
+	rc_wait_ok(flow->pair.a.send_cq);
+	check_pieces(&flow->local, message);
+
+	wr.opcode = IBV_WR_SEND;
+	prepare_sink(&flow->remote);
+	CHECK_EQ(ibv_post_recv(flow->pair.b.qp, &recv, &bad), 0);
+	rc_post_send(&flow->pair.a, &wr);
+	CHECK_EQ(rc_wait_ok(flow->pair.b.recv_cq).byte_len, len);
+	check_pieces(&flow->remote, message);
+	rc_wait_ok(flow->pair.a.send_cq);
+}
+
+static void pieces(void)
+{
+	struct rc_config config = { .max_sge = PIECES };
+	struct flow flow;
+	int local, remote;
+
+	for (config.mtu = IBV_MTU_256; config.mtu <= IBV_MTU_1024; config.mtu++)
+		for (local = 0; local < 2; local++)
+			for (remote = 0; remote < 2; remote++) {
+				test_at("%s to %s, MTU %u", memory[local],
+					memory[remote], 128 << config.mtu);
+				flow_up(&flow, &config, local, remote);
+				scatter_and_gather(&flow);
+				flow_down(&flow);
+			}
+}
+
+/* Inline data is taken at the post: its memory needs no key and may change. */
+static void inline_data(void)
+{
+	static const size_t sizes[] = { 0, 1, 4, 17, 63, 64, 255, 256, 257, 400 };
+	struct rc_config config = { .inline_size = 400, .mtu = IBV_MTU_256 };
+	struct ibv_send_wr wr = {
+		.opcode = IBV_WR_RDMA_WRITE,
+		.send_flags = IBV_SEND_SIGNALED | IBV_SEND_INLINE,
+		.num_sge = 2,
+	};
+	unsigned char data[400];
+	struct ibv_sge sges[2];
+	struct flow flow;
+	unsigned int i;
+
+	flow_up(&flow, &config, 0, 1);
+	wr.sg_list = sges;
+	wr.wr.rdma.rkey = flow.remote.mr->rkey;
+	wr.wr.rdma.remote_addr = (uintptr_t)flow.remote.addr + GUARD;
+	for (i = 0; i < NUM(sizes); i++) {
+		test_at("%zu bytes", sizes[i]);
+		rc_fill(data, sizes[i], i);
+		sges[0] = (struct ibv_sge) { .addr = (uintptr_t)data,
+					     .length = sizes[i] / 3 };
+		sges[1] = (struct ibv_sge) {
+			.addr = (uintptr_t)data + sizes[i] / 3,
+			.length = sizes[i] - sizes[i] / 3,
+		};
+		prepare_sink(&flow.remote);
+		rc_post_send(&flow.pair.a, &wr);
+		memset(data, 0x5a, sizeof(data));
+		rc_wait_ok(flow.pair.a.send_cq);
+		check_sink(&flow.remote, GUARD, sizes[i], i);
+	}
+	flow_down(&flow);
+}
+
+#define SLOTS		60
+#define SLOT_SIZE	5000
+
+/* Writes, sends and reads in flight at once complete in the order of posting. */
+static void many_in_flight(void)
+{
+	struct rc_config config = { .depth = 3 * SLOTS };
+	struct flow flow;
+	struct ibv_wc wc;
+	int round, i;
+
+	flow_up(&flow, &config, 1, 1);
+	for (round = 0; round < 30; round++) {
+		test_at("round %d", round);
+		rc_fill(flow.local.addr, SLOTS * SLOT_SIZE, round);
+		for (i = 0; i < SLOTS; i += 2)
+			rc_post_recv(&flow.pair.b, &flow.remote, i * SLOT_SIZE,
+				     SLOT_SIZE, i);
+		for (i = 0; i < SLOTS; i++)
+			rc_post(&flow.pair.a,
+				i % 2 ? IBV_WR_RDMA_WRITE : IBV_WR_SEND,
+				rc_sge(&flow.local, i * SLOT_SIZE, SLOT_SIZE),
+				&flow.remote, i * SLOT_SIZE);
+		for (i = 0; i < SLOTS; i++) {
+			wc = rc_wait_ok(flow.pair.a.send_cq);
+			CHECK_EQ(wc.opcode, i % 2 ? IBV_WC_RDMA_WRITE :
+						    IBV_WC_SEND);
+		}
+		for (i = 0; i < SLOTS; i += 2)
+			CHECK_EQ(rc_wait_ok(flow.pair.b.recv_cq).wr_id, i);
+		rc_check(flow.remote.addr, SLOTS * SLOT_SIZE, round);
+		memset(flow.local.addr, 0, SLOTS * SLOT_SIZE);
+		for (i = 0; i < SLOTS; i++)
+			rc_post(&flow.pair.a, IBV_WR_RDMA_READ,
+				rc_sge(&flow.local, i * SLOT_SIZE, SLOT_SIZE),
+				&flow.remote, i * SLOT_SIZE);
+		for (i = 0; i < SLOTS; i++)
+			rc_wait_ok(flow.pair.a.send_cq);
+		rc_check(flow.local.addr, SLOTS * SLOT_SIZE, round);
+	}
+	rc_check_idle(flow.pair.a.send_cq);
+	rc_check_idle(flow.pair.b.recv_cq);
+	flow_down(&flow);
+}
+
+/* A fence holds a write back until the read before it has come in. */
+static void fence(void)
+{
+	struct rc_config config = {};
+	struct ibv_send_wr wr = {
+		.opcode = IBV_WR_SEND,
+		.send_flags = IBV_SEND_SIGNALED | IBV_SEND_FENCE,
+		.num_sge = 1,
+	};
+	struct ibv_sge sge;
+	struct flow flow;
+	int i;
+
+	flow_up(&flow, &config, 1, 1);
+	sge = rc_sge(&flow.local, 0, SIZE);
+	wr.sg_list = &sge;
+	for (i = 0; i < 10; i++) {
+		rc_fill(flow.remote.addr, SIZE, i);
+		memset(flow.local.addr, 0, SIZE);
+		rc_post_recv(&flow.pair.b, &flow.remote, 0, SIZE, 0);
+		rc_post(&flow.pair.a, IBV_WR_RDMA_READ,
+			rc_sge(&flow.local, 0, SIZE), &flow.remote, 0);
+		rc_post_send(&flow.pair.a, &wr);
+		rc_wait_ok(flow.pair.a.send_cq);
+		rc_wait_ok(flow.pair.a.send_cq);
+		rc_wait_ok(flow.pair.b.recv_cq);
+		rc_check(flow.local.addr, SIZE, i);
+		rc_check(flow.remote.addr, SIZE, i);
+	}
+	flow_down(&flow);
+}
+
+static void wait_event(struct ibv_comp_channel *channel, struct ibv_cq *cq)
+{
+	struct ibv_cq *got;
+	void *context;
+
+	CHECK_EQ(ibv_get_cq_event(channel, &got, &context), 0);
+	CHECK(got == cq);
+	ibv_ack_cq_events(cq, 1);
+}
+
+/* Armed queues tell by an event; for solicited ones, only of those. */
+static void events(void)
+{
+	struct rc_config config = { .channel = true };
+	struct ibv_send_wr wr = {
+		.opcode = IBV_WR_SEND,
+		.send_flags = IBV_SEND_SIGNALED,
+		.num_sge = 1,
+	};
+	struct ibv_sge sge;
+	struct flow flow;
+	int i;
+
+	flow_up(&flow, &config, 0, 1);
+	sge = rc_sge(&flow.local, 0, 100);
+	wr.sg_list = &sge;
+	for (i = 0; i < 20; i++) {
+		rc_post_recv(&flow.pair.b, &flow.remote, 0, 100, 1);
+		rc_post_recv(&flow.pair.b, &flow.remote, 0, 100, 2);
+		CHECK_EQ(ibv_req_notify_cq(flow.pair.a.send_cq, 0), 0);
+		CHECK_EQ(ibv_req_notify_cq(flow.pair.b.recv_cq, 1), 0);
+		wr.send_flags = IBV_SEND_SIGNALED;
+		rc_post_send(&flow.pair.a, &wr);
+		wait_event(flow.pair.a.send_channel, flow.pair.a.send_cq);
+		rc_wait_ok(flow.pair.a.send_cq);
+		wr.send_flags |= IBV_SEND_SOLICITED;
+		rc_post_send(&flow.pair.a, &wr);
+		/* the one event is the second message's: both are there */
+		wait_event(flow.pair.b.recv_channel, flow.pair.b.recv_cq);
+		CHECK_EQ(rc_wait_ok(flow.pair.b.recv_cq).wr_id, 1);
+		CHECK_EQ(rc_wait_ok(flow.pair.b.recv_cq).wr_id, 2);
+		rc_wait_ok(flow.pair.a.send_cq);
+	}
+	flow_down(&flow);
+}
+
 static const struct test tests[] = {
 	{ "write, all memory", write_memory },
 	{ "write, all path MTUs, IPv4 and IPv6", write_paths },
@@ -274,6 +618,12 @@ static const struct test tests[] = {
 	{ "send, all path MTUs, IPv4 and IPv6", send_paths },
 	{ "send with immediate, all memory", send_imm_memory },
 	{ "send with immediate, all path MTUs", send_imm_paths },
+	{ "atomics, all memory", atomics },
+	{ "many SGEs on both sides", pieces },
+	{ "inline data", inline_data },
+	{ "many operations in flight", many_in_flight },
+	{ "fence", fence },
+	{ "completion events, solicited ones too", events },
 	{}
 };
 

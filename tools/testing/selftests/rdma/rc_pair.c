@@ -61,6 +61,14 @@ void rc_tests(const struct test *tests, char **names)
 	run_tests(tests, names);
 }
 
+void rc_set_mtu(unsigned int mtu)
+{
+	char what[40];
+
+	snprintf(what, sizeof(what), "mtu %u", mtu);
+	CHECK_EQ(two_hosts(what), 0);
+}
+
 static bool is_mapped_ipv4(const union ibv_gid *gid)
 {
 	static const uint8_t prefix[12] = { [10] = 0xff, [11] = 0xff };

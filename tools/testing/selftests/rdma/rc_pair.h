@@ -23,6 +23,9 @@
  */
 void rc_tests(const struct test *tests, char **names) __attribute__((noreturn));
 
+/* the MTU of both hosts' netdevs */
+void rc_set_mtu(unsigned int mtu);
+
 /**
  * struct rc_host - one host's device
  * @ctx: of the device

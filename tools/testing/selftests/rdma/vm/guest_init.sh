@@ -79,6 +79,7 @@ set_up_hosts()
 		two_hosts.sh up
 		;;
 	cable)
+		modprobe virtio_net
 		ip link set eth0 mtu "${MTU:-1500}" up
 		ip addr add "$CABLE_ADDR/24" dev eth0
 		rdma link add rxe0 type rxe netdev eth0

@@ -1,0 +1,117 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#
+# Two hosts on one Ethernet, one with our driver and one with the kernel's own:
+# run this on both, with ROLE (ours or intree), CABLE_ADDR and CABLE_PEER, and
+# rxe0 on eth0. Each tells its own side's results.
+
+set -u
+
+: "${ROLE:?}" "${CABLE_ADDR:?}" "${CABLE_PEER:?}"
+
+cd "$(dirname "$0")" || exit 1
+output=$(mktemp)
+trap 'rm -f "$output"' EXIT
+count=0
+failed=0
+
+result()
+{
+	count=$((count + 1))
+	[ "$1" = ok ] || failed=$((failed + 1))
+	echo "$1 $count $2"
+}
+
+# from_ktap NAME COMMAND...: the results of a KTAP program among ours.
+from_ktap()
+{
+	local name=$1 line
+
+	"${@:2}" >"$output" 2>&1
+	while read -r line; do
+		case $line in
+		"ok "*)
+			result ok "$name: ${line#ok * }"
+			;;
+		"not ok "*)
+			result "not ok" "$name: ${line#not ok * }"
+			;;
+		"# Totals"*)
+			line=
+			break
+			;;
+		*)
+			echo "# $line"
+			;;
+		esac
+	done <"$output"
+	[ -z "$line" ] || result "not ok" "$name: comes to its end"
+}
+
+rc_peer()
+{
+	if [ "$ROLE" = ours ]; then
+		from_ktap "$1" ./rc_peer listen "$CABLE_ADDR" "${@:2}"
+	else
+		from_ktap "$1" ./rc_peer connect "$CABLE_PEER"
+	fi
+}
+
+# perftest SERVER TOOL [OPTION...]: each on a port of its own, so that the two
+# sides stay in step; the client may be early.
+perftest()
+{
+	local name="${*:2}, server $1" status=0
+	local command=("${@:2}" -F -x "$gid" -n 200 -p $((18700 + count)))
+
+	if [ "$ROLE" = "$1" ]; then
+		timeout 60 "${command[@]}" >"$output" 2>&1 || status=$?
+	else
+		for _ in {1..60}; do
+			status=0
+			timeout 60 "${command[@]}" "$CABLE_PEER" \
+				>"$output" 2>&1 || status=$?
+			grep -qi "couldn't connect" "$output" || break
+			sleep 0.5
+		done
+	fi
+	# The table's one line: bytes, iterations, figures. Some servers have none.
+	if [ "$status" -eq 0 ] && { [ "$ROLE" = "$1" ] ||
+		grep -qE '^ [0-9]+ +200 ' "$output"; }; then
+		result ok "$name"
+	else
+		tail -n 5 "$output" | sed 's/^/# /'
+		result "not ok" "$name"
+	fi
+}
+
+# perftest's version 4.5 refuses atomics with --odp, whatever the device can.
+all_perftest()
+{
+	local tool odp=()
+
+	[ "$ROLE" != ours ] || odp=(--odp)
+	for tool in ib_write_bw ib_read_bw ib_send_bw ib_read_lat ib_send_lat \
+		ib_write_lat; do
+		perftest "$1" "$tool" "${odp[@]}"
+	done
+	perftest "$1" ib_atomic_bw
+	perftest "$1" ib_atomic_lat
+}
+
+# The full path MTU, and an address of the other family.
+ip link set eth0 mtu 4200
+ip addr add "fd01::${CABLE_ADDR##*.}/64" dev eth0 nodad
+gid=$(./two_hosts.sh gid rxe0 "$CABLE_ADDR")
+
+rc_peer "on-demand"
+rc_peer "pinned" pinned
+all_perftest ours
+all_perftest intree
+
+tc qdisc add dev eth0 root netem loss 1% 2>&1 | sed 's/^/# /'
+rc_peer "with packets lost"
+tc qdisc del dev eth0 root
+
+echo "1..$count"
+[ "$failed" -eq 0 ]
