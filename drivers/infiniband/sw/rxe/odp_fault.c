@@ -91,41 +91,44 @@ static int begin(struct odp_fault *fault)
 	return err;
 }
 
-/* The check and the publication are one lock hold: no notifier comes between. */
-static int publish(struct odp_fault *fault, unsigned long addr,
-		   unsigned long nr)
+/* Under the context's lock, behind the check of dying: totals are still there. */
+static void count_published(struct odp_fault *fault, int added)
 {
 	struct odp_umem *umem = fault->umem;
-	struct odp_context *ctx = umem->ctx;
-	bool lost = false;
-	int added;
-
-	spin_lock(&ctx->lock);
-	if ((umem->dying && !odp_broken(ODP_RULE_DYING)) ||
-	    (ctx->dead && !odp_broken(ODP_RULE_DEAD)))
-		added = -EFAULT;
-	else if ((umem->notifiers_count && !odp_broken(ODP_RULE_COUNT)) ||
-		 (umem->notifiers_seq != fault->seq &&
-		  !odp_broken(ODP_RULE_SEQUENCE)))
-		lost = true;
-	else
-		added = odp_table_publish(umem, addr, fault->pages, nr,
-					  fault_writes(fault));
-	spin_unlock(&ctx->lock);
-
-	if (lost) {
-		odp_count(umem, retries, 1);
-		return -EAGAIN;
-	}
-	if (added < 0)
-		return added;
 
 	odp_count(umem, mapped, added);
 	if (fault->flags & ODP_FAULT_PREFETCH)
 		odp_count(umem, page_prefetch, added);
 	else
 		odp_count(umem, page_faults, added);
-	return 0;
+}
+
+/* The check and the publication are one lock hold: no notifier comes between. */
+static int publish(struct odp_fault *fault, unsigned long addr,
+		   unsigned long nr)
+{
+	struct odp_umem *umem = fault->umem;
+	struct odp_context *ctx = umem->ctx;
+	int added;
+
+	spin_lock(&ctx->lock);
+	if ((umem->dying && !odp_broken(ODP_RULE_DYING)) ||
+	    (ctx->dead && !odp_broken(ODP_RULE_DEAD))) {
+		added = -EFAULT;
+	} else if ((umem->notifiers_count && !odp_broken(ODP_RULE_COUNT)) ||
+		   (umem->notifiers_seq != fault->seq &&
+		    !odp_broken(ODP_RULE_SEQUENCE))) {
+		odp_count(umem, retries, 1);
+		added = -EAGAIN;
+	} else {
+		added = odp_table_publish(umem, addr, fault->pages, nr,
+					  fault_writes(fault));
+		if (added > 0)
+			count_published(fault, added);
+	}
+	spin_unlock(&ctx->lock);
+
+	return min(added, 0);
 }
 
 static unsigned int gup_flags(const struct odp_fault *fault)

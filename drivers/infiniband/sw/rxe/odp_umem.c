@@ -39,7 +39,7 @@ static struct odp_umem *umem_alloc(unsigned long start, unsigned long end)
  * @writable: the range may be written through the umem
  * @ops: the driver's callbacks; only used until odp_umem_destroy() returns
  * @totals: counters that grow along with the umem's own, or NULL; must live
- *	    until the last reference is put
+ *	    until odp_umem_destroy() has returned
  *
  * Looks up and pins nothing: the cost does not depend on @length. The first
  * registration of an mm through @owner subscribes to the mm's notifiers.
