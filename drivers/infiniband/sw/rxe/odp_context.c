@@ -92,14 +92,12 @@ static bool takes_part(const struct odp_umem *umem)
 
 	if (ctx->dead)
 		return false;
-	if (odp_broken(ODP_RULE_QUIET))
-		return true;
 	return ctx->opened_at[my_bucket()] > umem->registered_at;
 }
 
 static void raise_count(struct odp_umem *umem)
 {
-	if (takes_part(umem))
+	if (takes_part(umem) || odp_broken(ODP_RULE_SEEN))
 		umem->notifiers_count++;
 }
 

@@ -42,6 +42,8 @@ enum odp_rule {
 	ODP_RULE_WRITE_LOOKUP,
 	/* activate counters in a quiet moment only */
 	ODP_RULE_QUIET,
+	/* count a notifier where its start and its end are both seen only */
+	ODP_RULE_SEEN,
 	/* wake faults when the last notifier ends */
 	ODP_RULE_WAKE,
 	/* a quiet moment need not be quiet for all tasks at once */
