@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/* What the tests of the ODP core share. */
+#ifndef USER_H
+#define USER_H
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "../ktap_test.h"
+#include "odp_core_test.h"
+
+#define PAGE		4096UL
+#define LEAF		(512 * PAGE)
+#define EVERYWHERE	(-1UL)
+
+extern const struct test publish_tests[], zap_tests[], registration_tests[],
+	lifetime_tests[], memory_tests[], reclaim_tests[], sparse_tests[],
+	storm_tests[];
+
+/* anonymous memory, not populated, without huge pages, placed at a leaf */
+char *map_memory(size_t len);
+
+/* the calls of the module: what it returns, or -errno */
+int cmd(unsigned int nr, struct odp_test_cmd *cmd);
+int umem_register(const void *start, size_t len, unsigned int flags);
+/* registered for writing too, for sure */
+int umem_writable(const void *start, size_t len);
+int umem_destroy(int umem);
+int umem_fault(int umem, const void *start, size_t len, unsigned int flags);
+int umem_read(int umem, const void *start, void *buf, size_t len);
+int umem_write(int umem, void *start, const void *buf, size_t len);
+/* the same as a driver does it: what is missing is faulted in */
+int umem_get(int umem, char *at, void *buf, size_t len);
+int umem_put(int umem, char *at, const void *buf, size_t len);
+int umem_reap(int umem);
+struct odp_test_state umem_state(int umem);
+
+int notify_start(const void *start, size_t len, unsigned int flags);
+int notify_end(const void *start, size_t len);
+void notify(const void *start, size_t len);
+
+void hold(enum odp_test_point point, unsigned int ms);
+int reached(enum odp_test_point point);
+void next(enum odp_test_point point);
+void let_go(enum odp_test_point point);
+
+/**
+ * struct job - a command in a thread of its own
+ * @thread: the thread
+ * @nr: the command
+ * @cmd: its argument, and result
+ * @ret: as of cmd()
+ * @done: it has come back
+ */
+struct job {
+	pthread_t thread;
+	unsigned int nr;
+	struct odp_test_cmd cmd;
+	int ret;
+	bool done;
+};
+
+void job_start(struct job *job, unsigned int nr, struct odp_test_cmd cmd);
+bool job_done(struct job *job, unsigned int ms);
+int job_join(struct job *job);
+void fault_start(struct job *job, int umem, const void *start, size_t len,
+		 unsigned int flags);
+
+/**
+ * struct notifier - a notifier that runs in a thread of its own
+ * @thread: the thread; start and end are one task's
+ * @start: first byte of the range
+ * @len: of the range
+ * @flags: of notify_start()
+ * @bucket: which the task's notifiers are counted in
+ * @step: what it has come to
+ */
+struct notifier {
+	pthread_t thread;
+	const void *start;
+	size_t len;
+	unsigned int flags;
+	int bucket;
+	int step;
+};
+
+/* return when its start has been called, or (_nowait) is being called */
+void notifier_begin(struct notifier *n, const void *start, size_t len);
+void notifier_begin_nowait(struct notifier *n, const void *start, size_t len);
+/* let it call end, and return when that is done */
+void notifier_end(struct notifier *n);
+
+/* a userfaultfd that misses pages of the range, or -1 */
+int userfaultfd_on(void *start, size_t len);
+/* wait until a fault has come to it */
+bool userfaultfd_wait(int fd, unsigned int ms);
+void userfaultfd_copy(int fd, void *start, const void *page);
+
+#endif

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Invariants 1, 4 and 5: what may be published, with which rights, and that it
+ * pins nothing. The fault is held between its look-up and its publication, and
+ * what must keep it from publishing is made to happen there.
+ */
+#include <sys/wait.h>
+
+#include "user.h"
+
+#define HOLD_MS	20000
+
+/* what a umem reads there */
+static int read_value(int umem, const char *at)
+{
+	int value = 0;
+
+	CHECK_EQ(umem_read(umem, at, &value, sizeof(value)), 0);
+	return value;
+}
+
+static void write_value(char *at, int value)
+{
+	__atomic_store_n((int *)at, value, __ATOMIC_RELAXED);
+}
+
+static int register_pages(char **memory, int pages)
+{
+	int umem;
+
+	*memory = map_memory(pages * PAGE);
+	umem = umem_register(*memory, pages * PAGE, ODP_TEST_WRITE);
+	CHECK(umem >= 0);
+	return umem;
+}
+
+static void notifier_comes(void)
+{
+	struct notifier n;
+	struct job fault;
+	char *memory, c;
+	int umem;
+
+	umem = register_pages(&memory, 4);
+	write_value(memory, 1);
+	hold(ODP_TEST_WAITING, HOLD_MS);
+	hold(ODP_TEST_LOOKED_UP, HOLD_MS);
+	fault_start(&fault, umem, memory, PAGE, ODP_TEST_WRITE);
+	CHECK_EQ(reached(ODP_TEST_LOOKED_UP), 0);
+
+	notifier_begin(&n, memory, PAGE);
+	let_go(ODP_TEST_LOOKED_UP);
+	/* it has not published: it goes to wait for the notifier */
+	CHECK_EQ(reached(ODP_TEST_WAITING), 0);
+	CHECK_EQ(umem_read(umem, memory, &c, 1), -EAGAIN);
+	CHECK_EQ(umem_state(umem).mapped, 0);
+	let_go(ODP_TEST_WAITING);
+	notifier_end(&n);
+	CHECK_EQ(job_join(&fault), 0);
+	CHECK_EQ(read_value(umem, memory), 1);
+	CHECK(umem_state(umem).retries > 0);
+}
+
+static void notifier_came(void)
+{
+	struct job fault;
+	char *memory;
+	int umem;
+
+	umem = register_pages(&memory, 4);
+	write_value(memory, 1);
+	hold(ODP_TEST_LOOKED_UP, HOLD_MS);
+	fault_start(&fault, umem, memory, PAGE, ODP_TEST_WRITE);
+	CHECK_EQ(reached(ODP_TEST_LOOKED_UP), 0);
+
+	/* the page that it has found is not the program's any more */
+	CHECK_EQ(madvise(memory, PAGE, MADV_DONTNEED), 0);
+	write_value(memory, 2);
+	let_go(ODP_TEST_LOOKED_UP);
+	CHECK_EQ(job_join(&fault), 0);
+	CHECK_EQ(read_value(umem, memory), 2);
+	write_value(memory, 3);
+	CHECK_EQ(read_value(umem, memory), 3);
+	CHECK(umem_state(umem).retries > 0);
+}
+
+static void notifier_elsewhere(void)
+{
+	struct job fault;
+	struct notifier n;
+	char *memory;
+	int umem;
+
+	umem = register_pages(&memory, 4);
+	write_value(memory, 5);
+	/* over memory of nobody: it keeps no umem waiting */
+	notifier_begin(&n, memory + 8 * PAGE, PAGE);
+	fault_start(&fault, umem, memory, 4 * PAGE, ODP_TEST_WRITE);
+	CHECK_EQ(job_join(&fault), 0);
+	CHECK_EQ(read_value(umem, memory), 5);
+	CHECK_EQ(umem_state(umem).retries, 0);
+	notifier_end(&n);
+	CHECK_EQ(read_value(umem, memory), 5);
+}
+
+static void destruction_comes(void)
+{
+	struct odp_test_cmd c = {};
+	struct job fault, destroy;
+	char *memory;
+	int umem;
+
+	umem = register_pages(&memory, 4);
+	hold(ODP_TEST_LOOKED_UP, HOLD_MS);
+	hold(ODP_TEST_DYING, HOLD_MS);
+	fault_start(&fault, umem, memory, PAGE, ODP_TEST_WRITE);
+	CHECK_EQ(reached(ODP_TEST_LOOKED_UP), 0);
+	c.umem = umem;
+	job_start(&destroy, ODP_TEST_DESTROY, c);
+	CHECK_EQ(reached(ODP_TEST_DYING), 0);
+
+	let_go(ODP_TEST_LOOKED_UP);
+	CHECK_EQ(job_join(&fault), -EFAULT);
+	CHECK_EQ(umem_state(umem).page_faults, 0);
+	let_go(ODP_TEST_DYING);
+	CHECK_EQ(job_join(&destroy), 0);
+	CHECK_EQ(umem_state(umem).mapped, 0);
+}
+
+static void release_comes(void)
+{
+	struct odp_test_cmd c = {};
+	char *memory, byte;
+	int umem;
+
+	umem = register_pages(&memory, 4);
+	hold(ODP_TEST_LOOKED_UP, HOLD_MS);
+	c = (struct odp_test_cmd) {
+		.umem = umem,
+		.start = (unsigned long)memory,
+		.len = PAGE,
+		.flags = ODP_TEST_WRITE,
+		.ms = 10000 * limit_factor(),
+	};
+	CHECK_EQ(cmd(ODP_TEST_FAULT_ASYNC, &c), 0);
+	CHECK_EQ(reached(ODP_TEST_LOOKED_UP), 0);
+	CHECK_EQ(cmd(ODP_TEST_RELEASE, &c), 0);
+	let_go(ODP_TEST_LOOKED_UP);
+	CHECK_EQ(cmd(ODP_TEST_JOIN, &c), -EFAULT);
+	CHECK_EQ(umem_read(umem, memory, &byte, 1), -EFAULT);
+	CHECK_EQ(umem_state(umem).page_faults, 0);
+	CHECK_EQ(umem_fault(umem, memory, PAGE, 0), -EFAULT);
+}
+
+static void no_pins(void)
+{
+	struct odp_test_cmd c = {};
+	int umem, before, i;
+	char *memory;
+
+	umem = register_pages(&memory, 1);
+	write_value(memory, 1);
+	c.umem = umem;
+	c.start = (unsigned long)memory;
+	CHECK_EQ(umem_fault(umem, memory, PAGE, ODP_TEST_WRITE), 0);
+	before = cmd(ODP_TEST_PAGE_REFS, &c);
+	for (i = 0; i < 50; i++) {
+		notify(memory, PAGE);
+		CHECK_EQ(umem_fault(umem, memory, PAGE, ODP_TEST_WRITE), 0);
+	}
+	/* the mm's own caches may hold one for a while */
+	CHECK(cmd(ODP_TEST_PAGE_REFS, &c) <= before + 2);
+	CHECK(before <= 4);
+}
+
+/* Shared with a child, a page is copied before it is written, as by the CPU. */
+static void written_page_is_ours(void)
+{
+	int value = 2, status, umem;
+	char *memory;
+	pid_t child;
+	int fds[2];
+
+	umem = register_pages(&memory, 1);
+	write_value(memory, 1);
+	CHECK_EQ(pipe(fds), 0);
+	child = fork();
+	if (!child) {
+		close(fds[1]);
+		CHECK_EQ(read(fds[0], &status, 1), 0);
+		_exit(*(int *)memory);
+	}
+	CHECK_EQ(umem_fault(umem, memory, PAGE, ODP_TEST_WRITE), 0);
+	CHECK_EQ(umem_write(umem, memory, &value, sizeof(value)), 0);
+	CHECK_EQ(__atomic_load_n((int *)memory, __ATOMIC_RELAXED), 2);
+	close(fds[1]);
+	CHECK_EQ(waitpid(child, &status, 0), child);
+	CHECK(WIFEXITED(status));
+	CHECK_EQ(WEXITSTATUS(status), 1);
+}
+
+static void read_is_not_write(void)
+{
+	int value = 9, umem;
+	char *memory;
+
+	umem = register_pages(&memory, 2);
+	CHECK_EQ(umem_fault(umem, memory, PAGE, 0), 0);
+	CHECK_EQ(read_value(umem, memory), 0);
+	CHECK_EQ(umem_write(umem, memory, &value, sizeof(value)), -EAGAIN);
+	CHECK_EQ(umem_fault(umem, memory, PAGE, ODP_TEST_WRITE), 0);
+	CHECK_EQ(umem_write(umem, memory, &value, sizeof(value)), 0);
+	CHECK_EQ(__atomic_load_n((int *)memory, __ATOMIC_RELAXED), 9);
+
+	umem = umem_register(memory, 2 * PAGE, 0);
+	CHECK(umem >= 0);
+	CHECK_EQ(umem_fault(umem, memory, PAGE, ODP_TEST_WRITE), -EFAULT);
+	CHECK_EQ(umem_fault(umem, memory, PAGE, 0), 0);
+	CHECK_EQ(umem_write(umem, memory, &value, sizeof(value)), -EFAULT);
+	CHECK_EQ(read_value(umem, memory), 9);
+}
+
+const struct test publish_tests[] = {
+	{ "nothing is published while a notifier runs", notifier_comes },
+	{ "nor what was looked up before it", notifier_came },
+	{ "a notifier elsewhere does not matter", notifier_elsewhere },
+	{ "nor for a umem that is being destroyed", destruction_comes },
+	{ "nor once the mm is gone", release_comes },
+	{ "nothing is pinned", no_pins },
+	{ "what is written is looked up for writing", written_page_is_ours },
+	{ "what is looked up for reading is not written", read_is_not_write },
+	{}
+};

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Invariants 4 and 5 against what the mm itself does to memory: it can take
+ * each page, as none is pinned, and loses nothing that a umem has written.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <sched.h>
+#include <stdint.h>
+
+#include "user.h"
+
+#ifndef MADV_PAGEOUT
+#define MADV_PAGEOUT	21
+#endif
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE	25
+#endif
+
+#define PAGES		32
+#define PAGE_PRESENT	0x8000000000000000ULL
+#define PAGE_FRAME	0x007fffffffffffffULL
+
+static uint64_t page_entry(const char *at)
+{
+	int fd = open("/proc/self/pagemap", O_RDONLY);
+	uint64_t entry;
+
+	CHECK(fd >= 0);
+	CHECK_EQ(pread(fd, &entry, sizeof(entry),
+		       (unsigned long)at / PAGE * sizeof(entry)),
+		 sizeof(entry));
+	close(fd);
+	return entry;
+}
+
+static void write_file(const char *name, const char *text)
+{
+	int fd = open(name, O_WRONLY);
+
+	CHECK(fd >= 0);
+	CHECK_EQ(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+}
+
+static void need_swap(void)
+{
+	FILE *swaps = fopen("/proc/swaps", "r");
+	char line[200];
+	int lines = 0;
+
+	while (swaps && fgets(line, sizeof(line), swaps))
+		lines++;
+	if (lines < 2)
+		skip("no swap");
+	fclose(swaps);
+}
+
+/* Pages that wait in another CPU's lists to be put on the LRU are passed by. */
+static void stay_on_this_cpu(void)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(sched_getcpu(), &set);
+	CHECK_EQ(sched_setaffinity(0, sizeof(set), &set), 0);
+}
+
+static bool any_present(const char *memory)
+{
+	int i;
+
+	for (i = 0; i < PAGES; i++)
+		if (page_entry(memory + i * PAGE) & PAGE_PRESENT)
+			return true;
+	return false;
+}
+
+static void page_out(char *memory)
+{
+	unsigned long long end = now_ms() + 20000 * limit_factor();
+
+	do {
+		CHECK(now_ms() < end);
+		CHECK_EQ(madvise(memory, PAGES * PAGE, MADV_PAGEOUT), 0);
+	} while (any_present(memory));
+}
+
+static void check_gone(int umem, const char *memory)
+{
+	char byte;
+	int i;
+
+	for (i = 0; i < PAGES; i++)
+		CHECK_EQ(umem_read(umem, memory + i * PAGE, &byte, 1), -EAGAIN);
+}
+
+static void swapped_out(void)
+{
+	char *memory = map_memory(PAGES * PAGE), *at, byte;
+	int umem = umem_writable(memory, PAGES * PAGE), round, i;
+
+	need_swap();
+	stay_on_this_cpu();
+	for (round = 0; round < 6; round++) {
+		test_at("round %d", round);
+		for (i = 0; i < PAGES; i++) {
+			byte = round + i;
+			at = memory + i * PAGE + i;
+			CHECK_EQ(umem_put(umem, at, &byte, 1), 0);
+		}
+		page_out(memory);
+		check_gone(umem, memory);
+		/* reading only leaves a clean page, with a copy in the swap */
+		for (i = 0; i < PAGES; i++) {
+			at = memory + i * PAGE + i;
+			if (round % 2)
+				CHECK_EQ(umem_get(umem, at, &byte, 1), 0);
+			else
+				byte = *at;
+			CHECK_EQ(byte, round + i);
+		}
+	}
+	CHECK_EQ(umem_state(umem).bad_zaps, 0);
+}
+
+/* What may be dropped may not be any more once a umem has written to it. */
+static void free_until_written(void)
+{
+	char *memory = map_memory(PAGES * PAGE), byte = 2;
+	int umem = umem_writable(memory, PAGES * PAGE), i;
+
+	need_swap();
+	stay_on_this_cpu();
+	memset(memory, 1, PAGES * PAGE);
+	CHECK_EQ(umem_fault(umem, memory, PAGES * PAGE, ODP_TEST_WRITE), 0);
+	CHECK_EQ(madvise(memory, PAGES * PAGE, MADV_FREE), 0);
+	check_gone(umem, memory);
+	for (i = 0; i < PAGES; i += 2)
+		CHECK_EQ(umem_put(umem, memory + i * PAGE, &byte, 1), 0);
+	page_out(memory);
+	for (i = 0; i < PAGES; i++) {
+		CHECK_EQ(umem_get(umem, memory + i * PAGE, &byte, 1), 0);
+		CHECK_EQ(byte, memory[i * PAGE]);
+		if (i % 2)
+			CHECK(!byte || byte == 1);
+		else
+			CHECK_EQ(byte, 2);
+	}
+}
+
+/* Equal pages become one, which is nobody's to write to. */
+static void merged(void)
+{
+	unsigned long long end = now_ms() + 60000 * limit_factor();
+	char *memory = map_memory(2 * PAGE), byte;
+	int umem = umem_writable(memory, 2 * PAGE);
+
+	if (madvise(memory, 2 * PAGE, MADV_MERGEABLE))
+		skip("no KSM");
+	memset(memory, 5, 2 * PAGE);
+	CHECK_EQ(umem_fault(umem, memory, 2 * PAGE, ODP_TEST_WRITE), 0);
+	write_file("/sys/kernel/mm/ksm/run", "1");
+	while ((page_entry(memory) & PAGE_FRAME) !=
+	       (page_entry(memory + PAGE) & PAGE_FRAME)) {
+		CHECK(now_ms() < end);
+		sleep_ms(20);
+	}
+	write_file("/sys/kernel/mm/ksm/run", "0");
+	CHECK_EQ(umem_read(umem, memory, &byte, 1), -EAGAIN);
+	CHECK_EQ(umem_read(umem, memory + PAGE, &byte, 1), -EAGAIN);
+
+	CHECK_EQ(umem_get(umem, memory, &byte, 1), 0);
+	CHECK_EQ(byte, 5);
+	byte = 6;
+	CHECK_EQ(umem_write(umem, memory, &byte, 1), -EAGAIN);
+	CHECK_EQ(umem_put(umem, memory, &byte, 1), 0);
+	CHECK_EQ(memory[0], 6);
+	CHECK_EQ(memory[PAGE], 5);
+	CHECK_EQ(umem_get(umem, memory + PAGE, &byte, 1), 0);
+	CHECK_EQ(byte, 5);
+}
+
+/* Small pages become a huge one, elsewhere. */
+static void collapsed(void)
+{
+	char *memory = map_memory(LEAF), byte;
+	int umem = umem_writable(memory, LEAF), tries, i;
+
+	for (i = 0; i < 512; i++) {
+		byte = i;
+		CHECK_EQ(umem_put(umem, memory + i * PAGE + i, &byte, 1), 0);
+	}
+	CHECK_EQ(umem_state(umem).mapped, 512);
+	if (madvise(memory, LEAF, MADV_HUGEPAGE))
+		skip("no transparent huge pages");
+	for (tries = 0; madvise(memory, LEAF, MADV_COLLAPSE); tries++) {
+		if (errno == EINVAL || tries == 100)
+			skip("no huge page to be had");
+		sleep_ms(10);
+	}
+	CHECK_EQ(umem_state(umem).mapped, 0);
+	for (i = 0; i < 512; i++) {
+		CHECK_EQ(umem_get(umem, memory + i * PAGE + i, &byte, 1), 0);
+		CHECK_EQ(byte, (char)i);
+		byte = i + 1;
+		CHECK_EQ(umem_put(umem, memory + i * PAGE + i, &byte, 1), 0);
+		CHECK_EQ(memory[i * PAGE + i], (char)(i + 1));
+	}
+}
+
+const struct test reclaim_tests[] = {
+	{ "swapped out and back in", swapped_out },
+	{ "free to be dropped, until written", free_until_written },
+	{ "pages that are merged", merged },
+	{ "pages that become a huge one", collapsed },
+	{}
+};

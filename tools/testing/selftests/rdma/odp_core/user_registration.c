@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Invariant 6: a umem takes part in the notifiers that it has seen start, and
+ * in no others, and waits for those no longer than it has to.
+ */
+#include <signal.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+
+#include "user.h"
+
+#define HOLD_MS	20000
+
+/* Subscribed: notifiers are counted from now on. */
+static char *subscribed_memory(int pages)
+{
+	char *memory = map_memory((pages + 1) * PAGE);
+
+	CHECK(umem_register(memory + pages * PAGE, PAGE, 0) >= 0);
+	return memory;
+}
+
+static void quiet_moment(void)
+{
+	char *memory = subscribed_memory(4), byte;
+	struct notifier n;
+	struct job fault;
+	int umem;
+
+	notifier_begin(&n, memory, PAGE);
+	umem = umem_register(memory, 4 * PAGE, ODP_TEST_WRITE);
+	CHECK(umem >= 0);
+	hold(ODP_TEST_WAITING, HOLD_MS);
+	fault_start(&fault, umem, memory, PAGE, ODP_TEST_WRITE);
+	CHECK_EQ(reached(ODP_TEST_WAITING), 0);
+	CHECK_EQ(umem_state(umem).mapped, 0);
+	let_go(ODP_TEST_WAITING);
+	notifier_end(&n);
+	CHECK_EQ(job_join(&fault), 0);
+	CHECK_EQ(umem_read(umem, memory, &byte, 1), 0);
+	/* and the count is right: the next notifier is noticed, and forgotten */
+	notify(memory, PAGE);
+	CHECK_EQ(umem_read(umem, memory, &byte, 1), -EAGAIN);
+	CHECK_EQ(umem_fault(umem, memory, PAGE, 0), 0);
+}
+
+static void waits_and_wakes(void)
+{
+	char *memory = subscribed_memory(4);
+	struct notifier n;
+	struct job fault;
+	int umem, i;
+
+	umem = umem_register(memory, 4 * PAGE, ODP_TEST_WRITE);
+	CHECK(umem >= 0);
+	for (i = 0; i < 10; i++) {
+		notifier_begin(&n, memory, PAGE);
+		hold(ODP_TEST_WAITING, HOLD_MS);
+		fault_start(&fault, umem, memory, PAGE, 0);
+		CHECK_EQ(reached(ODP_TEST_WAITING), 0);
+		let_go(ODP_TEST_WAITING);
+		/* on its way to sleep, or asleep */
+		sleep_ms(i * 10);
+		CHECK(!job_done(&fault, 0));
+		notifier_end(&n);
+		CHECK_EQ(job_join(&fault), 0);
+		notify(memory, PAGE);
+	}
+}
+
+/* Notifiers of other tasks that begin later need not end first. */
+static void bounded_wait(void)
+{
+	char *memory = subscribed_memory(4);
+	struct notifier first, second;
+	struct job fault;
+	int umem, tries;
+
+	for (tries = 0; tries < 20; tries++) {
+		notifier_begin(&first, memory, PAGE);
+		umem = umem_register(memory, PAGE, ODP_TEST_WRITE);
+		CHECK(umem >= 0);
+		/* elsewhere: it would keep the umem's count raised otherwise */
+		notifier_begin(&second, memory + 2 * PAGE, PAGE);
+		if (first.bucket != second.bucket)
+			break;
+		notifier_end(&second);
+		notifier_end(&first);
+	}
+	CHECK(tries < 20);
+	notifier_end(&first);
+	fault_start(&fault, umem, memory, PAGE, 0);
+	CHECK_EQ(job_join(&fault), 0);
+	notifier_end(&second);
+}
+
+/* A count that was raised is lowered, whatever came and went in between. */
+static void registered_between(void)
+{
+	char *memory = subscribed_memory(4), byte;
+	struct notifier n[3];
+	int umems[3], i;
+
+	for (i = 0; i < 3; i++) {
+		notifier_begin(&n[i], memory, 2 * PAGE);
+		umems[i] = umem_register(memory, 2 * PAGE, ODP_TEST_WRITE);
+		CHECK(umems[i] >= 0);
+	}
+	notifier_end(&n[1]);
+	notifier_end(&n[0]);
+	notifier_end(&n[2]);
+	for (i = 0; i < 3; i++) {
+		CHECK_EQ(umem_fault(umems[i], memory, 2 * PAGE, 0), 0);
+		CHECK_EQ(umem_read(umems[i], memory, &byte, 1), 0);
+	}
+	notify(memory, PAGE);
+	for (i = 0; i < 3; i++) {
+		CHECK_EQ(umem_read(umems[i], memory, &byte, 1), -EAGAIN);
+		CHECK_EQ(umem_fault(umems[i], memory, PAGE, 0), 0);
+	}
+}
+
+/*
+ * Where tasks share a bucket: a notifier that runs around another, of which the
+ * umem has seen neither start or only the second's.
+ */
+static void around_a_registration(void)
+{
+	char *memory = subscribed_memory(4), byte;
+	struct job fault;
+	int umem;
+
+	CHECK_EQ(notify_start(memory, PAGE, 0), 0);
+	umem = umem_register(memory, 2 * PAGE, ODP_TEST_WRITE);
+	CHECK(umem >= 0);
+	notify(memory, 2 * PAGE);
+	hold(ODP_TEST_WAITING, HOLD_MS);
+	fault_start(&fault, umem, memory, PAGE, 0);
+	CHECK_EQ(reached(ODP_TEST_WAITING), 0);
+	let_go(ODP_TEST_WAITING);
+	CHECK_EQ(notify_end(memory, PAGE), 0);
+	CHECK_EQ(job_join(&fault), 0);
+	notify(memory, PAGE);
+	CHECK_EQ(umem_read(umem, memory, &byte, 1), -EAGAIN);
+	CHECK_EQ(umem_fault(umem, memory, PAGE, 0), 0);
+}
+
+#define AREAS	400
+
+static void nothing(int signal)
+{
+}
+
+/* It takes a lock of each mapping, and gives up for a signal; we do not see. */
+static void signal_comes(void)
+{
+	struct sigaction action = {
+		.sa_handler = nothing,
+		.sa_flags = SA_RESTART,
+	};
+	struct itimerval timer = {};
+	char *memory = map_memory(2 * AREAS * PAGE);
+	int status, i;
+	pid_t child;
+
+	for (i = 0; i < AREAS; i++)
+		CHECK_EQ(mprotect(memory + 2 * i * PAGE, PAGE, PROT_READ), 0);
+	CHECK_EQ(sigaction(SIGALRM, &action, NULL), 0);
+	/* opens the device, which the children are to use */
+	CHECK(umem_register(memory, PAGE, 0) >= 0);
+	for (i = 0; i < 50; i++) {
+		child = fork();
+		if (!child) {
+			timer.it_value.tv_usec = 1 + 20 * i;
+			CHECK_EQ(setitimer(ITIMER_REAL, &timer, NULL), 0);
+			CHECK(umem_register(memory, PAGE, 0) >= 0);
+			_exit(0);
+		}
+		CHECK_EQ(waitpid(child, &status, 0), child);
+		CHECK_EQ(status, 0);
+	}
+}
+
+static void destroyed_while_waiting(void)
+{
+	char *memory = subscribed_memory(4);
+	struct notifier n;
+	struct job fault;
+	int umem;
+
+	notifier_begin(&n, memory, PAGE);
+	umem = umem_register(memory, PAGE, 0);
+	CHECK(umem >= 0);
+	hold(ODP_TEST_WAITING, HOLD_MS);
+	fault_start(&fault, umem, memory, PAGE, 0);
+	CHECK_EQ(reached(ODP_TEST_WAITING), 0);
+	let_go(ODP_TEST_WAITING);
+	CHECK_EQ(umem_destroy(umem), 0);
+	CHECK_EQ(job_join(&fault), -EFAULT);
+	notifier_end(&n);
+}
+
+/* A program whose fault waits can be killed. */
+static void killed_while_waiting(void)
+{
+	int status, fds[2];
+	pid_t child;
+	char byte;
+
+	CHECK_EQ(pipe(fds), 0);
+	child = fork();
+	if (!child) {
+		char *memory = subscribed_memory(4);
+		struct notifier n;
+		struct job fault;
+		int umem;
+
+		notifier_begin(&n, memory, PAGE);
+		umem = umem_register(memory, PAGE, 0);
+		hold(ODP_TEST_WAITING, HOLD_MS);
+		fault_start(&fault, umem, memory, PAGE, 0);
+		CHECK_EQ(reached(ODP_TEST_WAITING), 0);
+		let_go(ODP_TEST_WAITING);
+		CHECK_EQ(write(fds[1], "", 1), 1);
+		pause();
+	}
+	close(fds[1]);
+	CHECK_EQ(read(fds[0], &byte, 1), 1);
+	kill(child, SIGKILL);
+	CHECK_EQ(waitpid(child, &status, 0), child);
+	CHECK(WIFSIGNALED(status));
+}
+
+const struct test registration_tests[] = {
+	{ "a umem waits for notifiers that it has not seen start",
+	  quiet_moment },
+	{ "a fault sleeps until the last notifier ends", waits_and_wakes },
+	{ "it does not wait for later ones of other tasks", bounded_wait },
+	{ "registrations between notifiers", registered_between },
+	{ "notifiers of one task, around a registration",
+	  around_a_registration },
+	{ "a signal while it subscribes", signal_comes },
+	{ "destroyed while a fault waits", destroyed_while_waiting },
+	{ "killed while a fault waits", killed_while_waiting },
+	{}
+};

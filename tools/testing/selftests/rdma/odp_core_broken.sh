@@ -1,0 +1,121 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#
+# Are the ODP core's tests any good? The test module can break each rule that
+# the core keeps. With a rule broken, the test that is there for it must fail.
+#
+# odp_core_broken.sh          that
+# odp_core_broken.sh --all    runs all tests for each rule, and shows which fail
+#                             (takes minutes; damage of one may fail others)
+
+cd "$(dirname "$0")" || exit 1
+
+# The test that is there for a rule. Others may fail too.
+test_for()
+{
+	case $1 in
+	count)
+		echo "nothing is published while a notifier runs"
+		;;
+	sequence)
+		echo "nor what was looked up before it"
+		;;
+	dying)
+		echo "nor for a umem that is being destroyed"
+		;;
+	dead)
+		echo "nor once the mm is gone"
+		;;
+	exclude_copies)
+		echo "a notifier waits for copies"
+		;;
+	non_blockable)
+		echo "where it may not sleep it does not"
+		;;
+	no_pin)
+		echo "nothing is pinned"
+		;;
+	write_lookup)
+		echo "what is written is looked up for writing"
+		;;
+	quiet)
+		echo "a umem waits for notifiers that it has not seen start"
+		;;
+	seen)
+		echo "notifiers of one task, around a registration"
+		;;
+	wake)
+		echo "a fault sleeps until the last notifier ends"
+		;;
+	bounded_wait)
+		echo "it does not wait for later ones of other tasks"
+		;;
+	completion)
+		echo "destruction waits for a notifier"
+		;;
+	sparse)
+		echo "a vast umem costs what is touched of it"
+		;;
+	empty_leaf)
+		echo "empty leaves are freed, and only those"
+		;;
+	progress)
+		echo "a fault that keeps losing comes to its end"
+		;;
+	young)
+		echo "what is used is young"
+		;;
+	esac
+}
+
+# failures RULE [NAME...]: the names of tests that fail with it broken
+failures()
+{
+	./odp_core.sh --break "$@" 2>&1 |
+		sed -n 's/^not ok [0-9]* \(.*\)/\1/p'
+}
+
+show_all()
+{
+	local rule
+
+	for rule in $rules; do
+		echo "rule $rule broken:"
+		failures "$rule" | sed 's/^/   fails: /'
+	done
+}
+
+run()
+{
+	local rule name n=0 failed=0
+
+	echo "TAP version 13"
+	echo "1..$(wc -w <<<"$rules")"
+	for rule in $rules; do
+		n=$((n + 1))
+		name=$(test_for "$rule")
+		if [ -n "$name" ] && [ "$(failures "$rule" "$name")" = "$name" ]; then
+			echo "ok $n broken, noticed: $rule"
+		else
+			echo "not ok $n broken, noticed: $rule"
+			failed=1
+		fi
+	done
+	return "$failed"
+}
+
+rules=$(./odp_core.sh --rules) || {
+	status=$?
+	printf '%s\n' "$rules"
+	exit "$status"
+}
+rules=${rules/none /}
+
+case ${1-} in
+--all)
+	show_all
+	;;
+*)
+	run
+	;;
+esac
