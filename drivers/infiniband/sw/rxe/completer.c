@@ -92,11 +92,26 @@ static void rxe_retry(struct rxe_qp *qp)
 	rxe_requester_go_back(qp);
 }
 
+/*
+ * A response is missing, as a later one says (IBTA 9.7.5.1.2: an implied NAK).
+ * All that follow it say so too: one of them is enough to ask again, or the
+ * rest of one read would use the retries up.
+ */
+static void rxe_retry_gap(struct rxe_qp *qp)
+{
+	if (qp->sq.gap_retried)
+		return;
+
+	qp->sq.gap_retried = true;
+	rxe_retry(qp);
+}
+
 static void rxe_set_una(struct rxe_qp *qp, u32 psn)
 {
 	struct rxe_sq *sq = &qp->sq;
 
 	sq->una_psn = psn;
+	sq->gap_retried = false;
 	/* acknowledged while going back: what is there need not be repeated */
 	if (rxe_psn_diff(sq->psn, psn) < 0) {
 		sq->psn = psn;
@@ -201,7 +216,7 @@ static void rxe_complete_ack(struct rxe_qp *qp, const struct sk_buff *skb)
 
 	/* a NAK acknowledges all before it */
 	if (!rxe_acknowledge(qp, ack ? rxe_psn_add(psn, 1) : psn)) {
-		rxe_retry(qp);
+		rxe_retry_gap(qp);
 		return;
 	}
 
@@ -267,7 +282,7 @@ static int rxe_complete_response(struct rxe_qp *qp, struct sk_buff *skb)
 	int err;
 
 	if (!rxe_acknowledge(qp, psn)) {
-		rxe_retry(qp);
+		rxe_retry_gap(qp);
 		return 0;
 	}
 

@@ -90,6 +90,7 @@ void rxe_sq_reset(struct rxe_qp *qp)
 	sq->draining = false;
 	sq->parked = false;
 	sq->rnr_waiting = false;
+	sq->gap_retried = false;
 	sq->responses_parked = false;
 	sq->responses_len = 0;
 	__skb_queue_purge(&sq->responses);

@@ -74,6 +74,7 @@ struct rxe_swqe {
  * @rnr_retries: left for a receiver that is not ready
  * @parked: a page fault for the data to be sent is under way
  * @rnr_waiting: @rnr_timer runs
+ * @gap_retried: @una_psn was asked for again as a later response came first
  * @timer: the local ACK timeout
  * @progress: when the peer last acknowledged something, in jiffies
  * @rnr_timer: as long as the peer asked for
@@ -104,6 +105,7 @@ struct rxe_sq {
 	u8 rnr_retries;
 	bool parked;
 	bool rnr_waiting;
+	bool gap_retried;
 
 	struct timer_list timer;
 	unsigned long progress;

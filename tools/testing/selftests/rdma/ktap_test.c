@@ -11,7 +11,7 @@
 #include "kselftest.h"
 #include "ktap_test.h"
 
-#define TEST_MS		120000
+#define TEST_SECONDS	120
 
 static char at[200];
 
@@ -87,9 +87,9 @@ static bool wanted(const struct test *test, char **names)
 }
 
 /* The process group may hold children that the test has left behind. */
-static int wait_for_test(pid_t pid)
+static int wait_for_test(pid_t pid, unsigned int seconds)
 {
-	unsigned long long end = now_ms() + TEST_MS * limit_factor();
+	unsigned long long end = now_ms() + seconds * 1000ULL;
 	int status = 0;
 	pid_t got;
 
@@ -97,8 +97,7 @@ static int wait_for_test(pid_t pid)
 		sleep_ms(2);
 	kill(-pid, SIGKILL);
 	if (!got) {
-		printf("# not done after %u s\n",
-		       TEST_MS / 1000 * limit_factor());
+		printf("# not done after %u s\n", seconds);
 		waitpid(pid, &status, 0);
 		return KSFT_FAIL;
 	}
@@ -109,6 +108,7 @@ static int wait_for_test(pid_t pid)
 
 static int run_test(const struct test *test)
 {
+	unsigned int seconds = test->seconds ? test->seconds : TEST_SECONDS;
 	pid_t pid;
 
 	fflush(stdout);
@@ -122,7 +122,7 @@ static int run_test(const struct test *test)
 	if (pid < 0)
 		return KSFT_FAIL;
 	setpgid(pid, pid);
-	return wait_for_test(pid);
+	return wait_for_test(pid, seconds * limit_factor());
 }
 
 void run_tests(const struct test *tests, char **names)

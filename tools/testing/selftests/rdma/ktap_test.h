@@ -11,10 +11,12 @@
  * @name: says what is right when it passes
  * @run: fails by CHECK() and skips by skip(); in a process of its own, which
  *	 leads a process group of its own
+ * @seconds: that it may take (120)
  */
 struct test {
 	const char *name;
 	void (*run)(void);
+	unsigned int seconds;
 };
 
 /**
@@ -22,8 +24,8 @@ struct test {
  * @tests: ended by one without a name
  * @names: of the tests to run, ended by NULL; none for all
  *
- * A test may take two minutes, and LIMIT_FACTOR of the environment times that
- * where the kernel is slow. What it leaves running is ended with it.
+ * A test may take its time, and LIMIT_FACTOR of the environment times that where
+ * the kernel is slow. What it leaves running is ended with it.
  */
 void run_tests(const struct test *tests, char **names) __attribute__((noreturn));
 

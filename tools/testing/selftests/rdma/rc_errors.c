@@ -77,9 +77,10 @@ static void registrations(void)
 	reg_mr_refused(&host, NULL, SIZE_MAX, IBV_ACCESS_ON_DEMAND, EFAULT,
 		       EOPNOTSUPP);
 	/* memory that is not there cannot be pinned */
-	CHECK((buf.addr = mmap(NULL, SIZE, PROT_NONE,
-			       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) !=
-	      MAP_FAILED);
+	buf.addr = mmap(NULL, SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			0);
+	CHECK(buf.addr != MAP_FAILED);
+	CHECK_EQ(munmap(buf.addr, SIZE), 0);
 	reg_mr_refused(&host, buf.addr, SIZE, 0, EFAULT, EFAULT);
 	rc_close(&host);
 	test_at("the end");

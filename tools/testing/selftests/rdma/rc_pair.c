@@ -69,6 +69,14 @@ void rc_set_mtu(unsigned int mtu)
 	CHECK_EQ(two_hosts(what), 0);
 }
 
+void rc_set_netem(const char *how)
+{
+	char what[200];
+
+	snprintf(what, sizeof(what), "netem %s", how ? how : "");
+	CHECK_EQ(two_hosts(what), 0);
+}
+
 static bool is_mapped_ipv4(const union ibv_gid *gid)
 {
 	static const uint8_t prefix[12] = { [10] = 0xff, [11] = 0xff };
@@ -297,16 +305,24 @@ void rc_pair_down(struct rc_pair *pair)
 	rc_close(&pair->hosts[1]);
 }
 
+void rc_buf_reg(struct rc_buf *buf, struct rc_host *host, void *addr,
+		size_t len, int access)
+{
+	buf->addr = addr;
+	buf->len = len;
+	buf->access = access;
+	buf->mr = ibv_reg_mr(host->pd, addr, len, access);
+	CHECK(buf->mr);
+}
+
 void rc_buf_get(struct rc_buf *buf, struct rc_host *host, size_t len,
 		int access)
 {
-	buf->len = len;
-	buf->access = access;
-	buf->addr = mmap(NULL, len, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	CHECK(buf->addr != MAP_FAILED);
-	buf->mr = ibv_reg_mr(host->pd, buf->addr, len, access);
-	CHECK(buf->mr);
+	void *addr = mmap(NULL, len, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	CHECK(addr != MAP_FAILED);
+	rc_buf_reg(buf, host, addr, len, access);
 }
 
 void rc_buf_put(struct rc_buf *buf)

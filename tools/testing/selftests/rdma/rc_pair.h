@@ -25,6 +25,8 @@ void rc_tests(const struct test *tests, char **names) __attribute__((noreturn));
 
 /* the MTU of both hosts' netdevs */
 void rc_set_mtu(unsigned int mtu);
+/* how both hosts' netdevs send: tc-netem's words, or NULL: as they are */
+void rc_set_netem(const char *how);
 
 /**
  * struct rc_host - one host's device
@@ -123,7 +125,7 @@ enum ibv_qp_state rc_state(struct rc_end *end);
 
 /**
  * struct rc_buf - registered memory
- * @addr: anonymous pages, none populated
+ * @addr: anonymous pages, none populated, or what rc_buf_reg() was given
  * @len: bytes
  * @access: the registration's flags
  * @mr: for all of it
@@ -137,6 +139,9 @@ struct rc_buf {
 
 void rc_buf_get(struct rc_buf *buf, struct rc_host *host, size_t len,
 		int access);
+/* the same of memory that is there; @addr stays the caller's to unmap */
+void rc_buf_reg(struct rc_buf *buf, struct rc_host *host, void *addr,
+		size_t len, int access);
 void rc_buf_put(struct rc_buf *buf);
 /* take the pages of on-demand memory away: the next access faults */
 void rc_buf_drop(struct rc_buf *buf);

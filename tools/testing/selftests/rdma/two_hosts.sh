@@ -10,6 +10,9 @@
 # two_hosts.sh up            make them; MTU=... sets the netdevs' MTU (1500)
 # two_hosts.sh down          remove them
 # two_hosts.sh mtu BYTES     change the MTU of both netdevs
+# two_hosts.sh netem ARG...   have both netdevs lose, delay, duplicate, reorder or
+#                            corrupt what they send, as tc-netem(8) says; no ARG:
+#                            not any more
 # two_hosts.sh gid DEV ADDR  print the index of the RoCE v2 GID of an address
 #
 # Run things in them by "ip netns exec hosta ...". The rdma subsystem stays in
@@ -91,6 +94,16 @@ down()
 	done
 }
 
+# netem NAMESPACE NETDEV ARG...
+netem()
+{
+	if [ "$#" -gt 2 ]; then
+		tc -n "$1" qdisc replace dev "$2" root netem "${@:3}"
+	else
+		tc -n "$1" qdisc del dev "$2" root
+	fi
+}
+
 case ${1-} in
 up)
 	up
@@ -102,10 +115,15 @@ mtu)
 	ip -n hosta link set va mtu "${2:?bytes}"
 	ip -n hostb link set vb mtu "$2"
 	;;
+netem)
+	shift
+	netem hosta va "$@"
+	netem hostb vb "$@"
+	;;
 gid)
 	gid_index "${2:?device}" "${3:?address}"
 	;;
 *)
-	die "usage: ${0##*/} up|down|mtu BYTES|gid DEVICE ADDRESS"
+	die "usage: ${0##*/} up|down|mtu BYTES|netem [ARG...]|gid DEVICE ADDRESS"
 	;;
 esac

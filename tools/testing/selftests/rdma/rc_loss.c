@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * A network that loses, reorders, repeats and corrupts packets: every message
+ * arrives once, in order, with its data; every atomic is executed once.
+ */
+#include <stdint.h>
+#include <stdio.h>
+
+#include "rc_pair.h"
+
+#define MESSAGES	32
+#define MESSAGE_SIZE	20000
+#define SIZE		(MESSAGES * MESSAGE_SIZE)
+#define ATOMICS		200
+
+static const int access_of[] = { RC_ALL_ACCESS, RC_ODP_ACCESS };
+
+/* All messages in flight at once; what each carries tells it from the others. */
+static void messages(struct rc_pair *pair, enum ibv_wr_opcode opcode,
+		     struct rc_buf *local, struct rc_buf *remote,
+		     unsigned int seed)
+{
+	bool read = opcode == IBV_WR_RDMA_READ;
+	struct rc_buf *source = read ? remote : local;
+	struct rc_buf *sink = read ? local : remote;
+	int i;
+
+	rc_fill(source->addr, SIZE, seed);
+	memset(sink->addr, 0, SIZE);
+	rc_buf_drop(sink);
+	for (i = 0; opcode == IBV_WR_SEND && i < MESSAGES; i++)
+		rc_post_recv(&pair->b, remote, i * MESSAGE_SIZE, MESSAGE_SIZE,
+			     i);
+	for (i = 0; i < MESSAGES; i++)
+		rc_post(&pair->a, opcode,
+			rc_sge(local, i * MESSAGE_SIZE, MESSAGE_SIZE), remote,
+			i * MESSAGE_SIZE);
+	for (i = 0; i < MESSAGES; i++)
+		rc_wait_ok(pair->a.send_cq);
+	for (i = 0; opcode == IBV_WR_SEND && i < MESSAGES; i++)
+		CHECK_EQ(rc_wait_ok(pair->b.recv_cq).wr_id, i);
+	rc_check(sink->addr, SIZE, seed);
+	rc_check_idle(pair->b.recv_cq);
+}
+
+/* Several in flight: each finds what those before it have left. */
+static void atomics(struct rc_pair *pair, struct rc_buf *local,
+		    struct rc_buf *remote)
+{
+	uint64_t *found = (uint64_t *)local->addr;
+	struct ibv_sge sge;
+	struct ibv_send_wr wr = {
+		.sg_list = &sge,
+		.num_sge = 1,
+		.opcode = IBV_WR_ATOMIC_FETCH_AND_ADD,
+		.send_flags = IBV_SEND_SIGNALED,
+		.wr.atomic.remote_addr = (uintptr_t)remote->addr,
+		.wr.atomic.rkey = remote->mr->rkey,
+		.wr.atomic.compare_add = 3,
+	};
+	int i, done = 0;
+
+	memset(local->addr, 0xff, ATOMICS * sizeof(*found));
+	memset(remote->addr, 0, sizeof(*found));
+	for (i = 0; i < ATOMICS; i++) {
+		if (i - done == MESSAGES) {
+			rc_wait_ok(pair->a.send_cq);
+			done++;
+		}
+		sge = rc_sge(local, i * sizeof(*found), sizeof(*found));
+		rc_post_send(&pair->a, &wr);
+	}
+	for (; done < ATOMICS; done++)
+		rc_wait_ok(pair->a.send_cq);
+	for (i = 0; i < ATOMICS; i++)
+		CHECK_EQ(found[i], 3 * i);
+	CHECK_EQ(*(uint64_t *)remote->addr, 3 * ATOMICS);
+}
+
+static unsigned long long both(const char *counter)
+{
+	return rc_counter(0, counter) + rc_counter(1, counter);
+}
+
+/* @counter of the driver's shows that the network did what it was to do. */
+static void over(const char *how, const char *counter)
+{
+	static const enum ibv_wr_opcode opcodes[] = {
+		IBV_WR_RDMA_WRITE, IBV_WR_RDMA_READ, IBV_WR_SEND,
+	};
+	struct rc_config config = {};
+	unsigned long long before = both(counter);
+	struct rc_buf local, remote;
+	struct rc_pair pair;
+	int odp, i;
+
+	rc_set_netem(how);
+	for (odp = 0; odp < 2; odp++) {
+		rc_pair_up(&pair, &config);
+		rc_buf_get(&local, &pair.hosts[0], SIZE, access_of[odp]);
+		rc_buf_get(&remote, &pair.hosts[1], SIZE, access_of[odp]);
+		for (i = 0; i < 9; i++) {
+			test_at("%s, round %d", odp ? "ODP" : "pinned", i);
+			messages(&pair, opcodes[i % 3], &local, &remote, i);
+		}
+		test_at("%s, atomics", odp ? "ODP" : "pinned");
+		atomics(&pair, &local, &remote);
+		rc_buf_put(&local);
+		rc_buf_put(&remote);
+		rc_pair_down(&pair);
+	}
+	rc_set_netem(NULL);
+	printf("# %s: %llu\n", counter, both(counter) - before);
+	CHECK(both(counter) > before);
+}
+
+static void lossy(void)
+{
+	over("loss 2%", "completer_retry_err");
+}
+
+static void reordering(void)
+{
+	over("delay 2ms reorder 95%", "out_of_seq_request");
+}
+
+static void repeating(void)
+{
+	over("duplicate 10%", "duplicate_request");
+}
+
+static void corrupting(void)
+{
+	over("corrupt 2%", "completer_retry_err");
+}
+
+static void all_of_it(void)
+{
+	over("delay 1ms reorder 97% loss 1% duplicate 2% corrupt 1%",
+	     "completer_retry_err");
+}
+
+static const struct test tests[] = {
+	{ "packets are lost", lossy },
+	{ "packets are reordered", reordering },
+	{ "packets are repeated", repeating },
+	{ "packets are corrupted", corrupting },
+	{ "all of it", all_of_it },
+	{}
+};
+
+int main(int argc, char **argv)
+{
+	rc_tests(tests, argv + 1);
+}

@@ -1,0 +1,514 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * On-demand memory that changes while peers use it: what they see, and what
+ * they leave there, is what the CPU would.
+ */
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "rc_pair.h"
+
+#define SIZE		(256 * 1024)
+#define WORDS		(SIZE / sizeof(uint64_t))
+#define NUM(array)	(sizeof(array) / sizeof((array)[0]))
+
+/**
+ * struct traffic - messages of SIZE bytes, one after the other
+ * @pair: the connection
+ * @local: of the end that posts
+ * @remote: of its peer
+ * @opcode: what it posts
+ * @versions: each word of the source is set to the number of the message
+ * @status: of the first message that failed, after which there are no more
+ * @messages: that have completed
+ * @over: there are to be no more
+ * @thread: that posts them
+ */
+struct traffic {
+	struct rc_pair pair;
+	struct rc_buf local;
+	struct rc_buf remote;
+	enum ibv_wr_opcode opcode;
+	bool versions;
+	enum ibv_wc_status status;
+	unsigned long messages;
+	bool over;
+	pthread_t thread;
+};
+
+static unsigned long messages_of(struct traffic *t)
+{
+	return __atomic_load_n(&t->messages, __ATOMIC_ACQUIRE);
+}
+
+static const struct rc_buf *source_of(const struct traffic *t)
+{
+	return t->opcode == IBV_WR_RDMA_READ ? &t->remote : &t->local;
+}
+
+static const struct rc_buf *sink_of(const struct traffic *t)
+{
+	return t->opcode == IBV_WR_RDMA_READ ? &t->local : &t->remote;
+}
+
+static void set_words(const struct rc_buf *buf, uint64_t value)
+{
+	uint64_t *word = (uint64_t *)buf->addr;
+	size_t i;
+
+	for (i = 0; i < WORDS; i++)
+		word[i] = value;
+}
+
+static void *run_traffic(void *arg)
+{
+	struct traffic *t = arg;
+	struct ibv_wc wc;
+
+	while (!__atomic_load_n(&t->over, __ATOMIC_ACQUIRE)) {
+		if (t->versions)
+			set_words(source_of(t), t->messages + 1);
+		rc_post(&t->pair.a, t->opcode, rc_sge(&t->local, 0, SIZE),
+			&t->remote, 0);
+		wc = rc_wait(t->pair.a.send_cq);
+		t->status = wc.status;
+		if (wc.status != IBV_WC_SUCCESS)
+			break;
+		__atomic_fetch_add(&t->messages, 1, __ATOMIC_RELEASE);
+	}
+	return NULL;
+}
+
+static void traffic_up(struct traffic *t, enum ibv_wr_opcode opcode)
+{
+	struct rc_config config = {};
+
+	memset(t, 0, sizeof(*t));
+	t->opcode = opcode;
+	rc_pair_up(&t->pair, &config);
+	rc_buf_get(&t->local, &t->pair.hosts[0], SIZE, RC_ODP_ACCESS);
+	rc_buf_get(&t->remote, &t->pair.hosts[1], SIZE, RC_ODP_ACCESS);
+}
+
+static void traffic_down(struct traffic *t)
+{
+	rc_buf_put(&t->local);
+	rc_buf_put(&t->remote);
+	rc_pair_down(&t->pair);
+}
+
+static void traffic_start(struct traffic *t)
+{
+	CHECK(!pthread_create(&t->thread, NULL, run_traffic, t));
+}
+
+/* Let @n more messages go by, the first of which may be half done already. */
+static void traffic_pass(struct traffic *t, unsigned long n)
+{
+	unsigned long until = messages_of(t) + n + 1;
+
+	while (messages_of(t) < until)
+		sleep_ms(1);
+}
+
+static void traffic_join(struct traffic *t)
+{
+	CHECK(!pthread_join(t->thread, NULL));
+}
+
+static void traffic_stop(struct traffic *t)
+{
+	__atomic_store_n(&t->over, true, __ATOMIC_RELEASE);
+	traffic_join(t);
+	CHECK_EQ(t->status, IBV_WC_SUCCESS);
+}
+
+/* Discarded private memory is zero, until somebody writes to it again. */
+static void discard_sink(enum ibv_wr_opcode opcode)
+{
+	const unsigned char *expected;
+	unsigned char *sink, byte;
+	struct traffic t;
+	int round, i;
+
+	traffic_up(&t, opcode);
+	expected = source_of(&t)->addr;
+	sink = sink_of(&t)->addr;
+	rc_fill(source_of(&t)->addr, SIZE, opcode);
+	traffic_start(&t);
+	for (round = 0; round < 300; round++) {
+		CHECK_EQ(madvise(sink, SIZE, MADV_DONTNEED), 0);
+		for (i = round; i < SIZE; i += 512) {
+			byte = __atomic_load_n(&sink[i], __ATOMIC_RELAXED);
+			CHECK(!byte || byte == expected[i]);
+		}
+	}
+	traffic_pass(&t, 1);
+	traffic_stop(&t);
+	rc_check(sink, SIZE, opcode);
+	traffic_down(&t);
+}
+
+static void discard_write_sink(void)
+{
+	discard_sink(IBV_WR_RDMA_WRITE);
+}
+
+static void discard_read_sink(void)
+{
+	discard_sink(IBV_WR_RDMA_READ);
+}
+
+/* What is sent from discarded memory is what the CPU finds there: zeroes. */
+static void discard_source(enum ibv_wr_opcode opcode)
+{
+	struct traffic t;
+	int round;
+
+	traffic_up(&t, opcode);
+	traffic_start(&t);
+	for (round = 0; round < 5; round++) {
+		test_at("round %d", round);
+		rc_fill(source_of(&t)->addr, SIZE, round);
+		traffic_pass(&t, 2);
+		CHECK_EQ(madvise(source_of(&t)->addr, SIZE, MADV_DONTNEED), 0);
+		traffic_pass(&t, 2);
+		rc_check_all(sink_of(&t)->addr, SIZE, 0);
+	}
+	traffic_stop(&t);
+	traffic_down(&t);
+}
+
+static void discard_write_source(void)
+{
+	discard_source(IBV_WR_RDMA_WRITE);
+}
+
+static void discard_read_source(void)
+{
+	discard_source(IBV_WR_RDMA_READ);
+}
+
+/**
+ * struct change - what a program does to its memory, and what peers get
+ * @name: for people
+ * @opcode: of the traffic
+ * @remote: it is the memory of the passive side
+ * @prot: new protection, or -1: unmapped
+ * @status: of the message that meets it
+ */
+struct change {
+	const char *name;
+	enum ibv_wr_opcode opcode;
+	bool remote;
+	int prot;
+	enum ibv_wc_status status;
+};
+
+#define W	IBV_WR_RDMA_WRITE
+#define R	IBV_WR_RDMA_READ
+#define REM	IBV_WC_REM_ACCESS_ERR
+#define LOC	IBV_WC_LOC_PROT_ERR
+
+static const struct change changes[] = {
+	{ "write to unmapped memory", W, true, -1, REM },
+	{ "write from unmapped memory", W, false, -1, LOC },
+	{ "read from unmapped memory", R, true, -1, REM },
+	{ "read to unmapped memory", R, false, -1, LOC },
+	{ "write to read-only memory", W, true, PROT_READ, REM },
+	{ "write from read-only memory", W, false, PROT_READ, IBV_WC_SUCCESS },
+	{ "read from read-only memory", R, true, PROT_READ, IBV_WC_SUCCESS },
+	{ "read to read-only memory", R, false, PROT_READ, LOC },
+	{ "write to memory without access", W, true, PROT_NONE, REM },
+	{ "write from memory without access", W, false, PROT_NONE, LOC },
+	{ "read from memory without access", R, true, PROT_NONE, REM },
+	{ "read to memory without access", R, false, PROT_NONE, LOC },
+};
+
+/*
+ * The registration outlives the mapping: once there is memory again at the
+ * address, with another connection, peers find that.
+ */
+static void check_mapped_again(struct traffic *t, struct rc_buf *changed)
+{
+	struct rc_config config = {};
+	struct rc_end a, b;
+
+	CHECK(mmap(changed->addr, SIZE, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
+	      changed->addr);
+	rc_fill(source_of(t)->addr, SIZE, 77);
+	rc_connect(&a, &t->pair.hosts[0], &b, &t->pair.hosts[1], &config);
+	rc_do(&a, t->opcode, rc_sge(&t->local, 0, SIZE), &t->remote, 0);
+	rc_check(sink_of(t)->addr, SIZE, 77);
+	rc_disconnect(&a);
+	rc_disconnect(&b);
+}
+
+static void try_change(const struct change *change)
+{
+	struct rc_buf *changed;
+	struct traffic t;
+
+	test_at("%s", change->name);
+	traffic_up(&t, change->opcode);
+	changed = change->remote ? &t.remote : &t.local;
+	rc_fill(source_of(&t)->addr, SIZE, 5);
+	traffic_start(&t);
+	traffic_pass(&t, 2);
+	if (change->prot < 0)
+		CHECK_EQ(munmap(changed->addr, SIZE), 0);
+	else
+		CHECK_EQ(mprotect(changed->addr, SIZE, change->prot), 0);
+	if (change->status == IBV_WC_SUCCESS) {
+		traffic_pass(&t, 2);
+		traffic_stop(&t);
+		rc_check(sink_of(&t)->addr, SIZE, 5);
+	} else {
+		traffic_join(&t);
+		CHECK_EQ(t.status, change->status);
+	}
+	check_mapped_again(&t, changed);
+	traffic_down(&t);
+}
+
+static void mapping_changes(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < NUM(changes); i++)
+		try_change(&changes[i]);
+}
+
+/* Moved memory takes its content along; the registration stays behind. */
+static void moved(void)
+{
+	struct traffic t;
+	void *to;
+
+	traffic_up(&t, W);
+	rc_fill(t.local.addr, SIZE, 6);
+	traffic_start(&t);
+	traffic_pass(&t, 2);
+	to = mmap(NULL, SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(to != MAP_FAILED);
+	CHECK(mremap(t.remote.addr, SIZE, SIZE, MREMAP_MAYMOVE | MREMAP_FIXED,
+		     to) == to);
+	traffic_join(&t);
+	CHECK_EQ(t.status, REM);
+	rc_check(to, SIZE, 6);
+	check_mapped_again(&t, &t.remote);
+	rc_check(to, SIZE, 6);
+	CHECK_EQ(munmap(to, SIZE), 0);
+	traffic_down(&t);
+}
+
+/* The child's copy is of the moment of the fork, and stays that. */
+static void child_looks_on(const struct rc_buf *buf, int parent)
+{
+	static uint64_t copy[WORDS];
+	char byte;
+
+	memcpy(copy, buf->addr, SIZE);
+	/* until the parent has had more messages, and closed its end */
+	while (read(parent, &byte, 1) > 0)
+		;
+	_exit(memcmp(copy, buf->addr, SIZE) ? 1 : 0);
+}
+
+static void check_fork(struct traffic *t, const struct rc_buf *buf)
+{
+	int pipes[2], status;
+	pid_t child;
+
+	CHECK_EQ(pipe(pipes), 0);
+	child = fork();
+	CHECK(child >= 0);
+	if (!child) {
+		close(pipes[1]);
+		child_looks_on(buf, pipes[0]);
+	}
+	close(pipes[0]);
+	traffic_pass(t, 1);
+	close(pipes[1]);
+	CHECK_EQ(waitpid(child, &status, 0), child);
+	CHECK(WIFEXITED(status));
+	CHECK_EQ(WEXITSTATUS(status), 0);
+}
+
+/*
+ * Both sides' pages are shared with the child after the fork. Who writes, the
+ * CPU to the source and the driver to the sink, gets a page of its own, and
+ * the driver must not go on to use the shared one: the child would see it
+ * change, or the parent's peer would get what is old.
+ */
+static void forked(enum ibv_wr_opcode opcode)
+{
+	const uint64_t *sink;
+	struct traffic t;
+	int round;
+	size_t i;
+
+	traffic_up(&t, opcode);
+	t.versions = true;
+	traffic_start(&t);
+	for (round = 0; round < 20; round++) {
+		test_at("round %d", round);
+		check_fork(&t, sink_of(&t));
+		check_fork(&t, source_of(&t));
+	}
+	traffic_stop(&t);
+	sink = (const uint64_t *)sink_of(&t)->addr;
+	for (i = 0; i < WORDS; i++)
+		CHECK_EQ(sink[i], t.messages);
+	traffic_down(&t);
+}
+
+static void forked_writes(void)
+{
+	forked(W);
+}
+
+static void forked_reads(void)
+{
+	forked(R);
+}
+
+/* Counters that grow when something had to be sent or asked for twice. */
+static const char *const troubles[] = {
+	"duplicate_request", "out_of_seq_request", "rcvd_rnr_err",
+	"send_rnr_err", "rcvd_seq_err", "completer_retry_err", "send_err",
+};
+
+static unsigned long long all_troubles(void)
+{
+	unsigned long long sum = 0;
+	unsigned int host, i;
+
+	for (host = 0; host < 2; host++)
+		for (i = 0; i < NUM(troubles); i++)
+			sum += rc_counter(host, troubles[i]);
+	return sum;
+}
+
+static unsigned long long both(const char *counter)
+{
+	return rc_counter(0, counter) + rc_counter(1, counter);
+}
+
+/* Nothing that the other side has sent is lost while a side faults. */
+static void faults_cost_no_packet(void)
+{
+	static const enum ibv_wr_opcode opcodes[] = { W, R, IBV_WR_SEND };
+	static const size_t sizes[] = { 1, 4096, 65536, 1 << 20, 16 << 20 };
+	/* four seconds, so that no slow machine looks like a loss */
+	struct rc_config config = { .timeout = 20 };
+	unsigned long long troubles_before = all_troubles(), faults, parked;
+	struct rc_buf local, remote;
+	struct rc_pair pair;
+	unsigned int i, j;
+
+	rc_pair_up(&pair, &config);
+	for (i = 0; i < NUM(opcodes); i++)
+		for (j = 0; j < NUM(sizes); j++) {
+			test_at("opcode %d, %zu bytes", opcodes[i], sizes[j]);
+			faults = both("page_faults");
+			parked = both("parked");
+			rc_buf_get(&local, &pair.hosts[0], sizes[j],
+				   RC_ODP_ACCESS);
+			rc_buf_get(&remote, &pair.hosts[1], sizes[j],
+				   RC_ODP_ACCESS);
+			if (opcodes[i] == IBV_WR_SEND)
+				rc_post_recv(&pair.b, &remote, 0, sizes[j], 1);
+			rc_do(&pair.a, opcodes[i], rc_sge(&local, 0, sizes[j]),
+			      &remote, 0);
+			CHECK_EQ(both("page_faults") - faults,
+				 2 * ((sizes[j] + 4095) / 4096));
+			CHECK(both("parked") - parked >= 2);
+			rc_buf_put(&local);
+			rc_buf_put(&remote);
+		}
+	CHECK_EQ(all_troubles(), troubles_before);
+	rc_pair_down(&pair);
+}
+
+/* 2 GiB of addresses over little memory: the pattern repeats every PIECE. */
+#define HUGE_LEN	0x80000000UL
+#define PIECE		(4UL << 20)
+
+static void map_huge(struct rc_buf *buf, struct rc_host *host)
+{
+	int fd = memfd_create("huge", 0);
+	unsigned char *addr;
+	size_t at;
+
+	CHECK(fd >= 0);
+	CHECK_EQ(ftruncate(fd, PIECE), 0);
+	addr = mmap(NULL, HUGE_LEN, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		    0);
+	CHECK(addr != MAP_FAILED);
+	for (at = 0; at < HUGE_LEN; at += PIECE)
+		CHECK(mmap(addr + at, PIECE, PROT_READ | PROT_WRITE,
+			   MAP_SHARED | MAP_FIXED, fd, 0) == addr + at);
+	close(fd);
+	rc_buf_reg(buf, host, addr, HUGE_LEN, RC_ODP_ACCESS);
+}
+
+static void longest_message(enum ibv_wr_opcode opcode)
+{
+	struct rc_config config = { .mtu = IBV_MTU_4096, .timeout = 18 };
+	struct rc_buf local, remote;
+	struct rc_pair pair;
+	struct ibv_wc wc;
+
+	rc_set_mtu(4200);
+	rc_pair_up(&pair, &config);
+	map_huge(&local, &pair.hosts[0]);
+	map_huge(&remote, &pair.hosts[1]);
+	rc_fill(opcode == R ? remote.addr : local.addr, PIECE, 9);
+	rc_post(&pair.a, opcode, rc_sge(&local, 0, HUGE_LEN), &remote, 0);
+	/* longer than rc_wait() waits */
+	while (!ibv_poll_cq(pair.a.send_cq, 1, &wc))
+		sleep_ms(10);
+	CHECK_EQ(wc.status, IBV_WC_SUCCESS);
+	CHECK_EQ(wc.byte_len, HUGE_LEN);
+	rc_check(opcode == R ? local.addr : remote.addr, PIECE, 9);
+	rc_buf_put(&local);
+	rc_buf_put(&remote);
+	rc_pair_down(&pair);
+}
+
+static void longest_write(void)
+{
+	longest_message(W);
+}
+
+static void longest_read(void)
+{
+	longest_message(R);
+}
+
+static const struct test tests[] = {
+	{ "discarded memory that is written to", discard_write_sink },
+	{ "discarded memory that is read to", discard_read_sink },
+	{ "discarded memory that is written from", discard_write_source },
+	{ "discarded memory that is read from", discard_read_source },
+	{ "unmapped and protected memory", mapping_changes },
+	{ "moved memory", moved },
+	{ "memory shared with a child, writes", forked_writes },
+	{ "memory shared with a child, reads", forked_reads },
+	{ "a fault costs no packet", faults_cost_no_packet },
+	{ "a write of 2 GiB", longest_write, 300 },
+	{ "a read of 2 GiB", longest_read, 300 },
+	{}
+};
+
+int main(int argc, char **argv)
+{
+	rc_tests(tests, argv + 1);
+}

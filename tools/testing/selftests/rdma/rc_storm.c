@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Full traffic on one CPU beside an invalidation storm on the other: all data
+ * is right, and nothing fails. STORM_SECONDS sets how long; five minutes else.
+ */
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <sched.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "rc_pair.h"
+
+#define SECONDS		300
+#define SLOTS		16
+#define SLOT_SIZE	65536
+#define SIZE		(SLOTS * SLOT_SIZE)
+#define WORDS		(SIZE / sizeof(uint64_t))
+#define PAGE		4096
+
+/**
+ * struct field - one side's memory: a shared file's, so that what is taken away
+ *		  comes back with its content
+ * @fd: the file
+ * @buf: the mapping that peers use and the storm is over
+ * @view: a mapping that is left alone
+ */
+struct field {
+	int fd;
+	struct rc_buf buf;
+	uint64_t *view;
+};
+
+static struct field fields[2];
+static bool over;
+static unsigned long invalidations;
+
+static void *map(int fd, void *at)
+{
+	void *addr = mmap(at, SIZE, PROT_READ | PROT_WRITE,
+			  MAP_SHARED | (at ? MAP_FIXED : 0), fd, 0);
+
+	CHECK(addr != MAP_FAILED);
+	return addr;
+}
+
+static void field_up(struct field *field, struct rc_host *host)
+{
+	field->fd = memfd_create("storm", 0);
+	CHECK(field->fd >= 0);
+	CHECK_EQ(ftruncate(field->fd, SIZE), 0);
+	field->view = map(field->fd, NULL);
+	rc_buf_reg(&field->buf, host, map(field->fd, NULL), SIZE,
+		   RC_ODP_ACCESS);
+}
+
+static void run_on(int cpu)
+{
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(cpu % sysconf(_SC_NPROCESSORS_ONLN), &cpus);
+	CHECK(!pthread_setaffinity_np(pthread_self(), sizeof(cpus), &cpus));
+}
+
+static unsigned int draw(unsigned int *state, unsigned int n)
+{
+	*state = *state * 1664525 + 1013904223;
+	return (*state >> 8) % n;
+}
+
+/* Each call's notifier runs over the whole range, however little is there. */
+static void *run_storm(void *arg)
+{
+	unsigned int seed = 1, first, n;
+	struct field *field;
+
+	run_on(1);
+	while (!__atomic_load_n(&over, __ATOMIC_ACQUIRE)) {
+		field = &fields[draw(&seed, 2)];
+		first = draw(&seed, SIZE / PAGE);
+		n = 1 + draw(&seed, SIZE / PAGE - first);
+		if (draw(&seed, 16))
+			CHECK_EQ(madvise(field->buf.addr + first * PAGE,
+					 n * PAGE, MADV_DONTNEED), 0);
+		else
+			map(field->fd, field->buf.addr);
+		invalidations++;
+	}
+	return NULL;
+}
+
+static void fill(uint64_t *words, uint64_t round)
+{
+	size_t i;
+
+	for (i = 0; i < WORDS; i++)
+		words[i] = round << 32 | i;
+}
+
+static void check(const uint64_t *words, uint64_t round)
+{
+	size_t i;
+
+	for (i = 0; i < WORDS; i++)
+		CHECK_EQ(words[i], round << 32 | i);
+}
+
+static void run_round(struct rc_pair *pair, uint64_t round)
+{
+	bool read = round % 3 == 2, send = round % 3 == 1;
+	int source = read, i;
+
+	fill(fields[source].view, round);
+	for (i = 0; send && i < SLOTS; i++)
+		rc_post_recv(&pair->b, &fields[1].buf, i * SLOT_SIZE,
+			     SLOT_SIZE, i);
+	for (i = 0; i < SLOTS; i++)
+		rc_post(&pair->a, read ? IBV_WR_RDMA_READ :
+				  send ? IBV_WR_SEND : IBV_WR_RDMA_WRITE,
+			rc_sge(&fields[0].buf, i * SLOT_SIZE, SLOT_SIZE),
+			&fields[1].buf, i * SLOT_SIZE);
+	for (i = 0; i < SLOTS; i++)
+		rc_wait_ok(pair->a.send_cq);
+	for (i = 0; send && i < SLOTS; i++)
+		CHECK_EQ(rc_wait_ok(pair->b.recv_cq).wr_id, i);
+	check(fields[!source].view, round);
+}
+
+static unsigned int seconds(void)
+{
+	const char *text = getenv("STORM_SECONDS");
+
+	return text ? atoi(text) : SECONDS;
+}
+
+static void storm(void)
+{
+	unsigned long long end = now_ms() + seconds() * 1000ULL, said = 0;
+	struct rc_config config = {};
+	unsigned long long faults;
+	struct rc_pair pair;
+	uint64_t round = 0;
+	pthread_t thread;
+
+	run_on(0);
+	rc_pair_up(&pair, &config);
+	field_up(&fields[0], &pair.hosts[0]);
+	field_up(&fields[1], &pair.hosts[1]);
+	faults = rc_counter(0, "page_faults") + rc_counter(1, "page_faults");
+	CHECK(!pthread_create(&thread, NULL, run_storm, NULL));
+	for (; now_ms() < end; round++) {
+		test_at("round %lu", (unsigned long)round);
+		run_round(&pair, round);
+		if (now_ms() < said + 60000)
+			continue;
+		said = now_ms();
+		printf("# %llu s to go\n", (end - said) / 1000);
+		fflush(stdout);
+	}
+	__atomic_store_n(&over, true, __ATOMIC_RELEASE);
+	CHECK(!pthread_join(thread, NULL));
+	faults = rc_counter(0, "page_faults") + rc_counter(1, "page_faults") -
+		 faults;
+	printf("# %lu MiB, %lu invalidations, %llu page faults\n",
+	       (unsigned long)(round * SIZE >> 20), invalidations, faults);
+	CHECK(round > 2);
+	/* more than it takes to touch all once */
+	CHECK(faults > 2 * SIZE / PAGE);
+	rc_buf_put(&fields[0].buf);
+	rc_buf_put(&fields[1].buf);
+	rc_pair_down(&pair);
+}
+
+static const struct test tests[] = {
+	{ "all data is right in an invalidation storm", storm, 3600 },
+	{}
+};
+
+int main(int argc, char **argv)
+{
+	rc_tests(tests, argv + 1);
+}
