@@ -130,7 +130,16 @@ static int rxe_flow_limit(void)
 		     RXE_IN_FLIGHT_MAX);
 }
 
-static void rxe_flow_continue(struct rxe_flow *flow)
+/**
+ * rxe_flow_continue - have the queue whose flow it is go on
+ * @flow: of a QP that may be gone
+ *
+ * By its work, where the flow's packets were sent last: from here they might
+ * overtake one that has left its queues and is being received there.
+ *
+ * Context: any.
+ */
+void rxe_flow_continue(struct rxe_flow *flow)
 {
 	struct rxe_anchor *anchor = flow->anchor;
 	struct rxe_qp *qp;

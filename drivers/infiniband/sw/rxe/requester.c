@@ -444,7 +444,7 @@ void rxe_requester_resume(struct rxe_qp *qp, int err)
 	if (sq->parked) {
 		sq->parked = false;
 		qp->anchor->faults[RXE_FAULT_REQUESTER].err = err;
-		rxe_requester_run(qp);
+		rxe_flow_continue(&qp->anchor->flows[RXE_FLOW_REQUESTS]);
 	}
 	spin_unlock_bh(&sq->lock);
 }

@@ -501,7 +501,7 @@ void rxe_responder_resume(struct rxe_qp *qp, int err)
 	if (rq->parked) {
 		rq->parked = false;
 		qp->anchor->faults[RXE_FAULT_RESPONDER].err = err;
-		rxe_responder_run(qp);
+		rxe_flow_continue(&qp->anchor->flows[RXE_FLOW_RESPONSES]);
 	}
 	spin_unlock_bh(&rq->lock);
 }
