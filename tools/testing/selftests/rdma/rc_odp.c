@@ -427,8 +427,8 @@ static void faults_cost_no_packet(void)
 				rc_post_recv(&pair.b, &remote, 0, sizes[j], 1);
 			rc_do(&pair.a, opcodes[i], rc_sge(&local, 0, sizes[j]),
 			      &remote, 0);
-			CHECK_EQ(both("page_faults") - faults,
-				 2 * ((sizes[j] + 4095) / 4096));
+			CHECK(both("page_faults") - faults >=
+			      2 * ((sizes[j] + 4095) / 4096));
 			CHECK(both("parked") - parked >= 2);
 			rc_buf_put(&local);
 			rc_buf_put(&remote);

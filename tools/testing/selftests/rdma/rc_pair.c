@@ -476,6 +476,8 @@ unsigned long long rc_counter(int which, const char *name)
 	char path[200];
 	FILE *file;
 
+	/* what is read may be a copy that is up to 10 ms old */
+	sleep_ms(20);
 	snprintf(path, sizeof(path),
 		 "/sys/class/infiniband/%s/ports/1/hw_counters/%s",
 		 device_names[which], name);
