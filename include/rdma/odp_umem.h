@@ -65,6 +65,8 @@ struct odp_umem_ops {
 #define ODP_FAULT_WRITE		BIT(0)
 /* odp_umem_fault(): ahead of any access; says which counter grows */
 #define ODP_FAULT_PREFETCH	BIT(1)
+/* odp_umem_fault(): publish what the CPU has present, and step over the rest */
+#define ODP_FAULT_PRESENT	BIT(2)
 
 /*
  * One contiguous run of accessible memory. Runs in the context of the access,

@@ -133,13 +133,17 @@ static int publish(struct odp_fault *fault, unsigned long addr,
 
 static unsigned int gup_flags(const struct odp_fault *fault)
 {
+	unsigned int flags = 0;
+
 	/*
 	 * A page that will be written is looked up for writing, which leaves it
 	 * dirty; nothing else of ours tells the mm that we write.
 	 */
 	if (fault_writes(fault) && !odp_broken(ODP_RULE_WRITE_LOOKUP))
-		return FOLL_WRITE;
-	return 0;
+		flags |= FOLL_WRITE;
+	if (fault->flags & ODP_FAULT_PRESENT)
+		flags |= FOLL_NOFAULT;
+	return flags;
 }
 
 /*
@@ -285,9 +289,14 @@ static long fault_batch(struct odp_fault *fault, unsigned long addr,
 		fault->batch = min(fault->batch * 2, fault->max);
 	}
 
-	if (got == -EAGAIN)
-		return fatal_signal_pending(current) ? -EINTR : 0;
-	return got;
+	return got == -EAGAIN ? 0 : got;
+}
+
+/* A page is not to be had: is it to be stepped over? */
+static bool steps_over(const struct odp_fault *fault, long err)
+{
+	return err == -EFAULT && fault->flags & ODP_FAULT_PRESENT &&
+	       !odp_umem_gone(fault->umem);
 }
 
 static int fault_range(struct odp_fault *fault, unsigned long addr,
@@ -304,8 +313,12 @@ static int fault_range(struct odp_fault *fault, unsigned long addr,
 			got = fault_batch(fault, addr, nr);
 		if (got < 0) {
 			odp_table_trim(fault->umem, addr);
-			return got;
+			if (!steps_over(fault, got))
+				return got;
+			got = 1;
 		}
+		if (fatal_signal_pending(current))
+			return -EINTR;
 		cond_resched();
 	}
 	return 0;
@@ -316,7 +329,7 @@ static int fault_range(struct odp_fault *fault, unsigned long addr,
  * @umem: held by the caller
  * @addr: first byte
  * @len: in bytes; as much as is known to be wanted soon
- * @flags: ODP_FAULT_WRITE, ODP_FAULT_PREFETCH
+ * @flags: ODP_FAULT_WRITE, ODP_FAULT_PREFETCH, ODP_FAULT_PRESENT
  *
  * Does what an access by the CPU would do: swaps in, copies on write, waits
  * for userfaultfd and FUSE. Pages that are present already cost little. By the
@@ -324,9 +337,9 @@ static int fault_range(struct odp_fault *fault, unsigned long addr,
  *
  * Context: process; sleeps, for as long as the memory's owner likes. No lock
  * of the mm's held, nor any that a notifier's caller may wait for.
- * Return: 0: each page was present at some moment during the call; -EFAULT:
- * outside the umem, no mapping, no permission, memory that has no pages, or
- * the umem or its mm are gone; -ENOMEM; -EINTR: the calling task is killed.
+ * Return: 0: each page was present at some moment during the call, or with
+ * ODP_FAULT_PRESENT each that the CPU had; -EFAULT: outside the umem, no mapping,
+ * no permission, memory that has no pages, or the umem or its mm are gone; -ENOMEM; -EINTR: the calling task is killed.
  */
 int odp_umem_fault(struct odp_umem *umem, unsigned long addr, size_t len,
 		   unsigned int flags)
