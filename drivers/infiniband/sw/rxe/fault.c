@@ -8,7 +8,7 @@
 #include "requester.h"
 #include "responder.h"
 
-static struct workqueue_struct *rxe_fault_wq;
+struct workqueue_struct *rxe_fault_wq;
 
 static int rxe_fault_pages(const struct rxe_fault *fault)
 {

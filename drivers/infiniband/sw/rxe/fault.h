@@ -51,6 +51,9 @@ struct rxe_fault {
 	int err;
 };
 
+/* for work that may sleep for as long as the memory's owner likes */
+extern struct workqueue_struct *rxe_fault_wq;
+
 int rxe_fault_init(void);
 void rxe_fault_exit(void);
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #include <linux/highmem.h>
+#include <linux/hugetlb_inline.h>
+#include <linux/mm.h>
 #include <linux/random.h>
 #include <rdma/ib_umem.h>
 #include <rdma/uverbs_ioctl.h>
@@ -13,16 +15,13 @@
 #define RXE_MR_ACCESS	(IB_ACCESS_LOCAL_WRITE | IB_ACCESS_REMOTE_WRITE | \
 			 IB_ACCESS_REMOTE_READ | IB_ACCESS_REMOTE_ATOMIC | \
 			 IB_ACCESS_ON_DEMAND | IB_ACCESS_OPTIONAL)
+/* flags that say how memory is paged mean nothing where it is pinned */
+#define RXE_ODP_MR_ACCESS	(RXE_MR_ACCESS | IB_ACCESS_HUGETLB)
 #define RXE_KEY_BITS	8
 
 static const struct odp_umem_ops rxe_odp_ops = {
 	.zap = odp_umem_zap,
 };
-
-static struct rxe_mr *to_rmr(struct ib_mr *ibmr)
-{
-	return container_of(ibmr, struct rxe_mr, ibmr);
-}
 
 static bool rxe_mr_allows(const struct rxe_mr *mr,
 			  const struct rxe_access *access)
@@ -141,6 +140,49 @@ int rxe_mr_check(const struct rxe_access *access)
 }
 
 /**
+ * rxe_mr_hold_odp - find on-demand memory, to fault it in
+ * @access: where, and by what right; the rights tell what is wrong
+ * @umem: set to the memory, held
+ * @addr: set to the user address of the first byte
+ *
+ * Context: any.
+ * Return: 0; -EFAULT: no such region, or outside of it; -ENOENT: the key was
+ * another's; -EPERM: another PD's region, or it has not the rights; -EINVAL: it
+ * is pinned.
+ */
+int rxe_mr_hold_odp(const struct rxe_access *access, struct odp_umem **umem,
+		    unsigned long *addr)
+{
+	struct rxe_dev *dev = to_rdev(access->pd->device);
+	struct rxe_mr *mr;
+	int err = 0;
+
+	mr = rxe_handle_get(&dev->mrs, access->key >> RXE_KEY_BITS);
+	if (!mr)
+		return -EFAULT;
+
+	if (mr->ibmr.lkey != access->key)
+		err = -ENOENT;
+	else if (mr->ibmr.pd != access->pd)
+		err = -EPERM;
+	else if (!mr->odp)
+		err = -EINVAL;
+	else if ((mr->access & access->rights) != access->rights)
+		err = -EPERM;
+	else if (!rxe_mr_allows(mr, access))
+		err = -EFAULT;
+	if (err)
+		goto put;
+
+	odp_umem_get(mr->odp);
+	*umem = mr->odp;
+	*addr = mr->addr + (access->iova - mr->ibmr.iova);
+put:
+	rxe_handle_put(mr->handle);
+	return err;
+}
+
+/**
  * rxe_sgl_access - read or write part of a scatter-gather list
  * @proto: the access, but for its key, iova and lengths
  * @sge: the list, a copy that no program can change
@@ -210,6 +252,24 @@ static void rxe_mr_release(struct rxe_mr *mr)
 	}
 }
 
+/* All of it, as it is now; what comes there later may be anything. */
+static bool rxe_is_hugetlb(u64 start, u64 length)
+{
+	struct mm_struct *mm = current->mm;
+	u64 end = start + length, at = start;
+	struct vm_area_struct *vma;
+
+	mmap_read_lock(mm);
+	while (at < end) {
+		vma = vma_lookup(mm, at);
+		if (!vma || !is_vm_hugetlb_page(vma))
+			break;
+		at = vma->vm_end;
+	}
+	mmap_read_unlock(mm);
+	return at >= end;
+}
+
 static int rxe_mr_map(struct rxe_mr *mr, struct rxe_ucontext *uctx, u64 start,
 		      u64 length, int access)
 {
@@ -217,6 +277,8 @@ static int rxe_mr_map(struct rxe_mr *mr, struct rxe_ucontext *uctx, u64 start,
 
 	if (!(access & IB_ACCESS_ON_DEMAND))
 		return rxe_mr_pin(mr, start, length, access);
+	if ((access & IB_ACCESS_HUGETLB) && !rxe_is_hugetlb(start, length))
+		return -EINVAL;
 
 	mr->odp = odp_umem_register(&uctx->odp, start, length,
 				    ib_access_writable(access), &rxe_odp_ops,
@@ -233,6 +295,9 @@ static int rxe_mr_map(struct rxe_mr *mr, struct rxe_ucontext *uctx, u64 start,
  * @access: enum ib_access_flags; IB_ACCESS_ON_DEMAND: nothing is pinned
  * @udata: the program's
  *
+ * On demand, 0 to U64_MAX is the whole address space, with all that will ever be
+ * mapped there: an implicit region.
+ *
  * Context: may sleep.
  * Return: the region or an ERR_PTR.
  */
@@ -242,12 +307,18 @@ struct ib_mr *rxe_reg_user_mr(struct ib_pd *ibpd, u64 start, u64 length,
 	struct rxe_dev *dev = to_rdev(ibpd->device);
 	struct rxe_ucontext *uctx =
 		rdma_udata_to_drv_context(udata, struct rxe_ucontext, ibuc);
+	bool odp = access & IB_ACCESS_ON_DEMAND;
+	bool implicit = odp && !start && !iova && length == U64_MAX;
 	struct rxe_mr *mr;
 	u64 end;
 	int err;
 
-	if (access & ~RXE_MR_ACCESS)
+	if (access & ~(odp ? RXE_ODP_MR_ACCESS : RXE_MR_ACCESS))
 		return ERR_PTR(-EOPNOTSUPP);
+	if (implicit && (access & IB_ACCESS_HUGETLB))
+		return ERR_PTR(-EINVAL);
+	if (implicit)
+		length = TASK_SIZE;
 	if (!length || check_add_overflow(iova, length - 1, &end) ||
 	    check_add_overflow(start, length - 1, &end))
 		return ERR_PTR(-EINVAL);
@@ -262,6 +333,7 @@ struct ib_mr *rxe_reg_user_mr(struct ib_pd *ibpd, u64 start, u64 length,
 	mr->ibmr.length = length;
 	mr->access = access;
 	mr->addr = start;
+	mr->implicit = implicit;
 
 	err = rxe_mr_map(mr, uctx, start, length, access);
 	if (err)

@@ -20,6 +20,7 @@ struct rxe_handle;
  * @umem: pinned memory, or NULL
  * @pages: the pages of @umem
  * @odp: memory paged on demand, or NULL
+ * @implicit: @odp is the whole address space
  */
 struct rxe_mr {
 	struct ib_mr ibmr;
@@ -29,6 +30,7 @@ struct rxe_mr {
 	struct ib_umem *umem;
 	struct page **pages;
 	struct odp_umem *odp;
+	bool implicit;
 };
 
 /**
@@ -52,12 +54,20 @@ struct rxe_access {
 	struct rxe_fault *fault;
 };
 
+static inline struct rxe_mr *to_rmr(struct ib_mr *ibmr)
+{
+	return container_of(ibmr, struct rxe_mr, ibmr);
+}
+
 int rxe_mr_access(const struct rxe_access *access, odp_actor_t actor,
 		  void *arg);
 int rxe_mr_check(const struct rxe_access *access);
 int rxe_sgl_access(const struct rxe_access *proto, const struct rxe_sge *sge,
 		   u32 num_sge, u32 offset, u32 len, odp_actor_t actor,
 		   void *arg);
+
+int rxe_mr_hold_odp(const struct rxe_access *access, struct odp_umem **umem,
+		    unsigned long *addr);
 
 struct ib_mr *rxe_reg_user_mr(struct ib_pd *ibpd, u64 start, u64 length,
 			      u64 iova, int access, struct ib_udata *udata);

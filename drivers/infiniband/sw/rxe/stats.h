@@ -6,7 +6,9 @@
 #include <linux/types.h>
 
 struct ib_device;
+struct ib_mr;
 struct rdma_hw_stats;
+struct sk_buff;
 
 /* counted by the driver itself; those of paging are the ODP core's */
 enum rxe_stat {
@@ -39,5 +41,7 @@ struct rdma_hw_stats *rxe_alloc_hw_port_stats(struct ib_device *ibdev,
 					      u32 port);
 int rxe_get_hw_stats(struct ib_device *ibdev, struct rdma_hw_stats *stats,
 		     u32 port, int index);
+int rxe_fill_stat_mr(struct sk_buff *msg, struct ib_mr *ibmr);
+int rxe_fill_res_mr(struct sk_buff *msg, struct ib_mr *ibmr);
 
 #endif

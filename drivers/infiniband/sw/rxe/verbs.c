@@ -5,6 +5,7 @@
 #include <rdma/ib_cache.h>
 #include <rdma/uverbs_ioctl.h>
 
+#include "advise.h"
 #include "compat.h"
 #include "cq.h"
 #include "dev.h"
@@ -53,7 +54,7 @@ static int rxe_query_device(struct ib_device *ibdev,
 	attr->max_res_rd_atom = U16_MAX;
 	attr->atomic_cap = IB_ATOMIC_GLOB;
 	attr->max_pkeys = 1;
-	attr->odp_caps.general_caps = IB_ODP_SUPPORT;
+	attr->odp_caps.general_caps = IB_ODP_SUPPORT | IB_ODP_SUPPORT_IMPLICIT;
 	attr->odp_caps.per_transport_caps.rc_odp_caps = RXE_ODP_RC_CAPS;
 	return 0;
 }
@@ -178,6 +179,7 @@ const struct ib_device_ops rxe_dev_ops = {
 	.uverbs_abi_ver = RXE_UVERBS_ABI,
 	.device_group = &rxe_attr_group,
 
+	.advise_mr = rxe_advise_mr,
 	.alloc_hw_port_stats = rxe_alloc_hw_port_stats,
 	.alloc_pd = rxe_alloc_pd,
 	.alloc_ucontext = rxe_alloc_ucontext,
@@ -190,6 +192,8 @@ const struct ib_device_ops rxe_dev_ops = {
 	.destroy_cq = rxe_destroy_cq,
 	.destroy_qp = rxe_destroy_qp,
 	.disassociate_ucontext = rxe_disassociate_ucontext,
+	.fill_res_mr_entry = rxe_fill_res_mr,
+	.fill_stat_mr_entry = rxe_fill_stat_mr,
 	.get_hw_stats = rxe_get_hw_stats,
 	.get_link_layer = rxe_get_link_layer,
 	.get_port_immutable = rxe_get_port_immutable,

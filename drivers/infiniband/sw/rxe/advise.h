@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/* Memory that a program says it will use soon. */
+#ifndef RXE_ADVISE_H
+#define RXE_ADVISE_H
+
+#include <rdma/ib_verbs.h>
+
+int rxe_advise_mr(struct ib_pd *ibpd, enum ib_uverbs_advise_mr_advice advice,
+		  u32 flags, struct ib_sge *sgl, u32 num_sge,
+		  struct uverbs_attr_bundle *attrs);
+
+#endif
