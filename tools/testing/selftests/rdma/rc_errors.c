@@ -69,13 +69,17 @@ static void registrations(void)
 			       EFAULT);
 		reg_mr_refused(&host, kernel, SIZE, odp, EFAULT, EINVAL);
 		reg_mr_refused(&host, last, SIZE, odp, EFAULT, EINVAL);
-		/* no windows, no zero-based or implicit regions */
+		/* no windows, no zero-based regions */
 		reg_mr_refused(&host, buf.addr, SIZE, odp | IBV_ACCESS_MW_BIND,
 			       EINVAL, EOPNOTSUPP);
 		rc_buf_put(&buf);
 	}
-	reg_mr_refused(&host, NULL, SIZE_MAX, IBV_ACCESS_ON_DEMAND, EFAULT,
-		       EOPNOTSUPP);
+	/* nearly the whole address space, and all of it in one piece */
+	reg_mr_refused(&host, NULL, SIZE_MAX - 1, IBV_ACCESS_ON_DEMAND, EFAULT,
+		       EINVAL);
+	reg_mr_refused(&host, (void *)1, SIZE_MAX - 1, IBV_ACCESS_ON_DEMAND,
+		       EFAULT, EINVAL);
+	reg_mr_refused(&host, NULL, SIZE_MAX, 0, EFAULT, EINVAL);
 	/* memory that is not there cannot be pinned */
 	buf.addr = mmap(NULL, SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
 			0);

@@ -1,0 +1,631 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * On-demand registrations of every kind: the whole address space, addresses
+ * that peers know by other ones, regions over each other, memory that is
+ * prefetched; and what can be seen of them.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <rdma/ib_user_ioctl_cmds.h>
+#include <rdma/ib_user_ioctl_verbs.h>
+#include <rdma/rdma_user_ioctl_cmds.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+
+#include "rc_pair.h"
+
+#define PAGE		4096UL
+#define PAGES		64
+#define SIZE		(PAGES * PAGE)
+#define HUGE_PAGE	(2UL << 20)
+#define NUM(array)	(sizeof(array) / sizeof((array)[0]))
+
+#define W		IBV_WR_RDMA_WRITE
+#define R		IBV_WR_RDMA_READ
+
+static unsigned char *map(size_t len)
+{
+	void *addr = mmap(NULL, len, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	CHECK(addr != MAP_FAILED);
+	return addr;
+}
+
+/* What works is announced, and nothing else. */
+static void capabilities(void)
+{
+	uint32_t rc = IBV_ODP_SUPPORT_SEND | IBV_ODP_SUPPORT_RECV |
+		      IBV_ODP_SUPPORT_WRITE | IBV_ODP_SUPPORT_READ |
+		      IBV_ODP_SUPPORT_ATOMIC;
+	struct ibv_device_attr_ex attr;
+	struct rc_host host;
+
+	rc_open(&host, 0);
+	CHECK_EQ(ibv_query_device_ex(host.ctx, NULL, &attr), 0);
+	CHECK_EQ(attr.odp_caps.general_caps,
+		 IBV_ODP_SUPPORT | IBV_ODP_SUPPORT_IMPLICIT);
+	CHECK_EQ(attr.odp_caps.per_transport_caps.rc_odp_caps, rc);
+	CHECK_EQ(attr.odp_caps.per_transport_caps.uc_odp_caps, 0);
+	CHECK_EQ(attr.odp_caps.per_transport_caps.ud_odp_caps, 0);
+	CHECK_EQ(attr.xrc_odp_caps, 0);
+	rc_close(&host);
+}
+
+/**
+ * struct whole - a connection whose sides are registered as a whole
+ * @pair: the connection
+ * @local: all of the address space; so is the next
+ * @remote: for the other side
+ */
+struct whole {
+	struct rc_pair pair;
+	struct rc_buf local;
+	struct rc_buf remote;
+};
+
+static void whole_reg(struct rc_buf *buf, struct rc_host *host, int access)
+{
+	rc_buf_reg(buf, host, NULL, SIZE_MAX, access | IBV_ACCESS_ON_DEMAND);
+}
+
+static void whole_up(struct whole *w)
+{
+	struct rc_config config = {};
+
+	rc_pair_up(&w->pair, &config);
+	whole_reg(&w->local, &w->pair.hosts[0], RC_ALL_ACCESS);
+	whole_reg(&w->remote, &w->pair.hosts[1], RC_ALL_ACCESS);
+}
+
+static void whole_down(struct whole *w)
+{
+	CHECK_EQ(ibv_dereg_mr(w->local.mr), 0);
+	CHECK_EQ(ibv_dereg_mr(w->remote.mr), 0);
+	rc_pair_down(&w->pair);
+}
+
+/* The buffers are mapped after the registration, as is the stack's part. */
+static void whole_moves(struct whole *w)
+{
+	unsigned char *from = map(SIZE), *to = map(SIZE);
+	unsigned char stack[3 * PAGE];
+	struct rc_end *a = &w->pair.a, *b = &w->pair.b;
+	size_t at = 77, len = SIZE - 200;
+
+	rc_fill(from, SIZE, 1);
+	rc_do(a, W, rc_sge(&w->local, (uintptr_t)from + at, len), &w->remote,
+	      (uintptr_t)to + at);
+	rc_check_all(to, at, 0);
+	CHECK(!memcmp(to + at, from + at, len));
+	rc_check_all(to + at + len, SIZE - at - len, 0);
+
+	rc_fill(to, SIZE, 2);
+	rc_do(a, R, rc_sge(&w->local, (uintptr_t)from, SIZE), &w->remote,
+	      (uintptr_t)to);
+	rc_check(from, SIZE, 2);
+
+	memset(stack, 0, sizeof(stack));
+	rc_post_recv(b, &w->remote, (uintptr_t)stack, sizeof(stack), 1);
+	rc_do(a, IBV_WR_SEND,
+	      rc_sge(&w->local, (uintptr_t)from, sizeof(stack)), NULL, 0);
+	rc_wait_ok(b->recv_cq);
+	rc_check(stack, sizeof(stack), 2);
+
+	CHECK_EQ(munmap(from, SIZE), 0);
+	CHECK_EQ(munmap(to, SIZE), 0);
+}
+
+static void whole_atomic(struct whole *w)
+{
+	uint64_t *word = (uint64_t *)map(PAGE), *found = word + 100;
+	struct ibv_sge sge = rc_sge(&w->local, (uintptr_t)found, 8);
+	struct ibv_send_wr wr = {
+		.sg_list = &sge,
+		.num_sge = 1,
+		.opcode = IBV_WR_ATOMIC_FETCH_AND_ADD,
+		.send_flags = IBV_SEND_SIGNALED,
+		.wr.atomic.remote_addr = (uintptr_t)word,
+		.wr.atomic.rkey = w->remote.mr->rkey,
+		.wr.atomic.compare_add = 5,
+	};
+
+	*word = 37;
+	rc_post_send(&w->pair.a, &wr);
+	rc_wait_ok(w->pair.a.send_cq);
+	CHECK_EQ(*found, 37);
+	CHECK_EQ(*word, 42);
+	CHECK_EQ(munmap(word, PAGE), 0);
+}
+
+static void implicit(void)
+{
+	struct whole w;
+	int round;
+
+	whole_up(&w);
+	for (round = 0; round < 10; round++) {
+		test_at("round %d", round);
+		whole_moves(&w);
+		whole_atomic(&w);
+	}
+	whole_down(&w);
+}
+
+/* Where a program's own access would fault, so does a peer's. */
+static void implicit_nowhere(void)
+{
+	static const uint64_t nowhere[] = {
+		0, 8, PAGE * 3, 0x00007ffffffff000, 0x0000800000000000,
+		0xffff888000000000, 0xffffffffffffff00, UINT64_MAX,
+	};
+	unsigned char *gone = map(PAGE), *from = map(PAGE);
+	struct whole w;
+	unsigned int i;
+
+	CHECK_EQ(munmap(gone, PAGE), 0);
+	for (i = 0; i <= NUM(nowhere); i++) {
+		uint64_t addr = i ? nowhere[i - 1] : (uintptr_t)gone;
+
+		test_at("%#lx", (unsigned long)addr);
+		whole_up(&w);
+		rc_post(&w.pair.a, W, rc_sge(&w.local, (uintptr_t)from, 64),
+			&w.remote, addr);
+		rc_wait_status(w.pair.a.send_cq, IBV_WC_REM_ACCESS_ERR);
+		whole_down(&w);
+		whole_up(&w);
+		rc_post(&w.pair.a, W, rc_sge(&w.local, addr, 64), &w.remote,
+			(uintptr_t)from);
+		rc_wait_status(w.pair.a.send_cq, IBV_WC_LOC_PROT_ERR);
+		whole_down(&w);
+	}
+	CHECK_EQ(munmap(from, PAGE), 0);
+}
+
+/* Without a right the whole address space is as closed as any region. */
+static void implicit_rights(void)
+{
+	unsigned char *to = map(PAGE), *from = map(PAGE);
+	struct whole w;
+
+	memset(to, 3, PAGE);
+	whole_up(&w);
+	CHECK_EQ(ibv_dereg_mr(w.remote.mr), 0);
+	whole_reg(&w.remote, &w.pair.hosts[1], IBV_ACCESS_REMOTE_READ);
+	rc_do(&w.pair.a, R, rc_sge(&w.local, (uintptr_t)from, PAGE), &w.remote,
+	      (uintptr_t)to);
+	rc_check_all(from, PAGE, 3);
+	rc_post(&w.pair.a, W, rc_sge(&w.local, (uintptr_t)from, 64), &w.remote,
+		(uintptr_t)to);
+	rc_wait_status(w.pair.a.send_cq, IBV_WC_REM_ACCESS_ERR);
+	whole_down(&w);
+	CHECK_EQ(munmap(from, PAGE), 0);
+	CHECK_EQ(munmap(to, PAGE), 0);
+}
+
+/* Peers know the memory by addresses that differ in every bit but the page's. */
+static void other_addresses(void)
+{
+	static const uint64_t iovas[] = {
+		0, 0x100000, 0x5555555555555000, 0xaaaaaaaaaaaaa000,
+		0xffffffffffff0000 - SIZE, 0x7ffffffff000 - SIZE / 2,
+	};
+	struct rc_config config = {};
+	unsigned char *memory = map(SIZE), *from = map(SIZE);
+	size_t cut = 123, len = SIZE - 500;
+	struct rc_buf local, remote = {};
+	struct rc_pair pair;
+	unsigned int i;
+
+	rc_pair_up(&pair, &config);
+	rc_buf_reg(&local, &pair.hosts[0], from, SIZE, RC_ODP_ACCESS);
+	for (i = 0; i < NUM(iovas); i++) {
+		test_at("%#lx", (unsigned long)iovas[i]);
+		memset(memory, 0xa5, SIZE);
+		remote.mr = ibv_reg_mr_iova(pair.hosts[1].pd, memory + cut, len,
+					    iovas[i] + cut, RC_ODP_ACCESS);
+		CHECK(remote.mr);
+		rc_fill(from, SIZE, i);
+		rc_do(&pair.a, W, rc_sge(&local, 0, len), &remote,
+		      iovas[i] + cut);
+		rc_check_all(memory, cut, 0xa5);
+		rc_check(memory + cut, len, i);
+		rc_check_all(memory + cut + len, SIZE - cut - len, 0xa5);
+		rc_do(&pair.a, R, rc_sge(&local, 0, 3 * PAGE), &remote,
+		      iovas[i] + cut + 5 * PAGE + 1);
+		CHECK(!memcmp(from, memory + cut + 5 * PAGE + 1, 3 * PAGE));
+		CHECK_EQ(ibv_dereg_mr(remote.mr), 0);
+	}
+	CHECK_EQ(ibv_dereg_mr(local.mr), 0);
+	rc_pair_down(&pair);
+}
+
+/* Regions over the same memory, one of them pinned, see each other's bytes. */
+static void overlapping(void)
+{
+	struct rc_config config = {};
+	unsigned char *memory = map(SIZE), *from = map(SIZE);
+	struct rc_buf local, regions[4];
+	struct rc_pair pair;
+	unsigned int i;
+
+	rc_pair_up(&pair, &config);
+	rc_buf_reg(&local, &pair.hosts[0], from, SIZE, RC_ODP_ACCESS);
+	rc_buf_reg(&regions[0], &pair.hosts[1], memory, SIZE, RC_ODP_ACCESS);
+	rc_buf_reg(&regions[1], &pair.hosts[1], memory + 10, SIZE - 20,
+		   RC_ODP_ACCESS);
+	rc_buf_reg(&regions[2], &pair.hosts[1], memory, SIZE, RC_ALL_ACCESS);
+	whole_reg(&regions[3], &pair.hosts[1], RC_ALL_ACCESS);
+	for (i = 0; i < 12; i++) {
+		struct rc_buf *to = &regions[i % 4], *back = &regions[i / 3];
+		unsigned char *at = memory + PAGE + i;
+
+		test_at("%u to %u", i % 4, i / 3);
+		rc_fill(from, SIZE / 2, i);
+		rc_do(&pair.a, W, rc_sge(&local, 0, SIZE / 2), to,
+		      at - to->addr);
+		rc_check(at, SIZE / 2, i);
+		memset(from, 0, SIZE / 2);
+		rc_do(&pair.a, R, rc_sge(&local, 0, SIZE / 2), back,
+		      at - back->addr);
+		rc_check(from, SIZE / 2, i);
+	}
+	for (i = 0; i < 4; i++)
+		CHECK_EQ(ibv_dereg_mr(regions[i].mr), 0);
+	CHECK_EQ(ibv_dereg_mr(local.mr), 0);
+	rc_pair_down(&pair);
+}
+
+/* ibv_advise_mr() itself: librxe has it from rdma-core 65 on only. */
+static int advise(struct ibv_pd *pd, unsigned int advice, uint32_t flags,
+		  const struct ibv_sge *sges, uint32_t num)
+{
+	struct {
+		struct ib_uverbs_ioctl_hdr hdr;
+		struct ib_uverbs_attr attrs[4];
+	} cmd = {
+		.hdr = {
+			.length = sizeof(cmd),
+			.object_id = UVERBS_OBJECT_MR,
+			.method_id = UVERBS_METHOD_ADVISE_MR,
+			.num_attrs = NUM(cmd.attrs),
+			.driver_id = RDMA_DRIVER_RXE,
+		},
+		.attrs = {
+			{ .attr_id = UVERBS_ATTR_ADVISE_MR_PD_HANDLE,
+			  .flags = UVERBS_ATTR_F_MANDATORY,
+			  .data = pd->handle },
+			{ .attr_id = UVERBS_ATTR_ADVISE_MR_ADVICE, .len = 8,
+			  .flags = UVERBS_ATTR_F_MANDATORY, .data = advice },
+			{ .attr_id = UVERBS_ATTR_ADVISE_MR_FLAGS, .len = 4,
+			  .flags = UVERBS_ATTR_F_MANDATORY, .data = flags },
+			{ .attr_id = UVERBS_ATTR_ADVISE_MR_SGE_LIST,
+			  .len = num * sizeof(*sges),
+			  .flags = UVERBS_ATTR_F_MANDATORY,
+			  .data = (uintptr_t)sges },
+		},
+	};
+
+	return ioctl(pd->context->cmd_fd, RDMA_VERBS_IOCTL, &cmd) ? errno : 0;
+}
+
+#define READ		IBV_ADVISE_MR_ADVICE_PREFETCH
+#define WRITE		IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE
+/* rdma-core 44 has no name for it */
+#define PRESENT		2
+#define FLUSH		IBV_ADVISE_MR_FLAG_FLUSH
+
+/**
+ * struct counts - what a host has counted
+ * @faults: pages that an access missed
+ * @prefetch: pages that were prefetched
+ */
+struct counts {
+	unsigned long long faults;
+	unsigned long long prefetch;
+};
+
+static struct counts counts_of(int which)
+{
+	return (struct counts) {
+		.faults = rc_counter(which, "page_faults"),
+		.prefetch = rc_counter(which, "page_prefetch"),
+	};
+}
+
+static void check_counts(int which, struct counts before,
+			 unsigned long long faults, unsigned long long prefetch)
+{
+	struct counts now = counts_of(which);
+
+	CHECK_EQ(now.faults - before.faults, faults);
+	CHECK_EQ(now.prefetch - before.prefetch, prefetch);
+}
+
+/* An advice that is not waited for: for half a minute at most. */
+static void wait_prefetched(int which, struct counts before,
+			    unsigned long long prefetch)
+{
+	unsigned long long end = now_ms() + 30000 * limit_factor();
+
+	while (counts_of(which).prefetch - before.prefetch < prefetch)
+		CHECK(now_ms() < end);
+}
+
+/* What was prefetched costs no fault, for the access that it was meant for. */
+static void prefetch(bool whole, bool wait)
+{
+	struct rc_config config = {};
+	unsigned char *memory = map(SIZE);
+	struct rc_buf local, remote;
+	struct ibv_sge sges[2];
+	struct counts before;
+	struct rc_pair pair;
+	size_t base;
+
+	CHECK_EQ(madvise(memory, SIZE, MADV_NOHUGEPAGE), 0);
+	rc_pair_up(&pair, &config);
+	rc_buf_get(&local, &pair.hosts[0], SIZE, RC_ALL_ACCESS);
+	if (whole)
+		whole_reg(&remote, &pair.hosts[1], RC_ALL_ACCESS);
+	else
+		rc_buf_reg(&remote, &pair.hosts[1], memory, SIZE,
+			   RC_ODP_ACCESS);
+	base = memory - remote.addr;
+	rc_fill(local.addr, SIZE, 4);
+
+	/* two pieces, which share a page */
+	sges[0] = rc_sge(&remote, base, SIZE / 2 + 100);
+	sges[1] = rc_sge(&remote, base + SIZE / 2 + 100, SIZE / 2 - 100);
+	before = counts_of(1);
+	CHECK_EQ(advise(pair.hosts[1].pd, WRITE, wait ? FLUSH : 0, sges, 2), 0);
+	if (!wait)
+		wait_prefetched(1, before, PAGES);
+	rc_do(&pair.a, W, rc_sge(&local, 0, SIZE), &remote, base);
+	check_counts(1, before, 0, PAGES);
+	rc_check(memory, SIZE, 4);
+
+	/* for reading: a read misses nothing, a write gets it all anew */
+	CHECK_EQ(madvise(memory, SIZE, MADV_DONTNEED), 0);
+	before = counts_of(1);
+	CHECK_EQ(advise(pair.hosts[1].pd, READ, wait ? FLUSH : 0, sges, 2), 0);
+	if (!wait)
+		wait_prefetched(1, before, PAGES);
+	rc_do(&pair.a, R, rc_sge(&local, 0, SIZE), &remote, base);
+	check_counts(1, before, 0, PAGES);
+	rc_check_all(local.addr, SIZE, 0);
+	rc_do(&pair.a, W, rc_sge(&local, 0, SIZE), &remote, base);
+	check_counts(1, before, PAGES, PAGES);
+
+	CHECK_EQ(ibv_dereg_mr(remote.mr), 0);
+	rc_buf_put(&local);
+	rc_pair_down(&pair);
+	CHECK_EQ(munmap(memory, SIZE), 0);
+}
+
+static void prefetch_explicit(void)
+{
+	prefetch(false, true);
+	prefetch(false, false);
+}
+
+static void prefetch_implicit(void)
+{
+	prefetch(true, true);
+	prefetch(true, false);
+}
+
+/* Only what the CPU has present: nothing is brought in that was not there. */
+static void prefetch_present(void)
+{
+	unsigned char *memory = map(SIZE), present[PAGES];
+	struct rc_config config = {};
+	struct rc_buf local, remote;
+	struct counts before;
+	struct ibv_sge sge;
+	struct rc_pair pair;
+	int i;
+
+	CHECK_EQ(madvise(memory, SIZE, MADV_NOHUGEPAGE), 0);
+	/* a hole in the middle, of which the rest knows nothing */
+	CHECK_EQ(munmap(memory + 40 * PAGE, PAGE), 0);
+	rc_pair_up(&pair, &config);
+	rc_buf_get(&local, &pair.hosts[0], SIZE, RC_ALL_ACCESS);
+	rc_buf_reg(&remote, &pair.hosts[1], memory, SIZE, RC_ODP_ACCESS);
+	for (i = 0; i < PAGES; i += 4)
+		if (i != 40)
+			memset(memory + i * PAGE, i, PAGE);
+	before = counts_of(1);
+	sge = rc_sge(&remote, 0, SIZE);
+	CHECK_EQ(advise(pair.hosts[1].pd, PRESENT, FLUSH, &sge, 1), 0);
+	check_counts(1, before, 0, PAGES / 4 - 1);
+	for (i = 0; i < PAGES; i++) {
+		if (i == 40)
+			continue;
+		CHECK_EQ(mincore(memory + i * PAGE, PAGE, present), 0);
+		CHECK_EQ(present[0] & 1, i % 4 == 0);
+	}
+	for (i = 0; i < PAGES; i += 4) {
+		if (i == 40)
+			continue;
+		rc_do(&pair.a, R, rc_sge(&local, 0, PAGE), &remote, i * PAGE);
+		rc_check_all(local.addr, PAGE, i);
+	}
+	check_counts(1, before, 0, PAGES / 4 - 1);
+	CHECK_EQ(ibv_dereg_mr(remote.mr), 0);
+	rc_buf_put(&local);
+	rc_pair_down(&pair);
+}
+
+static void prefetch_refused(void)
+{
+	unsigned char *memory = map(SIZE);
+	struct rc_buf odp, pinned, read_only;
+	struct rc_host host, other;
+	struct ibv_sge list[2], sge;
+	struct counts before;
+
+	rc_open(&host, 0);
+	rc_open(&other, 1);
+	rc_buf_reg(&odp, &host, memory, SIZE, RC_ODP_ACCESS);
+	rc_buf_reg(&pinned, &host, memory, SIZE, RC_ALL_ACCESS);
+	rc_buf_reg(&read_only, &host, memory, SIZE,
+		   IBV_ACCESS_ON_DEMAND | IBV_ACCESS_REMOTE_READ);
+	CHECK_EQ(madvise(memory, SIZE, MADV_DONTNEED), 0);
+	before = counts_of(0);
+
+#define REFUSED(err, pd, advice, flags, change)				\
+do {									\
+	sge = rc_sge(&odp, 0, SIZE);					\
+	change;								\
+	/* the right one ahead is not begun either */			\
+	list[0] = rc_sge(&odp, 0, PAGE);				\
+	list[1] = sge;							\
+	test_at("%s", #change);						\
+	CHECK_EQ(advise(pd, advice, flags, list, 2), err);		\
+} while (0)
+
+	REFUSED(EOPNOTSUPP, host.pd, 77, FLUSH, );
+	REFUSED(EINVAL, host.pd, READ, 1 << 5, );
+	REFUSED(EFAULT, host.pd, READ, FLUSH, sge.addr += 1);
+	REFUSED(EFAULT, host.pd, READ, 0, sge.addr = 8);
+	REFUSED(EFAULT, host.pd, READ, FLUSH, sge.lkey ^= 0x7fff00);
+	REFUSED(ENOENT, host.pd, READ, FLUSH, sge.lkey ^= 1);
+	REFUSED(EINVAL, host.pd, READ, FLUSH, sge.lkey = pinned.mr->lkey);
+	REFUSED(EPERM, host.pd, WRITE, 0, sge.lkey = read_only.mr->lkey);
+	check_counts(0, before, 0, 0);
+#undef REFUSED
+
+	/* another protection domain of the same program */
+	{
+		struct ibv_pd *pd = ibv_alloc_pd(host.ctx);
+
+		CHECK(pd);
+		sge = rc_sge(&odp, 0, SIZE);
+		CHECK_EQ(advise(pd, READ, FLUSH, &sge, 1), EPERM);
+		CHECK_EQ(ibv_dealloc_pd(pd), 0);
+	}
+	/* memory that is not there: told to who waits for it */
+	CHECK_EQ(munmap(memory + SIZE / 2, SIZE / 2), 0);
+	sge = rc_sge(&odp, 0, SIZE);
+	CHECK_EQ(advise(host.pd, READ, FLUSH, &sge, 1), EFAULT);
+	CHECK_EQ(advise(host.pd, READ, 0, &sge, 1), 0);
+	CHECK_EQ(ibv_dereg_mr(odp.mr), 0);
+	CHECK_EQ(ibv_dereg_mr(pinned.mr), 0);
+	CHECK_EQ(ibv_dereg_mr(read_only.mr), 0);
+	rc_close(&host);
+	rc_close(&other);
+}
+
+/* As many as are needed, for as long as the test runs. */
+static void reserve_huge_pages(const char *number)
+{
+	FILE *file = fopen("/proc/sys/vm/nr_hugepages", "w");
+
+	if (!file)
+		skip("no huge pages can be reserved");
+	fputs(number, file);
+	fclose(file);
+}
+
+static void hugetlb(void)
+{
+	int access = RC_ODP_ACCESS | IBV_ACCESS_HUGETLB;
+	struct rc_config config = {};
+	struct rc_buf local, remote;
+	unsigned char *memory;
+	struct rc_pair pair;
+
+	reserve_huge_pages("8");
+	memory = mmap(NULL, 2 * HUGE_PAGE, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+	if (memory == MAP_FAILED)
+		skip("no huge pages are free");
+	rc_pair_up(&pair, &config);
+	rc_buf_get(&local, &pair.hosts[0], 2 * HUGE_PAGE, RC_ALL_ACCESS);
+	/* what is not made of them is not taken for it */
+	CHECK(!ibv_reg_mr(pair.hosts[1].pd, map(PAGE), PAGE, access));
+	CHECK_EQ(errno, EINVAL);
+	CHECK(!ibv_reg_mr(pair.hosts[1].pd, memory, 2 * HUGE_PAGE,
+			  RC_ALL_ACCESS | IBV_ACCESS_HUGETLB));
+	rc_buf_reg(&remote, &pair.hosts[1], memory, 2 * HUGE_PAGE, access);
+	rc_fill(local.addr, 2 * HUGE_PAGE, 3);
+	rc_do(&pair.a, W, rc_sge(&local, 0, 2 * HUGE_PAGE), &remote, 0);
+	rc_check(memory, 2 * HUGE_PAGE, 3);
+	CHECK_EQ(madvise(memory, HUGE_PAGE, MADV_DONTNEED), 0);
+	rc_do(&pair.a, R, rc_sge(&local, 0, 2 * HUGE_PAGE), &remote, 0);
+	rc_check_all(local.addr, HUGE_PAGE, 0);
+	CHECK(!memcmp(local.addr + HUGE_PAGE, memory + HUGE_PAGE, HUGE_PAGE));
+	CHECK_EQ(ibv_dereg_mr(remote.mr), 0);
+	rc_buf_put(&local);
+	rc_pair_down(&pair);
+	CHECK_EQ(munmap(memory, 2 * HUGE_PAGE), 0);
+	reserve_huge_pages("0");
+}
+
+/* Does a line of "rdma WHAT show mr" say so? */
+static bool rdma_shows(const char *what, const char *expected)
+{
+	char command[80], line[1000];
+	bool found = false;
+	FILE *pipe;
+
+	snprintf(command, sizeof(command), "rdma %s show mr", what);
+	pipe = popen(command, "r");
+	CHECK(pipe);
+	while (fgets(line, sizeof(line), pipe)) {
+		found |= !!strstr(line, expected);
+		if (!found)
+			printf("# %s", line);
+	}
+	CHECK_EQ(pclose(pipe), 0);
+	return found;
+}
+
+static void shown(void)
+{
+	struct rc_config config = {};
+	struct rc_buf local, remote, whole;
+	struct rc_pair pair;
+
+	rc_pair_up(&pair, &config);
+	rc_buf_get(&local, &pair.hosts[0], SIZE, RC_ALL_ACCESS);
+	rc_buf_get(&remote, &pair.hosts[1], SIZE, RC_ODP_ACCESS);
+	CHECK_EQ(madvise(remote.addr, SIZE, MADV_NOHUGEPAGE), 0);
+	rc_do(&pair.a, W, rc_sge(&local, 0, 3 * PAGE), &remote, PAGE);
+	CHECK_EQ(madvise(remote.addr, 2 * PAGE, MADV_DONTNEED), 0);
+	CHECK(rdma_shows("statistic",
+			 "page_faults 3 page_invalidations 1 page_prefetch 0 "
+			 "page_fault_retries 0 pages_mapped 2"));
+	whole_reg(&whole, &pair.hosts[1], RC_ALL_ACCESS);
+	CHECK(rdma_shows("-dd resource", "odp explicit"));
+	CHECK(rdma_shows("-dd resource", "odp implicit"));
+	CHECK_EQ(ibv_dereg_mr(whole.mr), 0);
+	rc_buf_put(&local);
+	rc_buf_put(&remote);
+	rc_pair_down(&pair);
+}
+
+static const struct test tests[] = {
+	{ "what is announced", capabilities },
+	{ "the whole address space", implicit },
+	{ "addresses where there is nothing", implicit_nowhere },
+	{ "the whole address space, to read only", implicit_rights },
+	{ "regions that peers know by other addresses", other_addresses },
+	{ "regions over each other", overlapping },
+	{ "prefetch, explicit regions", prefetch_explicit },
+	{ "prefetch, the whole address space", prefetch_implicit },
+	{ "prefetch of what is present", prefetch_present },
+	{ "prefetch that is refused", prefetch_refused },
+	{ "regions of huge pages", hugetlb },
+	{ "what rdma shows of regions", shown },
+	{}
+};
+
+int main(int argc, char **argv)
+{
+	rc_tests(tests, argv + 1);
+}
