@@ -43,6 +43,7 @@ struct rxe_flow {
  * @refs: the QP's, and one for each late event that is under way
  * @lock: guards @qp; taken in any context
  * @qp: NULL once the QP is being destroyed
+ * @qpn: the QP's number, for those who watch
  * @flows: what the QP sends, for each direction
  * @faults: page faults, one at a time for each direction of the QP
  */
@@ -51,6 +52,7 @@ struct rxe_anchor {
 	/* innermost; packets are freed under any lock */
 	spinlock_t lock;
 	struct rxe_qp *qp;
+	u32 qpn;
 	struct rxe_flow flows[RXE_FLOW_NUM];
 	struct rxe_fault faults[RXE_FAULT_NUM];
 };

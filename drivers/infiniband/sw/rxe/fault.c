@@ -8,7 +8,15 @@
 #include "requester.h"
 #include "responder.h"
 
+#define CREATE_TRACE_POINTS
+#include "trace.h"
+
 struct workqueue_struct *rxe_fault_wq;
+
+static int rxe_fault_direction(const struct rxe_fault *fault)
+{
+	return fault - fault->anchor->faults;
+}
 
 static int rxe_fault_pages(const struct rxe_fault *fault)
 {
@@ -32,6 +40,7 @@ static void rxe_fault_work(struct work_struct *work)
 
 	err = rxe_fault_pages(fault);
 	odp_umem_put(fault->umem);
+	trace_rxe_resume(anchor->qpn, rxe_fault_direction(fault), err);
 	/* orders our use of the fault before the next rxe_fault_start() */
 	clear_bit_unlock(0, &fault->busy);
 
@@ -97,6 +106,8 @@ int rxe_fault_start(struct rxe_fault *fault, struct odp_umem *umem,
 	fault->need = need;
 	fault->hint = clamp(hint, need, max(need, RXE_FAULT_BATCH));
 	fault->flags = write ? ODP_FAULT_WRITE : 0;
+	trace_rxe_park(fault->anchor->qpn, rxe_fault_direction(fault), addr,
+		       need, fault->hint, write);
 	rxe_anchor_get(fault->anchor);
 	queue_work(rxe_fault_wq, &fault->work);
 	return -EAGAIN;

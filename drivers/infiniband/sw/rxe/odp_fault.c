@@ -17,6 +17,9 @@
 #include "compat.h"
 #include "odp_internal.h"
 
+#define CREATE_TRACE_POINTS
+#include "odp_trace.h"
+
 /* an access that misses a packet's pages needs no allocation */
 #define ODP_FEW_PAGES		4
 /* lost look-ups until one is made with other users of the mm shut out */
@@ -119,12 +122,14 @@ static int publish(struct odp_fault *fault, unsigned long addr,
 		   (umem->notifiers_seq != fault->seq &&
 		    !odp_broken(ODP_RULE_SEQUENCE))) {
 		odp_count(umem, retries, 1);
+		trace_odp_retry(umem, addr, nr);
 		added = -EAGAIN;
 	} else {
 		added = odp_table_publish(umem, addr, fault->pages, nr,
 					  fault_writes(fault));
 		if (added > 0)
 			count_published(fault, added);
+		trace_odp_publish(umem, addr, nr, added);
 	}
 	spin_unlock(&ctx->lock);
 
@@ -360,6 +365,7 @@ int odp_umem_fault(struct odp_umem *umem, unsigned long addr, size_t len,
 	if (!len)
 		return 0;
 
+	trace_odp_fault(umem, addr, len, flags);
 	end = PAGE_ALIGN(addr + len);
 	addr &= PAGE_MASK;
 	if (end - addr > ODP_FEW_PAGES * PAGE_SIZE) {

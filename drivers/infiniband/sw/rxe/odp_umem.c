@@ -8,6 +8,7 @@
 #include <linux/slab.h>
 
 #include "odp_internal.h"
+#include "odp_trace.h"
 
 static struct odp_umem *umem_alloc(unsigned long start, unsigned long end)
 {
@@ -183,4 +184,5 @@ void odp_umem_zap(struct odp_umem *umem, unsigned long start,
 
 	if (zapped)
 		odp_count(umem, page_invalidations, zapped);
+	trace_odp_invalidate(umem, start, end, zapped);
 }

@@ -183,6 +183,7 @@ int rxe_create_qp(struct ib_qp *ibqp, struct ib_qp_init_attr *init,
 	}
 
 	ibqp->qp_num = qp->handle->number;
+	qp->anchor->qpn = ibqp->qp_num;
 	init->cap = qp->cap;
 	rxe_handle_publish(qp->handle, qp);
 	return 0;

@@ -609,6 +609,74 @@ static void shown(void)
 	rc_pair_down(&pair);
 }
 
+#define TRACING	"/sys/kernel/tracing/"
+
+static void trace_write(const char *file, const char *text)
+{
+	FILE *f = fopen(file, "w");
+
+	if (!f)
+		skip("no tracing in this kernel");
+	CHECK(fputs(text, f) >= 0);
+	CHECK_EQ(fclose(f), 0);
+}
+
+/* How many of the trace's lines have @a and @b in them. */
+static int trace_lines(const char *a, const char *b)
+{
+	FILE *f = fopen(TRACING "trace", "r");
+	char line[400];
+	int n = 0;
+
+	CHECK(f);
+	while (fgets(line, sizeof(line), f))
+		n += strstr(line, a) && strstr(line, b);
+	CHECK_EQ(fclose(f), 0);
+	return n;
+}
+
+/* One fault, seen by who watches: on each side of its publication, and its end. */
+static void traced(void)
+{
+	char qpn[40], addr[40], end[80];
+	struct rc_config config = {};
+	struct rc_buf local, remote;
+	struct rc_pair pair;
+
+	system("mountpoint -q " TRACING " || mount -t tracefs tracefs " TRACING);
+	rc_pair_up(&pair, &config);
+	rc_buf_get(&local, &pair.hosts[0], SIZE, RC_ALL_ACCESS);
+	rc_buf_get(&remote, &pair.hosts[1], SIZE, RC_ODP_ACCESS);
+	CHECK_EQ(madvise(remote.addr, SIZE, MADV_NOHUGEPAGE), 0);
+	snprintf(qpn, sizeof(qpn), "qpn=%#x ", pair.b.qp->qp_num);
+	snprintf(addr, sizeof(addr), "addr=%#lx ",
+		 (unsigned long)remote.addr + PAGE);
+	snprintf(end, sizeof(end), "start=%#lx end=%#lx zapped=3",
+		 (unsigned long)remote.addr,
+		 (unsigned long)remote.addr + SIZE);
+
+	trace_write(TRACING "events/rdma_odp/enable", "1");
+	trace_write(TRACING "events/rdma_rxe/enable", "1");
+	trace_write(TRACING "trace", "");
+	rc_do(&pair.a, W, rc_sge(&local, 0, 3 * PAGE), &remote, PAGE);
+	CHECK_EQ(madvise(remote.addr, SIZE, MADV_DONTNEED), 0);
+	trace_write(TRACING "events/rdma_odp/enable", "0");
+	trace_write(TRACING "events/rdma_rxe/enable", "0");
+
+	CHECK_EQ(trace_lines("rxe_park:", qpn), 1);
+	CHECK_EQ(trace_lines("rxe_park:", "hint=12288 write"), 1);
+	CHECK_EQ(trace_lines("odp_fault:", addr), 1);
+	CHECK_EQ(trace_lines("odp_fault:", "flags=write"), 1);
+	CHECK_EQ(trace_lines("odp_publish:", addr), 1);
+	CHECK_EQ(trace_lines("odp_publish:", "pages=3 added=3"), 1);
+	CHECK_EQ(trace_lines("rxe_resume:", qpn), 1);
+	CHECK_EQ(trace_lines("rxe_resume:", "responder err=0"), 1);
+	CHECK_EQ(trace_lines("odp_invalidate:", end), 1);
+	rc_buf_put(&local);
+	rc_buf_put(&remote);
+	rc_pair_down(&pair);
+}
+
 static const struct test tests[] = {
 	{ "what is announced", capabilities },
 	{ "the whole address space", implicit },
@@ -622,6 +690,7 @@ static const struct test tests[] = {
 	{ "prefetch that is refused", prefetch_refused },
 	{ "regions of huge pages", hugetlb },
 	{ "what rdma shows of regions", shown },
+	{ "what can be traced", traced },
 	{}
 };
 
