@@ -134,23 +134,29 @@ static int rxe_flow_limit(void)
  * rxe_flow_continue - have the queue whose flow it is go on
  * @flow: of a QP that may be gone
  *
- * By its work, where the flow's packets were sent last: from here they might
- * overtake one that has left its queues and is being received there.
+ * By its work, where the flow's packets are sent. A work that is queued while it
+ * runs is kept on its CPU: from the wrong one it has to come by way of a timer.
  *
- * Context: any.
+ * Context: any, not preemptible if the flow's own work may be the caller.
  */
 void rxe_flow_continue(struct rxe_flow *flow)
 {
 	struct rxe_anchor *anchor = flow->anchor;
+	int cpu = READ_ONCE(flow->cpu);
+	struct delayed_work *work;
 	struct rxe_qp *qp;
 	unsigned long irq;
+	bool keeps_cpu;
 
 	spin_lock_irqsave(&anchor->lock, irq);
 	qp = anchor->qp;
-	if (qp)
-		queue_work_on(READ_ONCE(flow->cpu), rxe_wq,
-			      flow == &anchor->flows[RXE_FLOW_REQUESTS] ?
-				      &qp->sq.work : &qp->rq.work);
+	if (qp) {
+		work = flow == &anchor->flows[RXE_FLOW_REQUESTS] ?
+			       &qp->sq.work : &qp->rq.work;
+		keeps_cpu = current_work() == &work->work &&
+			    cpu != smp_processor_id();
+		queue_delayed_work_on(cpu, rxe_wq, work, keeps_cpu ? 1 : 0);
+	}
 	spin_unlock_irqrestore(&anchor->lock, irq);
 }
 
@@ -194,15 +200,17 @@ void rxe_flow_add(struct rxe_flow *flow, struct sk_buff *skb)
 
 /*
  * A packet that overtakes another looks like a loss to the peer. What was sent
- * on another CPU has to leave that one's queues before this one may send.
+ * on another CPU has to leave that one's queues before this one may send, and
+ * to have @arrived: the IP layer frees a packet of the same host while it has
+ * yet to be processed.
  */
-static bool rxe_flow_on_this_cpu(struct rxe_flow *flow)
+static bool rxe_flow_on_this_cpu(struct rxe_flow *flow, bool arrived)
 {
 	int cpu = smp_processor_id();
 
 	if (flow->cpu == cpu)
 		return true;
-	if (atomic_read(&flow->in_flight))
+	if (!arrived || atomic_read(&flow->in_flight))
 		return false;
 
 	WRITE_ONCE(flow->cpu, cpu);
@@ -212,16 +220,17 @@ static bool rxe_flow_on_this_cpu(struct rxe_flow *flow)
 /**
  * rxe_flow_may_send - ask for leave to send one more packet
  * @flow: that it would be sent in
+ * @arrived: the peer is known to have all that was sent before
  *
  * Context: BH disabled, the lock of the queue that sends is held.
  * Return: false: not here, or not now; the queue's work is or will be queued
  * where and when it may.
  */
-bool rxe_flow_may_send(struct rxe_flow *flow)
+bool rxe_flow_may_send(struct rxe_flow *flow, bool arrived)
 {
 	int limit = rxe_flow_limit();
 
-	if (!rxe_flow_on_this_cpu(flow)) {
+	if (!rxe_flow_on_this_cpu(flow, arrived)) {
 		rxe_flow_continue(flow);
 		return false;
 	}

@@ -66,7 +66,7 @@ void rxe_anchor_put(struct rxe_anchor *anchor);
 void rxe_anchors_wait(void);
 
 void rxe_flow_add(struct rxe_flow *flow, struct sk_buff *skb);
-bool rxe_flow_may_send(struct rxe_flow *flow);
+bool rxe_flow_may_send(struct rxe_flow *flow, bool arrived);
 void rxe_flow_continue(struct rxe_flow *flow);
 
 #endif

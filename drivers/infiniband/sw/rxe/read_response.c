@@ -137,10 +137,12 @@ bool rxe_read_continue(struct rxe_qp *qp)
 	int err;
 
 	while (rq->read.active) {
-		if (!rxe_flow_may_send(&qp->anchor->flows[RXE_FLOW_RESPONSES]))
+		/* the requester has what we sent before it moves, and we with it */
+		if (!rxe_flow_may_send(&qp->anchor->flows[RXE_FLOW_RESPONSES],
+				       true))
 			return false;
 		if (!budget--) {
-			queue_work(rxe_wq, &qp->rq.work);
+			queue_delayed_work(rxe_wq, &qp->rq.work, 0);
 			return false;
 		}
 

@@ -116,7 +116,7 @@ struct rxe_rq {
 	u32 num_resources;
 	u32 next_resource;
 	struct rxe_read read;
-	struct work_struct work;
+	struct delayed_work work;
 
 	struct sk_buff_head pending;
 	u32 pending_len;

@@ -369,7 +369,8 @@ static bool rxe_requester_step(struct rxe_qp *qp)
 		return false;
 	}
 
-	if (!rxe_flow_may_send(&qp->anchor->flows[RXE_FLOW_REQUESTS]))
+	if (!rxe_flow_may_send(&qp->anchor->flows[RXE_FLOW_REQUESTS],
+			       sq->psn == sq->una_psn))
 		return false;
 
 	err = rxe_request(qp, wqe);
@@ -404,7 +405,7 @@ void rxe_requester_run(struct rxe_qp *qp)
 
 	while (qp->state == IB_QPS_RTS || qp->state == IB_QPS_SQD) {
 		if (!budget--) {
-			queue_work(rxe_wq, &qp->sq.work);
+			queue_delayed_work(rxe_wq, &qp->sq.work, 0);
 			return;
 		}
 		if (!rxe_requester_step(qp))

@@ -473,7 +473,7 @@ void rxe_responder_run(struct rxe_qp *qp)
 		if (!skb)
 			return;
 		if (!budget--) {
-			queue_work(rxe_wq, &qp->rq.work);
+			queue_delayed_work(rxe_wq, &qp->rq.work, 0);
 			return;
 		}
 		if (rxe_process(qp, skb) == -EAGAIN) {

@@ -110,7 +110,7 @@ struct rxe_sq {
 	struct timer_list timer;
 	unsigned long progress;
 	struct hrtimer rnr_timer;
-	struct work_struct work;
+	struct delayed_work work;
 
 	struct sk_buff_head responses;
 	u32 responses_len;
