@@ -344,7 +344,8 @@ static int fault_range(struct odp_fault *fault, unsigned long addr,
  * of the mm's held, nor any that a notifier's caller may wait for.
  * Return: 0: each page was present at some moment during the call, or with
  * ODP_FAULT_PRESENT each that the CPU had; -EFAULT: outside the umem, no mapping,
- * no permission, memory that has no pages, or the umem or its mm are gone; -ENOMEM; -EINTR: the calling task is killed.
+ * no permission, memory that has no pages, or the umem or its mm are gone;
+ * -ENOMEM; -EINTR: the calling task is killed.
  */
 int odp_umem_fault(struct odp_umem *umem, unsigned long addr, size_t len,
 		   unsigned int flags)

@@ -57,6 +57,7 @@ static bool entry_good(unsigned long entry, bool write)
 }
 
 static void leaf_lock_exclusive(struct odp_leaf *leaf)
+	__acquires(&leaf->lock)
 {
 	/*
 	 * Needs no order against the lock: it bounds how many readers come
@@ -67,6 +68,7 @@ static void leaf_lock_exclusive(struct odp_leaf *leaf)
 }
 
 static void leaf_unlock_exclusive(struct odp_leaf *leaf)
+	__releases(&leaf->lock)
 {
 	write_unlock_bh(&leaf->lock);
 	atomic_dec(&leaf->zapping);
