@@ -17,7 +17,7 @@ static const char *const device_names[] = { "rxe0", "rxe1" };
 
 static bool hosts_are_ours;
 
-static int two_hosts(const char *what)
+static int run_two_hosts(const char *what)
 {
 	char path[PATH_MAX] = "", command[PATH_MAX + 40];
 
@@ -45,7 +45,7 @@ static bool have_devices(void)
 static void remove_hosts(void)
 {
 	if (hosts_are_ours)
-		two_hosts("down");
+		run_two_hosts("down");
 }
 
 void rc_tests(const struct test *tests, char **names)
@@ -53,7 +53,7 @@ void rc_tests(const struct test *tests, char **names)
 	if (!have_devices()) {
 		hosts_are_ours = true;
 		atexit(remove_hosts);
-		if (two_hosts("up")) {
+		if (run_two_hosts("up")) {
 			printf("1..0 # SKIP no two hosts: needs root and rdma_rxe\n");
 			exit(4);
 		}
@@ -66,7 +66,7 @@ void rc_set_mtu(unsigned int mtu)
 	char what[40];
 
 	snprintf(what, sizeof(what), "mtu %u", mtu);
-	CHECK_EQ(two_hosts(what), 0);
+	CHECK_EQ(run_two_hosts(what), 0);
 }
 
 void rc_set_netem(const char *how)
@@ -74,7 +74,7 @@ void rc_set_netem(const char *how)
 	char what[200];
 
 	snprintf(what, sizeof(what), "netem %s", how ? how : "");
-	CHECK_EQ(two_hosts(what), 0);
+	CHECK_EQ(run_two_hosts(what), 0);
 }
 
 static bool is_mapped_ipv4(const union ibv_gid *gid)

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 
 #include "rc_pair.h"
 
@@ -488,8 +489,8 @@ do {									\
 	CHECK_EQ(advise(pd, advice, flags, list, 2), err);		\
 } while (0)
 
-	REFUSED(EOPNOTSUPP, host.pd, 77, FLUSH, );
-	REFUSED(EINVAL, host.pd, READ, 1 << 5, );
+	REFUSED(EOPNOTSUPP, host.pd, 77, FLUSH, sge.length = PAGE);
+	REFUSED(EINVAL, host.pd, READ, 1 << 5, sge.length = PAGE);
 	REFUSED(EFAULT, host.pd, READ, FLUSH, sge.addr += 1);
 	REFUSED(EFAULT, host.pd, READ, 0, sge.addr = 8);
 	REFUSED(EFAULT, host.pd, READ, FLUSH, sge.lkey ^= 0x7fff00);
@@ -597,9 +598,9 @@ static void shown(void)
 	CHECK_EQ(madvise(remote.addr, SIZE, MADV_NOHUGEPAGE), 0);
 	rc_do(&pair.a, W, rc_sge(&local, 0, 3 * PAGE), &remote, PAGE);
 	CHECK_EQ(madvise(remote.addr, 2 * PAGE, MADV_DONTNEED), 0);
-	CHECK(rdma_shows("statistic",
-			 "page_faults 3 page_invalidations 1 page_prefetch 0 "
-			 "page_fault_retries 0 pages_mapped 2"));
+	CHECK(rdma_shows("statistic", "page_faults 3 page_invalidations 1 "));
+	CHECK(rdma_shows("statistic", " page_prefetch 0 page_fault_retries 0 "));
+	CHECK(rdma_shows("statistic", " pages_mapped 2"));
 	whole_reg(&whole, &pair.hosts[1], RC_ALL_ACCESS);
 	CHECK(rdma_shows("-dd resource", "odp explicit"));
 	CHECK(rdma_shows("-dd resource", "odp implicit"));
@@ -643,7 +644,8 @@ static void traced(void)
 	struct rc_buf local, remote;
 	struct rc_pair pair;
 
-	system("mountpoint -q " TRACING " || mount -t tracefs tracefs " TRACING);
+	/* fails where it is mounted already */
+	mount("tracefs", TRACING, "tracefs", 0, NULL);
 	rc_pair_up(&pair, &config);
 	rc_buf_get(&local, &pair.hosts[0], SIZE, RC_ALL_ACCESS);
 	rc_buf_get(&remote, &pair.hosts[1], SIZE, RC_ODP_ACCESS);
