@@ -24,8 +24,9 @@
  * @remote: of its peer
  * @opcode: what it posts
  * @versions: each word of the source is set to the number of the message
- * @status: of the first message that failed, after which there are no more
+ * @status: of the last message
  * @messages: that have completed
+ * @failed: one has not, and there are no more
  * @over: there are to be no more
  * @thread: that posts them
  */
@@ -37,6 +38,7 @@ struct traffic {
 	bool versions;
 	enum ibv_wc_status status;
 	unsigned long messages;
+	bool failed;
 	bool over;
 	pthread_t thread;
 };
@@ -77,8 +79,10 @@ static void *run_traffic(void *arg)
 			&t->remote, 0);
 		wc = rc_wait(t->pair.a.send_cq);
 		t->status = wc.status;
-		if (wc.status != IBV_WC_SUCCESS)
+		if (wc.status != IBV_WC_SUCCESS) {
+			__atomic_store_n(&t->failed, true, __ATOMIC_RELEASE);
 			break;
+		}
 		__atomic_fetch_add(&t->messages, 1, __ATOMIC_RELEASE);
 	}
 	return NULL;
@@ -112,8 +116,10 @@ static void traffic_pass(struct traffic *t, unsigned long n)
 {
 	unsigned long until = messages_of(t) + n + 1;
 
-	while (messages_of(t) < until)
+	while (messages_of(t) < until) {
+		CHECK(!__atomic_load_n(&t->failed, __ATOMIC_ACQUIRE));
 		sleep_ms(1);
+	}
 }
 
 static void traffic_join(struct traffic *t)

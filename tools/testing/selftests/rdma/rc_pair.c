@@ -229,11 +229,21 @@ void rc_to_rtr(struct rc_end *end, unsigned int peer_qpn,
 			       IBV_QP_MIN_RNR_TIMER), 0);
 }
 
+/* Four times the time for each doubling of what a slow kernel is given. */
+static unsigned int default_timeout(void)
+{
+	unsigned int factor, timeout = 14;
+
+	for (factor = limit_factor(); factor > 1; factor /= 2)
+		timeout += 2;
+	return timeout;
+}
+
 void rc_to_rts(struct rc_end *end, const struct rc_config *config)
 {
 	struct ibv_qp_attr attr = {
 		.qp_state = IBV_QPS_RTS,
-		.timeout = or(config->timeout, 14),
+		.timeout = or(config->timeout, default_timeout()),
 		.retry_cnt = config->no_retry ? 0 : 7,
 		.rnr_retry = config->rnr_retry ? config->rnr_retry - 1 : 7,
 		.sq_psn = psn_of(config),

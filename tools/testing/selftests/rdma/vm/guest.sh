@@ -15,7 +15,7 @@ guest_limits()
 {
 	if [ "$1" = debug ]; then
 		: "${MEM:=4096}" "${BOOT_LIMIT:=600}" "${TIME_LIMIT:=5400}"
-		: "${LIMIT_FACTOR:=4}"
+		: "${LIMIT_FACTOR:=4}" "${STORM_SECONDS:=60}"
 	fi
 	: "${CPUS:=2}" "${MEM:=2048}" "${LIMIT_FACTOR:=1}"
 	: "${BOOT_LIMIT:=180}"	# seconds to the start of the command

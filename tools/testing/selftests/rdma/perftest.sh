@@ -1,0 +1,218 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#
+# perftest, unmodified, between the two hosts: each program with pinned memory
+# and with memory that is paged on demand, from 2 bytes to 8 MiB, at each MTU,
+# over IPv4 and IPv6, in both directions at once and with several queue pairs;
+# what it pins, and what it may pin. Needs root, rdma_rxe and perftest.
+
+cd "$(dirname "$0")" || exit 1
+: "${KSFT:=$(realpath ..)}"
+# shellcheck source=/dev/null
+. "$KSFT/kselftest/ktap_helpers.sh"
+# shellcheck source-path=SCRIPTDIR
+. ./perftest_lib.sh
+
+dir=$(mktemp -d)
+hosts_are_ours=
+iterations=5
+sizes=$(for i in $(seq 23); do echo $((1 << i)); done)
+
+# Three of each kind, so that each program sees each MTU and either family.
+paths=("1500 4" "4200 6" "9000 4")
+bandwidth=(ib_write_bw ib_read_bw ib_send_bw)
+latency=(ib_write_lat ib_read_lat ib_send_lat)
+ways=("" "-b" "-q 8")
+
+finish()
+{
+	[ -z "$hosts_are_ours" ] || ./two_hosts.sh down
+	rm -r "$dir"
+}
+
+need_hosts()
+{
+	[ -e /sys/class/infiniband/rxe0 ] && return 0
+	hosts_are_ours=yes
+	./two_hosts.sh up >/dev/null 2>&1
+}
+
+use_path()
+{
+	./two_hosts.sh mtu "$1"
+	case $2 in
+	4)
+		server_addr=10.0.0.2
+		client_addr=10.0.0.1
+		;;
+	6)
+		server_addr=fd00::2
+		client_addr=fd00::1
+		;;
+	esac
+}
+
+# verdict NAME COMMAND...: shows what was said where it fails
+verdict()
+{
+	local name=$1
+
+	if "${@:2}"; then
+		ktap_test_pass "$name"
+		return
+	fi
+	tail -n 8 "$dir"/client "$dir"/server | sed 's/^/# /'
+	ktap_test_fail "$name"
+}
+
+has_all_sizes()
+{
+	[ "$(awk '/^ [0-9]/ { print $1 }' "$dir/client")" = "$sizes" ]
+}
+
+all_sizes()
+{
+	between "$dir/server" "$@" -F -a -n "$iterations" >"$dir/client" 2>&1 &&
+		has_all_sizes
+}
+
+# Atomics have one size.
+one_size()
+{
+	between "$dir/server" "$@" -F -n 200 >"$dir/client" 2>&1 &&
+		grep -qE '^ 8 +200 ' "$dir/client"
+}
+
+# over PATH COMMAND PROGRAM ARG...
+over()
+{
+	local mtu family
+
+	read -r mtu family <<<"$1"
+	use_path "$mtu" "$family"
+	verdict "${*:3}, MTU $mtu, IPv$family" "${@:2}"
+}
+
+# What is done in which way at which path moves on with the program.
+run_matrix()
+{
+	local odp program i way n=0
+
+	for odp in "" --odp; do
+		for program in "${bandwidth[@]}"; do
+			for i in 0 1 2; do
+				way=${ways[(i + n) % 3]}
+				# shellcheck disable=SC2086 # words
+				over "${paths[i]}" all_sizes "$program" $odp $way
+			done
+			n=$((n + 1))
+		done
+		for program in "${latency[@]}"; do
+			for i in 0 1 2; do
+				# shellcheck disable=SC2086 # words
+				over "${paths[i]}" all_sizes "$program" $odp
+			done
+		done
+	done
+}
+
+# perftest's version 4.5 refuses atomics with --odp, whatever the device can.
+run_atomics()
+{
+	local i
+
+	for i in 0 1 2; do
+		# shellcheck disable=SC2086 # words
+		over "${paths[i]}" one_size ib_atomic_bw ${ways[i]}
+		over "${paths[i]}" one_size ib_atomic_lat
+	done
+}
+
+packets()
+{
+	cat /sys/class/infiniband/rxe1/ports/1/hw_counters/rcvd_pkts
+}
+
+# Until messages go by.
+wait_for_traffic()
+{
+	local began
+
+	began=$(packets)
+	for _ in $(seq $((300 * ${LIMIT_FACTOR:-1}))); do
+		[ "$(packets)" -lt $((began + 1000)) ] || return 0
+		sleep 0.1
+	done
+	return 1
+}
+
+# locked PID: what it has pinned and locked, in KiB
+locked()
+{
+	awk '/^Vm(Pin|Lck):/ { kib += $2 } END { print kib + 0 }' \
+		"/proc/$1/status"
+}
+
+# Two processes that go on until they are ended: what have they pinned?
+# pins COMPARISON PROGRAM ARG...
+pins()
+{
+	local how=$1 client status=1 pids pid
+
+	shift
+	start_server "$dir/server" "$@" || return
+	run_client "$@" >"$dir/client" 2>&1 &
+	client=$!
+	if wait_for_traffic; then
+		status=0
+		pids=$(pgrep -x "$1")
+		[ "$(wc -w <<<"$pids")" -eq 2 ] || status=1
+		for pid in $pids; do
+			[ "$(locked "$pid")" "$how" 0 ] || status=1
+		done
+	fi
+	pkill -KILL -x "$1"
+	wait "$client" "$server_pid"
+	return "$status"
+} 2>/dev/null
+
+# A user who may lock nothing.
+as_user()
+(
+	run_by=(prlimit --memlock=0 setpriv --reuid 65534 --regid 65534
+		--clear-groups)
+	between "$dir/server" "$@" >"$dir/client" 2>&1
+)
+
+refused_as_user()
+{
+	! as_user "$@" && grep -q "Couldn't allocate MR" "$dir/server"
+} 2>/dev/null
+
+run_pins()
+{
+	local forever=(-F -s 65536 -n 10000000)
+
+	use_path 1500 4
+	verdict "nothing is pinned on demand" \
+		pins -eq ib_write_bw "${forever[@]}" --odp
+	verdict "what is pinned is seen as that" \
+		pins -gt ib_write_bw "${forever[@]}"
+	verdict "who may lock nothing can page on demand" \
+		as_user ib_write_bw -F -n 100 --odp
+	verdict "who may lock nothing cannot pin" \
+		refused_as_user ib_write_bw -F -n 100
+}
+
+trap finish EXIT
+if ! command -v ib_write_bw >/dev/null || ! need_hosts; then
+	ktap_print_header
+	ktap_skip_all "needs root, rdma_rxe and perftest"
+	exit 4
+fi
+ktap_print_header
+ktap_set_plan $((2 * 3 * 6 + 6 + 4))
+run_matrix
+run_atomics
+run_pins
+ktap_finished
