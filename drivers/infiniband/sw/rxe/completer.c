@@ -271,14 +271,32 @@ static bool rxe_ends_request(const struct rxe_qp *qp,
 	       (index + 1) % (RXE_READ_CHUNK / qp->mtu) == 0;
 }
 
+/*
+ * Whether a response with the PSN that is due is of the kind and length that
+ * is due: IBTA 9.7.6.1. Where it begins a request's responses is not looked
+ * at: after going back, those of the request before may come too.
+ */
+static bool rxe_response_valid(const struct rxe_qp *qp,
+			       const struct rxe_swqe *wqe,
+			       const struct rxe_pkt *pkt)
+{
+	u32 offset = rxe_psn_diff(pkt->psn, wqe->first_psn) * qp->mtu;
+
+	if (pkt->op->flags & RXE_OP_ATOMIC)
+		return rxe_swqe_is_atomic(wqe);
+	return rxe_swqe_is_read(wqe) &&
+	       !(pkt->op->flags & RXE_OP_END) ==
+		       !rxe_ends_request(qp, wqe, pkt->psn) &&
+	       pkt->payload_len == min(wqe->length - offset, qp->mtu);
+}
+
 /* -EAGAIN: the response has to wait for memory. */
 static int rxe_complete_response(struct rxe_qp *qp, struct sk_buff *skb)
 {
-	bool atomic = rxe_pkt(skb)->op->flags & RXE_OP_ATOMIC;
 	u32 psn = rxe_pkt(skb)->psn;
 	struct rxe_sq *sq = &qp->sq;
 	struct rxe_swqe *wqe;
-	u32 offset, len;
+	u32 offset;
 	int err;
 
 	if (!rxe_acknowledge(qp, psn)) {
@@ -287,17 +305,15 @@ static int rxe_complete_response(struct rxe_qp *qp, struct sk_buff *skb)
 	}
 
 	wqe = rxe_oldest(sq);
-	if (!wqe || psn != sq->una_psn ||
-	    !(atomic ? rxe_swqe_is_atomic(wqe) : rxe_swqe_is_read(wqe)))
+	if (!wqe || psn != sq->una_psn)
 		return 0;
 
-	offset = rxe_psn_diff(psn, wqe->first_psn) * qp->mtu;
-	len = atomic ? 0 : min(wqe->length - offset, qp->mtu);
-	if (rxe_pkt(skb)->payload_len != len) {
+	if (!rxe_response_valid(qp, wqe, rxe_pkt(skb))) {
 		rxe_completer_fail(qp, IB_WC_BAD_RESP_ERR);
 		return 0;
 	}
 
+	offset = rxe_psn_diff(psn, wqe->first_psn) * qp->mtu;
 	err = rxe_store_response(qp, wqe, skb, offset);
 	if (err == -EAGAIN)
 		return err;
