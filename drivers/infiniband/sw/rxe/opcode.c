@@ -46,4 +46,7 @@ const struct rxe_opcode rxe_opcodes[256] = {
 		BTH + AETH + ATMACK },
 	[IB_OPCODE_RC_COMPARE_SWAP] = { RXE_OP_ATOMIC | ONLY, BTH + ATMETH },
 	[IB_OPCODE_RC_FETCH_ADD] = { RXE_OP_ATOMIC | ONLY, BTH + ATMETH },
+	/* of this service, so not dropped in silence: IBTA 9.7.4.1.4 */
+	[IB_OPCODE_RC_FETCH_ADD + 1 ... IB_OPCODE_UC - 1] = {
+		RXE_OP_UNSUPPORTED | RXE_OP_PAYLOAD, BTH },
 };

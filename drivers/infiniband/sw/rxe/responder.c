@@ -245,7 +245,8 @@ static bool rxe_request_valid(const struct rxe_qp *qp,
 {
 	enum rxe_message in = qp->rq.message;
 
-	if (!rxe_request_enabled(qp, pkt))
+	if ((pkt->op->flags & RXE_OP_UNSUPPORTED) ||
+	    !rxe_request_enabled(qp, pkt))
 		return false;
 	if (pkt->op->flags & RXE_OP_START ? in != RXE_MESSAGE_NONE :
 					    in != rxe_message_of(pkt))

@@ -80,6 +80,7 @@ enum rxe_opcode_flag {
 	RXE_OP_PAYLOAD	= BIT(7),
 	RXE_OP_IMM	= BIT(8),
 	RXE_OP_ACK	= BIT(9),
+	RXE_OP_UNSUPPORTED = BIT(10),	/* refused by a NAK */
 };
 
 /**
