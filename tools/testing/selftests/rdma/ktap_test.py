@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+"""Tests that run each in a process of its own, and tell KTAP."""
+
+import faulthandler
+import os
+import sys
+import traceback
+
+HERE = os.path.dirname(os.path.realpath(__file__))
+# in a kernel tree, and where kselftests are installed, it is beside us
+sys.path.append(os.path.join(os.environ.get("KSFT", os.path.dirname(HERE)),
+                             "kselftest"))
+import ksft  # pylint: disable=wrong-import-position,import-error
+
+TEST_SECONDS = 120
+LIMIT_FACTOR = max(1, int(os.environ.get("LIMIT_FACTOR") or 1))
+
+_at = ""
+
+
+def at(where):
+    """What the process is at, shown when it fails."""
+    global _at  # pylint: disable=global-statement
+    _at = where
+
+
+def skip_all(why):
+    """Leave without having tested anything."""
+    print(f"1..0 # SKIP {why}")
+    sys.exit(ksft.KSFT_SKIP)
+
+
+def _run(function):
+    faulthandler.dump_traceback_later(TEST_SECONDS * LIMIT_FACTOR, exit=True)
+    try:
+        function()
+    except Exception:  # pylint: disable=broad-except
+        for line in traceback.format_exc().splitlines():
+            ksft.print_msg(line)
+        if _at:
+            ksft.print_msg(f"  at {_at}")
+        return ksft.KSFT_FAIL
+    return ksft.KSFT_PASS
+
+
+def _run_apart(function):
+    pid = os.fork()
+    if not pid:
+        status = ksft.KSFT_FAIL
+        try:
+            status = _run(function)
+        finally:
+            sys.stdout.flush()
+            # what is left of queue pairs and memory, the kernel cleans up
+            os._exit(status)  # pylint: disable=protected-access
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    if status < 0:
+        ksft.print_msg(f"killed by signal {-status}")
+    return status == ksft.KSFT_PASS
+
+
+def run_tests(tests):
+    """
+    Run functions by name, all or those that the command line names, and exit.
+
+    A test fails by an exception. It may take TEST_SECONDS, and LIMIT_FACTOR of
+    the environment times that where the kernel is slow.
+    """
+    sys.stdout.reconfigure(line_buffering=True)
+    names = sys.argv[1:] or list(tests)
+    ksft.print_header()
+    ksft.set_plan(len(names))
+    for name in names:
+        ksft.test_result(_run_apart(tests[name]), name)
+    ksft.finished()

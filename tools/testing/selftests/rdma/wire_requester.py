@@ -1,0 +1,623 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+"""
+What the requester of a reliable connection sends, and makes of each response:
+IBTA volume 1, 9.7.3 and 9.7.5 to 9.7.8. Its peer is played by hand.
+"""
+
+import itertools
+import mmap
+import struct
+import time
+from typing import NamedTuple
+
+import roce_wire
+from ktap_test import at
+from roce_packet import AtomicAckETH, Op, Syndrome, message, psn_add, \
+    read_response
+from roce_wire import RETRY_TIMEOUT, Fault, Wire, e, pattern
+
+MTU = 256
+LENGTHS = (0, 1, 2, 3, 4, 5, MTU - 1, MTU, MTU + 1, 2 * MTU, 3 * MTU + 6)
+FAMILIES = (False, True)
+REMOTE = (0x123456789abcdef0, 0xfeedbead)
+# the same in either byte order: versions of pyverbs differ in what they take
+IMM = 0x8abcbc8a
+
+
+def memory_at(w, offset, length):
+    return bytes(w.memory.expected[offset:offset + length])
+
+
+def expect_message(w, kind, data, psn, imm=None, solicited=False, skip=0):
+    """
+    The packets of a message come, from the one numbered @skip on, the last
+    asking for an acknowledgment. Returns its PSN.
+    """
+    packets = list(message(kind, data, w.mtu, REMOTE, imm))
+    for i, (op, headers, chunk) in enumerate(packets[skip:], skip):
+        last = i == len(packets) - 1
+        fields = {name: value for header in headers
+                  for name, value in header.fields.items()}
+        w.expect(op, psn_add(psn, i), chunk, ackreq=int(last),
+                 solicited=int(last and solicited), **fields)
+    return psn_add(psn, len(packets) - 1)
+
+
+def expect_read(w, psn, length, skip=0, remote=REMOTE):
+    """A request comes for what is left of a read from a packet on."""
+    w.expect(Op.RDMA_READ_REQUEST, psn_add(psn, skip), ackreq=1,
+             va=remote[0] + skip * w.mtu, rkey=remote[1],
+             len=length - skip * w.mtu)
+
+
+def respond_read(w, psn, data, packets=None):
+    """The peer answers a read, all of it or only the packets named."""
+    for i, (op, chunk) in enumerate(read_response(data, w.mtu)):
+        if packets is None or i in packets:
+            w.respond(op, psn_add(psn, i), chunk)
+
+
+def respond_atomic(w, psn, orig):
+    w.inject(w.frame(Op.ATOMIC_ACKNOWLEDGE,
+                     AtomicAckETH(syndrome=int(Syndrome.ACK), orig=orig),
+                     psn=psn))
+
+
+def finish(w):
+    """The connection still works."""
+    w.post("SEND", 0, 8, wr_id=0xe4d)
+    psn = expect_message(w, "SEND", memory_at(w, 0, 8), w.psn)
+    w.ack(psn)
+    assert w.wait_cqe(w.send_cq).wr_id == 0xe4d
+    w.check_idle(w.send_cq)
+    w.check_silent()
+    w.psn = psn_add(psn, 1)
+
+
+def messages():
+    """Sends and writes: opcodes, headers, PSNs, data, padding, ICRC."""
+    kinds = list(itertools.product(LENGTHS, ("SEND", "RDMA_WRITE"),
+                                   (None, IMM), (0, 3)))
+    for ipv6 in FAMILIES:
+        with Wire(ipv6=ipv6) as w:
+            for i, (length, kind, imm, offset) in enumerate(kinds):
+                at(f"ipv6 {ipv6}, {kind}, {length} bytes, immediate {imm}")
+                solicited = bool(i & 2)
+                w.post(kind if imm is None else kind + "_WITH_IMM", offset,
+                       length, remote=REMOTE, wr_id=i, imm=imm or 0,
+                       flags=e.IBV_SEND_SOLICITED if solicited else 0)
+                psn = expect_message(
+                    w, kind, memory_at(w, offset, length), w.psn, imm,
+                    solicited and (kind == "SEND" or imm is not None))
+                w.check_idle(w.send_cq)
+                w.ack(psn)
+                assert w.wait_cqe(w.send_cq).wr_id == i
+                w.psn = psn_add(psn, 1)
+            finish(w)
+
+
+def icrc_of_scapy():
+    """What scapy computes for IPv4, apart from our own computation."""
+    with Wire() as w:
+        for length in range(9):
+            at(f"{length} bytes")
+            w.post("SEND", 0, length)
+            bth = w.receive()
+            assert bth.compute_icrc(b"") == bth.frame[-4:], bth.frame.hex()
+            w.ack(w.psn)
+            w.wait_cqe(w.send_cq)
+            w.psn = psn_add(w.psn, 1)
+        w.post("RDMA_READ", 0, 8)
+        bth = w.receive()
+        assert bth.compute_icrc(b"") == bth.frame[-4:], bth.frame.hex()
+
+
+def reads():
+    """What is asked for, and that the answer gets where it belongs."""
+    for ipv6 in FAMILIES:
+        with Wire(ipv6=ipv6) as w:
+            for i, (length, offset) in enumerate(itertools.product(
+                    LENGTHS, (0, 3))):
+                at(f"ipv6 {ipv6}, {length} bytes to {offset}")
+                data = pattern(length, i + 1)
+                w.post("RDMA_READ", offset, length, remote=REMOTE, wr_id=i)
+                expect_read(w, w.psn, length)
+                respond_read(w, w.psn, data)
+                w.memory.expected[offset:offset + length] = data
+                wc = w.wait_cqe(w.send_cq)
+                assert wc.wr_id == i and wc.byte_len == length, wc
+                w.memory.check()
+                w.psn = psn_add(w.psn, max(1, -(-length // MTU)))
+            finish(w)
+
+
+def expect_atomic(w, psn, op, swap_add, compare):
+    w.expect(op, psn, va=REMOTE[0], rkey=REMOTE[1], ackreq=1,
+             swap_add=swap_add, compare=compare)
+
+
+def atomics():
+    """Both requests, and the result in the host's byte order."""
+    orig = 0xfedcba9876543210
+    for ipv6 in FAMILIES:
+        with Wire(ipv6=ipv6) as w:
+            w.post("ATOMIC_FETCH_AND_ADD", 8, remote=REMOTE, compare=5)
+            expect_atomic(w, w.psn, Op.FETCH_ADD, 5, 0)
+            respond_atomic(w, w.psn, orig)
+            w.wait_cqe(w.send_cq)
+            w.post("ATOMIC_CMP_AND_SWP", 16, remote=REMOTE, compare=6, swap=7)
+            expect_atomic(w, psn_add(w.psn, 1), Op.COMPARE_SWAP, 7, 6)
+            respond_atomic(w, psn_add(w.psn, 1), orig + 1)
+            w.wait_cqe(w.send_cq)
+            w.memory.expected[8:24] = struct.pack("2Q", orig, orig + 1)
+            w.memory.check()
+            w.psn = psn_add(w.psn, 2)
+            finish(w)
+
+
+def atomic_lost():
+    """The same request again, as often as it takes; one result counts."""
+    with Wire(timeout=RETRY_TIMEOUT) as w:
+        w.post("ATOMIC_FETCH_AND_ADD", 0, remote=REMOTE, compare=5)
+        for _ in range(3):
+            expect_atomic(w, w.psn, Op.FETCH_ADD, 5, 0)
+        for orig in (8, 9, 10):
+            respond_atomic(w, w.psn, orig)
+        w.wait_cqe(w.send_cq)
+        w.memory.expected[:8] = struct.pack("Q", 8)
+        w.memory.check()
+        w.check_idle(w.send_cq)
+
+
+def post_many(w, n=6, length=2 * MTU):
+    """Messages of different data; they come, and are not acknowledged."""
+    for i in range(n):
+        w.post("SEND", i, length, wr_id=i)
+    psns = [w.psn]
+    for i in range(n):
+        data = memory_at(w, i, length)
+        for op, _, chunk in message("SEND", data, MTU):
+            w.expect(op, psns[-1], chunk)
+            psns[-1] = psn_add(psns[-1], 1)
+        psns.append(psns[-1])
+    return [psn_add(psn, -1) for psn in psns[:-1]]
+
+
+def expect_done(w, *wr_ids):
+    """These requests have completed, and no other."""
+    for wr_id in wr_ids:
+        assert w.wait_cqe(w.send_cq).wr_id == wr_id
+    w.check_idle(w.send_cq)
+
+
+def acks():
+    """For one message, for many; of what was never sent, or is long done."""
+    with Wire() as w:
+        psns = post_many(w)
+        for n in (1, 2, 1000, 0x7fffff):
+            w.ack(psn_add(psns[-1], n))
+        for n in (1, 2, 1000, 0x7fffff):
+            w.ack(psn_add(w.psn, -n))
+        w.ack(psns[0])
+        expect_done(w, 0)
+        # the first half of a message
+        w.ack(psn_add(psns[1], -1))
+        w.ack(psns[0])
+        w.ack(psns[2])
+        expect_done(w, 1, 2)
+        w.ack(psns[1])
+        w.ack(psns[5])
+        expect_done(w, 3, 4, 5)
+        w.psn = psn_add(psns[-1], 1)
+        finish(w)
+
+
+def strange_acks():
+    """Syndromes that are reserved, and NAKs of what is done, are ignored."""
+    with Wire() as w:
+        psns = post_many(w)
+        for syndrome in (0x40, 0x5f, 0x65, 0x7f, 0x80, 0xff):
+            at(f"syndrome {syndrome:#x}")
+            w.ack(w.psn, syndrome)
+        w.ack(psns[0])
+        expect_done(w, 0)
+        for syndrome in (Syndrome.NAK_PSN_SEQ, Syndrome.NAK_INV_REQ,
+                         Syndrome.NAK_REM_ACCESS, Syndrome.RNR_NAK | 1):
+            at(f"syndrome {syndrome:#x}")
+            w.ack(psns[0], syndrome)
+            w.ack(psn_add(psns[-1], 1), syndrome)
+        w.ack(psns[1])
+        expect_done(w, 1)
+        w.check_silent()
+        w.ack(psns[-1])
+        expect_done(w, 2, 3, 4, 5)
+        w.psn = psn_add(psns[-1], 1)
+        finish(w)
+
+
+def sequence_naks():
+    """All from the PSN named is sent once more, what is before it is done."""
+    length = 4 * MTU + 5
+    with Wire() as w:
+        data = memory_at(w, 0, length)
+        w.post("SEND", 0, length, wr_id=1)
+        psn = expect_message(w, "SEND", data, w.psn)
+        for skip in (0, 1, 3, 4):
+            at(f"from packet {skip}")
+            w.ack(psn_add(w.psn, skip), Syndrome.NAK_PSN_SEQ)
+            expect_message(w, "SEND", data, w.psn, skip=skip)
+        w.ack(psn)
+        expect_done(w, 1)
+        w.psn = psn_add(psn, 1)
+        at("in the middle of many")
+        psns = post_many(w)
+        w.ack(psn_add(psns[2], -1), Syndrome.NAK_PSN_SEQ)
+        expect_done(w, 0, 1)
+        for i in range(2, 6):
+            expect_sent_again(w, psns[i], memory_at(w, i, 2 * MTU))
+        w.ack(psns[2], Syndrome.NAK_PSN_SEQ)
+        for i in range(2, 6):
+            expect_sent_again(w, psns[i], memory_at(w, i, 2 * MTU),
+                              skip=int(i == 2))
+        w.ack(psns[-1])
+        expect_done(w, 2, 3, 4, 5)
+        w.psn = psn_add(psns[-1], 1)
+        finish(w)
+
+
+def expect_sent_again(w, last, data, skip=0):
+    """A message of two packets comes again, whichever asks for an ACK."""
+    for i, (op, _, chunk) in enumerate(message("SEND", data, MTU)):
+        if i >= skip:
+            w.expect(op, psn_add(last, i - 1), chunk)
+
+
+def not_ready():
+    """It waits at least as long as it is told to, then tries again."""
+    timer, seconds = 24, 0.04096
+    length = 2 * MTU + 1
+    with Wire(rnr_retry=7) as w:
+        data = memory_at(w, 0, length)
+        w.post("SEND", 0, length, wr_id=1)
+        psn = expect_message(w, "SEND", data, w.psn)
+        # 7 is for ever
+        for _ in range(10):
+            before = time.monotonic()
+            w.ack(w.psn, Syndrome.RNR_NAK | timer)
+            expect_message(w, "SEND", data, w.psn)
+            waited = time.monotonic() - before
+            assert waited >= seconds, f"waited {waited} s"
+        w.ack(psn)
+        expect_done(w, 1)
+        w.psn = psn_add(psn, 1)
+        finish(w)
+    with Wire(rnr_retry=2) as w:
+        w.post("SEND", 0, length, wr_id=1)
+        for _ in range(3):
+            expect_message(w, "SEND", data, w.psn)
+            w.ack(w.psn, Syndrome.RNR_NAK | 1)
+        w.wait_cqe(w.send_cq, e.IBV_WC_RNR_RETRY_EXC_ERR)
+        w.check_silent()
+
+
+def refusals():
+    """A NAK's code becomes the completion's, what is behind it is flushed."""
+    for (syndrome, status), kind in itertools.product(
+            ((Syndrome.NAK_INV_REQ, e.IBV_WC_REM_INV_REQ_ERR),
+             (Syndrome.NAK_REM_ACCESS, e.IBV_WC_REM_ACCESS_ERR),
+             (Syndrome.NAK_REM_OP, e.IBV_WC_REM_OP_ERR)),
+            ("SEND", "RDMA_WRITE", "RDMA_READ", "ATOMIC_CMP_AND_SWP")):
+        at(f"{syndrome.name} of {kind}")
+        with Wire() as w:
+            w.post("SEND", wr_id=0)
+            w.post(kind, wr_id=1)
+            w.post("SEND", wr_id=2)
+            for i in range(3):
+                assert w.receive().psn == psn_add(w.psn, i)
+            w.ack(psn_add(w.psn, 1), syndrome)
+            assert w.wait_cqe(w.send_cq).wr_id == 0
+            assert w.wait_cqe(w.send_cq, status).wr_id == 1
+            assert w.wait_cqe(w.send_cq, e.IBV_WC_WR_FLUSH_ERR).wr_id == 2
+            assert w.state() == e.IBV_QPS_ERR, w.state()
+            w.memory.check()
+            w.check_silent()
+
+
+def read_lost_in_part():
+    """
+    From the first packet that is missing on it is asked for again: once, and
+    not for each packet that comes behind the gap, or a single loss in a long
+    response would use all retries up.
+    """
+    length = 20 * MTU + 5
+    data = pattern(length, 1)
+    for missing in (0, 1, 10, 19):
+        at(f"packet {missing}")
+        with Wire(size=8 * mmap.PAGESIZE) as w:
+            w.memory.expected[:length] = data
+            w.post("RDMA_READ", 0, length, remote=REMOTE, wr_id=1)
+            expect_read(w, w.psn, length)
+            respond_read(w, w.psn, data, set(range(21)) - {missing})
+            expect_read(w, w.psn, length, skip=missing)
+            w.check_silent()
+            part = data[missing * MTU:]
+            respond_read(w, psn_add(w.psn, missing), part)
+            expect_done(w, 1)
+            w.memory.check()
+            w.psn = psn_add(w.psn, 21)
+            finish(w)
+
+
+def read_lost_at_its_end():
+    """Nobody tells that packets are missing: the timer does."""
+    length = 4 * MTU
+    data = pattern(length, 1)
+    for came in (0, 1, 3):
+        at(f"{came} packets came")
+        with Wire(timeout=RETRY_TIMEOUT) as w:
+            w.memory.expected[:length] = data
+            w.post("RDMA_READ", 0, length, remote=REMOTE, wr_id=1)
+            expect_read(w, w.psn, length)
+            respond_read(w, w.psn, data, range(came))
+            while True:
+                bth = w.expect(Op.RDMA_READ_REQUEST, rkey=REMOTE[1])
+                skip = psn_add(bth.psn, -w.psn)
+                assert (bth.va, bth.len) == (REMOTE[0] + skip * MTU,
+                                             length - skip * MTU), bth.show()
+                if skip == came:
+                    break
+            respond_read(w, psn_add(w.psn, came), data[came * MTU:])
+            expect_done(w, 1)
+            w.memory.check()
+
+
+def read_overtaken():
+    """What is behind a read is acknowledged: the read's data is lost."""
+    length = 3 * MTU
+    data = pattern(length, 1)
+    with Wire() as w:
+        w.memory.expected[:length] = data
+        w.post("RDMA_READ", 0, length, remote=REMOTE, wr_id=1)
+        w.post("SEND", mmap.PAGESIZE, 5, wr_id=2)
+        behind = psn_add(w.psn, 3)
+        expect_read(w, w.psn, length)
+        sent = memory_at(w, mmap.PAGESIZE, 5)
+        expect_message(w, "SEND", sent, behind)
+        w.ack(behind)
+        expect_read(w, w.psn, length)
+        expect_message(w, "SEND", sent, behind)
+        w.check_idle(w.send_cq)
+        respond_read(w, w.psn, data)
+        expect_done(w, 1)
+        w.ack(behind)
+        expect_done(w, 2)
+        w.memory.check()
+        w.psn = psn_add(behind, 1)
+        finish(w)
+
+
+def read_limit():
+    """No more reads and atomics at once than the peer has resources for."""
+    with Wire(rd_atomic=2) as w:
+        for i in range(4):
+            w.post("RDMA_READ", 8 * i, 8, remote=REMOTE, wr_id=i)
+            w.post("ATOMIC_FETCH_AND_ADD", 100 + 8 * i, remote=REMOTE,
+                   wr_id=10 + i)
+        for i in range(4):
+            expect_read(w, psn_add(w.psn, 2 * i), 8)
+            expect_atomic(w, psn_add(w.psn, 2 * i + 1), Op.FETCH_ADD, 0, 0)
+            w.check_silent()
+            respond_read(w, psn_add(w.psn, 2 * i), b"response")
+            respond_atomic(w, psn_add(w.psn, 2 * i + 1), i)
+            w.memory.expected[8 * i:8 * i + 8] = b"response"
+            w.memory.expected[100 + 8 * i:108 + 8 * i] = struct.pack("Q", i)
+            expect_done(w, i, 10 + i)
+        w.memory.check()
+
+
+def repeated_responses():
+    """What has come is not taken again."""
+    length = 3 * MTU
+    with Wire() as w:
+        w.memory.expected[:length] = pattern(length, 1)
+        w.post("RDMA_READ", 0, length, remote=REMOTE, wr_id=1)
+        expect_read(w, w.psn, length)
+        good, bad = pattern(length, 1), pattern(length, 2)
+        respond_read(w, w.psn, good, {0})
+        respond_read(w, w.psn, bad, {0})
+        respond_read(w, w.psn, good, {1, 2})
+        respond_read(w, w.psn, bad)
+        expect_done(w, 1)
+        w.memory.check()
+        w.psn = psn_add(w.psn, 3)
+        finish(w)
+
+
+class Bad(NamedTuple):
+    """
+    A response that no requester may take.
+
+    @kind: of the request; its length is READ_LEN where that is a read
+    @good: packets of the response that are right and come first
+    @op, @length: the one that comes then
+    """
+    name: str
+    kind: str
+    good: int
+    op: Op
+    length: int = 0
+
+
+READ_LEN = 3 * MTU + 5
+FIRST, MIDDLE, LAST, ONLY = (Op[f"RDMA_READ_RESPONSE_{part}"] for part in
+                             ("FIRST", "MIDDLE", "LAST", "ONLY"))
+BADS = (
+    Bad("first is short", "RDMA_READ", 0, FIRST, MTU - 1),
+    Bad("first is empty", "RDMA_READ", 0, FIRST),
+    Bad("first is long", "RDMA_READ", 0, FIRST, MTU + 4),
+    Bad("first is all", "RDMA_READ", 0, FIRST, READ_LEN),
+    Bad("middle is short", "RDMA_READ", 1, MIDDLE, MTU - 1),
+    Bad("middle is long", "RDMA_READ", 2, MIDDLE, MTU + 1),
+    Bad("last is short", "RDMA_READ", 3, LAST, 4),
+    Bad("last is empty", "RDMA_READ", 3, LAST),
+    Bad("last is long", "RDMA_READ", 3, LAST, 6),
+    Bad("last is full", "RDMA_READ", 3, LAST, MTU),
+    Bad("only for first", "RDMA_READ", 0, ONLY, MTU),
+    Bad("last for first", "RDMA_READ", 0, LAST, MTU),
+    Bad("last for middle", "RDMA_READ", 1, LAST, MTU),
+    Bad("last for middle, with the last's length", "RDMA_READ", 1, LAST, 5),
+    Bad("only for middle", "RDMA_READ", 2, ONLY, MTU),
+    Bad("middle for last", "RDMA_READ", 3, MIDDLE, 5),
+    Bad("first for last", "RDMA_READ", 3, FIRST, 5),
+    Bad("atomic result for a read", "RDMA_READ", 0, Op.ATOMIC_ACKNOWLEDGE),
+    Bad("atomic result in a read", "RDMA_READ", 1, Op.ATOMIC_ACKNOWLEDGE),
+    Bad("read response for an atomic", "ATOMIC_FETCH_AND_ADD", 0, ONLY, 8),
+    Bad("read response for a send", "SEND", 0, ONLY, 8),
+    Bad("read response for a write", "RDMA_WRITE", 0, ONLY, 8),
+    Bad("empty read response for a send", "SEND", 0, ONLY),
+    Bad("atomic result for a send", "SEND", 0, Op.ATOMIC_ACKNOWLEDGE),
+)
+
+
+def try_bad(bad):
+    data = pattern(READ_LEN, 1)
+    length = READ_LEN if bad.kind == "RDMA_READ" else 8
+    with Wire() as w:
+        w.post(bad.kind, 0, length, remote=REMOTE, wr_id=1)
+        assert w.receive().psn == w.psn
+        respond_read(w, w.psn, data, range(bad.good))
+        w.memory.expected[:bad.good * MTU] = data[:bad.good * MTU]
+        psn = psn_add(w.psn, bad.good)
+        if bad.op == Op.ATOMIC_ACKNOWLEDGE:
+            respond_atomic(w, psn, 0x1234)
+        else:
+            w.respond(bad.op, psn, b"b" * bad.length)
+        assert w.wait_cqe(w.send_cq, e.IBV_WC_BAD_RESP_ERR).wr_id == 1
+        w.memory.check()
+        assert w.state() == e.IBV_QPS_ERR, w.state()
+        w.check_silent()
+
+
+def bad_responses():
+    """At the PSN that is due, of the wrong kind or length: 9.7.6.1."""
+    for bad in BADS:
+        at(bad.name)
+        try_bad(bad)
+
+
+def silent_peer():
+    """It is asked again as often as it was to be, and then given up."""
+    for retry_cnt, kind in itertools.product((0, 1, 3),
+                                             ("SEND", "RDMA_READ")):
+        at(f"{kind}, {retry_cnt} retries")
+        with Wire(timeout=12, retry_cnt=retry_cnt) as w:
+            w.post(kind, 0, 2 * MTU, remote=REMOTE, wr_id=1)
+            w.post("SEND", wr_id=2)
+            w.wait_cqe(w.send_cq, e.IBV_WC_RETRY_EXC_ERR)
+            w.wait_cqe(w.send_cq, e.IBV_WC_WR_FLUSH_ERR)
+            for _ in range(retry_cnt + 1):
+                if kind == "SEND":
+                    expect_sent_again(w, psn_add(w.psn, 1),
+                                      memory_at(w, 0, 2 * MTU))
+                else:
+                    expect_read(w, w.psn, 2 * MTU)
+                w.expect(Op.SEND_ONLY, psn_add(w.psn, 2), memory_at(w, 0, 8))
+            w.check_silent()
+
+
+def retries():
+    """A sequence error costs a retry, progress gives all of them back."""
+    with Wire(retry_cnt=1) as w:
+        psns = post_many(w)
+        for i in range(5):
+            w.ack(psn_add(psns[i], -1), Syndrome.NAK_PSN_SEQ)
+            while w.receive().psn != psns[-1]:
+                pass
+            w.ack(psns[i])
+        expect_done(w, 0, 1, 2, 3, 4)
+        w.ack(psns[-1], Syndrome.NAK_PSN_SEQ)
+        w.expect(Op.SEND_LAST, psns[-1], memory_at(w, 5 + MTU, MTU))
+        w.ack(psns[-1], Syndrome.NAK_PSN_SEQ)
+        assert w.wait_cqe(w.send_cq, e.IBV_WC_RETRY_EXC_ERR).wr_id == 5
+        w.check_silent()
+
+
+def send_fault():
+    """What is to be sent is faulted in; nothing else goes ahead of it."""
+    with Wire(odp=True) as w:
+        fault = Fault(w.memory.addr, mmap.PAGESIZE)
+        data = pattern(mmap.PAGESIZE, 1)
+        w.memory.put(mmap.PAGESIZE, b"second")
+        w.post("SEND", 0, 2 * MTU, wr_id=1)
+        w.post("SEND", mmap.PAGESIZE, 6, wr_id=2)
+        assert fault.wait() == w.memory.addr
+        w.check_silent()
+        fault.fill(w.memory.addr, data)
+        w.expect(Op.SEND_FIRST, w.psn, data[:MTU])
+        w.expect(Op.SEND_LAST, psn_add(w.psn, 1), data[MTU:2 * MTU])
+        w.expect(Op.SEND_ONLY, psn_add(w.psn, 2), b"second")
+        w.ack(psn_add(w.psn, 2))
+        expect_done(w, 1, 2)
+
+
+def response_fault():
+    """
+    Responses that come while an earlier one waits for memory, in disorder and
+    more than once: nothing is lost, nothing is done twice.
+    """
+    length = 4 * MTU
+    good, bad = pattern(length, 1), pattern(length, 2)
+    with Wire(odp=True) as w:
+        w.memory.fill(bytes(w.memory.size))
+        w.post("RDMA_READ", 0, length, remote=REMOTE, wr_id=1)
+        w.post("ATOMIC_FETCH_AND_ADD", length, remote=REMOTE, wr_id=2)
+        expect_read(w, w.psn, length)
+        atomic = psn_add(w.psn, 4)
+        expect_atomic(w, atomic, Op.FETCH_ADD, 0, 0)
+        # gone since it was asked for
+        fault = Fault(w.memory.addr, mmap.PAGESIZE)
+        w.memory.drop()
+        respond_read(w, w.psn, good, {0})
+        assert fault.wait() == w.memory.addr
+        respond_read(w, w.psn, bad, {0})
+        respond_read(w, w.psn, good, {1})
+        respond_read(w, w.psn, bad, {1, 0})
+        respond_read(w, w.psn, good, {2, 3})
+        respond_atomic(w, atomic, 77)
+        respond_atomic(w, atomic, 78)
+        respond_read(w, w.psn, bad)
+        fault.fill(w.memory.addr, b"")
+        expect_done(w, 1, 2)
+        w.memory.expected[:length] = good
+        w.memory.expected[length:length + 8] = struct.pack("Q", 77)
+        w.memory.check()
+        w.psn = psn_add(atomic, 1)
+        finish(w)
+
+
+TESTS = {
+    "sends and writes": messages,
+    "the ICRC as scapy computes it": icrc_of_scapy,
+    "reads": reads,
+    "atomics": atomics,
+    "the result of an atomic is lost": atomic_lost,
+    "acknowledgments": acks,
+    "strange acknowledgments": strange_acks,
+    "NAKs for sequence errors": sequence_naks,
+    "the receiver is not ready": not_ready,
+    "NAKs that refuse": refusals,
+    "a read's response is lost in part": read_lost_in_part,
+    "the end of a read's response is lost": read_lost_at_its_end,
+    "a read's response is overtaken": read_overtaken,
+    "reads and atomics at once": read_limit,
+    "responses that come again": repeated_responses,
+    "bad responses": bad_responses,
+    "a silent peer": silent_peer,
+    "retries": retries,
+    "data to be sent is faulted in": send_fault,
+    "memory is gone when the response comes": response_fault,
+}
+
+if __name__ == "__main__":
+    roce_wire.run_tests(TESTS)
