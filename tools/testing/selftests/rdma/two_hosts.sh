@@ -9,8 +9,10 @@
 #
 # two_hosts.sh up            make them; MTU=... sets the netdevs' MTU (1500)
 # two_hosts.sh down          remove them
+# two_hosts.sh plug          make the veth pair and the links again, when all
+#                            that is left is the namespaces
 # two_hosts.sh mtu BYTES     change the MTU of both netdevs
-# two_hosts.sh netem ARG...   have both netdevs lose, delay, duplicate, reorder or
+# two_hosts.sh netem ARG...  have both netdevs lose, delay, duplicate, reorder or
 #                            corrupt what they send, as tc-netem(8) says; no ARG:
 #                            not any more
 # two_hosts.sh gid DEV ADDR  print the index of the RoCE v2 GID of an address
@@ -31,10 +33,12 @@ die()
 # host NAMESPACE NETDEV NUMBER DEVICE
 host_up()
 {
-	ip -n "$1" link set lo up
-	ip -n "$1" link set "$2" mtu "$MTU" up
-	ip -n "$1" addr add "10.0.0.$3/24" dev "$2"
-	ip -n "$1" addr add "fd00::$3/64" dev "$2" nodad
+	ip -n "$1" -batch - <<-END
+		link set lo up
+		link set $2 mtu $MTU up
+		addr add 10.0.0.$3/24 dev $2
+		addr add fd00::$3/64 dev $2 nodad
+	END
 	ip netns exec "$1" rdma link add "$4" type rxe netdev "$2"
 }
 
@@ -76,6 +80,11 @@ up()
 {
 	ip netns add hosta
 	ip netns add hostb
+	plug
+}
+
+plug()
+{
 	ip link add va netns hosta type veth peer name vb netns hostb
 	host_up hosta va 1 rxe0
 	host_up hostb vb 2 rxe1
@@ -110,6 +119,9 @@ up)
 down)
 	down
 	;;
+plug)
+	plug
+	;;
 mtu)
 	ip -n hosta link set va mtu "${2:?bytes}"
 	ip -n hostb link set vb mtu "$2"
@@ -123,6 +135,6 @@ gid)
 	gid_index "${2:?device}" "${3:?address}"
 	;;
 *)
-	die "usage: ${0##*/} up|down|mtu BYTES|netem [ARG...]|gid DEVICE ADDRESS"
+	die "usage: ${0##*/} up|down|plug|mtu BYTES|netem [ARG...]|gid DEVICE ADDRESS"
 	;;
 esac
