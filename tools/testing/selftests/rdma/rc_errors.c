@@ -13,24 +13,6 @@
 #define MAX_MSG		0x80000000U
 #define NUM(array)	(sizeof(array) / sizeof((array)[0]))
 
-/* Both hosts still move data. */
-static void check_works(void)
-{
-	struct rc_config config = {};
-	struct rc_buf local, remote;
-	struct rc_pair pair;
-
-	rc_pair_up(&pair, &config);
-	rc_buf_get(&local, &pair.hosts[0], SIZE, RC_ODP_ACCESS);
-	rc_buf_get(&remote, &pair.hosts[1], SIZE, RC_ODP_ACCESS);
-	rc_fill(local.addr, SIZE, 5);
-	rc_do(&pair.a, IBV_WR_RDMA_WRITE, rc_sge(&local, 0, SIZE), &remote, 0);
-	rc_check(remote.addr, SIZE, 5);
-	rc_buf_put(&local);
-	rc_buf_put(&remote);
-	rc_pair_down(&pair);
-}
-
 /* either of two, where kernels differ in which */
 static void check_refused(const void *object, int one, int other)
 {
@@ -88,7 +70,7 @@ static void registrations(void)
 	reg_mr_refused(&host, buf.addr, SIZE, 0, EFAULT, EFAULT);
 	rc_close(&host);
 	test_at("the end");
-	check_works();
+	rc_check_works();
 }
 
 static void queues(void)
@@ -143,7 +125,7 @@ do {									\
 	CHECK_EQ(ibv_destroy_qp(qp), 0);
 	CHECK_EQ(ibv_destroy_cq(cq), 0);
 	rc_close(&host);
-	check_works();
+	rc_check_works();
 }
 
 static int modify(struct rc_end *end, struct ibv_qp_attr attr, int mask)
@@ -522,7 +504,7 @@ static void wrong_requests(int odp)
 	for (i = 0; i < NUM(wrongs); i++)
 		try_wrong(&wrongs[i], odp);
 	test_at("the end");
-	check_works();
+	rc_check_works();
 }
 
 static void wrong_requests_pinned(void)
@@ -670,7 +652,7 @@ static void no_answer(void)
 		rc_check_all(t.remote.addr, SIZE, 0x22);
 		trial_down(&t);
 	}
-	check_works();
+	rc_check_works();
 }
 
 /* More reads at once than the responder has resources for. */
@@ -709,7 +691,7 @@ static void too_many_reads(void)
 	rc_buf_put(&local);
 	rc_buf_put(&remote);
 	rc_pair_down(&p);
-	check_works();
+	rc_check_works();
 }
 
 /* A completion queue that nobody empties fails its queue pairs only. */
@@ -755,7 +737,7 @@ static void cq_overrun(void)
 	t.pair.a.send_cq = old;
 	CHECK_EQ(ibv_destroy_qp(t.pair.a.qp), 0);
 	CHECK_EQ(ibv_destroy_cq(small), 0);
-	check_works();
+	rc_check_works();
 }
 
 static const struct test tests[] = {

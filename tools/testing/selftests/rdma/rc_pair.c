@@ -12,6 +12,7 @@
 #include "rc_pair.h"
 
 #define HUNG_MS		30000
+#define WORKS_SIZE	65536
 
 static const char *const device_names[] = { "rxe0", "rxe1" };
 
@@ -61,12 +62,17 @@ void rc_tests(const struct test *tests, char **names)
 	run_tests(tests, names);
 }
 
+void rc_two_hosts(const char *what)
+{
+	CHECK_EQ(run_two_hosts(what), 0);
+}
+
 void rc_set_mtu(unsigned int mtu)
 {
 	char what[40];
 
 	snprintf(what, sizeof(what), "mtu %u", mtu);
-	CHECK_EQ(run_two_hosts(what), 0);
+	rc_two_hosts(what);
 }
 
 void rc_set_netem(const char *how)
@@ -74,7 +80,7 @@ void rc_set_netem(const char *how)
 	char what[200];
 
 	snprintf(what, sizeof(what), "netem %s", how ? how : "");
-	CHECK_EQ(run_two_hosts(what), 0);
+	rc_two_hosts(what);
 }
 
 static bool is_mapped_ipv4(const union ibv_gid *gid)
@@ -478,6 +484,60 @@ void rc_do(struct rc_end *end, enum ibv_wr_opcode opcode, struct ibv_sge sge,
 {
 	rc_post(end, opcode, sge, remote, offset);
 	rc_wait_ok(end->send_cq);
+}
+
+void rc_check_works(void)
+{
+	struct rc_config config = {};
+	struct rc_buf local, remote;
+	struct rc_pair pair;
+
+	rc_pair_up(&pair, &config);
+	rc_buf_get(&local, &pair.hosts[0], WORKS_SIZE, RC_ODP_ACCESS);
+	rc_buf_get(&remote, &pair.hosts[1], WORKS_SIZE, RC_ODP_ACCESS);
+	rc_fill(local.addr, WORKS_SIZE, 5);
+	rc_do(&pair.a, IBV_WR_RDMA_WRITE, rc_sge(&local, 0, WORKS_SIZE),
+	      &remote, 0);
+	rc_check(remote.addr, WORKS_SIZE, 5);
+	rc_buf_put(&local);
+	rc_buf_put(&remote);
+	rc_pair_down(&pair);
+}
+
+/* "3: rxe0: pd 0 cq 0 ...": the number is another with each link of that name */
+void rc_resources_get(struct rc_resources *resources)
+{
+	char *to = resources->text, line[200], *name;
+	FILE *pipe;
+	int i;
+
+	pipe = popen("rdma res show rxe0 && rdma res show rxe1", "r");
+	CHECK(pipe);
+	for (i = 0; i < 2; i++) {
+		CHECK(fgets(line, sizeof(line), pipe));
+		name = strstr(line, device_names[i]);
+		CHECK(name);
+		name[strcspn(name, "\n")] = 0;
+		to = stpcpy(stpcpy(to, name), ". ");
+	}
+	CHECK_EQ(pclose(pipe), 0);
+}
+
+void rc_resources_check(const struct rc_resources *before)
+{
+	unsigned long long end = now_ms() + HUNG_MS * limit_factor();
+	struct rc_resources now;
+
+	for (;;) {
+		rc_resources_get(&now);
+		if (!strcmp(now.text, before->text))
+			return;
+		if (now_ms() > end)
+			break;
+		sleep_ms(50);
+	}
+	printf("# before: %s\n# now: %s\n", before->text, now.text);
+	fail(__FILE__, __LINE__, "nothing is left behind");
 }
 
 unsigned long long rc_counter(int which, const char *name)

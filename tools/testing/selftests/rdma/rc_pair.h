@@ -23,6 +23,8 @@
  */
 void rc_tests(const struct test *tests, char **names) __attribute__((noreturn));
 
+/* run two_hosts.sh; CHECK()s that it worked */
+void rc_two_hosts(const char *what);
 /* the MTU of both hosts' netdevs */
 void rc_set_mtu(unsigned int mtu);
 /* how both hosts' netdevs send: tc-netem's words, or NULL: as they are */
@@ -173,6 +175,21 @@ void rc_check_idle(struct ibv_cq *cq);
 /* post, as of rc_post(), and wait for its success */
 void rc_do(struct rc_end *end, enum ibv_wr_opcode opcode, struct ibv_sge sge,
 	   const struct rc_buf *remote, size_t offset);
+
+/* a connection of its own between the hosts moves data */
+void rc_check_works(void);
+
+/**
+ * struct rc_resources - what the devices hold
+ * @text: the counts, as "rdma res show" tells them
+ */
+struct rc_resources {
+	char text[400];
+};
+
+void rc_resources_get(struct rc_resources *resources);
+/* as many as @before, once what ends late has ended */
+void rc_resources_check(const struct rc_resources *before);
 
 /* one of the port's hardware counters; of hosta or hostb */
 unsigned long long rc_counter(int which, const char *name);
