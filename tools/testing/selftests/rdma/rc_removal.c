@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Devices that go away under those who use them: with their netdev, by command,
+ * with their namespace, with the module. Programs are told and may stay, a new
+ * device of the same name works at once, and nothing is left behind.
+ *
+ * RXE_KO is the module to load again; without it modprobe finds one.
+ */
+#include <glob.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "rc_traffic.h"
+
+#define HUNG_MS		60000
+
+static void command(const char *what)
+{
+	test_at("%s", what);
+	CHECK_EQ(system(what), 0);
+}
+
+static void until_it_fails(const char *what)
+{
+	unsigned long long end = now_ms() + HUNG_MS * limit_factor();
+
+	test_at("until it fails: %s", what);
+	while (!system(what)) {
+		CHECK(now_ms() < end);
+		sleep_ms(20);
+	}
+}
+
+static void hosta_gone(struct traffic_side *side)
+{
+	if (side->which)
+		traffic_peer_gone(side);
+	else
+		traffic_device_gone(side);
+}
+
+/* pinned, and on-demand */
+struct two_traffics {
+	struct traffic *traffics[2];
+};
+
+static struct two_traffics two_start(void (*ended)(struct traffic_side *side))
+{
+	struct two_traffics two = { {
+		traffic_start(RC_ALL_ACCESS, ended),
+		traffic_start(RC_ODP_ACCESS, ended),
+	} };
+
+	test_at("traffic");
+	traffic_moves(two.traffics[0]);
+	traffic_moves(two.traffics[1]);
+	return two;
+}
+
+static void two_wait_held(struct two_traffics *two)
+{
+	traffic_wait_held(two->traffics[0]);
+	traffic_wait_held(two->traffics[1]);
+}
+
+static void two_end(struct two_traffics *two)
+{
+	traffic_end(two->traffics[0]);
+	traffic_end(two->traffics[1]);
+}
+
+static void new_hosts(void)
+{
+	rc_two_hosts("down");
+	rc_two_hosts("up");
+}
+
+/* The processes are still there, and have all open, when the new hosts work. */
+static void netdev_deleted(void)
+{
+	struct rc_resources before;
+	struct two_traffics two;
+	int i;
+
+	rc_resources_get(&before);
+	for (i = 0; i < 8; i++) {
+		two = two_start(traffic_device_gone);
+		command("ip -n hosta link delete va");
+		rc_two_hosts("plug");
+		rc_check_works();
+		two_wait_held(&two);
+		two_end(&two);
+		rc_resources_check(&before);
+	}
+}
+
+static void link_deleted(void)
+{
+	struct rc_resources before;
+	struct two_traffics two;
+	int i;
+
+	rc_resources_get(&before);
+	for (i = 0; i < 3; i++) {
+		two = two_start(hosta_gone);
+		command("rdma link delete rxe0");
+		command("ip netns exec hosta rdma link add rxe0 type rxe netdev va");
+		rc_check_works();
+		two_wait_held(&two);
+		two_end(&two);
+		rc_resources_check(&before);
+	}
+}
+
+static void netdev_moved(void)
+{
+	struct rc_resources before;
+	struct two_traffics two;
+
+	rc_resources_get(&before);
+	two = two_start(hosta_gone);
+	command("ip -n hosta link set va netns hostb");
+	two_wait_held(&two);
+	until_it_fails("rdma link show rxe0/1 >/dev/null 2>&1");
+	command("rdma link show rxe1/1 >/dev/null");
+	new_hosts();
+	rc_check_works();
+	two_end(&two);
+	rc_resources_check(&before);
+}
+
+/* That its end of the cable goes shows that nothing holds the namespace. */
+static void namespace_deleted(void)
+{
+	struct rc_resources before;
+	struct two_traffics two;
+
+	rc_resources_get(&before);
+	two = two_start(traffic_device_gone);
+	command("ip netns delete hosta");
+	until_it_fails("ip -n hostb link show vb >/dev/null 2>&1");
+	two_wait_held(&two);
+	new_hosts();
+	rc_check_works();
+	two_end(&two);
+	rc_resources_check(&before);
+}
+
+/* "parent" is what only this driver's devices have. */
+static void check_only_our_links(void)
+{
+	glob_t found;
+	size_t i;
+
+	CHECK_EQ(glob("/sys/class/infiniband/*/parent", 0, NULL, &found), 0);
+	for (i = 0; i < found.gl_pathc; i++)
+		if (!strstr(found.gl_pathv[i], "/rxe0/") &&
+		    !strstr(found.gl_pathv[i], "/rxe1/"))
+			skip("there are other links, and they would be lost");
+	globfree(&found);
+}
+
+/* how to load the module again, once it is gone */
+static const char *load_command(void)
+{
+	static char insmod[300];
+	const char *ko = getenv("RXE_KO");
+
+	if (ko) {
+		snprintf(insmod, sizeof(insmod), "insmod '%s'", ko);
+		return insmod;
+	}
+	if (system("modinfo -n rdma_rxe >/dev/null 2>&1"))
+		skip("modprobe finds no rdma_rxe, and RXE_KO is not set");
+	if (!system("grep -q O /sys/module/rdma_rxe/taint && modinfo -F intree rdma_rxe | grep -q Y"))
+		skip("modprobe finds the kernel's own rdma_rxe, and RXE_KO is not set");
+	return "modprobe rdma_rxe";
+}
+
+/* The kernel lets a module go whose open contexts can do without. */
+static void module_unloaded(void)
+{
+	const char *load = load_command();
+	struct rc_resources before;
+	struct two_traffics two;
+	int i;
+
+	check_only_our_links();
+	rc_resources_get(&before);
+	for (i = 0; i < 3; i++) {
+		two = two_start(traffic_device_gone);
+		if (i == 1)
+			command("rdma link delete rxe0 && rdma link delete rxe1");
+		/* packets in a queue that is not the driver's */
+		if (i == 2 && system("tc -n hosta qdisc add dev va root netem delay 1s"))
+			printf("# no netem: no packets are held\n");
+		command("rmmod rdma_rxe");
+		CHECK(access("/sys/module/rdma_rxe", F_OK));
+		two_wait_held(&two);
+		if (i == 1)
+			two_end(&two);
+		command(load);
+		command("ip -n hosta link delete va");
+		rc_two_hosts("plug");
+		rc_check_works();
+		if (i != 1)
+			two_end(&two);
+		rc_resources_check(&before);
+	}
+}
+
+static const struct test tests[] = {
+	{ "a netdev is deleted under traffic", netdev_deleted },
+	{ "a link is deleted under traffic", link_deleted },
+	{ "a netdev moves to another namespace", netdev_moved },
+	{ "a namespace is deleted", namespace_deleted },
+	{ "the module is unloaded, and loaded again", module_unloaded },
+	{}
+};
+
+int main(int argc, char **argv)
+{
+	rc_tests(tests, argv + 1);
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/*
+ * Two processes, one on each host, that send to each other and check what they
+ * get until something ends it. What may end it is what the tests are about.
+ */
+#ifndef RC_TRAFFIC_H
+#define RC_TRAFFIC_H
+
+#include <sys/types.h>
+
+#include "rc_pair.h"
+
+struct traffic;
+
+/**
+ * struct traffic_side - one of the two processes
+ * @traffic: the traffic that it is part of
+ * @which: 0 on hosta, 1 on hostb
+ * @host: its device
+ * @end: its queue pair
+ * @buf: all its memory
+ * @peer: the other side's, in the form that rc_post() takes
+ * @peer_mr: of @peer
+ * @posted: sends, writes and reads
+ * @completed: of these
+ * @received: messages that came
+ * @flushed: receive requests that failed
+ * @failed: a send, write or read has failed
+ * @failure: the first one's status
+ * @fatal: the device has told that it is gone
+ */
+struct traffic_side {
+	struct traffic *traffic;
+	int which;
+	struct rc_host host;
+	struct rc_end end;
+	struct rc_buf buf;
+	struct rc_buf peer;
+	struct ibv_mr peer_mr;
+	unsigned int posted;
+	unsigned int completed;
+	unsigned int received;
+	unsigned int flushed;
+	bool failed;
+	enum ibv_wc_status failure;
+	bool fatal;
+};
+
+/**
+ * traffic_start - start the two processes
+ * @access: of their memory
+ * @ended: what each does once its traffic has come to an end; then it exits
+ *
+ * Every message is looked at byte by byte. On-demand memory is dropped after
+ * each, so that there are always faults under way.
+ */
+struct traffic *traffic_start(int access,
+			      void (*ended)(struct traffic_side *side));
+/* both sides have received some more since this was called */
+void traffic_moves(struct traffic *traffic);
+/* side @which dies by SIGKILL */
+void traffic_kill(struct traffic *traffic, int which);
+/* both sides are in traffic_hold() */
+void traffic_wait_held(struct traffic *traffic);
+/* let them go on, and see them exit without a complaint */
+void traffic_end(struct traffic *traffic);
+
+/* for sides: wait here, with all that is open, for traffic_end() */
+void traffic_hold(struct traffic_side *side);
+/* for sides: the peer does not answer any more, and the requests say so */
+void traffic_peer_gone(struct traffic_side *side);
+/*
+ * The same when a process was killed: its address space goes before its queue
+ * pairs, and on-demand memory with it. Whoever still gets there is refused.
+ */
+void traffic_peer_killed(struct traffic_side *side);
+/* for sides: the device is gone, all calls say so, none hangs */
+void traffic_device_gone(struct traffic_side *side);
+
+#endif
