@@ -1,0 +1,521 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Processes and queue pairs that end while something of theirs is under way:
+ * packets, timers, page faults. What they leave is cleared away, and others do
+ * not notice.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "rc_traffic.h"
+
+#define HUNG_MS		60000
+#define SIZE		65536
+#define NUM(array)	(sizeof(array) / sizeof((array)[0]))
+
+#define W	IBV_WR_RDMA_WRITE
+#define R	IBV_WR_RDMA_READ
+#define S	IBV_WR_SEND
+
+static void wait_for(atomic_bool *flag)
+{
+	unsigned long long end = now_ms() + HUNG_MS * limit_factor();
+
+	while (!*flag) {
+		CHECK(now_ms() < end);
+		sleep_ms(1);
+	}
+}
+
+/* wait for a child's end; its status */
+static int wait_child(pid_t pid)
+{
+	unsigned long long end = now_ms() + HUNG_MS * limit_factor();
+	int status;
+	pid_t got;
+
+	while (!(got = waitpid(pid, &status, WNOHANG))) {
+		CHECK(now_ms() < end);
+		sleep_ms(1);
+	}
+	CHECK_EQ(got, pid);
+	return status;
+}
+
+static void *shared_memory(size_t len)
+{
+	void *shared;
+
+	shared = mmap(NULL, len, PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	CHECK(shared != MAP_FAILED);
+	return shared;
+}
+
+/* Each side sends and receives, so each is killed as a sender and a receiver. */
+static void processes_killed(void)
+{
+	struct rc_resources before;
+	struct traffic *traffics[4];
+	int round, i;
+
+	rc_resources_get(&before);
+	for (round = 0; round < 5; round++) {
+		test_at("round %d", round);
+		for (i = 0; i < 4; i++)
+			traffics[i] = traffic_start(i & 1 ? RC_ODP_ACCESS :
+							    RC_ALL_ACCESS,
+						    traffic_peer_killed);
+		for (i = 0; i < 4; i++) {
+			traffic_moves(traffics[i]);
+			traffic_kill(traffics[i], i / 2);
+		}
+		for (i = 0; i < 4; i++)
+			traffic_end(traffics[i]);
+	}
+	rc_resources_check(&before);
+	rc_check_works();
+}
+
+enum ending {
+	ENDING_EXIT,
+	ENDING_KILL,
+	ENDING_DESTROY,
+	ENDING_LINK,
+	ENDING_HANDLER,
+};
+
+/**
+ * struct asleep - a page fault that sleeps, as both processes know it
+ * @uffd: whoever holds this might wake it, and never does
+ * @sleeps: it does
+ * @go: the process may go on to its end
+ */
+struct asleep {
+	int uffd;
+	atomic_bool sleeps;
+	atomic_bool go;
+};
+
+/* Pages of a buffer for which a handler is asked: a fault sleeps until then. */
+static int unanswered(struct rc_buf *buf)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register area = {
+		.range = { .start = (uintptr_t)buf->addr, .len = buf->len },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	int fd;
+
+	fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		skip("no userfaultfd here");
+	CHECK_EQ(ioctl(fd, UFFDIO_API, &api), 0);
+	CHECK_EQ(ioctl(fd, UFFDIO_REGISTER, &area), 0);
+	return fd;
+}
+
+static void sleeper(struct asleep *asleep, enum ibv_wr_opcode opcode,
+		    bool remote_sleeps, enum ending ending)
+{
+	struct rc_config config = {};
+	struct rc_buf local, remote;
+	struct pollfd poll_fd = { .events = POLLIN };
+	struct rc_pair pair;
+
+	rc_pair_up(&pair, &config);
+	rc_buf_get(&local, &pair.hosts[0], SIZE, RC_ODP_ACCESS);
+	rc_buf_get(&remote, &pair.hosts[1], SIZE, RC_ODP_ACCESS);
+	memset(remote_sleeps ? local.addr : remote.addr, 1, SIZE);
+	asleep->uffd = unanswered(remote_sleeps ? &remote : &local);
+	rc_post_recv(&pair.b, &remote, 0, SIZE, 1);
+	rc_post(&pair.a, opcode, rc_sge(&local, 0, SIZE), &remote, 0);
+	poll_fd.fd = asleep->uffd;
+	CHECK_EQ(poll(&poll_fd, 1, HUNG_MS * limit_factor()), 1);
+	asleep->sleeps = true;
+	wait_for(&asleep->go);
+	if (ending == ENDING_DESTROY) {
+		rc_disconnect(&pair.a);
+		rc_disconnect(&pair.b);
+		rc_buf_put(&local);
+		rc_buf_put(&remote);
+		rc_close(&pair.hosts[0]);
+		rc_close(&pair.hosts[1]);
+	}
+	_exit(0);
+}
+
+/* Hold the handler's descriptor beyond the life of its process. */
+static int take_uffd(pid_t pid, int uffd)
+{
+	int pidfd, fd;
+
+	pidfd = syscall(SYS_pidfd_open, pid, 0);
+	CHECK(pidfd >= 0);
+	fd = syscall(SYS_pidfd_getfd, pidfd, uffd, 0);
+	CHECK(fd >= 0);
+	close(pidfd);
+	return fd;
+}
+
+static void end_asleep(enum ibv_wr_opcode opcode, bool remote_sleeps,
+		       enum ending ending)
+{
+	struct rc_resources before;
+	struct asleep *asleep;
+	int fd = -1, status;
+	pid_t pid;
+
+	test_at("opcode %d, %s sleeps, ending %d", opcode,
+		remote_sleeps ? "remote" : "local", ending);
+	rc_resources_get(&before);
+	asleep = shared_memory(sizeof(*asleep));
+	fflush(stdout);
+	pid = fork();
+	CHECK(pid >= 0);
+	if (!pid)
+		sleeper(asleep, opcode, remote_sleeps, ending);
+	while (!asleep->sleeps) {
+		CHECK_EQ(waitpid(pid, &status, WNOHANG), 0);
+		sleep_ms(1);
+	}
+	if (ending == ENDING_HANDLER)
+		fd = take_uffd(pid, asleep->uffd);
+	if (ending == ENDING_LINK) {
+		CHECK_EQ(system("rdma link delete rxe0"), 0);
+		CHECK_EQ(system("rdma link delete rxe1"), 0);
+		CHECK_EQ(system("ip -n hosta link delete va"), 0);
+		rc_two_hosts("plug");
+		rc_check_works();
+	}
+	if (ending == ENDING_KILL)
+		kill(pid, SIGKILL);
+	else
+		asleep->go = true;
+	CHECK_EQ(wait_child(pid), ending == ENDING_KILL ? SIGKILL : 0);
+	close(fd);
+	CHECK_EQ(munmap(asleep, sizeof(*asleep)), 0);
+	rc_resources_check(&before);
+}
+
+static void faults_asleep(void)
+{
+	enum ending ending;
+	int remote;
+
+	for (ending = ENDING_EXIT; ending <= ENDING_HANDLER; ending++)
+		for (remote = 0; remote < 2; remote++)
+			end_asleep(W, remote, ending);
+	end_asleep(R, false, ENDING_EXIT);
+	end_asleep(R, true, ENDING_DESTROY);
+	end_asleep(S, true, ENDING_EXIT);
+	end_asleep(S, true, ENDING_LINK);
+	rc_check_works();
+}
+
+/**
+ * struct trial - hosts, with memory on each, between which connections are made
+ * @hosts: hosta and hostb
+ * @bufs: memory of each
+ * @before: what the devices held before
+ */
+struct trial {
+	struct rc_host hosts[2];
+	struct rc_buf bufs[2];
+	struct rc_resources before;
+};
+
+static void trial_up(struct trial *t, int access)
+{
+	int i;
+
+	rc_resources_get(&t->before);
+	for (i = 0; i < 2; i++) {
+		rc_open(&t->hosts[i], i);
+		rc_buf_get(&t->bufs[i], &t->hosts[i], SIZE, access);
+		rc_fill(t->bufs[i].addr, SIZE, i);
+	}
+}
+
+static void trial_down(struct trial *t)
+{
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		rc_buf_put(&t->bufs[i]);
+		rc_close(&t->hosts[i]);
+	}
+	rc_resources_check(&t->before);
+	rc_check_works();
+}
+
+/* some of each operation, of several packets each; receives for the sends */
+static void post_some(struct trial *t, struct rc_end *end, struct rc_end *peer,
+		      bool receives)
+{
+	static const enum ibv_wr_opcode opcodes[] = { W, S, R, S, W, W };
+	int here = end->host == &t->hosts[1];
+	struct ibv_sge sge = rc_sge(&t->bufs[here], 0, 5000);
+	unsigned int i;
+
+	for (i = 0; i < NUM(opcodes); i++) {
+		if (receives && opcodes[i] == S)
+			rc_post_recv(peer, &t->bufs[!here], 10000, 5000, i);
+		rc_post(end, opcodes[i], sge, &t->bufs[!here], 20000);
+	}
+}
+
+/* What is held by a queue of the network outlives the queue pair that sent it. */
+static void packets_held(void)
+{
+	struct rc_config config = {};
+	struct rc_end a, b;
+	struct trial t;
+	int i;
+
+	if (system("tc -n hosta qdisc add dev va root netem delay 100ms && tc -n hostb qdisc add dev vb root netem delay 100ms"))
+		skip("no netem here");
+	trial_up(&t, RC_ODP_ACCESS);
+	for (i = 0; i < 20; i++) {
+		test_at("round %d", i);
+		rc_connect(&a, &t.hosts[0], &b, &t.hosts[1], &config);
+		post_some(&t, &a, &b, true);
+		post_some(&t, &b, &a, true);
+		/* held are requests, responses, or what repeats them */
+		sleep_ms(i % 5 * 60);
+		if (i % 4 == 3)
+			rc_wait(b.send_cq);
+		rc_disconnect(&a);
+		rc_disconnect(&b);
+	}
+	CHECK_EQ(system("tc -n hosta qdisc del dev va root && tc -n hostb qdisc del dev vb root"), 0);
+	trial_down(&t);
+}
+
+/* Nothing is waited for between a post and the end. */
+static void destroyed_at_once(void)
+{
+	struct ibv_qp_attr reset = { .qp_state = IBV_QPS_RESET };
+	struct rc_config config = {};
+	struct rc_end a, b;
+	struct trial t;
+	int i;
+
+	trial_up(&t, RC_ODP_ACCESS);
+	for (i = 0; i < 300; i++) {
+		test_at("round %d", i);
+		config.timeout = 1 + i % 9;
+		config.rnr_timer = 1 + i % 13;
+		rc_connect(&a, &t.hosts[0], &b, &t.hosts[1], &config);
+		/* nobody answers */
+		if (i % 4 == 1)
+			CHECK_EQ(ibv_modify_qp(b.qp, &reset, IBV_QP_STATE), 0);
+		/* without receives the sender waits for the receiver */
+		post_some(&t, &a, &b, i % 4 == 0);
+		if (i % 4 == 3)
+			rc_to_error(&a);
+		if (i % 3 == 0)
+			sleep_ms(i % 8);
+		rc_buf_drop(&t.bufs[i & 1]);
+		rc_disconnect(i & 1 ? &a : &b);
+		rc_disconnect(i & 1 ? &b : &a);
+	}
+	trial_down(&t);
+}
+
+static void drain(struct ibv_cq *cq)
+{
+	struct ibv_wc wc;
+	int n;
+
+	while ((n = ibv_poll_cq(cq, 1, &wc)))
+		CHECK_EQ(n, 1);
+}
+
+static void check_writes(struct trial *t, struct rc_end *end, unsigned int seed)
+{
+	int here = end->host == &t->hosts[1];
+
+	rc_fill(t->bufs[here].addr, SIZE, seed);
+	rc_do(end, W, rc_sge(&t->bufs[here], 0, SIZE), &t->bufs[!here], 0);
+	rc_check(t->bufs[!here].addr, SIZE, seed);
+}
+
+/*
+ * Up again after reset and error, with other packet numbers each time: what is
+ * late belongs to the life before.
+ */
+static void up_again(void)
+{
+	struct ibv_qp_attr reset = { .qp_state = IBV_QPS_RESET };
+	struct rc_config config = {};
+	struct rc_end ends[2];
+	struct trial t;
+	int i, j;
+
+	trial_up(&t, RC_ODP_ACCESS);
+	rc_connect(&ends[0], &t.hosts[0], &ends[1], &t.hosts[1], &config);
+	for (i = 0; i < 60; i++) {
+		test_at("round %d", i);
+		check_writes(&t, &ends[0], 2 * i);
+		check_writes(&t, &ends[1], 2 * i + 1);
+		post_some(&t, &ends[0], &ends[1], i % 3);
+		post_some(&t, &ends[1], &ends[0], i % 3);
+		if (i & 4)
+			rc_wait(ends[0].send_cq);
+		if (i & 2)
+			rc_to_error(&ends[i & 1]);
+		if (i & 8)
+			sleep_ms(i % 5);
+		config.psn = 1 + i * 0x234567 % 0xffffff;
+		for (j = 0; j < 2; j++)
+			CHECK_EQ(ibv_modify_qp(ends[j].qp, &reset,
+					       IBV_QP_STATE), 0);
+		for (j = 0; j < 2; j++) {
+			drain(ends[j].send_cq);
+			drain(ends[j].recv_cq);
+			rc_to_init(&ends[j], &config);
+			rc_to_rtr(&ends[j], ends[!j].qp->qp_num,
+				  &t.hosts[!j].gids[0].gid, &config);
+		}
+		for (j = 0; j < 2; j++)
+			rc_to_rts(&ends[j], &config);
+	}
+	rc_disconnect(&ends[0]);
+	rc_disconnect(&ends[1]);
+	trial_down(&t);
+}
+
+/**
+ * struct family - what a process and its child tell each other
+ * @moved: the parent's memory has changed since the fork
+ * @registered: so has the child its memory
+ * @written: the parent has written to that
+ * @addr: of the child's memory
+ * @rkey: of it
+ */
+struct family {
+	atomic_bool moved;
+	atomic_bool registered;
+	atomic_bool written;
+	unsigned char *addr;
+	uint32_t rkey;
+};
+
+/*
+ * The child's memory is what it was at the fork, and what the child makes of
+ * it. It may register through the context that it has inherited, not post.
+ */
+static void child_of_fork(struct trial *t, struct family *family)
+{
+	struct rc_buf buf;
+	int i;
+
+	wait_for(&family->moved);
+	for (i = 0; i < 2; i++) {
+		rc_check(t->bufs[i].addr, SIZE, 1);
+		memset(t->bufs[i].addr, 0x77, SIZE);
+	}
+	rc_buf_get(&buf, &t->hosts[1], SIZE, RC_ODP_ACCESS);
+	family->addr = buf.addr;
+	family->rkey = buf.mr->rkey;
+	family->registered = true;
+	wait_for(&family->written);
+	rc_check(buf.addr, SIZE, 10);
+	_exit(0);
+}
+
+/* The parent goes on while there is a child, writes to it, and outlives it. */
+static void parent_of_fork(struct trial *t, struct rc_end *a, struct rc_end *b,
+			   struct family *family, pid_t pid)
+{
+	struct ibv_mr mr = {};
+	struct rc_buf childs = { .mr = &mr };
+	struct ibv_sge sge = rc_sge(&t->bufs[0], 0, SIZE);
+
+	check_writes(t, a, 5);
+	check_writes(t, b, 6);
+	family->moved = true;
+	while (!family->registered)
+		check_writes(t, a, 7);
+	childs.addr = family->addr;
+	mr.rkey = family->rkey;
+	rc_fill(t->bufs[0].addr, SIZE, 10);
+	rc_do(a, W, sge, &childs, 0);
+	rc_check(t->bufs[1].addr, SIZE, 7);
+	family->written = true;
+	CHECK_EQ(wait_child(pid), 0);
+	check_writes(t, b, 8);
+	check_writes(t, a, 9);
+	/* the region is still there, what it was of is not */
+	rc_post(a, W, sge, &childs, 0);
+	rc_wait_status(a->send_cq, IBV_WC_REM_ACCESS_ERR);
+	rc_check(t->bufs[1].addr, SIZE, 9);
+}
+
+static void forked(int access)
+{
+	struct rc_config config = {};
+	struct family *family;
+	struct rc_end a, b;
+	struct trial t;
+	pid_t pid;
+
+	trial_up(&t, access);
+	rc_connect(&a, &t.hosts[0], &b, &t.hosts[1], &config);
+	check_writes(&t, &a, 1);
+	family = shared_memory(sizeof(*family));
+	fflush(stdout);
+	pid = fork();
+	CHECK(pid >= 0);
+	if (!pid)
+		child_of_fork(&t, family);
+	parent_of_fork(&t, &a, &b, family, pid);
+	CHECK_EQ(munmap(family, sizeof(*family)), 0);
+	rc_disconnect(&a);
+	rc_disconnect(&b);
+	rc_buf_put(&t.bufs[0]);
+	rc_buf_put(&t.bufs[1]);
+	rc_close(&t.hosts[0]);
+	/* the child's region goes with the context that it was made through */
+	CHECK_EQ(ibv_dealloc_pd(t.hosts[1].pd), EBUSY);
+	CHECK_EQ(ibv_close_device(t.hosts[1].ctx), 0);
+	rc_resources_check(&t.before);
+	rc_check_works();
+}
+
+static void fork_and_go_on(void)
+{
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		forked(RC_ALL_ACCESS);
+		forked(RC_ODP_ACCESS);
+	}
+}
+
+static const struct test tests[] = {
+	{ "processes are killed in traffic", processes_killed },
+	{ "processes end while their page fault sleeps", faults_asleep },
+	{ "queue pairs end before their packets", packets_held },
+	{ "queue pairs end at once, timers running", destroyed_at_once },
+	{ "reset and error in traffic, and up again", up_again },
+	{ "a child of fork ends, its parent goes on", fork_and_go_on },
+	{}
+};
+
+int main(int argc, char **argv)
+{
+	rc_tests(tests, argv + 1);
+}
