@@ -424,7 +424,7 @@ static void rxe_defer(struct rxe_qp *qp, struct sk_buff *skb)
 		return;
 	}
 
-	if (rq->parked && (full || psn == waiting))
+	if (full || psn == waiting)
 		rxe_send_rnr_nak(qp, waiting);
 	kfree_skb(skb);
 }
