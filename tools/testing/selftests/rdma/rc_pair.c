@@ -245,7 +245,7 @@ static unsigned int default_timeout(void)
 	return timeout;
 }
 
-void rc_to_rts(struct rc_end *end, const struct rc_config *config)
+int rc_try_rts(struct rc_end *end, const struct rc_config *config)
 {
 	struct ibv_qp_attr attr = {
 		.qp_state = IBV_QPS_RTS,
@@ -256,10 +256,15 @@ void rc_to_rts(struct rc_end *end, const struct rc_config *config)
 		.max_rd_atomic = or(config->rd_atomic, 4),
 	};
 
-	CHECK_EQ(ibv_modify_qp(end->qp, &attr,
-			       IBV_QP_STATE | IBV_QP_TIMEOUT |
-			       IBV_QP_RETRY_CNT | IBV_QP_RNR_RETRY |
-			       IBV_QP_SQ_PSN | IBV_QP_MAX_QP_RD_ATOMIC), 0);
+	return ibv_modify_qp(end->qp, &attr,
+			     IBV_QP_STATE | IBV_QP_TIMEOUT | IBV_QP_RETRY_CNT |
+			     IBV_QP_RNR_RETRY | IBV_QP_SQ_PSN |
+			     IBV_QP_MAX_QP_RD_ATOMIC);
+}
+
+void rc_to_rts(struct rc_end *end, const struct rc_config *config)
+{
+	CHECK_EQ(rc_try_rts(end, config), 0);
 }
 
 void rc_to_error(struct rc_end *end)
