@@ -9,7 +9,8 @@ SELFTESTS := $(CURDIR)/tools/testing/selftests/rdma
 VM := $(SELFTESTS)/vm/vm
 
 # What the harness takes from make's command line.
-export CMD DEBUG_WITHIN KERNEL KERNELS TESTS MTU MEM CPUS TIME_LIMIT QUIET_LIMIT
+export CMD DEBUG_NEED DEBUG_TESTS DEBUG_WITHIN KERNEL KERNELS TESTS MTU MEM CPUS \
+	STORM_SECONDS TIME_LIMIT QUIET_LIMIT
 
 .DELETE_ON_ERROR:
 .PHONY: all modules run shell test test-debug check install clean \

@@ -165,9 +165,10 @@ module_unload"
 
 # The debug kernel is slow, and slow to build: with DEBUG_WITHIN it is tested
 # only if all is likely to be done so many seconds after the beginning.
+# DEBUG_TESTS names what is tested there, which takes DEBUG_NEED seconds.
 debug_fits()
 {
-	local need=$((5 * slowest))
+	local need=${DEBUG_NEED:-$((5 * slowest))}
 
 	[ -d "$(debug_kernel_dir)" ] || need=$((need + 1200))
 	if [ $((SECONDS + need)) -le "$DEBUG_WITHIN" ]; then
@@ -204,6 +205,7 @@ cmd_test()
 			part "$kernel" test-interop "$kernel" "$results"
 	done
 	if [ -n "${DEBUG_WITHIN-}" ] && debug_fits; then
+		[ -z "${DEBUG_TESTS-}" ] || read -ra chosen <<<"$DEBUG_TESTS"
 		test_on debug
 	fi
 	say "done after $((SECONDS / 60)) min"
