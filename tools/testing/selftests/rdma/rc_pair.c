@@ -238,7 +238,7 @@ void rc_to_rtr(struct rc_end *end, unsigned int peer_qpn,
 /* Four times the time for each doubling of what a slow kernel is given. */
 static unsigned int default_timeout(void)
 {
-	unsigned int factor, timeout = 14;
+	unsigned int factor, timeout = 16;
 
 	for (factor = limit_factor(); factor > 1; factor /= 2)
 		timeout += 2;
