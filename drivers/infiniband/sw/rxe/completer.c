@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* What responses do to the send queue: IBTA volume 1, 9.7.5 to 9.7.8. */
+#include "anchor.h"
 #include "compat.h"
 #include "completer.h"
 #include "cq.h"
@@ -474,8 +475,9 @@ void rxe_ack_timeout(struct timer_list *timer)
 	if (!rxe_completer_live(qp))
 		goto unlock;
 
-	/* the peer is not late while it is we who wait */
-	if (sq->rnr_waiting || sq->responses_parked)
+	/* the peer is not late while it is we who wait, or have yet to send */
+	if (sq->rnr_waiting || sq->responses_parked ||
+	    atomic_read(&qp->anchor->flows[RXE_FLOW_REQUESTS].in_flight))
 		sq->progress = jiffies;
 
 	timeout = rxe_ack_timeout_jiffies(qp);
