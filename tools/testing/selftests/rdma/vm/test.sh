@@ -93,7 +93,8 @@ cmd_test_kernel()
 
 	results=$2
 	mapfile -t names < <(printf '%s\n' "${@:3}")
-	: "${TOPOLOGY:=two_hosts}"
+	# For all tests together; the guest sees to the limits of each.
+	: "${TOPOLOGY:=two_hosts}" "${TIME_LIMIT:=5400}"
 	STRICT=1 prepare "$kernel"
 	run_tests "$kernel" "${names[@]}"
 }
