@@ -53,7 +53,7 @@ rc_peer()
 	if [ "$ROLE" = ours ]; then
 		from_ktap "$1" ./rc_peer listen "$CABLE_ADDR" "${@:2}"
 	else
-		from_ktap "$1" ./rc_peer connect "$CABLE_PEER"
+		from_ktap "$1" ./rc_peer connect "$CABLE_PEER" "${@:2}"
 	fi
 }
 
@@ -110,7 +110,7 @@ all_perftest ours
 all_perftest intree
 
 tc qdisc add dev eth0 root netem loss 1% 2>&1 | sed 's/^/# /'
-rc_peer "with packets lost"
+rc_peer "with packets lost" lossy
 tc qdisc del dev eth0 root
 
 echo "1..$count"
