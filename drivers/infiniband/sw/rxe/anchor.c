@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#include <linux/cpumask.h>
 #include <linux/skbuff.h>
 #include <linux/slab.h>
 #include <linux/wait_bit.h>
@@ -135,7 +136,8 @@ static int rxe_flow_limit(void)
  * @flow: of a QP that may be gone
  *
  * By its work, where the flow's packets are sent. A work that is queued while it
- * runs is kept on its CPU: from the wrong one it has to come by way of a timer.
+ * runs is kept on its CPU: from the wrong one it has to come by way of a timer,
+ * which a CPU that is gone would not run.
  *
  * Context: any, not preemptible if the flow's own work may be the caller.
  */
@@ -154,7 +156,7 @@ void rxe_flow_continue(struct rxe_flow *flow)
 		work = flow == &anchor->flows[RXE_FLOW_REQUESTS] ?
 			       &qp->sq.work : &qp->rq.work;
 		keeps_cpu = current_work() == &work->work &&
-			    cpu != smp_processor_id();
+			    cpu != smp_processor_id() && cpu_online(cpu);
 		queue_delayed_work_on(cpu, rxe_wq, work, keeps_cpu ? 1 : 0);
 	}
 	spin_unlock_irqrestore(&anchor->lock, irq);
@@ -210,7 +212,9 @@ static bool rxe_flow_on_this_cpu(struct rxe_flow *flow, bool arrived)
 
 	if (flow->cpu == cpu)
 		return true;
-	if (!arrived || atomic_read(&flow->in_flight))
+	/* a CPU that is gone has given its queues away, and does no work */
+	if (cpu_online(flow->cpu) &&
+	    (!arrived || atomic_read(&flow->in_flight)))
 		return false;
 
 	WRITE_ONCE(flow->cpu, cpu);
