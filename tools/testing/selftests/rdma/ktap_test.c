@@ -56,6 +56,12 @@ void skip(const char *why)
 	__builtin_unreachable();
 }
 
+unsigned int draw(unsigned int *state, unsigned int n)
+{
+	*state = *state * 1664525 + 1013904223;
+	return (*state >> 8) % n;
+}
+
 unsigned long long now_ms(void)
 {
 	struct timespec now;

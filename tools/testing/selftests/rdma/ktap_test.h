@@ -48,6 +48,9 @@ void check_eq(const char *file, int line, const char *what, long value,
 	      long expected);
 void skip(const char *why) __attribute__((noreturn));
 
+/* a number below @n, the next of the sequence that @state is at */
+unsigned int draw(unsigned int *state, unsigned int n);
+
 unsigned long long now_ms(void);
 void sleep_ms(unsigned int ms);
 /* how much longer than usual things may take before they count as hung */

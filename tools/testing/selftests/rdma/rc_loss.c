@@ -77,11 +77,6 @@ static void atomics(struct rc_pair *pair, struct rc_buf *local,
 	CHECK_EQ(*(uint64_t *)remote->addr, 3 * ATOMICS);
 }
 
-static unsigned long long both(const char *counter)
-{
-	return rc_counter(0, counter) + rc_counter(1, counter);
-}
-
 /* @counter of the driver's shows that the network did what it was to do. */
 static void over(const char *how, const char *counter)
 {
@@ -90,7 +85,7 @@ static void over(const char *how, const char *counter)
 	};
 	/* 67 ms for the loss of a last packet, which nothing else tells */
 	struct rc_config config = { .timeout = 14 };
-	unsigned long long before = both(counter);
+	unsigned long long before = rc_counters(counter);
 	struct rc_buf local, remote;
 	struct rc_pair pair;
 	int odp, i;
@@ -111,8 +106,8 @@ static void over(const char *how, const char *counter)
 		rc_pair_down(&pair);
 	}
 	rc_set_netem(NULL);
-	printf("# %s: %llu\n", counter, both(counter) - before);
-	CHECK(both(counter) > before);
+	printf("# %s: %llu\n", counter, rc_counters(counter) - before);
+	CHECK(rc_counters(counter) > before);
 }
 
 static void lossy(void)

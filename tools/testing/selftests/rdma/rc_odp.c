@@ -394,17 +394,11 @@ static const char *const troubles[] = {
 static unsigned long long all_troubles(void)
 {
 	unsigned long long sum = 0;
-	unsigned int host, i;
+	unsigned int i;
 
-	for (host = 0; host < 2; host++)
-		for (i = 0; i < NUM(troubles); i++)
-			sum += rc_counter(host, troubles[i]);
+	for (i = 0; i < NUM(troubles); i++)
+		sum += rc_counters(troubles[i]);
 	return sum;
-}
-
-static unsigned long long both(const char *counter)
-{
-	return rc_counter(0, counter) + rc_counter(1, counter);
 }
 
 /* Nothing that the other side has sent is lost while a side faults. */
@@ -423,8 +417,8 @@ static void faults_cost_no_packet(void)
 	for (i = 0; i < NUM(opcodes); i++)
 		for (j = 0; j < NUM(sizes); j++) {
 			test_at("opcode %d, %zu bytes", opcodes[i], sizes[j]);
-			faults = both("page_faults");
-			parked = both("parked");
+			faults = rc_counters("page_faults");
+			parked = rc_counters("parked");
 			rc_buf_get(&local, &pair.hosts[0], sizes[j],
 				   RC_ODP_ACCESS);
 			rc_buf_get(&remote, &pair.hosts[1], sizes[j],
@@ -433,9 +427,9 @@ static void faults_cost_no_packet(void)
 				rc_post_recv(&pair.b, &remote, 0, sizes[j], 1);
 			rc_do(&pair.a, opcodes[i], rc_sge(&local, 0, sizes[j]),
 			      &remote, 0);
-			CHECK(both("page_faults") - faults >=
+			CHECK(rc_counters("page_faults") - faults >=
 			      2 * ((sizes[j] + 4095) / 4096));
-			CHECK(both("parked") - parked >= 2);
+			CHECK(rc_counters("parked") - parked >= 2);
 			rc_buf_put(&local);
 			rc_buf_put(&remote);
 		}

@@ -562,3 +562,8 @@ unsigned long long rc_counter(int which, const char *name)
 	fclose(file);
 	return value;
 }
+
+unsigned long long rc_counters(const char *name)
+{
+	return rc_counter(0, name) + rc_counter(1, name);
+}

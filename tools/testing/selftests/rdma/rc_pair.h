@@ -195,5 +195,7 @@ void rc_resources_check(const struct rc_resources *before);
 
 /* one of the port's hardware counters; of hosta or hostb */
 unsigned long long rc_counter(int which, const char *name);
+/* the sum of both hosts' */
+unsigned long long rc_counters(const char *name);
 
 #endif

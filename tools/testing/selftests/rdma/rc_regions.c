@@ -356,6 +356,19 @@ static void wait_prefetched(int which, struct counts before,
 		CHECK(now_ms() < end);
 }
 
+/* Prefetch all PAGES of hostb's memory, and have them; what was counted before */
+static struct counts prefetched(struct ibv_pd *pd, unsigned int advice,
+				const struct ibv_sge *sges, uint32_t num,
+				bool wait)
+{
+	struct counts before = counts_of(1);
+
+	CHECK_EQ(advise(pd, advice, wait ? FLUSH : 0, sges, num), 0);
+	if (!wait)
+		wait_prefetched(1, before, PAGES);
+	return before;
+}
+
 /* What was prefetched costs no fault, for the access that it was meant for. */
 static void prefetch(bool whole, bool wait)
 {
@@ -381,20 +394,14 @@ static void prefetch(bool whole, bool wait)
 	/* two pieces, which share a page */
 	sges[0] = rc_sge(&remote, base, SIZE / 2 + 100);
 	sges[1] = rc_sge(&remote, base + SIZE / 2 + 100, SIZE / 2 - 100);
-	before = counts_of(1);
-	CHECK_EQ(advise(pair.hosts[1].pd, WRITE, wait ? FLUSH : 0, sges, 2), 0);
-	if (!wait)
-		wait_prefetched(1, before, PAGES);
+	before = prefetched(pair.hosts[1].pd, WRITE, sges, 2, wait);
 	rc_do(&pair.a, W, rc_sge(&local, 0, SIZE), &remote, base);
 	check_counts(1, before, 0, PAGES);
 	rc_check(memory, SIZE, 4);
 
 	/* for reading: a read misses nothing, a write gets it all anew */
 	CHECK_EQ(madvise(memory, SIZE, MADV_DONTNEED), 0);
-	before = counts_of(1);
-	CHECK_EQ(advise(pair.hosts[1].pd, READ, wait ? FLUSH : 0, sges, 2), 0);
-	if (!wait)
-		wait_prefetched(1, before, PAGES);
+	before = prefetched(pair.hosts[1].pd, READ, sges, 2, wait);
 	rc_do(&pair.a, R, rc_sge(&local, 0, SIZE), &remote, base);
 	check_counts(1, before, 0, PAGES);
 	rc_check_all(local.addr, SIZE, 0);

@@ -66,12 +66,6 @@ static void run_on(int cpu)
 	CHECK(!pthread_setaffinity_np(pthread_self(), sizeof(cpus), &cpus));
 }
 
-static unsigned int draw(unsigned int *state, unsigned int n)
-{
-	*state = *state * 1664525 + 1013904223;
-	return (*state >> 8) % n;
-}
-
 /* Each call's notifier runs over the whole range, however little is there. */
 static void *run_storm(void *arg)
 {
@@ -150,7 +144,7 @@ static void storm(void)
 	rc_pair_up(&pair, &config);
 	field_up(&fields[0], &pair.hosts[0]);
 	field_up(&fields[1], &pair.hosts[1]);
-	faults = rc_counter(0, "page_faults") + rc_counter(1, "page_faults");
+	faults = rc_counters("page_faults");
 	CHECK(!pthread_create(&thread, NULL, run_storm, NULL));
 	for (; now_ms() < end; round++) {
 		test_at("round %lu", (unsigned long)round);
@@ -163,8 +157,7 @@ static void storm(void)
 	}
 	__atomic_store_n(&over, true, __ATOMIC_RELEASE);
 	CHECK(!pthread_join(thread, NULL));
-	faults = rc_counter(0, "page_faults") + rc_counter(1, "page_faults") -
-		 faults;
+	faults = rc_counters("page_faults") - faults;
 	printf("# %lu MiB, %lu invalidations, %llu page faults\n",
 	       (unsigned long)(round * SIZE >> 20), invalidations, faults);
 	CHECK(round > 2);

@@ -34,12 +34,6 @@ struct model {
 	unsigned long zap_end;
 };
 
-static unsigned int draw(unsigned int *state, unsigned int n)
-{
-	*state = *state * 1664525 + 1013904223;
-	return (*state >> 8) % n;
-}
-
 /* by its counters, and by the look of one of its pages */
 static void check_model(const struct model *m, char *arena, unsigned int *seed)
 {
