@@ -505,6 +505,37 @@ static void fork_and_go_on(void)
 	}
 }
 
+static void set_online(const char *path, const char *value)
+{
+	FILE *file = fopen(path, "w");
+
+	if (!file)
+		skip("no second CPU that can be taken away");
+	CHECK(fputs(value, file) >= 0);
+	CHECK_EQ(fclose(file), 0);
+}
+
+/* What was to go on on a CPU that is gone goes on elsewhere. */
+static void cpus_gone(void)
+{
+	static const char cpu[] = "/sys/devices/system/cpu/cpu1/online";
+	struct traffic *traffic;
+	int i;
+
+	set_online(cpu, "1");
+	traffic = traffic_start(RC_ODP_ACCESS, traffic_peer_killed);
+	for (i = 0; i < 10; i++) {
+		test_at("round %d", i);
+		traffic_moves(traffic);
+		set_online(cpu, "0");
+		traffic_moves(traffic);
+		set_online(cpu, "1");
+	}
+	traffic_kill(traffic, 0);
+	traffic_end(traffic);
+	rc_check_works();
+}
+
 static const struct test tests[] = {
 	{ "processes are killed in traffic", processes_killed },
 	{ "processes end while their page fault sleeps", faults_asleep },
@@ -512,6 +543,7 @@ static const struct test tests[] = {
 	{ "queue pairs end at once, timers running", destroyed_at_once },
 	{ "reset and error in traffic, and up again", up_again },
 	{ "a child of fork ends, its parent goes on", fork_and_go_on },
+	{ "processors go and come in traffic", cpus_gone },
 	{}
 };
 
