@@ -156,9 +156,19 @@ locked()
 		"/proc/$1/status"
 }
 
-# Two processes that go on until they are ended: what have they pinned?
-# pins COMPARISON PROGRAM ARG...
-pins()
+pinned()
+{
+	[ "$(locked "$1")" -gt 0 ]
+}
+
+not_pinned()
+{
+	[ "$(locked "$1")" -eq 0 ]
+}
+
+# Of two processes that go on until they are ended, what is true?
+# both_are pinned|not_pinned PROGRAM ARG...
+both_are()
 {
 	local how=$1 client status=1 pids pid
 
@@ -171,7 +181,7 @@ pins()
 		pids=$(pgrep -x "$1")
 		[ "$(wc -w <<<"$pids")" -eq 2 ] || status=1
 		for pid in $pids; do
-			[ "$(locked "$pid")" "$how" 0 ] || status=1
+			"$how" "$pid" || status=1
 		done
 	fi
 	pkill -KILL -x "$1"
@@ -198,9 +208,9 @@ run_pins()
 
 	use_path 1500 4
 	verdict "nothing is pinned on demand" \
-		pins -eq ib_write_bw "${forever[@]}" --odp
+		both_are not_pinned ib_write_bw "${forever[@]}" --odp
 	verdict "what is pinned is seen as that" \
-		pins -gt ib_write_bw "${forever[@]}"
+		both_are pinned ib_write_bw "${forever[@]}"
 	verdict "who may lock nothing can page on demand" \
 		as_user ib_write_bw "${common[@]}" -n 100 --odp
 	verdict "who may lock nothing cannot pin" \

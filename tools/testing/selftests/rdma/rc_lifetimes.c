@@ -284,7 +284,7 @@ static void packets_held(void)
 	struct trial t;
 	int i;
 
-	if (system("tc -n hosta qdisc add dev va root netem delay 100ms && tc -n hostb qdisc add dev vb root netem delay 100ms"))
+	if (rc_try_netem("delay 100ms"))
 		skip("no netem here");
 	trial_up(&t, RC_ODP_ACCESS);
 	for (i = 0; i < 20; i++) {
@@ -299,7 +299,7 @@ static void packets_held(void)
 		rc_disconnect(&a);
 		rc_disconnect(&b);
 	}
-	CHECK_EQ(system("tc -n hosta qdisc del dev va root && tc -n hostb qdisc del dev vb root"), 0);
+	rc_set_netem(NULL);
 	trial_down(&t);
 }
 
@@ -441,7 +441,7 @@ static void parent_of_fork(struct trial *t, struct rc_end *a, struct rc_end *b,
 			   struct family *family, pid_t pid)
 {
 	struct ibv_mr mr = {};
-	struct rc_buf childs = { .mr = &mr };
+	struct rc_buf theirs = { .mr = &mr };
 	struct ibv_sge sge = rc_sge(&t->bufs[0], 0, SIZE);
 
 	check_writes(t, a, 5);
@@ -449,17 +449,17 @@ static void parent_of_fork(struct trial *t, struct rc_end *a, struct rc_end *b,
 	family->moved = true;
 	while (!family->registered)
 		check_writes(t, a, 7);
-	childs.addr = family->addr;
+	theirs.addr = family->addr;
 	mr.rkey = family->rkey;
 	rc_fill(t->bufs[0].addr, SIZE, 10);
-	rc_do(a, W, sge, &childs, 0);
+	rc_do(a, W, sge, &theirs, 0);
 	rc_check(t->bufs[1].addr, SIZE, 7);
 	family->written = true;
 	CHECK_EQ(wait_child(pid), 0);
 	check_writes(t, b, 8);
 	check_writes(t, a, 9);
 	/* the region is still there, what it was of is not */
-	rc_post(a, W, sge, &childs, 0);
+	rc_post(a, W, sge, &theirs, 0);
 	rc_wait_status(a->send_cq, IBV_WC_REM_ACCESS_ERR);
 	rc_check(t->bufs[1].addr, SIZE, 9);
 }
@@ -515,7 +515,7 @@ static void set_online(const char *path, const char *value)
 	CHECK_EQ(fclose(file), 0);
 }
 
-/* What was to go on on a CPU that is gone goes on elsewhere. */
+/* A flow leaves a CPU that is gone, and its work with it. */
 static void cpus_gone(void)
 {
 	static const char cpu[] = "/sys/devices/system/cpu/cpu1/online";

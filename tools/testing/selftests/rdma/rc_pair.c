@@ -75,12 +75,17 @@ void rc_set_mtu(unsigned int mtu)
 	rc_two_hosts(what);
 }
 
-void rc_set_netem(const char *how)
+int rc_try_netem(const char *how)
 {
 	char what[200];
 
 	snprintf(what, sizeof(what), "netem %s", how ? how : "");
-	rc_two_hosts(what);
+	return run_two_hosts(what);
+}
+
+void rc_set_netem(const char *how)
+{
+	CHECK_EQ(rc_try_netem(how), 0);
 }
 
 static bool is_mapped_ipv4(const union ibv_gid *gid)

@@ -29,6 +29,8 @@ void rc_two_hosts(const char *what);
 void rc_set_mtu(unsigned int mtu);
 /* how both hosts' netdevs send: tc-netem's words, or NULL: as they are */
 void rc_set_netem(const char *how);
+/* the same where the kernel may have none; not 0 then */
+int rc_try_netem(const char *how);
 
 /**
  * struct rc_host - one host's device

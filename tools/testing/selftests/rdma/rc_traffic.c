@@ -432,9 +432,9 @@ static void calls_fail(struct traffic_side *side)
 static void touch_rings(void)
 {
 	unsigned long from, to;
-	volatile char *byte;
+	char *byte, value;
 	char line[300];
-	int rings = 0;
+	int rings = 0, found;
 	FILE *maps;
 
 	maps = fopen("/proc/self/maps", "r");
@@ -442,10 +442,13 @@ static void touch_rings(void)
 	while (fgets(line, sizeof(line), maps)) {
 		if (!strstr(line, "uverbs"))
 			continue;
-		CHECK_EQ(sscanf(line, "%lx-%lx", &from, &to), 2);
+		found = sscanf(line, "%lx-%lx", &from, &to);
+		CHECK_EQ(found, 2);
 		rings++;
-		for (byte = (char *)from; byte < (char *)to; byte += 64)
-			*byte = *byte;
+		for (byte = (char *)from; byte < (char *)to; byte += 64) {
+			value = __atomic_load_n(byte, __ATOMIC_RELAXED);
+			__atomic_store_n(byte, value, __ATOMIC_RELAXED);
+		}
 	}
 	fclose(maps);
 	/* two of the queue pair, one of each completion queue */
