@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* The module: links that come and go, by command and with their netdevs. */
 #include <linux/if_arp.h>
+#include <linux/if_vlan.h>
 #include <linux/module.h>
 #include <linux/netdevice.h>
 #include <rdma/ib_verbs.h>
@@ -20,6 +21,9 @@ static int rxe_newlink(const char *name, struct net_device *ndev)
 
 	if (ndev->type != ARPHRD_ETHER && ndev->type != ARPHRD_LOOPBACK)
 		return -EINVAL;
+	/* the core gives its addresses to the device of the netdev below */
+	if (is_vlan_dev(ndev))
+		return -EPERM;
 
 	ibdev = ib_device_get_by_netdev(ndev, RDMA_DRIVER_RXE);
 	if (ibdev) {

@@ -122,7 +122,7 @@ static void find_gids(struct rc_host *host)
 	CHECK(host->gids[1].index >= 0);
 }
 
-void rc_open(struct rc_host *host, int which)
+void rc_open_device(struct rc_host *host, const char *name)
 {
 	struct ibv_device **list;
 	int n, i;
@@ -131,12 +131,17 @@ void rc_open(struct rc_host *host, int which)
 	list = ibv_get_device_list(&n);
 	CHECK(list);
 	for (i = 0; i < n; i++)
-		if (!strcmp(ibv_get_device_name(list[i]), device_names[which]))
+		if (!strcmp(ibv_get_device_name(list[i]), name))
 			host->ctx = ibv_open_device(list[i]);
 	ibv_free_device_list(list);
 	CHECK(host->ctx);
 	host->pd = ibv_alloc_pd(host->ctx);
 	CHECK(host->pd);
+}
+
+void rc_open(struct rc_host *host, int which)
+{
+	rc_open_device(host, device_names[which]);
 	find_gids(host);
 }
 
@@ -496,21 +501,27 @@ void rc_do(struct rc_end *end, enum ibv_wr_opcode opcode, struct ibv_sge sge,
 	rc_wait_ok(end->send_cq);
 }
 
-void rc_check_works(void)
+void rc_check_moves(struct rc_end *from, struct rc_end *to, int access)
 {
-	struct rc_config config = {};
 	struct rc_buf local, remote;
-	struct rc_pair pair;
 
-	rc_pair_up(&pair, &config);
-	rc_buf_get(&local, &pair.hosts[0], WORKS_SIZE, RC_ODP_ACCESS);
-	rc_buf_get(&remote, &pair.hosts[1], WORKS_SIZE, RC_ODP_ACCESS);
+	rc_buf_get(&local, from->host, WORKS_SIZE, access);
+	rc_buf_get(&remote, to->host, WORKS_SIZE, access);
 	rc_fill(local.addr, WORKS_SIZE, 5);
-	rc_do(&pair.a, IBV_WR_RDMA_WRITE, rc_sge(&local, 0, WORKS_SIZE),
-	      &remote, 0);
+	rc_do(from, IBV_WR_RDMA_WRITE, rc_sge(&local, 0, WORKS_SIZE), &remote,
+	      0);
 	rc_check(remote.addr, WORKS_SIZE, 5);
 	rc_buf_put(&local);
 	rc_buf_put(&remote);
+}
+
+void rc_check_works(void)
+{
+	struct rc_config config = {};
+	struct rc_pair pair;
+
+	rc_pair_up(&pair, &config);
+	rc_check_moves(&pair.a, &pair.b, RC_ODP_ACCESS);
 	rc_pair_down(&pair);
 }
 

@@ -49,6 +49,8 @@ struct rc_host {
 
 /* hosta is 0, hostb 1 */
 void rc_open(struct rc_host *host, int which);
+/* any device; its @gids are the caller's to fill */
+void rc_open_device(struct rc_host *host, const char *name);
 void rc_close(struct rc_host *host);
 
 /**
@@ -180,6 +182,8 @@ void rc_check_idle(struct ibv_cq *cq);
 void rc_do(struct rc_end *end, enum ibv_wr_opcode opcode, struct ibv_sge sge,
 	   const struct rc_buf *remote, size_t offset);
 
+/* a write into new memory arrives; @access is of both sides' memory */
+void rc_check_moves(struct rc_end *from, struct rc_end *to, int access);
 /* a connection of its own between the hosts moves data */
 void rc_check_works(void);
 

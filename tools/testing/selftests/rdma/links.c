@@ -1,0 +1,565 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Links as an administrator sees them: what "rdma link add" takes and refuses,
+ * and that a device is always as its netdev is. Each test has net namespaces of
+ * its own, which end with it.
+ */
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "rc_pair.h"
+
+#define HUNG_MS		30000
+
+/* what the kernel does by and by */
+#define UNTIL(condition)						\
+do {									\
+	unsigned long long end_ = now_ms() + HUNG_MS * limit_factor();	\
+									\
+	while (!(condition)) {						\
+		if (now_ms() > end_)					\
+			fail(__FILE__, __LINE__, #condition);		\
+		sleep_ms(10);						\
+	}								\
+} while (0)
+
+static __attribute__((format(printf, 1, 2))) void command(const char *fmt, ...)
+{
+	char text[300];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	test_at("%s", text);
+	CHECK_EQ(system(text), 0);
+}
+
+/* The command fails, and its complaint has @why in it. */
+static void refused(const char *what, const char *why)
+{
+	char text[300], out[500];
+	size_t len;
+	FILE *pipe;
+
+	test_at("%s, which must fail: %s", what, why);
+	snprintf(text, sizeof(text), "%s 2>&1", what);
+	pipe = popen(text, "r");
+	CHECK(pipe);
+	len = fread(out, 1, sizeof(out) - 1, pipe);
+	out[len] = 0;
+	CHECK(pclose(pipe) != 0);
+	if (!strstr(out, why)) {
+		printf("# it said: %s\n", out);
+		fail(__FILE__, __LINE__, "the reason is the right one");
+	}
+}
+
+static bool is_device(const char *name)
+{
+	char path[100];
+
+	snprintf(path, sizeof(path), "/sys/class/infiniband/%s", name);
+	return !access(path, F_OK);
+}
+
+/*
+ * Namespaces that are named here are seen here alone, and end with the test;
+ * the devices of the test before may take a moment.
+ */
+static void own_namespace(void)
+{
+	UNTIL(!is_device("link0") && !is_device("link1") &&
+	      !is_device("link2") && !is_device("link3"));
+	CHECK_EQ(unshare(CLONE_NEWNET | CLONE_NEWNS), 0);
+	CHECK_EQ(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+	mkdir("/run/netns", 0755);
+	CHECK_EQ(mount("none", "/run/netns", "tmpfs", 0, NULL), 0);
+	command("ip link set lo up");
+}
+
+/* va and vb, joined; link0 on va */
+static void cable_up(void)
+{
+	own_namespace();
+	command("ip link add va type veth peer name vb");
+	command("ip link set va up");
+	command("ip link set vb up");
+	command("rdma link add link0 type rxe netdev va");
+}
+
+static void read_attribute(char *to, size_t size, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* a file of sysfs; empty when it cannot be read */
+static void read_attribute(char *to, size_t size, const char *fmt, ...)
+{
+	char path[200];
+	va_list args;
+	FILE *file;
+
+	va_start(args, fmt);
+	vsnprintf(path, sizeof(path), fmt, args);
+	va_end(args);
+	*to = 0;
+	file = fopen(path, "r");
+	if (!file)
+		return;
+	if (!fgets(to, size, file))
+		*to = 0;
+	to[strcspn(to, "\n")] = 0;
+	fclose(file);
+}
+
+static bool parent_is(const char *device, const char *netdev)
+{
+	char parent[100];
+
+	read_attribute(parent, sizeof(parent),
+		       "/sys/class/infiniband/%s/parent", device);
+	return !strcmp(parent, netdev);
+}
+
+static union ibv_gid gid_of(const char *address)
+{
+	union ibv_gid gid = { .raw = { [10] = 0xff, [11] = 0xff } };
+
+	if (strchr(address, ':'))
+		CHECK_EQ(inet_pton(AF_INET6, address, gid.raw), 1);
+	else
+		CHECK_EQ(inet_pton(AF_INET, address, gid.raw + 12), 1);
+	return gid;
+}
+
+/* the index of an address's RoCE v2 GID, and of its netdev; -1: none */
+static int gid_index(struct ibv_context *ctx, const char *address,
+		     unsigned int *ifindex)
+{
+	union ibv_gid gid = gid_of(address);
+	struct ibv_gid_entry entries[64];
+	ssize_t n, i;
+
+	n = ibv_query_gid_table(ctx, entries, 64, 0);
+	CHECK(n >= 0);
+	for (i = 0; i < n; i++) {
+		if (entries[i].gid_type != IBV_GID_TYPE_ROCE_V2 ||
+		    memcmp(&entries[i].gid, &gid, sizeof(gid)))
+			continue;
+		if (ifindex)
+			*ifindex = entries[i].ndev_ifindex;
+		return entries[i].gid_index;
+	}
+	return -1;
+}
+
+static bool has_gid(struct rc_host *host, const char *address)
+{
+	return gid_index(host->ctx, address, NULL) >= 0;
+}
+
+/* open a device to be reached by that address */
+static void open_at(struct rc_host *host, const char *device,
+		    const char *address)
+{
+	struct rc_gid *gid;
+
+	rc_open_device(host, device);
+	gid = &host->gids[!!strchr(address, ':')];
+	gid->gid = gid_of(address);
+	UNTIL(has_gid(host, address));
+	gid->index = gid_index(host->ctx, address, NULL);
+}
+
+static void check_moves(struct rc_host *a, struct rc_host *b, bool ipv6)
+{
+	struct rc_config config = { .ipv6 = ipv6 };
+	struct rc_end end_a, end_b;
+
+	rc_connect(&end_a, a, &end_b, b, &config);
+	rc_check_moves(&end_a, &end_b, RC_ALL_ACCESS);
+	rc_check_moves(&end_b, &end_a, RC_ODP_ACCESS);
+	rc_disconnect(&end_a);
+	rc_disconnect(&end_b);
+}
+
+static void names(void)
+{
+	cable_up();
+	CHECK(is_device("link0"));
+	CHECK(parent_is("link0", "va"));
+	command("rdma link show link0/1 | grep -q 'netdev va'");
+	command("rdma dev set link0 name link1");
+	CHECK(!is_device("link0"));
+	CHECK(parent_is("link1", "va"));
+	command("rdma link delete link1");
+	CHECK(!is_device("link1"));
+	refused("rdma link delete link1", "");
+	command("rdma link add link1 type rxe netdev va");
+	CHECK(parent_is("link1", "va"));
+}
+
+static void refusals(void)
+{
+	cable_up();
+	refused("rdma link add link1 type rxe netdev va", "File exists");
+	refused("rdma link add link0 type rxe netdev vb", "");
+	refused("rdma link add link1 type rxe netdev nothing", "");
+	command("rdma link show link0/1 >/dev/null");
+
+	/* its addresses would be taken for those of the netdev below */
+	command("ip link add link vb name vlan5 type vlan id 5");
+	refused("rdma link add link1 type rxe netdev vlan5",
+		"Operation not permitted");
+	command("ip link add tun0 type ipip local 10.9.0.1 remote 10.9.0.2");
+	refused("rdma link add link1 type rxe netdev tun0", "Invalid argument");
+	CHECK(!is_device("link1"));
+
+	/* a refusal holds nothing: the netdevs can go */
+	command("ip link delete tun0");
+	command("ip link delete vlan5");
+	command("rdma link add link1 type rxe netdev vb");
+	command("ip link delete va");
+	UNTIL(!is_device("link0") && !is_device("link1"));
+}
+
+/* The next event of the port; other kinds are not looked at. */
+static enum ibv_event_type next_port_event(struct ibv_context *ctx)
+{
+	struct pollfd pollfd = { .fd = ctx->async_fd, .events = POLLIN };
+	struct ibv_async_event event;
+
+	do {
+		CHECK_EQ(poll(&pollfd, 1, HUNG_MS * limit_factor()), 1);
+		CHECK_EQ(ibv_get_async_event(ctx, &event), 0);
+		ibv_ack_async_event(&event);
+		CHECK(event.event_type != IBV_EVENT_DEVICE_FATAL);
+	} while (event.event_type == IBV_EVENT_GID_CHANGE);
+	CHECK_EQ(event.element.port_num, 1);
+	return event.event_type;
+}
+
+static struct ibv_port_attr port_of(struct rc_host *host)
+{
+	struct ibv_port_attr attr;
+
+	CHECK_EQ(ibv_query_port(host->ctx, 1, &attr), 0);
+	return attr;
+}
+
+static void port_is_up(struct rc_host *host)
+{
+	CHECK_EQ(next_port_event(host->ctx), IBV_EVENT_PORT_ACTIVE);
+	CHECK_EQ(port_of(host).state, IBV_PORT_ACTIVE);
+	command("rdma link show link0/1 | grep -q 'state ACTIVE'");
+}
+
+static void port_is_down(struct rc_host *host)
+{
+	CHECK_EQ(next_port_event(host->ctx), IBV_EVENT_PORT_ERR);
+	CHECK_EQ(port_of(host).state, IBV_PORT_DOWN);
+	command("rdma link show link0/1 | grep -q 'state DOWN'");
+}
+
+static void states(void)
+{
+	struct rc_host host;
+	int i;
+
+	cable_up();
+	rc_open_device(&host, "link0");
+	UNTIL(port_of(&host).state == IBV_PORT_ACTIVE);
+	/* what came before the netdev had settled */
+	command("rdma link delete link0");
+	command("rdma link add link0 type rxe netdev va");
+	rc_close(&host);
+	rc_open_device(&host, "link0");
+	for (i = 0; i < 3; i++) {
+		command("ip link set va down");
+		port_is_down(&host);
+		command("ip link set va up");
+		port_is_up(&host);
+		/* without its peer it has no carrier */
+		command("ip link set vb down");
+		port_is_down(&host);
+		command("ip link set vb up");
+		port_is_up(&host);
+	}
+
+	/* a link may be made while its netdev is down */
+	command("ip link set vb down");
+	command("rdma link add link1 type rxe netdev vb");
+	command("rdma link show link1/1 | grep -q 'state DOWN'");
+	port_is_down(&host);
+	command("ip link set vb up");
+	port_is_up(&host);
+	command("rdma link show link1/1 | grep -q 'state ACTIVE'");
+}
+
+static void mtus(void)
+{
+	static const struct {
+		unsigned int netdev;
+		enum ibv_mtu active;
+	} mtus[] = {
+		{ 9000, IBV_MTU_4096 }, { 4200, IBV_MTU_4096 },
+		{ 4100, IBV_MTU_2048 }, { 2200, IBV_MTU_2048 },
+		{ 1500, IBV_MTU_1024 }, { 1000, IBV_MTU_512 },
+		{ 500, IBV_MTU_256 }, { 300, IBV_MTU_256 }, {}
+	}, *mtu;
+	struct rc_host host;
+
+	cable_up();
+	rc_open_device(&host, "link0");
+	for (mtu = mtus; mtu->netdev; mtu++) {
+		command("ip link set va mtu %u", mtu->netdev);
+		CHECK_EQ(port_of(&host).active_mtu, mtu->active);
+		CHECK_EQ(port_of(&host).max_mtu, IBV_MTU_4096);
+	}
+}
+
+static void addresses(void)
+{
+	unsigned int ifindex = 0;
+	struct rc_host host;
+	char netdev[100];
+	int index;
+
+	cable_up();
+	rc_open_device(&host, "link0");
+	CHECK(!has_gid(&host, "10.1.0.1"));
+	command("ip addr add 10.1.0.1/24 dev va");
+	command("ip addr add fd01::1/64 dev va nodad");
+	UNTIL(has_gid(&host, "10.1.0.1") && has_gid(&host, "fd01::1"));
+	/* those of others are not ours */
+	command("ip addr add 10.1.0.2/24 dev vb");
+	command("ip addr add 10.1.0.3/24 dev va");
+	UNTIL(has_gid(&host, "10.1.0.3"));
+	CHECK(!has_gid(&host, "10.1.0.2"));
+
+	index = gid_index(host.ctx, "10.1.0.1", &ifindex);
+	CHECK_EQ(ifindex, if_nametoindex("va"));
+	command("ip link set va down");
+	command("ip link set va name vc");
+	command("ip link set vc up");
+	CHECK(parent_is("link0", "vc"));
+	UNTIL(has_gid(&host, "10.1.0.1"));
+	index = gid_index(host.ctx, "10.1.0.1", &ifindex);
+	CHECK_EQ(ifindex, if_nametoindex("vc"));
+	read_attribute(netdev, sizeof(netdev),
+		       "/sys/class/infiniband/link0/ports/1/gid_attrs/ndevs/%d",
+		       index);
+	CHECK(!strcmp(netdev, "vc"));
+
+	command("ip addr del 10.1.0.1/24 dev vc");
+	command("ip addr flush dev vc scope global");
+	UNTIL(!has_gid(&host, "10.1.0.1") && !has_gid(&host, "fd01::1"));
+}
+
+static void loopback(void)
+{
+	struct rc_host host;
+
+	own_namespace();
+	command("rdma link add link0 type rxe netdev lo");
+	open_at(&host, "link0", "127.0.0.1");
+	CHECK_EQ(port_of(&host).state, IBV_PORT_ACTIVE);
+	check_moves(&host, &host, false);
+	rc_close(&host);
+	open_at(&host, "link0", "::1");
+	check_moves(&host, &host, true);
+}
+
+/* make a host of @ns, which has the netdev already */
+static void host_up(const char *ns, const char *netdev, const char *address,
+		    const char *device)
+{
+	command("ip -n %s link set lo up", ns);
+	command("ip -n %s link set %s up", ns, netdev);
+	command("ip -n %s addr add %s dev %s%s", ns, address, netdev,
+		strchr(address, ':') ? " nodad" : "");
+	command("ip netns exec %s rdma link add %s type rxe netdev %s", ns,
+		device, netdev);
+}
+
+static void counters(void)
+{
+	static const char directory[] =
+		"/sys/class/infiniband/link0/ports/1/hw_counters";
+	struct rc_host a, b;
+
+	own_namespace();
+	command("ip netns add left");
+	command("ip netns add right");
+	command("ip link add v netns left type veth peer name v netns right");
+	host_up("left", "v", "10.1.0.1/24", "link0");
+	host_up("right", "v", "10.1.0.2/24", "link1");
+	command("cd %s && test $(ls | grep -vx lifespan | wc -l) -gt 10",
+		directory);
+	command("cd %s && ! cat sent_pkts rcvd_pkts duplicate_request | grep -qvx 0",
+		directory);
+	open_at(&a, "link0", "10.1.0.1");
+	open_at(&b, "link1", "10.1.0.2");
+	check_moves(&a, &b, false);
+	/* what is read may be a copy that is up to 10 ms old */
+	sleep_ms(20);
+	command("cd %s && test $(cat sent_pkts) -ge 64 && test $(cat rcvd_pkts) -ge 64",
+		directory);
+	command("cd %s && ! cat * | grep -qvE '^[0-9]+$'", directory);
+	/* the tool shows each of them */
+	command("for name in $(ls %s | grep -vx lifespan); do %s; done",
+		directory,
+		"rdma statistic show link link0/1 | grep -qw $name || exit 1");
+}
+
+static void several(void)
+{
+	static const char *const addresses[] = {
+		"10.1.0.1", "10.1.0.2", "10.2.0.1", "10.2.0.2",
+	};
+	struct rc_host hosts[4];
+	char address[20];
+	char device[10];
+	char netdev[10];
+	int i;
+
+	own_namespace();
+	command("ip netns add left");
+	command("ip netns add right");
+	command("ip link add v0 netns left type veth peer name v1 netns right");
+	command("ip link add v2 netns left type veth peer name v3 netns right");
+	for (i = 0; i < 4; i++) {
+		snprintf(device, sizeof(device), "link%d", i);
+		snprintf(netdev, sizeof(netdev), "v%d", i);
+		snprintf(address, sizeof(address), "%s/24", addresses[i]);
+		host_up(i & 1 ? "right" : "left", netdev, address, device);
+		open_at(&hosts[i], device, addresses[i]);
+	}
+	check_moves(&hosts[0], &hosts[1], false);
+	check_moves(&hosts[2], &hosts[3], false);
+	for (i = 0; i < 4; i++)
+		check_moves(&hosts[i], &hosts[i], false);
+
+	/* the others are none the worse when one goes */
+	rc_close(&hosts[0]);
+	command("rdma link delete link0");
+	check_moves(&hosts[2], &hosts[3], false);
+}
+
+static unsigned long sent_bytes(const char *ns, const char *netdev)
+{
+	char text[100];
+	unsigned long n;
+	FILE *pipe;
+
+	snprintf(text, sizeof(text),
+		 "ip netns exec %s cat /sys/class/net/%s/statistics/tx_bytes",
+		 ns, netdev);
+	pipe = popen(text, "r");
+	CHECK(pipe);
+	CHECK_EQ(fscanf(pipe, "%lu", &n), 1);
+	CHECK_EQ(pclose(pipe), 0);
+	return n;
+}
+
+static void link_local(void)
+{
+	struct rc_host a, b;
+	unsigned long sent;
+	int i;
+
+	own_namespace();
+	command("ip netns add left");
+	command("ip netns add right");
+	/* two cables, so that an address alone does not say where to send */
+	command("ip link add v0 netns left type veth peer name v0 netns right");
+	command("ip link add v1 netns left type veth peer name v1 netns right");
+	host_up("left", "v0", "fe80::1234/64", "link0");
+	host_up("right", "v0", "fe80::5678/64", "link1");
+	host_up("left", "v1", "fe80::1234/64", "link2");
+	host_up("right", "v1", "fe80::5678/64", "link3");
+	for (i = 0; i < 2; i++) {
+		open_at(&a, i ? "link2" : "link0", "fe80::1234");
+		open_at(&b, i ? "link3" : "link1", "fe80::5678");
+		sent = sent_bytes("left", i ? "v1" : "v0");
+		check_moves(&a, &b, true);
+		sent = sent_bytes("left", i ? "v1" : "v0") - sent;
+		CHECK(sent > 0x10000);
+		rc_close(&a);
+		rc_close(&b);
+	}
+}
+
+/*
+ * Two cables with the same addresses. A queue pair of one that asks for one of
+ * the other by its number reaches nobody, and the other's are none the worse.
+ */
+static void equal_addresses(void)
+{
+	struct rc_config config = { .timeout = 12, .ipv6 = true };
+	struct rc_end a, b, stray;
+	struct rc_host hosts[4];
+	struct rc_buf from, to;
+	int i;
+
+	own_namespace();
+	for (i = 0; i < 4; i++)
+		command("ip netns add n%d", i);
+	for (i = 0; i < 4; i += 2)
+		command("ip link add v netns n%d type veth peer name v netns n%d",
+			i, i + 1);
+	host_up("n0", "v", "fd01::1/64", "link0");
+	host_up("n1", "v", "fd01::2/64", "link1");
+	host_up("n2", "v", "fd01::1/64", "link2");
+	host_up("n3", "v", "fd01::2/64", "link3");
+	open_at(&hosts[0], "link0", "fd01::1");
+	open_at(&hosts[1], "link1", "fd01::2");
+	open_at(&hosts[2], "link2", "fd01::1");
+	open_at(&hosts[3], "link3", "fd01::2");
+	check_moves(&hosts[0], &hosts[1], true);
+	check_moves(&hosts[2], &hosts[3], true);
+
+	rc_connect(&a, &hosts[0], &b, &hosts[1], &config);
+	rc_end_create(&stray, &hosts[2], &config);
+	rc_to_init(&stray, &config);
+	rc_to_rtr(&stray, b.qp->qp_num, &hosts[1].gids[1].gid, &config);
+	rc_to_rts(&stray, &config);
+	rc_buf_get(&from, &hosts[2], 4096, RC_ALL_ACCESS);
+	rc_buf_get(&to, &hosts[1], 4096, RC_ALL_ACCESS);
+	rc_fill(from.addr, 4096, 7);
+	rc_post(&stray, IBV_WR_RDMA_WRITE, rc_sge(&from, 0, 4096), &to, 0);
+	rc_wait_status(stray.send_cq, IBV_WC_RETRY_EXC_ERR);
+	rc_check_all(to.addr, 4096, 0);
+	rc_check_moves(&a, &b, RC_ODP_ACCESS);
+}
+
+static const struct test tests[] = {
+	{ "a link has the name that it is given", names },
+	{ "what is refused", refusals },
+	{ "the port is up and down with the netdev, and says so", states },
+	{ "the active MTU follows the netdev's", mtus },
+	{ "GIDs follow the netdev's addresses, and its name", addresses },
+	{ "counters are there to be read", counters },
+	{ "a link on lo", loopback },
+	{ "several links in one namespace", several },
+	{ "link-local addresses", link_local },
+	{ "equal addresses in other namespaces", equal_addresses },
+	{}
+};
+
+int main(int argc, char **argv)
+{
+	if (access("/sys/module/rdma_rxe", F_OK) || geteuid()) {
+		printf("1..0 # SKIP needs root and rdma_rxe\n");
+		return 4;
+	}
+	run_tests(tests, argv + 1);
+}
