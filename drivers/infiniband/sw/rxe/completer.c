@@ -68,7 +68,7 @@ void rxe_completer_reset_retries(struct rxe_qp *qp)
 }
 
 /**
- * rxe_completer_fail - fail the oldest request, and with it the QP
+ * rxe_completer_fail - fail the oldest request, and with it the send queue
  * @qp: the QP
  * @status: of the request; all others are flushed
  *
@@ -78,7 +78,7 @@ void rxe_completer_fail(struct rxe_qp *qp, enum ib_wc_status status)
 {
 	if (qp->sq.done != qp->sq.fetched)
 		rxe_sq_complete(qp, status);
-	rxe_qp_fail(qp, -1);
+	rxe_qp_fail_sq(qp);
 }
 
 static void rxe_retry(struct rxe_qp *qp)
@@ -227,15 +227,6 @@ static void rxe_complete_ack(struct rxe_qp *qp, const struct sk_buff *skb)
 		rxe_nak(qp, syndrome);
 }
 
-static int rxe_copy_atomic_result(void *kaddr, size_t len, void *arg)
-{
-	u8 **from = arg;
-
-	memcpy(kaddr, *from, len);
-	*from += len;
-	return 0;
-}
-
 static int rxe_store_response(struct rxe_qp *qp, const struct rxe_swqe *wqe,
 			      struct sk_buff *skb, u32 offset)
 {
@@ -246,8 +237,8 @@ static int rxe_store_response(struct rxe_qp *qp, const struct rxe_swqe *wqe,
 	};
 	struct rxe_payload payload = rxe_pkt_payload(skb);
 	struct rxe_atmack atmack;
+	const void *from;
 	u64 orig;
-	u8 *from;
 
 	if (!rxe_swqe_is_atomic(wqe))
 		return rxe_sgl_access(&access, wqe->sge, wqe->num_sge, offset,
@@ -257,9 +248,9 @@ static int rxe_store_response(struct rxe_qp *qp, const struct rxe_swqe *wqe,
 	memcpy(&atmack, rxe_pkt_eth(skb) + sizeof(struct rxe_aeth),
 	       sizeof(atmack));
 	orig = be64_to_cpu(atmack.orig);
-	from = (u8 *)&orig;
+	from = &orig;
 	return rxe_sgl_access(&access, wqe->sge, wqe->num_sge, 0, sizeof(orig),
-			      rxe_copy_atomic_result, &from);
+			      rxe_copy_to_mr, &from);
 }
 
 /* Reads and atomics in chunks: this PSN ends what one request asked for. */

@@ -49,6 +49,7 @@ void rxe_dev_destroy(struct rxe_dev *dev)
 		rxe_net_remove(dev);
 	dev_put(dev->ndev);
 	free_percpu(dev->stats);
+	rxe_handle_table_destroy(&dev->ahs);
 	rxe_handle_table_destroy(&dev->mrs);
 }
 
@@ -94,6 +95,10 @@ int rxe_dev_create(const char *name, struct net_device *ndev)
 	if (err)
 		goto dealloc;
 
+	err = rxe_handle_table_init(&dev->ahs);
+	if (err)
+		goto destroy_mrs;
+
 	/* the core's own reference is gone before the last verb */
 	dev_hold(ndev);
 	dev->ndev = ndev;
@@ -117,6 +122,9 @@ int rxe_dev_create(const char *name, struct net_device *ndev)
 
 destroy:
 	rxe_dev_destroy(dev);
+	goto dealloc;
+destroy_mrs:
+	rxe_handle_table_destroy(&dev->mrs);
 dealloc:
 	ib_dealloc_device(&dev->ibdev);
 	return err;

@@ -4,6 +4,7 @@
 
 #include <linux/netdevice.h>
 #include <linux/workqueue.h>
+#include <rdma/ib_addr.h>
 #include <rdma/ib_verbs.h>
 #include <rdma/odp_umem.h>
 
@@ -20,6 +21,9 @@
 #define RXE_MAX_CQ		0x100000
 #define RXE_MAX_CQE		32767
 #define RXE_MAX_MR		0x400000
+#define RXE_MAX_SRQ		0x100000
+#define RXE_MAX_SRQ_WR		16384
+#define RXE_MAX_AH		0x400000
 #define RXE_MAX_PD		0x100000
 #define RXE_GID_TABLE_LEN	1024
 #define RXE_MAX_MSG		0x80000000U
@@ -31,6 +35,7 @@
  * @net: where the device's sockets and routes are
  * @net_entry: in the list of @net's devices
  * @mrs: memory regions by key
+ * @ahs: address handles by number
  * @stats: counters of each CPU
  * @odp: paging totals of the device's memory regions
  * @port_up: the port's state when the last event was raised
@@ -41,6 +46,7 @@ struct rxe_dev {
 	struct net *net;
 	struct list_head net_entry;
 	struct rxe_handle_table mrs;
+	struct rxe_handle_table ahs;
 	struct rxe_stats __percpu *stats;
 	struct odp_counters odp;
 	bool port_up;
@@ -52,6 +58,12 @@ extern struct workqueue_struct *rxe_wq;
 static inline struct rxe_dev *to_rdev(struct ib_device *ibdev)
 {
 	return container_of(ibdev, struct rxe_dev, ibdev);
+}
+
+/* the largest path MTU that the netdev has room for */
+static inline enum ib_mtu rxe_dev_mtu(const struct rxe_dev *dev)
+{
+	return iboe_get_mtu(READ_ONCE(dev->ndev->mtu)) ?: IB_MTU_256;
 }
 
 int rxe_dev_create(const char *name, struct net_device *ndev);

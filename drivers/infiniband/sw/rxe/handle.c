@@ -81,6 +81,20 @@ struct rxe_handle *rxe_handle_create(struct rxe_handle_table *table)
 }
 
 /**
+ * rxe_handle_discard - give a number back that was never published
+ * @table: where the handle was created
+ * @handle: gone after this
+ *
+ * Context: may sleep.
+ */
+void rxe_handle_discard(struct rxe_handle_table *table,
+			struct rxe_handle *handle)
+{
+	rhashtable_remove_fast(&table->ht, &handle->node, rxe_handle_params);
+	kfree_rcu(handle, rcu);
+}
+
+/**
  * rxe_handle_publish - let look-ups hit
  * @handle: from rxe_handle_create()
  * @object: what the number names from now on

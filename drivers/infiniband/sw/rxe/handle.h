@@ -35,6 +35,8 @@ int rxe_handle_table_init(struct rxe_handle_table *table);
 void rxe_handle_table_destroy(struct rxe_handle_table *table);
 
 struct rxe_handle *rxe_handle_create(struct rxe_handle_table *table);
+void rxe_handle_discard(struct rxe_handle_table *table,
+			struct rxe_handle *handle);
 void rxe_handle_publish(struct rxe_handle *handle, void *object);
 void rxe_handle_destroy(struct rxe_handle_table *table,
 			struct rxe_handle *handle);

@@ -221,6 +221,40 @@ int rxe_sgl_access(const struct rxe_access *proto, const struct rxe_sge *sge,
 	return len ? -EACCES : 0;
 }
 
+/**
+ * rxe_copy_from_mr - an odp_actor_t: copy memory to a buffer
+ * @kaddr: from where
+ * @len: bytes
+ * @arg: pointer to where in the buffer; moved on
+ *
+ * Return: 0.
+ */
+int rxe_copy_from_mr(void *kaddr, size_t len, void *arg)
+{
+	void **to = arg;
+
+	memcpy(*to, kaddr, len);
+	*to += len;
+	return 0;
+}
+
+/**
+ * rxe_copy_to_mr - an odp_actor_t: copy a buffer to memory
+ * @kaddr: to where
+ * @len: bytes
+ * @arg: pointer to where in the buffer; moved on
+ *
+ * Return: 0.
+ */
+int rxe_copy_to_mr(void *kaddr, size_t len, void *arg)
+{
+	const void **from = arg;
+
+	memcpy(kaddr, *from, len);
+	*from += len;
+	return 0;
+}
+
 static int rxe_mr_pin(struct rxe_mr *mr, u64 start, u64 length, int access)
 {
 	struct sg_page_iter iter;

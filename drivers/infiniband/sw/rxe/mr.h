@@ -66,6 +66,9 @@ int rxe_sgl_access(const struct rxe_access *proto, const struct rxe_sge *sge,
 		   u32 num_sge, u32 offset, u32 len, odp_actor_t actor,
 		   void *arg);
 
+int rxe_copy_from_mr(void *kaddr, size_t len, void *arg);
+int rxe_copy_to_mr(void *kaddr, size_t len, void *arg);
+
 int rxe_mr_hold_odp(const struct rxe_access *access, struct odp_umem **umem,
 		    unsigned long *addr);
 

@@ -200,12 +200,12 @@ static struct pernet_operations rxe_net_ops = {
 };
 
 /**
- * rxe_path_init - set up the way to a QP's peer
+ * rxe_path_init - set up the way to a peer
  * @path: to be filled; its route cache exists
- * @dev: the QP's device
+ * @dev: the sender's device
  * @ah: the address vector; its GRH and source GID were resolved by the core
- * @qpn: the QP's own number
- * @peer_qpn: its peer's
+ * @qpn: the sender's number, or whatever else tells its packets from others'
+ * @peer_qpn: the receiver's
  *
  * Context: may sleep; nobody sends along @path.
  * Return: 0 or -EINVAL: not a RoCEv2 address.
@@ -345,9 +345,9 @@ static void rxe_push_ip6(struct sk_buff *skb, const struct rxe_path *path)
  * @payload_len: bytes
  *
  * Context: any.
- * Return: the packet; its data begins with the BTH, complete but for AckReq
- * and SE, and has room for the other headers of @opcode, the payload, zeroed
- * padding and the ICRC. NULL: no memory.
+ * Return: the packet; its data begins with the BTH of a connection, complete
+ * but for AckReq and SE, and has room for the other headers of @opcode, the
+ * payload, zeroed padding and the ICRC. NULL: no memory.
  */
 struct sk_buff *rxe_tx_alloc(struct rxe_qp *qp, u8 opcode, u32 psn,
 			     u32 payload_len)
@@ -376,6 +376,7 @@ struct sk_buff *rxe_tx_alloc(struct rxe_qp *qp, u8 opcode, u32 psn,
 /**
  * rxe_tx_send - finish a packet and hand it to the network
  * @qp: the sender
+ * @path: the way to the receiver
  * @skb: from rxe_tx_alloc(), all headers and payload filled; consumed
  * @direction: of the flow that the packet belongs to
  *
@@ -384,12 +385,11 @@ struct sk_buff *rxe_tx_alloc(struct rxe_qp *qp, u8 opcode, u32 psn,
  *
  * Context: BH disabled, the lock of the queue that sends is held.
  */
-void rxe_tx_send(struct rxe_qp *qp, struct sk_buff *skb,
+void rxe_tx_send(struct rxe_qp *qp, struct rxe_path *path, struct sk_buff *skb,
 		 enum rxe_flow_direction direction)
 {
 	unsigned int icrc_offset = skb->len - RXE_ICRC_BYTES;
 	struct rxe_net *rnet = net_generic(qp->dev->net, rxe_net_id);
-	struct rxe_path *path = &qp->path;
 	struct net *net = qp->dev->net;
 	struct socket *sock;
 	struct dst_entry *dst;

@@ -46,7 +46,7 @@ int rxe_path_init(struct rxe_path *path, struct rxe_dev *dev,
 
 struct sk_buff *rxe_tx_alloc(struct rxe_qp *qp, u8 opcode, u32 psn,
 			     u32 payload_len);
-void rxe_tx_send(struct rxe_qp *qp, struct sk_buff *skb,
+void rxe_tx_send(struct rxe_qp *qp, struct rxe_path *path, struct sk_buff *skb,
 		 enum rxe_flow_direction direction);
 
 int rxe_udp_rcv(struct sock *sk, struct sk_buff *skb);

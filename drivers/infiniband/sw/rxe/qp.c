@@ -48,7 +48,7 @@ static void rxe_qp_flush(struct work_struct *work)
 	bool flushed = false;
 
 	spin_lock_bh(&qp->sq.lock);
-	if (qp->state == IB_QPS_ERR)
+	if (qp->state == IB_QPS_ERR || qp->state == IB_QPS_SQE)
 		flushed |= rxe_sq_flush(qp, RXE_FLUSH_BUDGET);
 	spin_unlock_bh(&qp->sq.lock);
 
@@ -93,19 +93,55 @@ void rxe_qp_fail(struct rxe_qp *qp, int event)
 		qp->ibqp.event_handler(&ib_event, qp->ibqp.qp_context);
 }
 
+/**
+ * rxe_qp_fail_sq - a send request has failed
+ * @qp: the QP
+ *
+ * IBTA 10.3.1.6: without a connection that is broken by it the receive queue
+ * goes on.
+ *
+ * Context: the send queue's lock is held.
+ */
+void rxe_qp_fail_sq(struct rxe_qp *qp)
+{
+	if (rxe_is_reliable(qp)) {
+		rxe_qp_fail(qp, -1);
+		return;
+	}
+
+	/* the receive queue may enter IB_QPS_ERR at the same time, and wins */
+	if (cmpxchg(&qp->state, IB_QPS_RTS, IB_QPS_SQE) == IB_QPS_SQD)
+		cmpxchg(&qp->state, IB_QPS_SQD, IB_QPS_SQE);
+	mod_delayed_work(rxe_wq, &qp->flush, 0);
+}
+
+static int rxe_service_of(enum ib_qp_type type)
+{
+	switch (type) {
+	case IB_QPT_RC:
+		return IB_OPCODE_RC;
+	case IB_QPT_UC:
+		return IB_OPCODE_UC;
+	case IB_QPT_UD:
+		return IB_OPCODE_UD;
+	default:
+		return -EOPNOTSUPP;
+	}
+}
+
 static int rxe_check_init(const struct ib_qp_init_attr *init,
 			  const struct ib_udata *udata)
 {
-	if (init->qp_type != IB_QPT_RC || init->create_flags || init->srq ||
-	    !udata)
+	if (rxe_service_of(init->qp_type) < 0 || init->create_flags || !udata)
 		return -EOPNOTSUPP;
 	if (!init->send_cq || !init->recv_cq)
 		return -EINVAL;
 	if (init->cap.max_send_wr > RXE_MAX_QP_WR ||
-	    init->cap.max_recv_wr > RXE_MAX_QP_WR ||
 	    init->cap.max_send_sge > RXE_MAX_SGE ||
-	    init->cap.max_recv_sge > RXE_MAX_SGE ||
 	    init->cap.max_inline_data > RXE_MAX_INLINE)
+		return -EINVAL;
+	if (!init->srq && (init->cap.max_recv_wr > RXE_MAX_QP_WR ||
+			   init->cap.max_recv_sge > RXE_MAX_SGE))
 		return -EINVAL;
 	if (udata->outlen < sizeof(struct rxe_create_qp_resp))
 		return -EINVAL;
@@ -119,9 +155,11 @@ static int rxe_qp_export(struct rxe_qp *qp, struct ib_udata *udata)
 	struct rxe_create_qp_resp resp = {};
 	int err;
 
-	err = rxe_ring_export(qp->rq.ring, &uctx->ibuc, &resp.rq_mi);
-	if (err)
-		return err;
+	if (qp->rq.ring) {
+		err = rxe_ring_export(qp->rq.ring, &uctx->ibuc, &resp.rq_mi);
+		if (err)
+			return err;
+	}
 
 	err = rxe_ring_export(qp->sq.ring, &uctx->ibuc, &resp.sq_mi);
 	if (err)
@@ -150,6 +188,9 @@ int rxe_create_qp(struct ib_qp *ibqp, struct ib_qp_init_attr *init,
 		return err;
 
 	qp->dev = to_rdev(ibqp->device);
+	qp->service = rxe_service_of(init->qp_type);
+	/* connections have a path MTU; a datagram is one packet, of any size */
+	qp->mtu = RXE_MAX_PAYLOAD;
 	qp->state = IB_QPS_RESET;
 	INIT_DELAYED_WORK(&qp->sq.work, rxe_sq_work);
 	INIT_DELAYED_WORK(&qp->rq.work, rxe_rq_work);
@@ -268,6 +309,7 @@ int rxe_post_send(struct ib_qp *ibqp, const struct ib_send_wr *wr,
 	case IB_QPS_SQD:
 		rxe_requester_run(qp);
 		break;
+	case IB_QPS_SQE:
 	case IB_QPS_ERR:
 		mod_delayed_work(rxe_wq, &qp->flush, 0);
 		break;

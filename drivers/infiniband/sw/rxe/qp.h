@@ -11,15 +11,17 @@
 #include "net.h"
 #include "recv_queue.h"
 #include "send_queue.h"
+#include "wire.h"
 
 /**
  * struct rxe_qp - a queue pair
  * @ibqp: the core's part
  * @dev: its device
  * @handle: its number
+ * @service: IB_OPCODE_RC, _UC or _UD: what its packets' opcodes begin with
  * @anchor: what packets and faults under way hold on to
- * @state: IB_QPS_ERR is entered under either queue's lock, every other state
- *	   under both
+ * @state: IB_QPS_ERR is entered under either queue's lock, IB_QPS_SQE under the
+ *	   send queue's, every other state under both
  * @attr: as modified
  * @cap: as granted
  * @mtu: of the path, bytes
@@ -34,6 +36,7 @@ struct rxe_qp {
 	struct ib_qp ibqp;
 	struct rxe_dev *dev;
 	struct rxe_handle *handle;
+	u8 service;
 	struct rxe_anchor *anchor;
 	enum ib_qp_state state;
 	struct ib_qp_attr attr;
@@ -55,6 +58,16 @@ static inline struct rxe_qp *to_rqp(struct ib_qp *ibqp)
 	return container_of(ibqp, struct rxe_qp, ibqp);
 }
 
+static inline bool rxe_is_reliable(const struct rxe_qp *qp)
+{
+	return qp->service == IB_OPCODE_RC;
+}
+
+static inline bool rxe_is_datagram(const struct rxe_qp *qp)
+{
+	return qp->service == IB_OPCODE_UD;
+}
+
 int rxe_create_qp(struct ib_qp *ibqp, struct ib_qp_init_attr *init,
 		  struct ib_udata *udata);
 int rxe_modify_qp(struct ib_qp *ibqp, struct ib_qp_attr *attr, int mask,
@@ -68,5 +81,6 @@ int rxe_post_recv(struct ib_qp *ibqp, const struct ib_recv_wr *wr,
 		  const struct ib_recv_wr **bad_wr);
 
 void rxe_qp_fail(struct rxe_qp *qp, int event);
+void rxe_qp_fail_sq(struct rxe_qp *qp);
 
 #endif

@@ -12,6 +12,7 @@
 #include "qp.h"
 #include "rcv.h"
 #include "responder.h"
+#include "ud.h"
 
 /**
  * rxe_copy_payload - an odp_actor_t: copy a packet's payload to memory
@@ -107,6 +108,16 @@ static bool rxe_from_peer(const struct rxe_qp *qp, const struct sk_buff *skb)
 	       ipv6_addr_equal(&ip6h->saddr, &path->daddr);
 }
 
+static bool rxe_is_for(const struct rxe_qp *qp, const struct net *net,
+		       const struct sk_buff *skb)
+{
+	if (rxe_service(rxe_pkt(skb)->opcode) != qp->service ||
+	    !net_eq(net, qp->dev->net))
+		return false;
+	return rxe_is_datagram(qp) ? rxe_ud_is_ours(qp->dev, skb) :
+				     rxe_from_peer(qp, skb);
+}
+
 static struct rxe_qp *rxe_find_qp(const struct net *net,
 				  const struct sk_buff *skb)
 {
@@ -120,7 +131,7 @@ static struct rxe_qp *rxe_find_qp(const struct net *net,
 
 	/* pairs with modify_qp(): who sees the state sees the path */
 	if (smp_load_acquire(&qp->state) >= IB_QPS_RTR &&
-	    net_eq(net, qp->dev->net) && rxe_from_peer(qp, skb))
+	    rxe_is_for(qp, net, skb))
 		return qp;
 
 	rxe_handle_put(qp->handle);

@@ -118,7 +118,7 @@ static int rxe_read_packet(struct rxe_qp *qp)
 	read->resid -= len;
 	read->psn = rxe_psn_add(read->psn, 1);
 	read->active = read->resid;
-	rxe_tx_send(qp, skb, RXE_FLOW_RESPONSES);
+	rxe_tx_send(qp, &qp->path, skb, RXE_FLOW_RESPONSES);
 	return 0;
 }
 
@@ -247,7 +247,7 @@ static void rxe_send_atomic_ack(struct rxe_qp *qp, u32 psn, u64 orig)
 	aeth->smsn = rxe_aeth_smsn(qp, RXE_SYN_ACK_UNLIMITED);
 	atmack = (struct rxe_atmack *)(aeth + 1);
 	atmack->orig = cpu_to_be64(orig);
-	rxe_tx_send(qp, skb, RXE_FLOW_RESPONSES);
+	rxe_tx_send(qp, &qp->path, skb, RXE_FLOW_RESPONSES);
 }
 
 struct rxe_atomic {

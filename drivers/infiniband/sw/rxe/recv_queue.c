@@ -5,6 +5,7 @@
 #include "qp.h"
 #include "recv_queue.h"
 #include "ring.h"
+#include "srq.h"
 
 /**
  * rxe_rq_create - make a QP's receive queue
@@ -16,24 +17,26 @@
  */
 int rxe_rq_create(struct rxe_qp *qp, const struct ib_qp_init_attr *init)
 {
-	u32 max_sge = max_t(u32, init->cap.max_recv_sge, 1);
+	u32 max_sge = init->srq ? to_rsrq(init->srq)->max_sge :
+				  init->cap.max_recv_sge;
 	struct rxe_rq *rq = &qp->rq;
 
-	rq->ring = rxe_ring_create(init->cap.max_recv_wr,
-				   struct_size((struct rxe_recv_wqe *)NULL,
-					       dma.sge, max_sge));
-	if (!rq->ring)
+	rq->wqe = kzalloc(struct_size(rq->wqe, sge, max_t(u32, max_sge, 1)),
+			  GFP_KERNEL_ACCOUNT);
+	if (!rq->wqe)
 		return -ENOMEM;
 
-	rq->wqe = kzalloc(struct_size(rq->wqe, sge, max_sge),
-			  GFP_KERNEL_ACCOUNT);
-	if (!rq->wqe) {
-		rxe_ring_destroy(rq->ring);
-		return -ENOMEM;
+	if (!init->srq) {
+		rq->ring = rxe_ring_create(init->cap.max_recv_wr,
+					   rxe_rwqe_slot_size(max_sge));
+		if (!rq->ring) {
+			kfree(rq->wqe);
+			return -ENOMEM;
+		}
+		qp->cap.max_recv_wr = rq->ring->mask;
+		qp->cap.max_recv_sge = max_sge;
 	}
 
-	qp->cap.max_recv_wr = rq->ring->mask;
-	qp->cap.max_recv_sge = init->cap.max_recv_sge;
 	spin_lock_init(&rq->lock);
 	skb_queue_head_init(&rq->pending);
 	return 0;
@@ -72,8 +75,11 @@ void rxe_rq_reset(struct rxe_qp *qp)
 	struct rxe_rq *rq = &qp->rq;
 
 	rxe_rq_abandon(rq);
-	rq->head += rxe_ring_filled(rq->ring, rq->head);
-	rxe_ring_consume(rq->ring, rq->head);
+	if (rq->ring) {
+		rq->head += rxe_ring_filled(rq->ring, rq->head);
+		rxe_ring_consume(rq->ring, rq->head);
+	}
+	rq->last_wqe_told = false;
 	rq->wqe_busy = false;
 	rq->message = RXE_MESSAGE_NONE;
 	rq->nak_sent = false;
@@ -84,27 +90,29 @@ void rxe_rq_reset(struct rxe_qp *qp)
 }
 
 /**
- * rxe_rq_fetch - take the next request out of the program's ring
- * @qp: the QP; none is being filled
+ * rxe_rwqe_take - take a request out of a program's ring
+ * @wqe: filled with it; has room for @max_sge
+ * @ring: where it is
+ * @head: its index; moved on
+ * @max_sge: that a request of this ring may have
  *
  * Each byte of the slot is copied once; the copy is what is checked and used.
  *
- * Context: the receive queue's lock is held.
+ * Context: any, under the lock of the ring's queue.
  * Return: false: the program has posted none.
  */
-bool rxe_rq_fetch(struct rxe_qp *qp)
+bool rxe_rwqe_take(struct rxe_rwqe *wqe, struct rxe_ring *ring, u32 *head,
+		   u32 max_sge)
 {
 	const struct rxe_recv_wqe *slot;
-	struct rxe_rq *rq = &qp->rq;
-	struct rxe_rwqe *wqe = rq->wqe;
 	u32 i;
 
-	if (!rxe_ring_filled(rq->ring, rq->head))
+	if (!rxe_ring_filled(ring, *head))
 		return false;
 
-	slot = rxe_ring_slot(rq->ring, rq->head);
+	slot = rxe_ring_slot(ring, *head);
 	wqe->wr_id = READ_ONCE(slot->wr_id);
-	wqe->num_sge = min(READ_ONCE(slot->dma.num_sge), qp->cap.max_recv_sge);
+	wqe->num_sge = min(READ_ONCE(slot->dma.num_sge), max_sge);
 	memcpy(wqe->sge, slot->dma.sge, wqe->num_sge * sizeof(*wqe->sge));
 	/* the lengths summed are those that will be used: not the program's */
 	barrier_data(wqe->sge);
@@ -113,9 +121,27 @@ bool rxe_rq_fetch(struct rxe_qp *qp)
 	for (i = 0; i < wqe->num_sge; i++)
 		wqe->length += wqe->sge[i].length;
 
-	rxe_ring_consume(rq->ring, ++rq->head);
-	rq->wqe_busy = true;
+	rxe_ring_consume(ring, ++*head);
 	return true;
+}
+
+/**
+ * rxe_rq_fetch - get the next request to be filled
+ * @qp: the QP; none is being filled
+ *
+ * Context: the receive queue's lock is held.
+ * Return: false: the program has posted none.
+ */
+bool rxe_rq_fetch(struct rxe_qp *qp)
+{
+	struct rxe_rq *rq = &qp->rq;
+
+	if (qp->ibqp.srq)
+		rq->wqe_busy = rxe_srq_fetch(to_rsrq(qp->ibqp.srq), rq->wqe);
+	else
+		rq->wqe_busy = rxe_rwqe_take(rq->wqe, rq->ring, &rq->head,
+					     qp->cap.max_recv_sge);
+	return rq->wqe_busy;
 }
 
 /**
@@ -137,6 +163,20 @@ void rxe_rq_complete(struct rxe_qp *qp, struct ib_uverbs_wc *wc,
 		rxe_qp_fail(qp, IB_EVENT_QP_FATAL);
 }
 
+/* IBTA 11.6.3.1: for the program that waits to destroy the QP. */
+static void rxe_rq_tell_last_wqe(struct rxe_qp *qp)
+{
+	struct ib_event event = {
+		.device = qp->ibqp.device,
+		.event = IB_EVENT_QP_LAST_WQE_REACHED,
+		.element.qp = &qp->ibqp,
+	};
+
+	qp->rq.last_wqe_told = true;
+	if (qp->ibqp.event_handler)
+		qp->ibqp.event_handler(&event, qp->ibqp.qp_context);
+}
+
 /**
  * rxe_rq_flush - complete requests with an error: the QP failed
  * @qp: the QP
@@ -151,11 +191,15 @@ bool rxe_rq_flush(struct rxe_qp *qp, int budget)
 	bool flushed = false;
 
 	rxe_rq_abandon(rq);
-	while (budget-- && (rq->wqe_busy || rxe_rq_fetch(qp))) {
+	/* what is in a shared queue is for the other QPs */
+	while (budget-- &&
+	       (rq->wqe_busy || (!qp->ibqp.srq && rxe_rq_fetch(qp)))) {
 		struct ib_uverbs_wc wc = { .status = IB_WC_WR_FLUSH_ERR };
 
 		rxe_rq_complete(qp, &wc, false);
 		flushed = true;
 	}
+	if (qp->ibqp.srq && !rq->last_wqe_told)
+		rxe_rq_tell_last_wqe(qp);
 	return flushed;
 }

@@ -2,14 +2,16 @@
 #ifndef RXE_RECV_QUEUE_H
 #define RXE_RECV_QUEUE_H
 
+#include <linux/overflow.h>
 #include <linux/skbuff.h>
 #include <linux/spinlock.h>
 #include <linux/workqueue.h>
 #include <rdma/ib_verbs.h>
 #include <rdma/rdma_user_rxe.h>
 
+#include "ring.h"
+
 struct rxe_qp;
-struct rxe_ring;
 
 /**
  * struct rxe_rwqe - a receive work request: a copy that no program can change
@@ -72,8 +74,9 @@ enum rxe_message {
 /**
  * struct rxe_rq - a receive queue, with the state of the responder
  * @lock: of everything here; BH-safe
- * @ring: shared with the program
+ * @ring: shared with the program; NULL: the QP uses a shared receive queue
  * @head: next request in the ring; runs freely
+ * @last_wqe_told: the event that no more shared requests will be taken is out
  * @wqe: copy of the request that is being filled
  * @wqe_busy: there is one
  * @epsn: expected PSN
@@ -99,6 +102,7 @@ struct rxe_rq {
 	spinlock_t lock;
 	struct rxe_ring *ring;
 	u32 head;
+	bool last_wqe_told;
 	struct rxe_rwqe *wqe;
 	bool wqe_busy;
 
@@ -128,9 +132,18 @@ int rxe_rq_create(struct rxe_qp *qp, const struct ib_qp_init_attr *init);
 void rxe_rq_destroy(struct rxe_qp *qp);
 void rxe_rq_reset(struct rxe_qp *qp);
 
+bool rxe_rwqe_take(struct rxe_rwqe *wqe, struct rxe_ring *ring, u32 *head,
+		   u32 max_sge);
 bool rxe_rq_fetch(struct rxe_qp *qp);
 void rxe_rq_complete(struct rxe_qp *qp, struct ib_uverbs_wc *wc,
 		     bool solicited);
 bool rxe_rq_flush(struct rxe_qp *qp, int budget);
+
+/* bytes of a request in a ring */
+static inline size_t rxe_rwqe_slot_size(u32 max_sge)
+{
+	return struct_size((struct rxe_recv_wqe *)NULL, dma.sge,
+			   max_t(u32, max_sge, 1));
+}
 
 #endif

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* The requester of the reliable connection service: IBTA volume 1, 9.7.3. */
+/* The requester of the connected services: IBTA volume 1, 9.7.3 and 9.8.2. */
 #include "anchor.h"
 #include "completer.h"
 #include "fault.h"
 #include "mr.h"
 #include "qp.h"
 #include "requester.h"
+#include "ud.h"
 #include "wire.h"
 
 /* packets sent under one hold of the lock, before others get a turn */
@@ -14,6 +15,8 @@
 #define RXE_WINDOW		256
 /* packets sent without asking for an acknowledgment */
 #define RXE_ACK_INTERVAL	64
+/* how long a packet may wait for its turn on a busy host, in jiffies */
+#define RXE_QUEUED_AT_MOST	msecs_to_jiffies(100)
 
 static struct rxe_access rxe_requester_access(struct rxe_qp *qp, int rights)
 {
@@ -101,6 +104,8 @@ static bool rxe_wants_ack(struct rxe_qp *qp, const struct rxe_swqe *wqe,
 {
 	struct rxe_sq *sq = &qp->sq;
 
+	if (!rxe_is_reliable(qp))
+		return false;
 	if (rxe_psn_diff(sq->psn, sq->ack_psn) >= RXE_ACK_INTERVAL)
 		return true;
 	return last && (sq->signal_all || (wqe->flags & IB_SEND_SIGNALED) ||
@@ -117,9 +122,29 @@ static void rxe_set_bth_flags(struct sk_buff *skb, bool ack_req, bool se)
 		bth->flags |= RXE_BTH_SE;
 }
 
-/* Account for a packet that takes the next @psns PSNs, and send it. */
-static void rxe_requester_send(struct rxe_qp *qp, struct rxe_swqe *wqe,
-			       struct sk_buff *skb, u32 psns)
+/* Nobody is going to say that a packet has arrived: what is sent is done. */
+static void rxe_sent_unreliably(struct rxe_qp *qp)
+{
+	struct rxe_sq *sq = &qp->sq;
+
+	sq->una_psn = sq->psn;
+	sq->progress = jiffies;
+	if (sq->next != sq->done)
+		rxe_sq_complete(qp, IB_WC_SUCCESS);
+}
+
+/**
+ * rxe_requester_send - send a packet, and account for it
+ * @qp: the sender
+ * @path: to the receiver
+ * @wqe: the request that it is part of; may be complete after this
+ * @skb: the packet; consumed
+ * @psns: that it takes, from the send queue's next one on
+ *
+ * Context: BH disabled, the send queue's lock is held.
+ */
+void rxe_requester_send(struct rxe_qp *qp, struct rxe_path *path,
+			struct rxe_swqe *wqe, struct sk_buff *skb, u32 psns)
 {
 	struct rxe_sq *sq = &qp->sq;
 	u32 last = rxe_psn_add(sq->psn, psns - 1);
@@ -132,21 +157,26 @@ static void rxe_requester_send(struct rxe_qp *qp, struct rxe_swqe *wqe,
 	if (last == wqe->last_psn)
 		sq->next++;
 
-	rxe_completer_arm_timer(qp);
-	rxe_tx_send(qp, skb, RXE_FLOW_REQUESTS);
+	if (rxe_is_reliable(qp))
+		rxe_completer_arm_timer(qp);
+	rxe_tx_send(qp, path, skb, RXE_FLOW_REQUESTS);
+	if (!rxe_is_reliable(qp))
+		rxe_sent_unreliably(qp);
 }
 
-static int rxe_copy_out(void *kaddr, size_t len, void *arg)
-{
-	u8 **to = arg;
-
-	memcpy(*to, kaddr, len);
-	*to += len;
-	return 0;
-}
-
-static int rxe_load_payload(struct rxe_qp *qp, const struct rxe_swqe *wqe,
-			    u32 offset, u32 len, u8 *to)
+/**
+ * rxe_load_payload - copy data of a send request
+ * @qp: the sender
+ * @wqe: the request
+ * @offset: bytes from the begin of the message
+ * @len: bytes
+ * @to: where to
+ *
+ * Context: BH disabled, the send queue's lock is held.
+ * Return: as rxe_mr_access().
+ */
+int rxe_load_payload(struct rxe_qp *qp, const struct rxe_swqe *wqe, u32 offset,
+		     u32 len, void *to)
 {
 	struct rxe_access access = rxe_requester_access(qp, 0);
 
@@ -155,7 +185,7 @@ static int rxe_load_payload(struct rxe_qp *qp, const struct rxe_swqe *wqe,
 		return 0;
 	}
 	return rxe_sgl_access(&access, wqe->sge, wqe->num_sge, offset, len,
-			      rxe_copy_out, &to);
+			      rxe_copy_from_mr, &to);
 }
 
 static u8 rxe_send_opcode(const struct rxe_swqe *wqe, bool first, bool last)
@@ -204,6 +234,7 @@ static int rxe_request_message(struct rxe_qp *qp, struct rxe_swqe *wqe)
 
 	opcode = write ? rxe_write_opcode(wqe, first, last) :
 			 rxe_send_opcode(wqe, first, last);
+	opcode |= qp->service;
 	skb = rxe_tx_alloc(qp, opcode, sq->psn, len);
 	if (!skb)
 		return -ENOMEM;
@@ -234,7 +265,7 @@ static int rxe_request_message(struct rxe_qp *qp, struct rxe_swqe *wqe)
 	rxe_set_bth_flags(skb, ack_req, last &&
 			  (wqe->flags & IB_SEND_SOLICITED) &&
 			  wqe->opcode != IB_WR_RDMA_WRITE);
-	rxe_requester_send(qp, wqe, skb, 1);
+	rxe_requester_send(qp, &qp->path, wqe, skb, 1);
 	return 0;
 }
 
@@ -293,7 +324,7 @@ static int rxe_request_read(struct rxe_qp *qp, struct rxe_swqe *wqe)
 	sq->rd_outstanding++;
 	rxe_set_bth_flags(skb, true, false);
 	sq->ack_psn = rxe_psn_add(sq->psn, psns - 1);
-	rxe_requester_send(qp, wqe, skb, psns);
+	rxe_requester_send(qp, &qp->path, wqe, skb, psns);
 	return 0;
 }
 
@@ -326,7 +357,7 @@ static int rxe_request_atomic(struct rxe_qp *qp, struct rxe_swqe *wqe)
 	sq->rd_outstanding++;
 	rxe_set_bth_flags(skb, true, false);
 	sq->ack_psn = sq->psn;
-	rxe_requester_send(qp, wqe, skb, 1);
+	rxe_requester_send(qp, &qp->path, wqe, skb, 1);
 	return 0;
 }
 
@@ -336,6 +367,8 @@ static int rxe_request(struct rxe_qp *qp, struct rxe_swqe *wqe)
 		return rxe_request_read(qp, wqe);
 	if (rxe_swqe_is_atomic(wqe))
 		return rxe_request_atomic(qp, wqe);
+	if (rxe_is_datagram(qp))
+		return rxe_ud_request(qp, wqe);
 	return rxe_request_message(qp, wqe);
 }
 
@@ -345,6 +378,19 @@ static bool rxe_window_open(const struct rxe_qp *qp)
 	u32 window = max_t(u32, RXE_WINDOW, 2 * rxe_read_chunk_psns(qp));
 
 	return rxe_psn_diff(sq->psn, sq->una_psn) < (s32)window;
+}
+
+/*
+ * That the peer has all that was sent: without acknowledgments, that it was
+ * some time ago. See rxe_flow_may_send().
+ */
+static bool rxe_all_arrived(const struct rxe_qp *qp)
+{
+	const struct rxe_sq *sq = &qp->sq;
+
+	if (!rxe_is_reliable(qp))
+		return time_after(jiffies, sq->progress + RXE_QUEUED_AT_MOST);
+	return sq->psn == sq->una_psn;
 }
 
 /* Send one packet; false: there is nothing to send, or it has to wait. */
@@ -370,7 +416,7 @@ static bool rxe_requester_step(struct rxe_qp *qp)
 	}
 
 	if (!rxe_flow_may_send(&qp->anchor->flows[RXE_FLOW_REQUESTS],
-			       sq->psn == sq->una_psn))
+			       rxe_all_arrived(qp)))
 		return false;
 
 	err = rxe_request(qp, wqe);
@@ -386,6 +432,9 @@ static bool rxe_requester_step(struct rxe_qp *qp)
 	case -ENOMEM:
 		rxe_completer_wait_memory(qp);
 		return false;
+	case -ENXIO:
+		wqe->error = IB_WC_LOC_QP_OP_ERR;
+		return true;
 	default:
 		wqe->error = IB_WC_LOC_PROT_ERR;
 		return true;

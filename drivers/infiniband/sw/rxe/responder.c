@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* The responder of the reliable connection service: IBTA volume 1, 9.7.4. */
+/* The responder: IBTA volume 1, 9.7.4, and what other services share with it. */
 #include "anchor.h"
 #include "cq.h"
 #include "fault.h"
@@ -8,6 +8,8 @@
 #include "rcv.h"
 #include "read_response.h"
 #include "responder.h"
+#include "uc.h"
+#include "ud.h"
 #include "wire.h"
 
 /* what a parked QP may hold: above the window of the usual requester */
@@ -48,7 +50,7 @@ void rxe_send_ack(struct rxe_qp *qp, u8 syndrome, u32 psn)
 
 	aeth = (struct rxe_aeth *)(skb->data + sizeof(struct rxe_bth));
 	aeth->smsn = rxe_aeth_smsn(qp, syndrome);
-	rxe_tx_send(qp, skb, RXE_FLOW_RESPONSES);
+	rxe_tx_send(qp, &qp->path, skb, RXE_FLOW_RESPONSES);
 }
 
 static void rxe_send_rnr_nak(struct rxe_qp *qp, u32 psn)
@@ -77,8 +79,14 @@ static bool rxe_need_wqe(struct rxe_qp *qp)
 	return qp->rq.wqe_busy || rxe_rq_fetch(qp);
 }
 
-/* The receive request itself is at fault: it completes with an error. */
-static void rxe_fail_wqe(struct rxe_qp *qp, enum ib_wc_status status)
+/**
+ * rxe_fail_receive - complete a receive request that is itself at fault
+ * @qp: the responder; a request is being filled
+ * @status: what is wrong with it
+ *
+ * Context: BH disabled, the receive queue's lock is held.
+ */
+void rxe_fail_receive(struct rxe_qp *qp, enum ib_wc_status status)
 {
 	struct ib_uverbs_wc wc = { .status = status };
 
@@ -118,14 +126,36 @@ static struct rxe_access rxe_responder_access(struct rxe_qp *qp, int rights)
 	};
 }
 
-/*
- * What the work on a request comes to, here and below: 0; -EAGAIN: it waits
- * for memory; or a NAK's syndrome, and the request is refused.
+/**
+ * rxe_receive_access - what a receive request's memory has to allow
+ * @qp: the responder
+ *
+ * The memory of shared requests is of the shared queue's PD: IBTA 10.2.9.
+ *
+ * Return: the access, but for its key, iova and lengths.
  */
-static int rxe_respond_send(struct rxe_qp *qp, struct sk_buff *skb)
+struct rxe_access rxe_receive_access(struct rxe_qp *qp)
 {
 	struct rxe_access access =
 		rxe_responder_access(qp, IB_ACCESS_LOCAL_WRITE);
+
+	if (qp->ibqp.srq)
+		access.pd = qp->ibqp.srq->pd;
+	return access;
+}
+
+/**
+ * rxe_respond_send - take a packet of a send
+ * @qp: the responder
+ * @skb: the packet, valid in its place
+ *
+ * Context: BH disabled, the receive queue's lock is held.
+ * Return: 0; -EAGAIN: it waits for memory; or a NAK's syndrome, why it cannot
+ * be taken. RXE_SYN_NAK_REM_OP: the receive request is at fault, and completed.
+ */
+int rxe_respond_send(struct rxe_qp *qp, struct sk_buff *skb)
+{
+	struct rxe_access access = rxe_receive_access(qp);
 	struct rxe_payload payload = rxe_pkt_payload(skb);
 	const struct rxe_pkt *pkt = rxe_pkt(skb);
 	struct rxe_rq *rq = &qp->rq;
@@ -137,7 +167,9 @@ static int rxe_respond_send(struct rxe_qp *qp, struct sk_buff *skb)
 
 	offset = pkt->op->flags & RXE_OP_START ? 0 : rq->offset;
 	if ((u64)offset + pkt->payload_len > rq->wqe->length) {
-		rxe_fail_wqe(qp, IB_WC_LOC_LEN_ERR);
+		/* only here does the sender learn of it, and stop */
+		if (rxe_is_reliable(qp))
+			rxe_fail_receive(qp, IB_WC_LOC_LEN_ERR);
 		return RXE_SYN_NAK_INV_REQ;
 	}
 
@@ -146,7 +178,7 @@ static int rxe_respond_send(struct rxe_qp *qp, struct sk_buff *skb)
 	if (err == -EAGAIN)
 		return err;
 	if (err) {
-		rxe_fail_wqe(qp, IB_WC_LOC_PROT_ERR);
+		rxe_fail_receive(qp, IB_WC_LOC_PROT_ERR);
 		return RXE_SYN_NAK_REM_OP;
 	}
 
@@ -177,7 +209,15 @@ static int rxe_begin_write(struct rxe_qp *qp, const struct sk_buff *skb)
 	return 0;
 }
 
-static int rxe_respond_write(struct rxe_qp *qp, struct sk_buff *skb)
+/**
+ * rxe_respond_write - take a packet of an RDMA write
+ * @qp: the responder
+ * @skb: the packet, valid in its place
+ *
+ * Context: BH disabled, the receive queue's lock is held.
+ * Return: as rxe_respond_send().
+ */
+int rxe_respond_write(struct rxe_qp *qp, struct sk_buff *skb)
 {
 	struct rxe_access access =
 		rxe_responder_access(qp, IB_ACCESS_REMOTE_WRITE);
@@ -239,9 +279,17 @@ static bool rxe_request_enabled(const struct rxe_qp *qp,
 	return true;
 }
 
-/* IBTA 9.7.4.1.2 to 9.7.4.1.6: opcode sequence, support, and length. */
-static bool rxe_request_valid(const struct rxe_qp *qp,
-			      const struct rxe_pkt *pkt)
+/**
+ * rxe_request_valid - whether a packet may come now
+ * @qp: the responder of a connection
+ * @pkt: the packet
+ *
+ * IBTA 9.7.4.1.2 to 9.7.4.1.6: opcode sequence, support, and length.
+ *
+ * Context: the receive queue's lock is held.
+ * Return: true if it may.
+ */
+bool rxe_request_valid(const struct rxe_qp *qp, const struct rxe_pkt *pkt)
 {
 	enum rxe_message in = qp->rq.message;
 
@@ -275,8 +323,14 @@ static int rxe_respond(struct rxe_qp *qp, struct sk_buff *skb)
 	return rxe_respond_atomic(qp, skb);
 }
 
-/* A send or a write is done; reads and atomics account for themselves. */
-static void rxe_responder_advance(struct rxe_qp *qp, struct sk_buff *skb)
+/**
+ * rxe_responder_advance - a packet of a send or a write has been taken
+ * @qp: the responder
+ * @skb: the packet
+ *
+ * Context: BH disabled, the receive queue's lock is held.
+ */
+void rxe_responder_advance(struct rxe_qp *qp, struct sk_buff *skb)
 {
 	const struct rxe_pkt *pkt = rxe_pkt(skb);
 	struct rxe_rq *rq = &qp->rq;
@@ -289,7 +343,7 @@ static void rxe_responder_advance(struct rxe_qp *qp, struct sk_buff *skb)
 		if (pkt->op->flags & (RXE_OP_SEND | RXE_OP_IMM))
 			rxe_complete_receive(qp, skb);
 	}
-	if (pkt->ack_req)
+	if (pkt->ack_req && rxe_is_reliable(qp))
 		rxe_send_ack(qp, RXE_SYN_ACK_UNLIMITED, pkt->psn);
 }
 
@@ -334,18 +388,15 @@ static void rxe_comm_established(struct rxe_qp *qp)
 static bool rxe_responder_live(const struct rxe_qp *qp)
 {
 	return qp->state == IB_QPS_RTR || qp->state == IB_QPS_RTS ||
-	       qp->state == IB_QPS_SQD;
+	       qp->state == IB_QPS_SQD || qp->state == IB_QPS_SQE;
 }
 
-/* -EAGAIN: the packet has to wait for memory. */
-static int rxe_process(struct rxe_qp *qp, struct sk_buff *skb)
+/* -EAGAIN, here and below: the packet has to wait for memory. */
+static int rxe_rc_process(struct rxe_qp *qp, struct sk_buff *skb)
 {
 	const struct rxe_pkt *pkt = rxe_pkt(skb);
 	struct rxe_rq *rq = &qp->rq;
 	int err, diff;
-
-	if (!rxe_responder_live(qp))
-		return 0;
 
 	diff = rxe_psn_diff(pkt->psn, rq->epsn);
 	if (diff > 0) {
@@ -376,6 +427,21 @@ static int rxe_process(struct rxe_qp *qp, struct sk_buff *skb)
 	default:
 		rxe_responder_fail(qp, err, pkt->psn);
 		return 0;
+	}
+}
+
+static int rxe_process(struct rxe_qp *qp, struct sk_buff *skb)
+{
+	if (!rxe_responder_live(qp))
+		return 0;
+
+	switch (qp->service) {
+	case IB_OPCODE_UC:
+		return rxe_uc_process(qp, skb);
+	case IB_OPCODE_UD:
+		return rxe_ud_process(qp, skb);
+	default:
+		return rxe_rc_process(qp, skb);
 	}
 }
 
@@ -419,12 +485,14 @@ static void rxe_defer(struct rxe_qp *qp, struct sk_buff *skb)
 	bool again = rxe_psn_diff(psn, waiting) >= 0 &&
 		     rxe_psn_diff(psn, end) < 0;
 
-	if (!again && !full) {
+	if (!full && (!again || !rxe_is_reliable(qp))) {
 		rxe_queue_request(qp, skb);
 		return;
 	}
 
-	if (full || psn == waiting)
+	if (!rxe_is_reliable(qp))
+		rxe_count(qp->dev, RXE_STAT_RCVD_DROPS);
+	else if (full || psn == waiting)
 		rxe_send_rnr_nak(qp, waiting);
 	kfree_skb(skb);
 }

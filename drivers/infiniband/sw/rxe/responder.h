@@ -3,15 +3,25 @@
 #define RXE_RESPONDER_H
 
 #include <linux/types.h>
+#include <rdma/ib_verbs.h>
 
 #include "wire.h"
 
+struct rxe_access;
+struct rxe_pkt;
 struct rxe_qp;
 struct sk_buff;
 
 void rxe_responder_rcv(struct rxe_qp *qp, struct sk_buff *skb);
 void rxe_responder_run(struct rxe_qp *qp);
 void rxe_responder_resume(struct rxe_qp *qp, int err);
+
+struct rxe_access rxe_receive_access(struct rxe_qp *qp);
+void rxe_fail_receive(struct rxe_qp *qp, enum ib_wc_status status);
+bool rxe_request_valid(const struct rxe_qp *qp, const struct rxe_pkt *pkt);
+int rxe_respond_send(struct rxe_qp *qp, struct sk_buff *skb);
+int rxe_respond_write(struct rxe_qp *qp, struct sk_buff *skb);
+void rxe_responder_advance(struct rxe_qp *qp, struct sk_buff *skb);
 
 void rxe_send_ack(struct rxe_qp *qp, u8 syndrome, u32 psn);
 void rxe_responder_fail(struct rxe_qp *qp, u8 syndrome, u32 psn);

@@ -133,12 +133,38 @@ static bool rxe_swqe_copy_sges(struct rxe_qp *qp, struct rxe_swqe *wqe,
 	return true;
 }
 
+/* What a service can do: IBTA volume 1, table 38. */
+static bool rxe_swqe_allowed(const struct rxe_qp *qp,
+			     const struct rxe_swqe *wqe)
+{
+	if (wqe->opcode >= ARRAY_SIZE(rxe_send_wc_opcodes))
+		return false;
+
+	switch (qp->service) {
+	case IB_OPCODE_UD:
+		return wqe->opcode == IB_WR_SEND ||
+		       wqe->opcode == IB_WR_SEND_WITH_IMM;
+	case IB_OPCODE_UC:
+		return !rxe_swqe_is_read(wqe) && !rxe_swqe_is_atomic(wqe);
+	default:
+		return true;
+	}
+}
+
+/* A datagram is one packet. */
+static u32 rxe_max_message(const struct rxe_qp *qp)
+{
+	if (!rxe_is_datagram(qp))
+		return RXE_MAX_MSG;
+	return ib_mtu_enum_to_int(rxe_dev_mtu(qp->dev));
+}
+
 static u8 rxe_swqe_check(struct rxe_qp *qp, const struct rxe_swqe *wqe,
 			 bool data_ok)
 {
-	if (wqe->opcode >= ARRAY_SIZE(rxe_send_wc_opcodes) || !data_ok)
+	if (!rxe_swqe_allowed(qp, wqe) || !data_ok)
 		return IB_WC_LOC_QP_OP_ERR;
-	if (wqe->length > RXE_MAX_MSG)
+	if (wqe->length > rxe_max_message(qp))
 		return IB_WC_LOC_LEN_ERR;
 	if (!rxe_swqe_is_read(wqe) && !rxe_swqe_is_atomic(wqe))
 		return IB_WC_SUCCESS;
@@ -180,7 +206,11 @@ struct rxe_swqe *rxe_sq_fetch(struct rxe_qp *qp)
 	wqe->flags = wr.send_flags;
 	wqe->imm = wr.ex.imm_data;
 	wqe->numbered = false;
-	if (rxe_swqe_is_atomic(wqe)) {
+	if (rxe_is_datagram(qp)) {
+		wqe->ud.ah_num = wr.wr.ud.ah_num;
+		wqe->ud.qpn = wr.wr.ud.remote_qpn;
+		wqe->ud.qkey = wr.wr.ud.remote_qkey;
+	} else if (rxe_swqe_is_atomic(wqe)) {
 		wqe->remote_addr = wr.wr.atomic.remote_addr;
 		wqe->rkey = wr.wr.atomic.rkey;
 		wqe->compare_add = wr.wr.atomic.compare_add;

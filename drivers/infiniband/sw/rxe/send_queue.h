@@ -20,6 +20,7 @@ struct rxe_qp;
  * @remote_addr: of RDMA and atomics
  * @compare_add: operand of atomics
  * @swap: operand of compare and swap
+ * @ud: of datagrams: the address handle, the receiver and its Q_Key
  * @opcode: enum ib_wr_opcode
  * @flags: enum ib_send_flags
  * @rkey: of RDMA and atomics
@@ -35,9 +36,18 @@ struct rxe_qp;
  */
 struct rxe_swqe {
 	u64 wr_id;
-	u64 remote_addr;
-	u64 compare_add;
-	u64 swap;
+	union {
+		struct {
+			u64 remote_addr;
+			u64 compare_add;
+			u64 swap;
+		};
+		struct {
+			u32 ah_num;
+			u32 qpn;
+			u32 qkey;
+		} ud;
+	};
 	u32 opcode;
 	u32 flags;
 	u32 rkey;

@@ -33,6 +33,9 @@ static const struct rdma_stat_desc rxe_stat_descs[RXE_STAT_ALL] = {
 	[RXE_STAT_RDMA_RECVS].name = "rdma_recvs",
 	[RXE_STAT_ICRC_ERR].name = "rcvd_icrc_err",
 	[RXE_STAT_PARKED].name = "parked",
+	[RXE_STAT_OUT_OF_BUFFER].name = "out_of_buffer",
+	[RXE_STAT_RCVD_DROPS].name = "rcvd_drops",
+	[RXE_STAT_QKEY_VIOLATION].name = "qkey_violations",
 	[RXE_STAT_PAGE_FAULTS].name = "page_faults",
 	[RXE_STAT_PAGE_INVALIDATIONS].name = "page_invalidations",
 	[RXE_STAT_PAGE_PREFETCH].name = "page_prefetch",
@@ -55,6 +58,24 @@ struct rdma_hw_stats *rxe_alloc_hw_port_stats(struct ib_device *ibdev,
 }
 
 /**
+ * rxe_stat_sum - what all CPUs have counted
+ * @dev: the device
+ * @stat: the counter
+ *
+ * Context: any.
+ * Return: the sum.
+ */
+u64 rxe_stat_sum(const struct rxe_dev *dev, enum rxe_stat stat)
+{
+	u64 sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += per_cpu_ptr(dev->stats, cpu)->count[stat];
+	return sum;
+}
+
+/**
  * rxe_get_hw_stats - ib_device_ops.get_hw_stats
  * @ibdev: the device
  * @stats: filled
@@ -68,17 +89,13 @@ int rxe_get_hw_stats(struct ib_device *ibdev, struct rdma_hw_stats *stats,
 		     u32 port, int index)
 {
 	struct rxe_dev *dev = to_rdev(ibdev);
-	int cpu, i;
+	int i;
 
 	if (!port)
 		return -EINVAL;
 
-	for (i = 0; i < RXE_STAT_NUM; i++) {
-		stats->value[i] = 0;
-		for_each_possible_cpu(cpu)
-			stats->value[i] += per_cpu_ptr(dev->stats,
-						       cpu)->count[i];
-	}
+	for (i = 0; i < RXE_STAT_NUM; i++)
+		stats->value[i] = rxe_stat_sum(dev, i);
 
 	stats->value[RXE_STAT_PAGE_FAULTS] =
 		atomic64_read(&dev->odp.page_faults);

@@ -8,6 +8,7 @@
 struct ib_device;
 struct ib_mr;
 struct rdma_hw_stats;
+struct rxe_dev;
 struct sk_buff;
 
 /* counted by the driver itself; those of paging are the ODP core's */
@@ -28,6 +29,9 @@ enum rxe_stat {
 	RXE_STAT_RDMA_RECVS,
 	RXE_STAT_ICRC_ERR,
 	RXE_STAT_PARKED,
+	RXE_STAT_OUT_OF_BUFFER,
+	RXE_STAT_RCVD_DROPS,
+	RXE_STAT_QKEY_VIOLATION,
 	RXE_STAT_NUM,
 };
 
@@ -41,6 +45,7 @@ struct rdma_hw_stats *rxe_alloc_hw_port_stats(struct ib_device *ibdev,
 					      u32 port);
 int rxe_get_hw_stats(struct ib_device *ibdev, struct rdma_hw_stats *stats,
 		     u32 port, int index);
+u64 rxe_stat_sum(const struct rxe_dev *dev, enum rxe_stat stat);
 int rxe_fill_stat_mr(struct sk_buff *msg, struct ib_mr *ibmr);
 int rxe_fill_res_mr(struct sk_buff *msg, struct ib_mr *ibmr);
 

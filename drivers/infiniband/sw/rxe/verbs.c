@@ -1,24 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #include <linux/mm.h>
 #include <net/addrconf.h>
-#include <rdma/ib_addr.h>
 #include <rdma/ib_cache.h>
 #include <rdma/uverbs_ioctl.h>
 
 #include "advise.h"
+#include "ah.h"
 #include "compat.h"
 #include "cq.h"
 #include "dev.h"
 #include "mr.h"
 #include "qp.h"
 #include "ring.h"
+#include "srq.h"
 #include "stats.h"
 #include "ucontext.h"
 #include "verbs.h"
 #include "wire.h"
 
-#define RXE_ODP_RC_CAPS	(IB_ODP_SUPPORT_SEND | IB_ODP_SUPPORT_RECV | \
-			 IB_ODP_SUPPORT_WRITE | IB_ODP_SUPPORT_READ | \
+#define RXE_ODP_UD_CAPS	(IB_ODP_SUPPORT_SEND | IB_ODP_SUPPORT_RECV | \
+			 IB_ODP_SUPPORT_SRQ_RECV)
+#define RXE_ODP_UC_CAPS	(RXE_ODP_UD_CAPS | IB_ODP_SUPPORT_WRITE)
+#define RXE_ODP_RC_CAPS	(RXE_ODP_UC_CAPS | IB_ODP_SUPPORT_READ | \
 			 IB_ODP_SUPPORT_ATOMIC)
 
 static int rxe_query_device(struct ib_device *ibdev,
@@ -38,6 +41,7 @@ static int rxe_query_device(struct ib_device *ibdev,
 	attr->device_cap_flags = IB_DEVICE_RC_RNR_NAK_GEN |
 				 IB_DEVICE_SYS_IMAGE_GUID |
 				 IB_DEVICE_CURR_QP_STATE_MOD |
+				 IB_DEVICE_SRQ_RESIZE |
 				 IB_DEVICE_PORT_ACTIVE_EVENT;
 	attr->kernel_cap_flags = IBK_ALLOW_USER_UNREG | IBK_ON_DEMAND_PAGING;
 	attr->max_qp = RXE_MAX_QP;
@@ -48,6 +52,10 @@ static int rxe_query_device(struct ib_device *ibdev,
 	attr->max_cq = RXE_MAX_CQ;
 	attr->max_cqe = RXE_MAX_CQE;
 	attr->max_mr = RXE_MAX_MR;
+	attr->max_srq = RXE_MAX_SRQ;
+	attr->max_srq_wr = RXE_MAX_SRQ_WR;
+	attr->max_srq_sge = RXE_MAX_SGE;
+	attr->max_ah = RXE_MAX_AH;
 	attr->max_pd = RXE_MAX_PD;
 	attr->max_qp_rd_atom = RXE_MAX_RD_ATOMIC;
 	attr->max_qp_init_rd_atom = RXE_MAX_RD_ATOMIC;
@@ -56,6 +64,8 @@ static int rxe_query_device(struct ib_device *ibdev,
 	attr->max_pkeys = 1;
 	attr->odp_caps.general_caps = IB_ODP_SUPPORT | IB_ODP_SUPPORT_IMPLICIT;
 	attr->odp_caps.per_transport_caps.rc_odp_caps = RXE_ODP_RC_CAPS;
+	attr->odp_caps.per_transport_caps.uc_odp_caps = RXE_ODP_UC_CAPS;
+	attr->odp_caps.per_transport_caps.ud_odp_caps = RXE_ODP_UD_CAPS;
 	return 0;
 }
 
@@ -69,8 +79,8 @@ static int rxe_query_port(struct ib_device *ibdev, u32 port,
 	attr->phys_state = up ? IB_PORT_PHYS_STATE_LINK_UP :
 				IB_PORT_PHYS_STATE_DISABLED;
 	attr->max_mtu = IB_MTU_4096;
-	attr->active_mtu = iboe_get_mtu(READ_ONCE(dev->ndev->mtu)) ?:
-			   IB_MTU_256;
+	attr->active_mtu = rxe_dev_mtu(dev);
+	attr->qkey_viol_cntr = rxe_stat_sum(dev, RXE_STAT_QKEY_VIOLATION);
 	attr->gid_tbl_len = RXE_GID_TABLE_LEN;
 	attr->max_msg_sz = RXE_MAX_MSG;
 	attr->ip_gids = true;
@@ -183,14 +193,19 @@ const struct ib_device_ops rxe_dev_ops = {
 	.alloc_hw_port_stats = rxe_alloc_hw_port_stats,
 	.alloc_pd = rxe_alloc_pd,
 	.alloc_ucontext = rxe_alloc_ucontext,
+	.create_ah = rxe_create_ah,
 	.create_cq = rxe_create_cq_op,
 	.create_qp = rxe_create_qp,
+	.create_srq = rxe_create_srq,
+	.create_user_ah = rxe_create_ah,
 	.dealloc_driver = rxe_dealloc_driver,
 	.dealloc_pd = rxe_dealloc_pd,
 	.dealloc_ucontext = rxe_dealloc_ucontext,
 	.dereg_mr = rxe_dereg_mr,
+	.destroy_ah = rxe_destroy_ah,
 	.destroy_cq = rxe_destroy_cq,
 	.destroy_qp = rxe_destroy_qp,
+	.destroy_srq = rxe_destroy_srq,
 	.disassociate_ucontext = rxe_disassociate_ucontext,
 	.fill_res_mr_entry = rxe_fill_res_mr,
 	.fill_stat_mr_entry = rxe_fill_stat_mr,
@@ -200,17 +215,22 @@ const struct ib_device_ops rxe_dev_ops = {
 	.mmap = rxe_mmap,
 	.mmap_free = rxe_mmap_free,
 	.modify_qp = rxe_modify_qp,
+	.modify_srq = rxe_modify_srq,
 	.post_recv = rxe_post_recv,
 	.post_send = rxe_post_send,
+	.query_ah = rxe_query_ah,
 	.query_device = rxe_query_device,
 	.query_pkey = rxe_query_pkey,
 	.query_port = rxe_query_port,
 	.query_qp = rxe_query_qp,
+	.query_srq = rxe_query_srq,
 	.reg_user_mr = rxe_reg_user_mr,
 	.req_notify_cq = rxe_req_notify_cq,
 
+	INIT_RDMA_OBJ_SIZE(ib_ah, rxe_ah, ibah),
 	INIT_RDMA_OBJ_SIZE(ib_cq, rxe_cq, ibcq),
 	INIT_RDMA_OBJ_SIZE(ib_pd, rxe_pd, ibpd),
 	INIT_RDMA_OBJ_SIZE(ib_qp, rxe_qp, ibqp),
+	INIT_RDMA_OBJ_SIZE(ib_srq, rxe_srq, ibsrq),
 	INIT_RDMA_OBJ_SIZE(ib_ucontext, rxe_ucontext, ibuc),
 };

@@ -50,6 +50,11 @@ struct rxe_atmack {
 	__be64	orig;
 } __packed;
 
+struct rxe_deth {
+	__be32	qkey;
+	__be32	sqp;
+};
+
 struct rxe_immdt {
 	__be32	imm;
 };
@@ -98,6 +103,12 @@ extern const struct rxe_opcode rxe_opcodes[256];
 static inline u32 rxe_psn_add(u32 psn, u32 n)
 {
 	return (psn + n) & RXE_PSN_MASK;
+}
+
+/* the service that a BTH's opcode belongs to: IB_OPCODE_RC, _UC, _UD */
+static inline u8 rxe_service(u8 opcode)
+{
+	return opcode & 0xe0;
 }
 
 /* Signed distance from @b to @a on the circle of 24-bit PSNs. */

@@ -183,7 +183,8 @@ void rc_end_create(struct rc_end *end, struct rc_host *host,
 			.max_recv_sge = or(config->max_sge, 4),
 			.max_inline_data = config->inline_size,
 		},
-		.qp_type = IBV_QPT_RC,
+		.qp_type = or(config->type, IBV_QPT_RC),
+		.srq = config->srq,
 		.sq_sig_all = config->signal_all,
 	};
 
@@ -200,15 +201,44 @@ void rc_end_create(struct rc_end *end, struct rc_host *host,
 
 void rc_to_init(struct rc_end *end, const struct rc_config *config)
 {
+	int access = end->qp->qp_type == IBV_QPT_UC ? RC_UC_ACCESS :
+						      RC_ALL_ACCESS;
 	struct ibv_qp_attr attr = {
 		.qp_state = IBV_QPS_INIT,
 		.port_num = 1,
-		.qp_access_flags = config->no_access ? 0 : RC_ALL_ACCESS,
+		.qp_access_flags = config->no_access ? 0 : access,
+		.qkey = config->qkey,
 	};
 
 	CHECK_EQ(ibv_modify_qp(end->qp, &attr,
 			       IBV_QP_STATE | IBV_QP_PKEY_INDEX | IBV_QP_PORT |
-			       IBV_QP_ACCESS_FLAGS), 0);
+			       (end->qp->qp_type == IBV_QPT_UD ?
+					IBV_QP_QKEY : IBV_QP_ACCESS_FLAGS)), 0);
+}
+
+struct masks {
+	int to_rtr;
+	int to_rts;
+};
+
+/* the attributes that a service has */
+static struct masks masks_of(const struct rc_end *end)
+{
+	struct masks masks = {
+		.to_rtr = IBV_QP_STATE,
+		.to_rts = IBV_QP_STATE | IBV_QP_SQ_PSN,
+	};
+
+	if (end->qp->qp_type != IBV_QPT_UD)
+		masks.to_rtr |= IBV_QP_AV | IBV_QP_PATH_MTU | IBV_QP_DEST_QPN |
+				IBV_QP_RQ_PSN;
+	if (end->qp->qp_type == IBV_QPT_RC) {
+		masks.to_rtr |= IBV_QP_MAX_DEST_RD_ATOMIC |
+				IBV_QP_MIN_RNR_TIMER;
+		masks.to_rts |= IBV_QP_TIMEOUT | IBV_QP_RETRY_CNT |
+				IBV_QP_RNR_RETRY | IBV_QP_MAX_QP_RD_ATOMIC;
+	}
+	return masks;
 }
 
 static unsigned int psn_of(const struct rc_config *config)
@@ -238,11 +268,7 @@ void rc_to_rtr(struct rc_end *end, unsigned int peer_qpn,
 		},
 	};
 
-	CHECK_EQ(ibv_modify_qp(end->qp, &attr,
-			       IBV_QP_STATE | IBV_QP_AV | IBV_QP_PATH_MTU |
-			       IBV_QP_DEST_QPN | IBV_QP_RQ_PSN |
-			       IBV_QP_MAX_DEST_RD_ATOMIC |
-			       IBV_QP_MIN_RNR_TIMER), 0);
+	CHECK_EQ(ibv_modify_qp(end->qp, &attr, masks_of(end).to_rtr), 0);
 }
 
 /* Four times the time for each doubling of what a slow kernel is given. */
@@ -266,10 +292,7 @@ int rc_try_rts(struct rc_end *end, const struct rc_config *config)
 		.max_rd_atomic = or(config->rd_atomic, 4),
 	};
 
-	return ibv_modify_qp(end->qp, &attr,
-			     IBV_QP_STATE | IBV_QP_TIMEOUT | IBV_QP_RETRY_CNT |
-			     IBV_QP_RNR_RETRY | IBV_QP_SQ_PSN |
-			     IBV_QP_MAX_QP_RD_ATOMIC);
+	return ibv_modify_qp(end->qp, &attr, masks_of(end).to_rts);
 }
 
 void rc_to_rts(struct rc_end *end, const struct rc_config *config)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
- * Two hosts, both opened by one process, and connected RC queue pairs between
- * them. Everything here CHECK()s: a test goes on only when it worked.
+ * Two hosts, both opened by one process, and queue pairs between them: of the RC
+ * service, if not told otherwise. Everything here CHECK()s: a test goes on only when it worked.
  */
 #ifndef RC_PAIR_H
 #define RC_PAIR_H
@@ -13,6 +13,7 @@
 
 #define RC_ALL_ACCESS	(IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE | \
 			 IBV_ACCESS_REMOTE_READ | IBV_ACCESS_REMOTE_ATOMIC)
+#define RC_UC_ACCESS	(IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE)
 #define RC_ODP_ACCESS	(RC_ALL_ACCESS | IBV_ACCESS_ON_DEMAND)
 
 /**
@@ -55,6 +56,9 @@ void rc_close(struct rc_host *host);
 
 /**
  * struct rc_config - what a test wants of its queue pairs; zero is the default
+ * @type: of the service: RC, UC or UD (RC)
+ * @srq: for what they receive
+ * @qkey: of datagrams
  * @mtu: path MTU (IBV_MTU_1024)
  * @ipv6: the addresses
  * @depth: of both queues (64)
@@ -71,6 +75,9 @@ void rc_close(struct rc_host *host);
  * @channel: completion channels
  */
 struct rc_config {
+	enum ibv_qp_type type;
+	struct ibv_srq *srq;
+	unsigned int qkey;
 	enum ibv_mtu mtu;
 	bool ipv6;
 	unsigned int depth;

@@ -39,9 +39,10 @@ static unsigned char *map(size_t len)
 /* What works is announced, and nothing else. */
 static void capabilities(void)
 {
-	uint32_t rc = IBV_ODP_SUPPORT_SEND | IBV_ODP_SUPPORT_RECV |
-		      IBV_ODP_SUPPORT_WRITE | IBV_ODP_SUPPORT_READ |
-		      IBV_ODP_SUPPORT_ATOMIC;
+	uint32_t ud = IBV_ODP_SUPPORT_SEND | IBV_ODP_SUPPORT_RECV |
+		      IBV_ODP_SUPPORT_SRQ_RECV;
+	uint32_t uc = ud | IBV_ODP_SUPPORT_WRITE;
+	uint32_t rc = uc | IBV_ODP_SUPPORT_READ | IBV_ODP_SUPPORT_ATOMIC;
 	struct ibv_device_attr_ex attr;
 	struct rc_host host;
 
@@ -50,8 +51,8 @@ static void capabilities(void)
 	CHECK_EQ(attr.odp_caps.general_caps,
 		 IBV_ODP_SUPPORT | IBV_ODP_SUPPORT_IMPLICIT);
 	CHECK_EQ(attr.odp_caps.per_transport_caps.rc_odp_caps, rc);
-	CHECK_EQ(attr.odp_caps.per_transport_caps.uc_odp_caps, 0);
-	CHECK_EQ(attr.odp_caps.per_transport_caps.ud_odp_caps, 0);
+	CHECK_EQ(attr.odp_caps.per_transport_caps.uc_odp_caps, uc);
+	CHECK_EQ(attr.odp_caps.per_transport_caps.ud_odp_caps, ud);
 	CHECK_EQ(attr.xrc_odp_caps, 0);
 	rc_close(&host);
 }

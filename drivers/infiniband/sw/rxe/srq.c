@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* Shared receive queues: IBTA volume 1, 10.2.9. */
+#include <linux/uaccess.h>
+#include <rdma/uverbs_ioctl.h>
+
+#include "dev.h"
+#include "recv_queue.h"
+#include "ring.h"
+#include "srq.h"
+#include "ucontext.h"
+
+static struct rxe_ring *rxe_srq_ring_create(u32 max_wr, u32 max_sge)
+{
+	return rxe_ring_create(max_wr, rxe_rwqe_slot_size(max_sge));
+}
+
+/**
+ * rxe_create_srq - ib_device_ops.create_srq
+ * @ibsrq: allocated by the core
+ * @init: what the program asks for; set to what it gets
+ * @udata: the program's; it gets what it needs to map the ring
+ *
+ * Context: may sleep.
+ * Return: 0 or a negative errno.
+ */
+int rxe_create_srq(struct ib_srq *ibsrq, struct ib_srq_init_attr *init,
+		   struct ib_udata *udata)
+{
+	struct rxe_create_srq_resp resp = {};
+	struct rxe_srq *srq = to_rsrq(ibsrq);
+	struct rxe_ucontext *uctx;
+	int err;
+
+	if (init->srq_type != IB_SRQT_BASIC || !udata)
+		return -EOPNOTSUPP;
+	if (!init->attr.max_wr || init->attr.max_wr > RXE_MAX_SRQ_WR ||
+	    init->attr.max_sge > RXE_MAX_SGE)
+		return -EINVAL;
+	if (udata->outlen < sizeof(resp))
+		return -EINVAL;
+
+	uctx = rdma_udata_to_drv_context(udata, struct rxe_ucontext, ibuc);
+	mutex_init(&srq->resize);
+	spin_lock_init(&srq->lock);
+	srq->max_sge = init->attr.max_sge;
+	srq->ring = rxe_srq_ring_create(init->attr.max_wr, srq->max_sge);
+	if (!srq->ring)
+		return -ENOMEM;
+
+	err = rxe_ring_export(srq->ring, &uctx->ibuc, &resp.mi);
+	if (err)
+		goto destroy_ring;
+
+	err = ib_copy_to_udata(udata, &resp, sizeof(resp));
+	if (err)
+		goto destroy_ring;
+
+	init->attr.max_wr = srq->ring->mask;
+	return 0;
+
+destroy_ring:
+	rxe_ring_destroy(srq->ring);
+	return err;
+}
+
+/* Requests that wait in the old ring are the first in the new one. */
+static int rxe_srq_move(struct rxe_srq *srq, struct rxe_ring *to)
+{
+	struct rxe_ring *from = srq->ring;
+	u32 n = rxe_ring_filled(from, srq->head);
+	u32 i;
+
+	if (n > to->mask || srq->limit > to->mask)
+		return -EINVAL;
+
+	for (i = 0; i < n; i++)
+		memcpy(rxe_ring_slot(to, i),
+		       rxe_ring_slot(from, srq->head + i),
+		       1UL << to->slot_shift);
+	rxe_ring_produce(to, n);
+	srq->ring = to;
+	srq->head = 0;
+	return 0;
+}
+
+static int rxe_srq_resize(struct rxe_srq *srq, struct ib_srq_attr *attr,
+			  struct ib_udata *udata)
+{
+	struct rxe_ucontext *uctx =
+		rdma_udata_to_drv_context(udata, struct rxe_ucontext, ibuc);
+	struct rxe_modify_srq_cmd cmd;
+	struct rxe_ring *ring, *old;
+	struct mminfo mi = {};
+	int err;
+
+	if (!attr->max_wr || attr->max_wr > RXE_MAX_SRQ_WR)
+		return -EINVAL;
+
+	err = ib_copy_from_udata(&cmd, udata, sizeof(cmd));
+	if (err)
+		return err;
+
+	ring = rxe_srq_ring_create(attr->max_wr, srq->max_sge);
+	if (!ring)
+		return -ENOMEM;
+
+	err = rxe_ring_export(ring, &uctx->ibuc, &mi);
+	if (err)
+		goto destroy_ring;
+
+	if (copy_to_user(u64_to_user_ptr(cmd.mmap_info_addr), &mi,
+			 sizeof(mi))) {
+		err = -EFAULT;
+		goto destroy_ring;
+	}
+
+	mutex_lock(&srq->resize);
+	old = srq->ring;
+	spin_lock_bh(&srq->lock);
+	err = rxe_srq_move(srq, ring);
+	spin_unlock_bh(&srq->lock);
+	mutex_unlock(&srq->resize);
+	if (err)
+		goto destroy_ring;
+
+	rxe_ring_destroy(old);
+	return 0;
+
+destroy_ring:
+	rxe_ring_destroy(ring);
+	return err;
+}
+
+/**
+ * rxe_modify_srq - ib_device_ops.modify_srq
+ * @ibsrq: the queue
+ * @attr: a new size, a limit, or both
+ * @mask: which of the two
+ * @udata: the program's; it gets what it needs to map a new ring
+ *
+ * Context: may sleep.
+ * Return: 0; -EINVAL: more requests are waiting, or the limit is beyond the
+ * queue's size; another errno.
+ */
+int rxe_modify_srq(struct ib_srq *ibsrq, struct ib_srq_attr *attr,
+		   enum ib_srq_attr_mask mask, struct ib_udata *udata)
+{
+	struct rxe_srq *srq = to_rsrq(ibsrq);
+	int err = 0;
+
+	if (mask & ~(IB_SRQ_MAX_WR | IB_SRQ_LIMIT))
+		return -EINVAL;
+	if (mask & IB_SRQ_MAX_WR) {
+		if ((mask & IB_SRQ_LIMIT) && attr->srq_limit > attr->max_wr)
+			return -EINVAL;
+		err = rxe_srq_resize(srq, attr, udata);
+	}
+	if (err || !(mask & IB_SRQ_LIMIT))
+		return err;
+
+	spin_lock_bh(&srq->lock);
+	if (attr->srq_limit > srq->ring->mask)
+		err = -EINVAL;
+	else
+		srq->limit = attr->srq_limit;
+	spin_unlock_bh(&srq->lock);
+
+	return err;
+}
+
+/**
+ * rxe_query_srq - ib_device_ops.query_srq
+ * @ibsrq: the queue
+ * @attr: filled
+ *
+ * Context: process.
+ * Return: 0.
+ */
+int rxe_query_srq(struct ib_srq *ibsrq, struct ib_srq_attr *attr)
+{
+	struct rxe_srq *srq = to_rsrq(ibsrq);
+
+	spin_lock_bh(&srq->lock);
+	attr->max_wr = srq->ring->mask;
+	attr->max_sge = srq->max_sge;
+	attr->srq_limit = srq->limit;
+	spin_unlock_bh(&srq->lock);
+
+	return 0;
+}
+
+/**
+ * rxe_destroy_srq - ib_device_ops.destroy_srq
+ * @ibsrq: the queue; no QP uses it any more
+ * @udata: unused
+ *
+ * Context: may sleep.
+ * Return: 0.
+ */
+int rxe_destroy_srq(struct ib_srq *ibsrq, struct ib_udata *udata)
+{
+	rxe_ring_destroy(to_rsrq(ibsrq)->ring);
+	return 0;
+}
+
+static void rxe_srq_raise_limit(struct rxe_srq *srq)
+{
+	struct ib_event event = {
+		.device = srq->ibsrq.device,
+		.event = IB_EVENT_SRQ_LIMIT_REACHED,
+		.element.srq = &srq->ibsrq,
+	};
+
+	if (srq->ibsrq.event_handler)
+		srq->ibsrq.event_handler(&event, srq->ibsrq.srq_context);
+}
+
+/**
+ * rxe_srq_fetch - take the next request out of the program's ring
+ * @srq: the queue
+ * @wqe: filled with it; has room for the queue's @max_sge
+ *
+ * Context: BH disabled, the lock of a receive queue that uses @srq is held.
+ * Return: false: the program has posted none.
+ */
+bool rxe_srq_fetch(struct rxe_srq *srq, struct rxe_rwqe *wqe)
+{
+	bool fetched, low = false;
+
+	spin_lock(&srq->lock);
+	fetched = rxe_rwqe_take(wqe, srq->ring, &srq->head, srq->max_sge);
+	if (srq->limit && rxe_ring_filled(srq->ring, srq->head) < srq->limit) {
+		srq->limit = 0;
+		low = true;
+	}
+	spin_unlock(&srq->lock);
+
+	if (low)
+		rxe_srq_raise_limit(srq);
+	return fetched;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+#ifndef RXE_SRQ_H
+#define RXE_SRQ_H
+
+#include <linux/mutex.h>
+#include <linux/spinlock.h>
+#include <rdma/ib_verbs.h>
+
+struct rxe_ring;
+struct rxe_rwqe;
+
+/**
+ * struct rxe_srq - a receive queue that QPs share
+ * @ibsrq: the core's part
+ * @resize: one change of the size at a time
+ * @lock: of everything below; BH-safe
+ * @ring: shared with the program
+ * @head: next request in the ring; runs freely
+ * @max_sge: of a request
+ * @limit: an event tells the program, once, when fewer requests than that are
+ *	   left; 0: none
+ */
+struct rxe_srq {
+	struct ib_srq ibsrq;
+	/* held from the choice of a new ring to its use */
+	struct mutex resize;
+	/* inside a QP's locks */
+	spinlock_t lock;
+	struct rxe_ring *ring;
+	u32 head;
+	u32 max_sge;
+	u32 limit;
+};
+
+static inline struct rxe_srq *to_rsrq(struct ib_srq *ibsrq)
+{
+	return container_of(ibsrq, struct rxe_srq, ibsrq);
+}
+
+int rxe_create_srq(struct ib_srq *ibsrq, struct ib_srq_init_attr *init,
+		   struct ib_udata *udata);
+int rxe_modify_srq(struct ib_srq *ibsrq, struct ib_srq_attr *attr,
+		   enum ib_srq_attr_mask mask, struct ib_udata *udata);
+int rxe_query_srq(struct ib_srq *ibsrq, struct ib_srq_attr *attr);
+int rxe_destroy_srq(struct ib_srq *ibsrq, struct ib_udata *udata);
+
+bool rxe_srq_fetch(struct rxe_srq *srq, struct rxe_rwqe *wqe);
+
+#endif

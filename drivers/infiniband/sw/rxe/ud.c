@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* The unreliable datagram service: IBTA volume 1, 9.8.3. */
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <net/ipv6.h>
+#include <rdma/ib_cache.h>
+
+#include "ah.h"
+#include "mr.h"
+#include "qp.h"
+#include "rcv.h"
+#include "requester.h"
+#include "responder.h"
+#include "ud.h"
+#include "wire.h"
+
+/* set in a request's Q_Key: the QP's own is meant (IBTA 10.2.5) */
+#define RXE_QKEY_OF_QP	BIT(31)
+
+/**
+ * rxe_ud_request - send a datagram
+ * @qp: the sender
+ * @wqe: the request, numbered; completes with this
+ *
+ * Context: BH disabled, the send queue's lock is held.
+ * Return: 0; -ENXIO: no such address handle; other errors as of
+ * rxe_mr_access().
+ */
+int rxe_ud_request(struct rxe_qp *qp, struct rxe_swqe *wqe)
+{
+	bool imm = wqe->opcode == IB_WR_SEND_WITH_IMM;
+	u32 qkey = wqe->ud.qkey & RXE_QKEY_OF_QP ? qp->attr.qkey :
+						   wqe->ud.qkey;
+	struct rxe_deth *deth;
+	struct sk_buff *skb;
+	struct rxe_bth *bth;
+	struct rxe_ah *ah;
+	__be32 *immdt;
+	int err;
+
+	ah = rxe_ah_get(qp->ibqp.pd, wqe->ud.ah_num);
+	if (!ah)
+		return -ENXIO;
+
+	skb = rxe_tx_alloc(qp, imm ? IB_OPCODE_UD_SEND_ONLY_WITH_IMMEDIATE :
+				     IB_OPCODE_UD_SEND_ONLY, qp->sq.psn,
+			   wqe->length);
+	if (!skb) {
+		err = -ENOMEM;
+		goto put_ah;
+	}
+
+	bth = (struct rxe_bth *)skb->data;
+	bth->qpn = cpu_to_be32(wqe->ud.qpn & RXE_QPN_MASK);
+	if (wqe->flags & IB_SEND_SOLICITED)
+		bth->flags |= RXE_BTH_SE;
+	deth = (struct rxe_deth *)(bth + 1);
+	deth->qkey = cpu_to_be32(qkey);
+	deth->sqp = cpu_to_be32(qp->ibqp.qp_num);
+	immdt = (__be32 *)(deth + 1);
+	if (imm)
+		*immdt = wqe->imm;
+
+	err = rxe_load_payload(qp, wqe, 0, wqe->length, (u8 *)(immdt + imm));
+	if (err) {
+		kfree_skb(skb);
+		goto put_ah;
+	}
+	rxe_requester_send(qp, &ah->path, wqe, skb, 1);
+put_ah:
+	rxe_handle_put(ah->handle);
+	return err;
+}
+
+/**
+ * rxe_ud_is_ours - whether a packet is addressed to a device
+ * @dev: the device
+ * @skb: the packet
+ *
+ * Context: softirq.
+ * Return: whether its destination address is one of the device's GIDs.
+ */
+bool rxe_ud_is_ours(struct rxe_dev *dev, const struct sk_buff *skb)
+{
+	const struct ib_gid_attr *attr;
+	union ib_gid gid;
+
+	if (ip_hdr(skb)->version == 4) {
+		if (ip_hdr(skb)->ihl != sizeof(struct iphdr) / 4)
+			return false;
+		ipv6_addr_set_v4mapped(ip_hdr(skb)->daddr,
+				       (struct in6_addr *)gid.raw);
+	} else {
+		memcpy(gid.raw, &ipv6_hdr(skb)->daddr, sizeof(gid.raw));
+	}
+
+	attr = rdma_find_gid(&dev->ibdev, &gid, IB_GID_TYPE_ROCE_UDP_ENCAP,
+			     NULL);
+	if (IS_ERR(attr))
+		return false;
+
+	rdma_put_gid_attr(attr);
+	return true;
+}
+
+/*
+ * What a datagram's buffer begins with: the network header, which for IPv4 is
+ * the second half (IBTA A17.4.6).
+ */
+static void rxe_ud_copy_grh(const struct sk_buff *skb, u8 *grh)
+{
+	if (ip_hdr(skb)->version == 4) {
+		memset(grh, 0, sizeof(struct ib_grh) - sizeof(struct iphdr));
+		memcpy(grh + sizeof(struct ib_grh) - sizeof(struct iphdr),
+		       ip_hdr(skb), sizeof(struct iphdr));
+	} else {
+		memcpy(grh, ipv6_hdr(skb), sizeof(struct ipv6hdr));
+	}
+}
+
+static int rxe_ud_store(struct rxe_qp *qp, struct sk_buff *skb)
+{
+	struct rxe_access access = rxe_receive_access(qp);
+	struct rxe_payload payload = rxe_pkt_payload(skb);
+	struct rxe_rwqe *wqe = qp->rq.wqe;
+	u8 grh[sizeof(struct ib_grh)];
+	const void *from = grh;
+	int err;
+
+	rxe_ud_copy_grh(skb, grh);
+	err = rxe_sgl_access(&access, wqe->sge, wqe->num_sge, 0, sizeof(grh),
+			     rxe_copy_to_mr, &from);
+	if (err)
+		return err;
+	return rxe_sgl_access(&access, wqe->sge, wqe->num_sge, sizeof(grh),
+			      rxe_pkt(skb)->payload_len, rxe_copy_payload,
+			      &payload);
+}
+
+static void rxe_ud_complete(struct rxe_qp *qp, const struct sk_buff *skb)
+{
+	const struct rxe_deth *deth = rxe_pkt_eth(skb);
+	const struct rxe_pkt *pkt = rxe_pkt(skb);
+	struct ib_uverbs_wc wc = {
+		.status = IB_WC_SUCCESS,
+		.opcode = IB_WC_RECV,
+		.byte_len = sizeof(struct ib_grh) + pkt->payload_len,
+		.src_qp = be32_to_cpu(deth->sqp) & RXE_QPN_MASK,
+		.wc_flags = IB_WC_GRH,
+	};
+
+	if (pkt->op->flags & RXE_OP_IMM) {
+		wc.wc_flags |= IB_WC_WITH_IMM;
+		wc.ex.imm_data = *(const __be32 *)(deth + 1);
+	}
+	rxe_count(qp->dev, RXE_STAT_RDMA_RECVS);
+	rxe_rq_complete(qp, &wc, pkt->solicited);
+}
+
+/**
+ * rxe_ud_process - take a datagram
+ * @qp: the receiver
+ * @skb: the packet
+ *
+ * What cannot be taken is dropped, and takes no receive request.
+ *
+ * Context: BH disabled, the receive queue's lock is held.
+ * Return: 0; -EAGAIN: the packet has to wait for memory.
+ */
+int rxe_ud_process(struct rxe_qp *qp, struct sk_buff *skb)
+{
+	const struct rxe_deth *deth = rxe_pkt_eth(skb);
+	const struct rxe_pkt *pkt = rxe_pkt(skb);
+	struct rxe_rq *rq = &qp->rq;
+	int err;
+
+	if (be32_to_cpu(deth->qkey) != qp->attr.qkey) {
+		rxe_count(qp->dev, RXE_STAT_QKEY_VIOLATION);
+		return 0;
+	}
+	if (!rq->wqe_busy && !rxe_rq_fetch(qp)) {
+		rxe_count(qp->dev, RXE_STAT_OUT_OF_BUFFER);
+		return 0;
+	}
+	if (sizeof(struct ib_grh) + pkt->payload_len > rq->wqe->length) {
+		rxe_count(qp->dev, RXE_STAT_RCVD_DROPS);
+		return 0;
+	}
+
+	err = rxe_ud_store(qp, skb);
+	if (err == -EAGAIN)
+		return err;
+	if (err) {
+		rxe_fail_receive(qp, IB_WC_LOC_PROT_ERR);
+		rxe_qp_fail(qp, -1);
+		return 0;
+	}
+	rxe_ud_complete(qp, skb);
+	return 0;
+}

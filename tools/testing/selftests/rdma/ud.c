@@ -1,0 +1,463 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * The unreliable datagram service: one queue pair reaches any number of others,
+ * who learn where a datagram came from; what cannot be taken is dropped.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/ip.h>
+#include <netinet/ip6.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "rc_pair.h"
+
+#define GRH	40
+#define QKEY	0x11223344
+#define SIZE	(64 * 1024)
+#define NUM(array)	(sizeof(array) / sizeof((array)[0]))
+
+/**
+ * struct ud - two queue pairs, and how they reach each other
+ * @pair: they are not connected
+ * @from: memory of end a
+ * @to: memory of end b
+ * @ah: from a to b
+ */
+struct ud {
+	struct rc_pair pair;
+	struct rc_buf from;
+	struct rc_buf to;
+	struct ibv_ah *ah;
+};
+
+static const struct rc_config ud_config = { .type = IBV_QPT_UD, .qkey = QKEY };
+
+static struct ibv_ah *address(struct rc_host *from, struct ibv_pd *pd,
+			      const struct rc_host *to, bool ipv6)
+{
+	struct ibv_ah_attr attr = {
+		.is_global = 1,
+		.port_num = 1,
+		.grh = {
+			.dgid = to->gids[ipv6].gid,
+			.sgid_index = from->gids[ipv6].index,
+			.hop_limit = 64,
+		},
+	};
+	struct ibv_ah *ah = ibv_create_ah(pd, &attr);
+
+	CHECK(ah);
+	return ah;
+}
+
+static void end_up(struct rc_end *end, struct rc_host *host,
+		   const struct rc_config *config)
+{
+	rc_end_create(end, host, config);
+	rc_to_init(end, config);
+	rc_to_rtr(end, 0, &host->gids[0].gid, config);
+	rc_to_rts(end, config);
+}
+
+static void ud_up(struct ud *ud, const struct rc_config *config, int from,
+		  int to)
+{
+	struct rc_host *hosts = ud->pair.hosts;
+
+	rc_open(&hosts[0], 0);
+	rc_open(&hosts[1], 1);
+	end_up(&ud->pair.a, &hosts[0], config);
+	end_up(&ud->pair.b, &hosts[1], config);
+	rc_buf_get(&ud->from, &hosts[0], SIZE, from);
+	rc_buf_get(&ud->to, &hosts[1], SIZE, to);
+	ud->ah = address(&hosts[0], hosts[0].pd, &hosts[1], config->ipv6);
+}
+
+static void ud_down(struct ud *ud)
+{
+	CHECK_EQ(ibv_destroy_ah(ud->ah), 0);
+	rc_buf_put(&ud->from);
+	rc_buf_put(&ud->to);
+	rc_disconnect(&ud->pair.a);
+	rc_disconnect(&ud->pair.b);
+	rc_close(&ud->pair.hosts[0]);
+	rc_close(&ud->pair.hosts[1]);
+}
+
+static struct ibv_send_wr datagram(const struct ud *ud, struct ibv_sge *sge,
+				   unsigned int qpn)
+{
+	struct ibv_send_wr wr = {
+		.sg_list = sge,
+		.num_sge = 1,
+		.opcode = IBV_WR_SEND,
+		.send_flags = IBV_SEND_SIGNALED,
+		.wr.ud = {
+			.ah = ud->ah,
+			.remote_qpn = qpn,
+			.remote_qkey = QKEY,
+		},
+	};
+
+	return wr;
+}
+
+static void send_to(struct ud *ud, unsigned int qpn, size_t len)
+{
+	struct ibv_sge sge = rc_sge(&ud->from, 0, len);
+	struct ibv_send_wr wr = datagram(ud, &sge, qpn);
+
+	rc_post_send(&ud->pair.a, &wr);
+}
+
+static void check_ipv4(const struct ud *ud, const unsigned char *grh,
+		       size_t len)
+{
+	const struct iphdr *iph = (const void *)(grh + GRH - sizeof(*iph));
+
+	rc_check_all(grh, GRH - sizeof(*iph), 0);
+	CHECK_EQ(iph->version, 4);
+	CHECK_EQ(iph->ihl, 5);
+	CHECK_EQ(iph->protocol, IPPROTO_UDP);
+	/* UDP, BTH, DETH, padding, ICRC */
+	CHECK(ntohs(iph->tot_len) >= sizeof(*iph) + 8 + 12 + 8 + len + 4);
+	CHECK(!memcmp(&iph->saddr, ud->pair.hosts[0].gids[0].gid.raw + 12, 4));
+	CHECK(!memcmp(&iph->daddr, ud->pair.hosts[1].gids[0].gid.raw + 12, 4));
+}
+
+static void check_ipv6(const struct ud *ud, const unsigned char *grh)
+{
+	const struct ip6_hdr *ip6h = (const void *)grh;
+
+	CHECK_EQ(grh[0] >> 4, 6);
+	CHECK(!memcmp(&ip6h->ip6_src, &ud->pair.hosts[0].gids[1].gid, 16));
+	CHECK(!memcmp(&ip6h->ip6_dst, &ud->pair.hosts[1].gids[1].gid, 16));
+}
+
+static void move(struct ud *ud, size_t len, unsigned int seed, bool ipv6,
+		 bool imm)
+{
+	struct ibv_sge sge = rc_sge(&ud->from, 0, len);
+	struct ibv_send_wr wr = datagram(ud, &sge, ud->pair.b.qp->qp_num);
+	/* the data begins in the middle of a page, the GRH elsewhere */
+	size_t at = 8192 - GRH + 13 * (seed & 7);
+	struct ibv_wc wc;
+
+	if (imm) {
+		wr.opcode = IBV_WR_SEND_WITH_IMM;
+		wr.imm_data = htobe32(seed);
+	}
+	rc_buf_drop(&ud->from);
+	rc_fill(ud->from.addr, len, seed);
+	memset(ud->to.addr, 0xa5, SIZE);
+	rc_buf_drop(&ud->to);
+	rc_post_recv(&ud->pair.b, &ud->to, at, GRH + len, seed);
+	rc_post_send(&ud->pair.a, &wr);
+	CHECK_EQ(rc_wait_ok(ud->pair.a.send_cq).opcode, IBV_WC_SEND);
+	wc = rc_wait_ok(ud->pair.b.recv_cq);
+	CHECK_EQ(wc.wr_id, seed);
+	CHECK_EQ(wc.opcode, IBV_WC_RECV);
+	CHECK_EQ(wc.byte_len, GRH + len);
+	CHECK_EQ(wc.src_qp, ud->pair.a.qp->qp_num);
+	CHECK_EQ(wc.wc_flags, IBV_WC_GRH | (imm ? IBV_WC_WITH_IMM : 0));
+	if (imm)
+		CHECK_EQ(be32toh(wc.imm_data), seed);
+	if (ipv6)
+		check_ipv6(ud, ud->to.addr + at);
+	else
+		check_ipv4(ud, ud->to.addr + at, len);
+	rc_check(ud->to.addr + at + GRH, len, seed);
+	rc_check_all(ud->to.addr + at + GRH + len, 4096,
+		     ud->to.access & IBV_ACCESS_ON_DEMAND ? 0 : 0xa5);
+}
+
+static void data_over(bool ipv6)
+{
+	static const size_t lengths[] = { 0, 1, 2, 3, 4, 255, 1000, 1023, 1024 };
+	static const int access[] = { RC_ALL_ACCESS, RC_ODP_ACCESS };
+	struct rc_config config = ud_config;
+	unsigned int i, seed = 1;
+	struct ud ud;
+	int memory;
+
+	config.ipv6 = ipv6;
+	for (memory = 0; memory < 4; memory++) {
+		ud_up(&ud, &config, access[memory & 1], access[memory >> 1]);
+		for (i = 0; i < NUM(lengths); i++) {
+			move(&ud, lengths[i], seed++, ipv6, false);
+			move(&ud, lengths[i], seed++, ipv6, true);
+		}
+		ud_down(&ud);
+	}
+}
+
+static void data(void)
+{
+	data_over(false);
+	data_over(true);
+	CHECK_EQ(rc_counters("rcvd_drops"), 0);
+	CHECK_EQ(rc_counters("out_of_buffer"), 0);
+}
+
+/* the next datagram arrives, and nothing before it has */
+static void one_more(struct ud *ud, unsigned int seed)
+{
+	rc_post_recv(&ud->pair.b, &ud->to, 0, GRH + 100, seed);
+	rc_fill(ud->from.addr, 100, seed);
+	send_to(ud, ud->pair.b.qp->qp_num, 100);
+	rc_wait_ok(ud->pair.a.send_cq);
+	CHECK_EQ(rc_wait_ok(ud->pair.b.recv_cq).wr_id, seed);
+	rc_check(ud->to.addr + GRH, 100, seed);
+	rc_check_idle(ud->pair.b.recv_cq);
+	CHECK_EQ(rc_state(&ud->pair.b), IBV_QPS_RTS);
+}
+
+static void qkeys(void)
+{
+	struct ud ud;
+	struct ibv_port_attr port;
+	struct ibv_send_wr wr;
+	struct ibv_sge sge;
+
+	ud_up(&ud, &ud_config, RC_ALL_ACCESS, RC_ALL_ACCESS);
+	sge = rc_sge(&ud.from, 0, 10);
+	wr = datagram(&ud, &sge, ud.pair.b.qp->qp_num);
+	wr.wr.ud.remote_qkey = QKEY + 1;
+	rc_post_send(&ud.pair.a, &wr);
+	rc_wait_ok(ud.pair.a.send_cq);
+	one_more(&ud, 1);
+	CHECK_EQ(rc_counter(1, "qkey_violations"), 1);
+	CHECK_EQ(ibv_query_port(ud.pair.hosts[1].ctx, 1, &port), 0);
+	CHECK_EQ(port.qkey_viol_cntr, 1);
+
+	/* the most significant bit asks for the queue pair's own */
+	wr.wr.ud.remote_qkey = 0x80000000;
+	rc_post_recv(&ud.pair.b, &ud.to, 0, GRH + 10, 2);
+	rc_post_send(&ud.pair.a, &wr);
+	rc_wait_ok(ud.pair.a.send_cq);
+	CHECK_EQ(rc_wait_ok(ud.pair.b.recv_cq).wr_id, 2);
+	ud_down(&ud);
+}
+
+static void nobody_takes_it(void)
+{
+	struct rc_config config = ud_config;
+	struct ud ud;
+	struct rc_end other;
+	unsigned int qpn;
+
+	ud_up(&ud, &ud_config, RC_ALL_ACCESS, RC_ALL_ACCESS);
+	qpn = ud.pair.b.qp->qp_num;
+	/* no receive request */
+	send_to(&ud, qpn, 10);
+	rc_wait_ok(ud.pair.a.send_cq);
+	one_more(&ud, 1);
+	CHECK_EQ(rc_counter(1, "out_of_buffer"), 1);
+
+	/* no such queue pair; one that is not ready; one of another service */
+	send_to(&ud, qpn ^ 0x1000, 10);
+	rc_end_create(&other, &ud.pair.hosts[1], &config);
+	rc_to_init(&other, &config);
+	send_to(&ud, other.qp->qp_num, 10);
+	rc_disconnect(&other);
+	config.type = IBV_QPT_UC;
+	rc_end_create(&other, &ud.pair.hosts[1], &config);
+	rc_to_init(&other, &config);
+	rc_to_rtr(&other, ud.pair.a.qp->qp_num, &ud.pair.hosts[0].gids[0].gid,
+		  &config);
+	rc_post_recv(&other, &ud.to, 0, 1000, 1);
+	send_to(&ud, other.qp->qp_num, 10);
+	rc_wait_ok(ud.pair.a.send_cq);
+	rc_wait_ok(ud.pair.a.send_cq);
+	rc_wait_ok(ud.pair.a.send_cq);
+	one_more(&ud, 2);
+	rc_check_idle(other.recv_cq);
+	rc_disconnect(&other);
+
+	/* too long: the receive request stays for the next */
+	rc_post_recv(&ud.pair.b, &ud.to, 0, GRH + 99, 3);
+	send_to(&ud, qpn, 100);
+	send_to(&ud, qpn, 99);
+	rc_wait_ok(ud.pair.a.send_cq);
+	rc_wait_ok(ud.pair.a.send_cq);
+	CHECK_EQ(rc_wait_ok(ud.pair.b.recv_cq).byte_len, GRH + 99);
+	one_more(&ud, 4);
+	ud_down(&ud);
+}
+
+static void back_to_rts(struct rc_end *end)
+{
+	struct ibv_qp_attr attr = { .qp_state = IBV_QPS_RTS };
+
+	CHECK_EQ(rc_state(end), IBV_QPS_SQE);
+	CHECK_EQ(ibv_modify_qp(end->qp, &attr, IBV_QP_STATE), 0);
+}
+
+static void send_errors(void)
+{
+	struct ud ud;
+	struct ibv_send_wr wr;
+	struct ibv_sge sge;
+	struct ibv_pd *pd;
+	struct ibv_ah *ah;
+
+	ud_up(&ud, &ud_config, RC_ALL_ACCESS, RC_ALL_ACCESS);
+	sge = rc_sge(&ud.from, 0, 10);
+	wr = datagram(&ud, &sge, ud.pair.b.qp->qp_num);
+	pd = ibv_alloc_pd(ud.pair.hosts[0].ctx);
+	CHECK(pd);
+	/* longer than the MTU */
+	send_to(&ud, ud.pair.b.qp->qp_num, 1025);
+	send_to(&ud, ud.pair.b.qp->qp_num, 10);
+	rc_wait_status(ud.pair.a.send_cq, IBV_WC_LOC_LEN_ERR);
+	rc_wait_status(ud.pair.a.send_cq, IBV_WC_WR_FLUSH_ERR);
+	back_to_rts(&ud.pair.a);
+	one_more(&ud, 1);
+
+	/* an address handle of another protection domain */
+	ah = address(&ud.pair.hosts[0], pd, &ud.pair.hosts[1], false);
+	wr.wr.ud.ah = ah;
+	rc_post_send(&ud.pair.a, &wr);
+	rc_wait_status(ud.pair.a.send_cq, IBV_WC_LOC_QP_OP_ERR);
+	back_to_rts(&ud.pair.a);
+	CHECK_EQ(ibv_destroy_ah(ah), 0);
+	CHECK_EQ(ibv_dealloc_pd(pd), 0);
+	one_more(&ud, 2);
+
+	/* what datagrams cannot do */
+	wr = datagram(&ud, &sge, ud.pair.b.qp->qp_num);
+	wr.opcode = IBV_WR_RDMA_WRITE;
+	rc_post_send(&ud.pair.a, &wr);
+	rc_wait_status(ud.pair.a.send_cq, IBV_WC_LOC_QP_OP_ERR);
+	back_to_rts(&ud.pair.a);
+	one_more(&ud, 3);
+
+	sge.lkey ^= 1;
+	wr.opcode = IBV_WR_SEND;
+	rc_post_send(&ud.pair.a, &wr);
+	rc_wait_status(ud.pair.a.send_cq, IBV_WC_LOC_PROT_ERR);
+	back_to_rts(&ud.pair.a);
+	one_more(&ud, 4);
+	ud_down(&ud);
+}
+
+/* the memory of the GRH, or of the data, is not to be had */
+static void receive_errors(void)
+{
+	size_t at[] = { 4096 - GRH / 2, 8192 - GRH };
+	struct ud ud;
+	unsigned int i;
+
+	for (i = 0; i < NUM(at); i++) {
+		ud_up(&ud, &ud_config, RC_ALL_ACCESS, RC_ODP_ACCESS);
+		CHECK_EQ(mprotect(ud.to.addr + (at[i] & -4096) + 4096, 4096,
+				  PROT_READ), 0);
+		rc_post_recv(&ud.pair.b, &ud.to, at[i], 200, 1);
+		rc_post_recv(&ud.pair.b, &ud.to, at[i], 200, 2);
+		send_to(&ud, ud.pair.b.qp->qp_num, 100);
+		rc_wait_ok(ud.pair.a.send_cq);
+		rc_wait_status(ud.pair.b.recv_cq, IBV_WC_LOC_PROT_ERR);
+		rc_wait_status(ud.pair.b.recv_cq, IBV_WC_WR_FLUSH_ERR);
+		CHECK_EQ(rc_state(&ud.pair.b), IBV_QPS_ERR);
+		ud_down(&ud);
+	}
+}
+
+/* One sends to eight, each of which answers the one that it got it from. */
+static void many(void)
+{
+	struct ud ud;
+	struct rc_host *hosts = ud.pair.hosts;
+	struct rc_end ends[8], *end;
+	struct ibv_grh *grh;
+	struct ibv_wc wc;
+	struct ud answer;
+	int round, i;
+
+	ud_up(&ud, &ud_config, RC_ODP_ACCESS, RC_ODP_ACCESS);
+	for (i = 0; i < 8; i++)
+		end_up(&ends[i], &hosts[1], &ud_config);
+	for (round = 0; round < 20; round++) {
+		rc_buf_drop(&ud.to);
+		for (i = 0; i < 8; i++) {
+			rc_post_recv(&ends[i], &ud.to, i * 4096, 1064, i);
+			rc_fill(ud.from.addr, 1000, round * 8 + i);
+			send_to(&ud, ends[i].qp->qp_num, 1000);
+			rc_wait_ok(ud.pair.a.send_cq);
+		}
+		for (i = 0; i < 8; i++) {
+			end = &ends[i];
+			wc = rc_wait_ok(end->recv_cq);
+			rc_check(ud.to.addr + i * 4096 + GRH, 1000,
+				 round * 8 + i);
+			answer = ud;
+			answer.pair.a = *end;
+			answer.from = ud.to;
+			grh = (void *)(ud.to.addr + i * 4096);
+			answer.ah = ibv_create_ah_from_wc(hosts[1].pd, &wc,
+							  grh, 1);
+			CHECK(answer.ah);
+			rc_fill(ud.to.addr, 500, round * 8 + i);
+			rc_post_recv(&ud.pair.a, &ud.from, 4096, 1064, i);
+			send_to(&answer, wc.src_qp, 500);
+			rc_wait_ok(end->send_cq);
+			wc = rc_wait_ok(ud.pair.a.recv_cq);
+			CHECK_EQ(wc.src_qp, end->qp->qp_num);
+			rc_check(ud.from.addr + 4096 + GRH, 500,
+				 round * 8 + i);
+			CHECK_EQ(ibv_destroy_ah(answer.ah), 0);
+		}
+	}
+	for (i = 0; i < 8; i++)
+		rc_disconnect(&ends[i]);
+	ud_down(&ud);
+}
+
+/* An address handle goes while requests that name it wait their turn. */
+static void handle_destroyed(void)
+{
+	struct ud ud;
+	struct rc_host *hosts = ud.pair.hosts;
+	unsigned int failed = 0;
+	struct ibv_wc wc;
+	int round, i;
+
+	ud_up(&ud, &ud_config, RC_ODP_ACCESS, RC_ODP_ACCESS);
+	for (round = 0; round < 200; round++) {
+		rc_buf_drop(&ud.from);
+		for (i = 0; i < 8; i++)
+			send_to(&ud, ud.pair.b.qp->qp_num, 1000);
+		CHECK_EQ(ibv_destroy_ah(ud.ah), 0);
+		for (i = 0; i < 8; i++) {
+			wc = rc_wait(ud.pair.a.send_cq);
+			CHECK(wc.status == IBV_WC_SUCCESS ||
+			      wc.status == IBV_WC_LOC_QP_OP_ERR ||
+			      wc.status == IBV_WC_WR_FLUSH_ERR);
+			failed += wc.status != IBV_WC_SUCCESS;
+		}
+		if (rc_state(&ud.pair.a) != IBV_QPS_RTS)
+			back_to_rts(&ud.pair.a);
+		ud.ah = address(&hosts[0], hosts[0].pd, &hosts[1], false);
+	}
+	printf("# %u of 1600 came too late\n", failed);
+	one_more(&ud, 1);
+	ud_down(&ud);
+}
+
+static const struct test tests[] = {
+	{ "datagrams, all lengths, pinned and on demand", data },
+	{ "Q_Keys", qkeys },
+	{ "datagrams that nobody takes", nobody_takes_it },
+	{ "a send that fails, and the way back", send_errors },
+	{ "a receive request that fails", receive_errors },
+	{ "one to many, and their answers", many },
+	{ "an address handle is destroyed", handle_destroyed },
+	{}
+};
+
+int main(int argc, char **argv)
+{
+	rc_tests(tests, argv + 1);
+}
