@@ -90,6 +90,8 @@ static void over(const char *how, const char *counter)
 	struct rc_pair pair;
 	int odp, i;
 
+	/* the hosts get to know each other: for that a loss takes a second */
+	rc_check_works();
 	rc_set_netem(how);
 	for (odp = 0; odp < 2; odp++) {
 		rc_pair_up(&pair, &config);
