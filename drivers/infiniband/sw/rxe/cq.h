@@ -7,6 +7,9 @@
 
 #include "ring.h"
 
+/* IBV_WC_WITH_INV: programs' flags are the kernel's but for this one */
+#define RXE_WC_WITH_INV	BIT(3)
+
 /**
  * struct rxe_cq - a completion queue
  * @ibcq: the core's part

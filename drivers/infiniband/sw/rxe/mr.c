@@ -10,14 +10,15 @@
 #include "dev.h"
 #include "fault.h"
 #include "mr.h"
+#include "mw.h"
 #include "ucontext.h"
 
 #define RXE_MR_ACCESS	(IB_ACCESS_LOCAL_WRITE | IB_ACCESS_REMOTE_WRITE | \
 			 IB_ACCESS_REMOTE_READ | IB_ACCESS_REMOTE_ATOMIC | \
-			 IB_ACCESS_ON_DEMAND | IB_ACCESS_OPTIONAL)
+			 IB_ACCESS_MW_BIND | IB_ACCESS_ON_DEMAND | \
+			 IB_ACCESS_OPTIONAL)
 /* flags that say how memory is paged mean nothing where it is pinned */
 #define RXE_ODP_MR_ACCESS	(RXE_MR_ACCESS | IB_ACCESS_HUGETLB)
-#define RXE_KEY_BITS	8
 
 static const struct odp_umem_ops rxe_odp_ops = {
 	.zap = odp_umem_zap,
@@ -34,21 +35,21 @@ static bool rxe_mr_allows(const struct rxe_mr *mr,
 	       access->len <= mr->ibmr.length - offset;
 }
 
-/* IBTA 10.6.3: a key that does not name the region, its PD, rights, bounds. */
-static struct rxe_mr *rxe_mr_get(const struct rxe_access *access)
+static struct rxe_keyed *rxe_get_keyed(const struct rxe_access *access)
 {
 	struct rxe_dev *dev = to_rdev(access->pd->device);
-	struct rxe_mr *mr;
 
-	mr = rxe_handle_get(&dev->mrs, access->key >> RXE_KEY_BITS);
-	if (!mr)
-		return NULL;
+	return rxe_handle_get(&dev->mrs, access->key >> RXE_KEY_BITS);
+}
 
-	if (!rxe_mr_allows(mr, access)) {
-		rxe_handle_put(mr->handle);
-		return NULL;
-	}
-	return mr;
+static struct rxe_mw *keyed_to_mw(struct rxe_keyed *keyed)
+{
+	return container_of(keyed, struct rxe_mw, keyed);
+}
+
+static struct rxe_mr *keyed_to_mr(struct rxe_keyed *keyed)
+{
+	return container_of(keyed, struct rxe_mr, keyed);
 }
 
 static int rxe_pinned_access(const struct rxe_mr *mr, u64 offset, u32 len,
@@ -90,12 +91,35 @@ static int rxe_odp_access(const struct rxe_mr *mr, u64 offset,
 }
 
 /**
- * rxe_mr_access - read or write a memory region
+ * rxe_region_access - read or write a region's memory
+ * @mr: the region, held
+ * @offset: of the first byte
+ * @access: its length, hint, fault, and what right it is by; it is allowed
+ * @actor: called for each run of contiguous memory, in order
+ * @arg: passed to @actor
+ *
+ * Context, Return: as rxe_mr_access().
+ */
+int rxe_region_access(const struct rxe_mr *mr, u64 offset,
+		      const struct rxe_access *access, odp_actor_t actor,
+		      void *arg)
+{
+	if (mr->odp)
+		return rxe_odp_access(mr, offset, access, actor, arg);
+	return rxe_pinned_access(mr, offset, access->len, actor, arg);
+}
+
+/**
+ * rxe_mr_access - read or write the memory that a key gives access to
  * @access: where, and by what right
  * @actor: called for each run of contiguous memory, in order
  * @arg: passed to @actor
  *
- * Context: any, under the lock of the direction that @access->fault is of.
+ * IBTA 10.6.3: not with a key that names nothing, of another PD, without the
+ * rights, or out of bounds.
+ *
+ * Context: BH disabled, under the lock of the direction that @access->fault is
+ * of.
  * Return: 0; -EAGAIN: memory has to be faulted in, the direction parks, and
  * will be resumed to make the whole access again; another errno: it is not
  * allowed, or the memory is not there.
@@ -103,20 +127,20 @@ static int rxe_odp_access(const struct rxe_mr *mr, u64 offset,
 int rxe_mr_access(const struct rxe_access *access, odp_actor_t actor,
 		  void *arg)
 {
+	struct rxe_keyed *keyed = rxe_get_keyed(access);
 	struct rxe_mr *mr;
-	u64 offset;
-	int err;
+	int err = -EACCES;
 
-	mr = rxe_mr_get(access);
-	if (!mr)
-		return -EACCES;
+	if (!keyed)
+		return err;
 
-	offset = access->iova - mr->ibmr.iova;
-	if (mr->odp)
-		err = rxe_odp_access(mr, offset, access, actor, arg);
-	else
-		err = rxe_pinned_access(mr, offset, access->len, actor, arg);
-	rxe_handle_put(mr->handle);
+	mr = keyed_to_mr(keyed);
+	if (keyed->is_window)
+		err = rxe_mw_access(keyed_to_mw(keyed), access, actor, arg);
+	else if (rxe_mr_allows(mr, access))
+		err = rxe_region_access(mr, access->iova - mr->ibmr.iova,
+					access, actor, arg);
+	rxe_handle_put(keyed->handle);
 
 	return err;
 }
@@ -125,18 +149,24 @@ int rxe_mr_access(const struct rxe_access *access, odp_actor_t actor,
  * rxe_mr_check - ask whether an access would be allowed
  * @access: where, and by what right
  *
- * Context: any.
+ * Context: BH disabled.
  * Return: 0 or -EACCES.
  */
 int rxe_mr_check(const struct rxe_access *access)
 {
-	struct rxe_mr *mr = rxe_mr_get(access);
+	struct rxe_keyed *keyed = rxe_get_keyed(access);
+	bool allowed;
 
-	if (!mr)
+	if (!keyed)
 		return -EACCES;
 
-	rxe_handle_put(mr->handle);
-	return 0;
+	if (keyed->is_window)
+		allowed = rxe_mw_check(keyed_to_mw(keyed), access);
+	else
+		allowed = rxe_mr_allows(keyed_to_mr(keyed), access);
+	rxe_handle_put(keyed->handle);
+
+	return allowed ? 0 : -EACCES;
 }
 
 /**
@@ -153,15 +183,17 @@ int rxe_mr_check(const struct rxe_access *access)
 int rxe_mr_hold_odp(const struct rxe_access *access, struct odp_umem **umem,
 		    unsigned long *addr)
 {
-	struct rxe_dev *dev = to_rdev(access->pd->device);
+	struct rxe_keyed *keyed = rxe_get_keyed(access);
 	struct rxe_mr *mr;
 	int err = 0;
 
-	mr = rxe_handle_get(&dev->mrs, access->key >> RXE_KEY_BITS);
-	if (!mr)
+	if (!keyed)
 		return -EFAULT;
 
-	if (mr->ibmr.lkey != access->key)
+	mr = keyed_to_mr(keyed);
+	if (keyed->is_window)
+		err = -EFAULT;
+	else if (mr->ibmr.lkey != access->key)
 		err = -ENOENT;
 	else if (mr->ibmr.pd != access->pd)
 		err = -EPERM;
@@ -178,7 +210,7 @@ int rxe_mr_hold_odp(const struct rxe_access *access, struct odp_umem **umem,
 	*umem = mr->odp;
 	*addr = mr->addr + (access->iova - mr->ibmr.iova);
 put:
-	rxe_handle_put(mr->handle);
+	rxe_handle_put(keyed->handle);
 	return err;
 }
 
@@ -373,16 +405,16 @@ struct ib_mr *rxe_reg_user_mr(struct ib_pd *ibpd, u64 start, u64 length,
 	if (err)
 		goto free_mr;
 
-	mr->handle = rxe_handle_create(&dev->mrs);
-	if (IS_ERR(mr->handle)) {
-		err = PTR_ERR(mr->handle);
+	mr->keyed.handle = rxe_handle_create(&dev->mrs);
+	if (IS_ERR(mr->keyed.handle)) {
+		err = PTR_ERR(mr->keyed.handle);
 		goto release_mr;
 	}
 
-	mr->ibmr.lkey = mr->handle->number << RXE_KEY_BITS |
+	mr->ibmr.lkey = mr->keyed.handle->number << RXE_KEY_BITS |
 			(get_random_u32() >> (32 - RXE_KEY_BITS));
 	mr->ibmr.rkey = mr->ibmr.lkey;
-	rxe_handle_publish(mr->handle, mr);
+	rxe_handle_publish(mr->keyed.handle, &mr->keyed);
 	return &mr->ibmr;
 
 release_mr:
@@ -400,14 +432,17 @@ free_mr:
  * When it returns, no access through the region's keys is under way.
  *
  * Context: may sleep; waits for no page fault.
- * Return: 0.
+ * Return: 0; -EBUSY: a memory window is bound to it (IBTA 10.6.7.2.1).
  */
 int rxe_dereg_mr(struct ib_mr *ibmr, struct ib_udata *udata)
 {
 	struct rxe_dev *dev = to_rdev(ibmr->device);
 	struct rxe_mr *mr = to_rmr(ibmr);
 
-	rxe_handle_destroy(&dev->mrs, mr->handle);
+	if (atomic_cmpxchg(&mr->windows, 0, -1) != 0)
+		return -EBUSY;
+
+	rxe_handle_destroy(&dev->mrs, mr->keyed.handle);
 	rxe_mr_release(mr);
 	kfree(mr);
 	return 0;

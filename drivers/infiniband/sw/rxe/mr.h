@@ -11,10 +11,24 @@ struct ib_umem;
 struct rxe_fault;
 struct rxe_handle;
 
+/* the lowest bits of a key are its owner's choice; the others are a handle's */
+#define RXE_KEY_BITS	8
+
+/**
+ * struct rxe_keyed - what a key names
+ * @handle: its number, the upper bits of the key
+ * @is_window: it is part of a struct rxe_mw; or else of a struct rxe_mr
+ */
+struct rxe_keyed {
+	struct rxe_handle *handle;
+	bool is_window;
+};
+
 /**
  * struct rxe_mr - a memory region
  * @ibmr: the core's part; its lkey and rkey are the same
- * @handle: the upper 24 bits of the key
+ * @keyed: what its key names
+ * @windows: that are bound to it; negative: it is going
  * @access: enum ib_access_flags
  * @addr: user address of the first byte; @ibmr.iova is how peers call it
  * @umem: pinned memory, or NULL
@@ -24,7 +38,8 @@ struct rxe_handle;
  */
 struct rxe_mr {
 	struct ib_mr ibmr;
-	struct rxe_handle *handle;
+	struct rxe_keyed keyed;
+	atomic_t windows;
 	int access;
 	unsigned long addr;
 	struct ib_umem *umem;
@@ -36,6 +51,7 @@ struct rxe_mr {
 /**
  * struct rxe_access - one access to a memory region
  * @pd: the protection domain of the QP that makes it
+ * @qpn: of that QP, where a peer asks for it
  * @key: as the WQE or the packet has it
  * @rights: what the region must allow: 0: local read; otherwise one of
  *	    IB_ACCESS_LOCAL_WRITE, _REMOTE_READ, _REMOTE_WRITE, _REMOTE_ATOMIC
@@ -46,6 +62,7 @@ struct rxe_mr {
  */
 struct rxe_access {
 	struct ib_pd *pd;
+	u32 qpn;
 	u32 key;
 	int rights;
 	u64 iova;
@@ -61,6 +78,9 @@ static inline struct rxe_mr *to_rmr(struct ib_mr *ibmr)
 
 int rxe_mr_access(const struct rxe_access *access, odp_actor_t actor,
 		  void *arg);
+int rxe_region_access(const struct rxe_mr *mr, u64 offset,
+		      const struct rxe_access *access, odp_actor_t actor,
+		      void *arg);
 int rxe_mr_check(const struct rxe_access *access);
 int rxe_sgl_access(const struct rxe_access *proto, const struct rxe_sge *sge,
 		   u32 num_sge, u32 offset, u32 len, odp_actor_t actor,

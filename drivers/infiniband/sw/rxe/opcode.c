@@ -8,6 +8,7 @@
 #define ATMETH	sizeof(struct rxe_atmeth)
 #define AETH	sizeof(struct rxe_aeth)
 #define ATMACK	sizeof(struct rxe_atmack)
+#define IETH	sizeof(struct rxe_ieth)
 #define IMMDT	sizeof(struct rxe_immdt)
 
 #define ONLY	(RXE_OP_START | RXE_OP_END)
@@ -56,8 +57,14 @@ const struct rxe_opcode rxe_opcodes[256] = {
 		BTH + AETH + ATMACK },
 	[IB_OPCODE_RC_COMPARE_SWAP] = { RXE_OP_ATOMIC | ONLY, BTH + ATMETH },
 	[IB_OPCODE_RC_FETCH_ADD] = { RXE_OP_ATOMIC | ONLY, BTH + ATMETH },
+	[IB_OPCODE_RC_SEND_LAST_WITH_INVALIDATE] = {
+		SEND_DATA | RXE_OP_END | RXE_OP_INV, BTH + IETH },
+	[IB_OPCODE_RC_SEND_ONLY_WITH_INVALIDATE] = {
+		SEND_DATA | ONLY | RXE_OP_INV, BTH + IETH },
 	/* of this service, so not dropped in silence: IBTA 9.7.4.1.4 */
-	[IB_OPCODE_RC_FETCH_ADD + 1 ... IB_OPCODE_UC - 1] = {
+	[IB_OPCODE_RC_FETCH_ADD + 1] = {
+		RXE_OP_UNSUPPORTED | RXE_OP_PAYLOAD, BTH },
+	[IB_OPCODE_RC_SEND_ONLY_WITH_INVALIDATE + 1 ... IB_OPCODE_UC - 1] = {
 		RXE_OP_UNSUPPORTED | RXE_OP_PAYLOAD, BTH },
 
 	SEND_AND_WRITE(UC),

@@ -69,21 +69,13 @@ static u8 rxe_read_opcode(bool first, bool last)
 		      IB_OPCODE_RC_RDMA_READ_RESPONSE_MIDDLE;
 }
 
-static int rxe_copy_to_packet(void *kaddr, size_t len, void *arg)
-{
-	u8 **to = arg;
-
-	memcpy(*to, kaddr, len);
-	*to += len;
-	return 0;
-}
-
 static int rxe_read_packet(struct rxe_qp *qp)
 {
 	struct rxe_read *read = &qp->rq.read;
 	u32 len = min(read->resid, qp->mtu);
 	struct rxe_access access = {
 		.pd = qp->ibqp.pd,
+		.qpn = qp->ibqp.qp_num,
 		.key = read->rkey,
 		.rights = IB_ACCESS_REMOTE_READ,
 		.iova = read->va,
@@ -93,7 +85,8 @@ static int rxe_read_packet(struct rxe_qp *qp)
 	};
 	struct rxe_aeth *aeth;
 	struct sk_buff *skb;
-	u8 opcode, *to;
+	u8 opcode;
+	void *to;
 	int err;
 
 	opcode = rxe_read_opcode(!read->started, len == read->resid);
@@ -107,7 +100,7 @@ static int rxe_read_packet(struct rxe_qp *qp)
 	}
 
 	to = skb->data + rxe_opcodes[opcode].hdr_len;
-	err = len ? rxe_mr_access(&access, rxe_copy_to_packet, &to) : 0;
+	err = len ? rxe_mr_access(&access, rxe_copy_from_mr, &to) : 0;
 	if (err) {
 		kfree_skb(skb);
 		return err;
@@ -180,6 +173,7 @@ int rxe_respond_read(struct rxe_qp *qp, struct sk_buff *skb)
 	const struct rxe_reth *reth = rxe_pkt_eth(skb);
 	struct rxe_access access = {
 		.pd = qp->ibqp.pd,
+		.qpn = qp->ibqp.qp_num,
 		.key = be32_to_cpu(reth->rkey),
 		.rights = IB_ACCESS_REMOTE_READ,
 		.iova = be64_to_cpu(reth->va),
@@ -285,6 +279,7 @@ int rxe_respond_atomic(struct rxe_qp *qp, struct sk_buff *skb)
 	const struct rxe_atmeth *atmeth = rxe_pkt_eth(skb);
 	struct rxe_access access = {
 		.pd = qp->ibqp.pd,
+		.qpn = qp->ibqp.qp_num,
 		.key = be32_to_cpu(atmeth->rkey),
 		.rights = IB_ACCESS_REMOTE_ATOMIC,
 		.iova = be64_to_cpu(atmeth->va),

@@ -4,6 +4,7 @@
 #include "completer.h"
 #include "fault.h"
 #include "mr.h"
+#include "mw.h"
 #include "qp.h"
 #include "requester.h"
 #include "ud.h"
@@ -36,7 +37,9 @@ static void rxe_number_wqe(struct rxe_qp *qp, struct rxe_swqe *wqe)
 {
 	u32 psns = 1;
 
-	if (!rxe_swqe_is_atomic(wqe) && wqe->length)
+	if (rxe_swqe_is_local(wqe))
+		psns = 0;
+	else if (!rxe_swqe_is_atomic(wqe) && wqe->length)
 		psns = DIV_ROUND_UP(wqe->length, qp->mtu);
 
 	wqe->first_psn = qp->sq.psn;
@@ -70,12 +73,14 @@ static struct rxe_swqe *rxe_requester_next(struct rxe_qp *qp)
 	return wqe;
 }
 
+/* Another request is there that will send something. */
 static bool rxe_more_waiting(struct rxe_qp *qp)
 {
 	struct rxe_sq *sq = &qp->sq;
 
-	return sq->next + 1 != sq->fetched ||
-	       rxe_ring_filled(sq->ring, sq->fetched);
+	if (sq->next + 1 == sq->fetched && !rxe_sq_fetch(qp))
+		return false;
+	return !rxe_swqe_is_local(rxe_sq_wqe(sq, sq->next + 1));
 }
 
 /*
@@ -93,6 +98,8 @@ static bool rxe_ask_again(struct rxe_qp *qp)
 	if (sq->next == sq->fetched ||
 	    !rxe_sq_wqe(sq, sq->next)->numbered ||
 	    rxe_sq_wqe(sq, sq->next)->first_psn == sq->psn)
+		sq->next--;
+	while (rxe_swqe_is_local(rxe_sq_wqe(sq, sq->next)))
 		sq->next--;
 	sq->psn = last;
 	sq->ack_psn = rxe_psn_add(last, -RXE_ACK_INTERVAL);
@@ -190,15 +197,20 @@ int rxe_load_payload(struct rxe_qp *qp, const struct rxe_swqe *wqe, u32 offset,
 
 static u8 rxe_send_opcode(const struct rxe_swqe *wqe, bool first, bool last)
 {
-	bool imm = wqe->opcode == IB_WR_SEND_WITH_IMM;
+	if (!last)
+		return first ? IB_OPCODE_RC_SEND_FIRST :
+			       IB_OPCODE_RC_SEND_MIDDLE;
 
-	if (first && last)
-		return imm ? IB_OPCODE_RC_SEND_ONLY_WITH_IMMEDIATE :
-			     IB_OPCODE_RC_SEND_ONLY;
-	if (last)
-		return imm ? IB_OPCODE_RC_SEND_LAST_WITH_IMMEDIATE :
-			     IB_OPCODE_RC_SEND_LAST;
-	return first ? IB_OPCODE_RC_SEND_FIRST : IB_OPCODE_RC_SEND_MIDDLE;
+	switch (wqe->opcode) {
+	case IB_WR_SEND_WITH_IMM:
+		return first ? IB_OPCODE_RC_SEND_ONLY_WITH_IMMEDIATE :
+			       IB_OPCODE_RC_SEND_LAST_WITH_IMMEDIATE;
+	case IB_WR_SEND_WITH_INV:
+		return first ? IB_OPCODE_RC_SEND_ONLY_WITH_INVALIDATE :
+			       IB_OPCODE_RC_SEND_LAST_WITH_INVALIDATE;
+	default:
+		return first ? IB_OPCODE_RC_SEND_ONLY : IB_OPCODE_RC_SEND_LAST;
+	}
 }
 
 static u8 rxe_write_opcode(const struct rxe_swqe *wqe, bool first, bool last)
@@ -225,6 +237,7 @@ static int rxe_request_message(struct rxe_qp *qp, struct rxe_swqe *wqe)
 	bool write = wqe->opcode == IB_WR_RDMA_WRITE ||
 		     wqe->opcode == IB_WR_RDMA_WRITE_WITH_IMM;
 	struct rxe_immdt *immdt;
+	struct rxe_ieth *ieth;
 	struct rxe_reth *reth;
 	struct sk_buff *skb;
 	bool ack_req;
@@ -251,6 +264,11 @@ static int rxe_request_message(struct rxe_qp *qp, struct rxe_swqe *wqe)
 		immdt = (struct rxe_immdt *)at;
 		immdt->imm = wqe->imm;
 		at += sizeof(*immdt);
+	}
+	if (rxe_opcodes[opcode].flags & RXE_OP_INV) {
+		ieth = (struct rxe_ieth *)at;
+		ieth->rkey = cpu_to_be32(wqe->rkey);
+		at += sizeof(*ieth);
 	}
 
 	err = rxe_load_payload(qp, wqe, offset, len, at);
@@ -380,6 +398,27 @@ static bool rxe_window_open(const struct rxe_qp *qp)
 	return rxe_psn_diff(sq->psn, sq->una_psn) < (s32)window;
 }
 
+/* A request that concerns this side only: it is done, or has failed. */
+static void rxe_execute(struct rxe_qp *qp, struct rxe_swqe *wqe)
+{
+	struct rxe_sq *sq = &qp->sq;
+	int err = 0;
+
+	if (!wqe->executed)
+		err = wqe->opcode == IB_WR_BIND_MW ?
+			      rxe_mw_bind(qp, &wqe->bind) :
+			      rxe_mw_invalidate(qp, wqe->rkey);
+	if (err) {
+		wqe->error = IB_WC_MW_BIND_ERR;
+		return;
+	}
+
+	wqe->executed = true;
+	sq->next++;
+	if (sq->next - sq->done == 1)
+		rxe_sq_complete(qp, IB_WC_SUCCESS);
+}
+
 /*
  * That the peer has all that was sent: without acknowledgments, that it was
  * some time ago. See rxe_flow_may_send().
@@ -413,6 +452,11 @@ static bool rxe_requester_step(struct rxe_qp *qp)
 			return rxe_ask_again(qp);
 		rxe_completer_fail(qp, wqe->error);
 		return false;
+	}
+
+	if (rxe_swqe_is_local(wqe)) {
+		rxe_execute(qp, wqe);
+		return true;
 	}
 
 	if (!rxe_flow_may_send(&qp->anchor->flows[RXE_FLOW_REQUESTS],

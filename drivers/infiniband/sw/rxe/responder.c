@@ -4,6 +4,7 @@
 #include "cq.h"
 #include "fault.h"
 #include "mr.h"
+#include "mw.h"
 #include "qp.h"
 #include "rcv.h"
 #include "read_response.h"
@@ -93,6 +94,13 @@ void rxe_fail_receive(struct rxe_qp *qp, enum ib_wc_status status)
 	rxe_rq_complete(qp, &wc, false);
 }
 
+static u32 rxe_invalidated_rkey(const struct sk_buff *skb)
+{
+	const struct rxe_ieth *ieth = rxe_pkt_eth(skb);
+
+	return be32_to_cpu(ieth->rkey);
+}
+
 static void rxe_complete_receive(struct rxe_qp *qp, const struct sk_buff *skb)
 {
 	const struct rxe_pkt *pkt = rxe_pkt(skb);
@@ -106,6 +114,10 @@ static void rxe_complete_receive(struct rxe_qp *qp, const struct sk_buff *skb)
 
 	if (pkt->op->flags & RXE_OP_WRITE)
 		wc.opcode = IB_WC_RECV_RDMA_WITH_IMM;
+	if (pkt->op->flags & RXE_OP_INV) {
+		wc.wc_flags = RXE_WC_WITH_INV;
+		wc.ex.invalidate_rkey = rxe_invalidated_rkey(skb);
+	}
 	if (pkt->op->flags & RXE_OP_IMM) {
 		/* the immediate data is the last header */
 		immdt = (void *)(skb->data + pkt->op->hdr_len - sizeof(*immdt));
@@ -121,6 +133,7 @@ static struct rxe_access rxe_responder_access(struct rxe_qp *qp, int rights)
 {
 	return (struct rxe_access) {
 		.pd = qp->ibqp.pd,
+		.qpn = qp->ibqp.qp_num,
 		.rights = rights,
 		.fault = &qp->anchor->faults[RXE_FAULT_RESPONDER],
 	};
@@ -181,6 +194,10 @@ int rxe_respond_send(struct rxe_qp *qp, struct sk_buff *skb)
 		rxe_fail_receive(qp, IB_WC_LOC_PROT_ERR);
 		return RXE_SYN_NAK_REM_OP;
 	}
+
+	if ((pkt->op->flags & RXE_OP_INV) &&
+	    rxe_mw_invalidate(qp, rxe_invalidated_rkey(skb)))
+		return RXE_SYN_NAK_REM_ACCESS;
 
 	rq->offset = offset + pkt->payload_len;
 	return 0;

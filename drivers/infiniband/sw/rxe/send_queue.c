@@ -15,7 +15,20 @@ static const enum ib_wc_opcode rxe_send_wc_opcodes[] = {
 	[IB_WR_RDMA_READ] = IB_WC_RDMA_READ,
 	[IB_WR_ATOMIC_CMP_AND_SWP] = IB_WC_COMP_SWAP,
 	[IB_WR_ATOMIC_FETCH_AND_ADD] = IB_WC_FETCH_ADD,
+	[IB_WR_SEND_WITH_INV] = IB_WC_SEND,
+	[IB_WR_BIND_MW] = IB_WC_BIND_MW,
+	[IB_WR_LOCAL_INV] = IB_WC_LOCAL_INV,
 };
+
+/* what a service can do: IBTA volume 1, table 38 */
+#define RXE_UD_REQUESTS	(BIT(IB_WR_SEND) | BIT(IB_WR_SEND_WITH_IMM))
+#define RXE_UC_REQUESTS	(RXE_UD_REQUESTS | BIT(IB_WR_RDMA_WRITE) |	\
+			 BIT(IB_WR_RDMA_WRITE_WITH_IMM) |		\
+			 BIT(IB_WR_BIND_MW) | BIT(IB_WR_LOCAL_INV))
+#define RXE_RC_REQUESTS	(RXE_UC_REQUESTS | BIT(IB_WR_RDMA_READ) |	\
+			 BIT(IB_WR_ATOMIC_CMP_AND_SWP) |		\
+			 BIT(IB_WR_ATOMIC_FETCH_AND_ADD) |		\
+			 BIT(IB_WR_SEND_WITH_INV))
 
 /**
  * rxe_sq_create - make a QP's send queue
@@ -133,21 +146,60 @@ static bool rxe_swqe_copy_sges(struct rxe_qp *qp, struct rxe_swqe *wqe,
 	return true;
 }
 
-/* What a service can do: IBTA volume 1, table 38. */
+static u32 rxe_requests_of(u8 service)
+{
+	switch (service) {
+	case IB_OPCODE_UD:
+		return RXE_UD_REQUESTS;
+	case IB_OPCODE_UC:
+		return RXE_UC_REQUESTS;
+	default:
+		return RXE_RC_REQUESTS;
+	}
+}
+
 static bool rxe_swqe_allowed(const struct rxe_qp *qp,
 			     const struct rxe_swqe *wqe)
 {
-	if (wqe->opcode >= ARRAY_SIZE(rxe_send_wc_opcodes))
-		return false;
+	return wqe->opcode < BITS_PER_TYPE(u32) &&
+	       (rxe_requests_of(qp->service) & BIT(wqe->opcode));
+}
 
-	switch (qp->service) {
-	case IB_OPCODE_UD:
-		return wqe->opcode == IB_WR_SEND ||
-		       wqe->opcode == IB_WR_SEND_WITH_IMM;
-	case IB_OPCODE_UC:
-		return !rxe_swqe_is_read(wqe) && !rxe_swqe_is_atomic(wqe);
+/* What the request is about, apart from its data. */
+static void rxe_swqe_copy_target(struct rxe_swqe *wqe,
+				 const struct rxe_send_wr *wr)
+{
+	switch (wqe->opcode) {
+	case IB_WR_ATOMIC_CMP_AND_SWP:
+	case IB_WR_ATOMIC_FETCH_AND_ADD:
+		wqe->remote_addr = wr->wr.atomic.remote_addr;
+		wqe->rkey = wr->wr.atomic.rkey;
+		wqe->compare_add = wr->wr.atomic.compare_add;
+		wqe->swap = wr->wr.atomic.swap;
+		break;
+	case IB_WR_BIND_MW:
+		wqe->bind = (struct rxe_bind) {
+			.addr = wr->wr.mw.addr,
+			.length = wr->wr.mw.length,
+			.lkey = wr->wr.mw.mr_lkey,
+			.mw_rkey = wr->wr.mw.mw_rkey,
+			.rkey = wr->wr.mw.rkey,
+			.access = wr->wr.mw.access,
+		};
+		break;
+	case IB_WR_LOCAL_INV:
+	case IB_WR_SEND_WITH_INV:
+		wqe->rkey = wr->ex.invalidate_rkey;
+		break;
+	case IB_WR_SEND:
+	case IB_WR_SEND_WITH_IMM:
+		wqe->ud.ah_num = wr->wr.ud.ah_num;
+		wqe->ud.qpn = wr->wr.ud.remote_qpn;
+		wqe->ud.qkey = wr->wr.ud.remote_qkey;
+		break;
 	default:
-		return true;
+		wqe->remote_addr = wr->wr.rdma.remote_addr;
+		wqe->rkey = wr->wr.rdma.rkey;
 	}
 }
 
@@ -206,20 +258,8 @@ struct rxe_swqe *rxe_sq_fetch(struct rxe_qp *qp)
 	wqe->flags = wr.send_flags;
 	wqe->imm = wr.ex.imm_data;
 	wqe->numbered = false;
-	if (rxe_is_datagram(qp)) {
-		wqe->ud.ah_num = wr.wr.ud.ah_num;
-		wqe->ud.qpn = wr.wr.ud.remote_qpn;
-		wqe->ud.qkey = wr.wr.ud.remote_qkey;
-	} else if (rxe_swqe_is_atomic(wqe)) {
-		wqe->remote_addr = wr.wr.atomic.remote_addr;
-		wqe->rkey = wr.wr.atomic.rkey;
-		wqe->compare_add = wr.wr.atomic.compare_add;
-		wqe->swap = wr.wr.atomic.swap;
-	} else {
-		wqe->remote_addr = wr.wr.rdma.remote_addr;
-		wqe->rkey = wr.wr.rdma.rkey;
-	}
-
+	wqe->executed = false;
+	rxe_swqe_copy_target(wqe, &wr);
 	if (wqe->flags & IB_SEND_INLINE)
 		data_ok = rxe_swqe_copy_inline(qp, wqe, slot);
 	else
@@ -228,14 +268,7 @@ struct rxe_swqe *rxe_sq_fetch(struct rxe_qp *qp)
 	return wqe;
 }
 
-/**
- * rxe_sq_complete - complete the oldest request
- * @qp: the QP; it has one
- * @status: IB_WC_SUCCESS, or what the program gets to see
- *
- * Context: the send queue's lock is held.
- */
-void rxe_sq_complete(struct rxe_qp *qp, enum ib_wc_status status)
+static void rxe_sq_complete_one(struct rxe_qp *qp, enum ib_wc_status status)
 {
 	struct rxe_sq *sq = &qp->sq;
 	struct rxe_swqe *wqe = rxe_sq_wqe(sq, sq->done);
@@ -263,6 +296,26 @@ void rxe_sq_complete(struct rxe_qp *qp, enum ib_wc_status status)
 }
 
 /**
+ * rxe_sq_complete - complete the oldest request
+ * @qp: the QP; it has one
+ * @status: IB_WC_SUCCESS, or what the program gets to see
+ *
+ * Context: the send queue's lock is held.
+ */
+void rxe_sq_complete(struct rxe_qp *qp, enum ib_wc_status status)
+{
+	struct rxe_sq *sq = &qp->sq;
+
+	rxe_sq_complete_one(qp, status);
+	if (status != IB_WC_SUCCESS)
+		return;
+
+	/* those that were executed only waited for this one */
+	while (sq->done != sq->fetched && rxe_sq_wqe(sq, sq->done)->executed)
+		rxe_sq_complete_one(qp, status);
+}
+
+/**
  * rxe_sq_flush - complete requests with an error: the QP failed
  * @qp: the QP
  * @budget: requests at most; a program can post as fast as we complete
@@ -281,6 +334,6 @@ bool rxe_sq_flush(struct rxe_qp *qp, int budget)
 	__skb_queue_purge(&sq->responses);
 
 	while (budget-- && (sq->done != sq->fetched || rxe_sq_fetch(qp)))
-		rxe_sq_complete(qp, IB_WC_WR_FLUSH_ERR);
+		rxe_sq_complete_one(qp, IB_WC_WR_FLUSH_ERR);
 	return sq->done != done;
 }

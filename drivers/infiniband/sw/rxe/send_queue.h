@@ -10,6 +10,7 @@
 #include <rdma/ib_verbs.h>
 #include <rdma/rdma_user_rxe.h>
 
+#include "mw.h"
 #include "ring.h"
 
 struct rxe_qp;
@@ -21,9 +22,10 @@ struct rxe_qp;
  * @compare_add: operand of atomics
  * @swap: operand of compare and swap
  * @ud: of datagrams: the address handle, the receiver and its Q_Key
+ * @bind: of binding a memory window
  * @opcode: enum ib_wr_opcode
  * @flags: enum ib_send_flags
- * @rkey: of RDMA and atomics
+ * @rkey: of RDMA and atomics; or to be invalidated
  * @imm: immediate data
  * @length: bytes of the message; of an atomic, 8
  * @first_psn: of the message, once @numbered
@@ -31,6 +33,7 @@ struct rxe_qp;
  * @num_sge: entries of @sge; none where data is inline
  * @error: what is wrong with it; the request fails when its turn comes
  * @numbered: has been given its PSNs
+ * @executed: concerns this side only, and is done; completes in its turn
  * @sge: local memory
  * @inline_data: or the data itself
  */
@@ -47,6 +50,7 @@ struct rxe_swqe {
 			u32 qpn;
 			u32 qkey;
 		} ud;
+		struct rxe_bind bind;
 	};
 	u32 opcode;
 	u32 flags;
@@ -58,6 +62,7 @@ struct rxe_swqe {
 	u16 num_sge;
 	u8 error;
 	bool numbered;
+	bool executed;
 	union {
 		DECLARE_FLEX_ARRAY(struct rxe_sge, sge);
 		DECLARE_FLEX_ARRAY(u8, inline_data);
@@ -143,6 +148,12 @@ static inline struct rxe_swqe *rxe_sq_wqe(const struct rxe_sq *sq, u32 index)
 static inline bool rxe_swqe_is_read(const struct rxe_swqe *wqe)
 {
 	return wqe->opcode == IB_WR_RDMA_READ;
+}
+
+/* nothing is sent for it */
+static inline bool rxe_swqe_is_local(const struct rxe_swqe *wqe)
+{
+	return wqe->opcode == IB_WR_BIND_MW || wqe->opcode == IB_WR_LOCAL_INV;
 }
 
 static inline bool rxe_swqe_is_atomic(const struct rxe_swqe *wqe)

@@ -10,6 +10,7 @@
 #include "cq.h"
 #include "dev.h"
 #include "mr.h"
+#include "mw.h"
 #include "qp.h"
 #include "ring.h"
 #include "srq.h"
@@ -42,6 +43,8 @@ static int rxe_query_device(struct ib_device *ibdev,
 				 IB_DEVICE_SYS_IMAGE_GUID |
 				 IB_DEVICE_CURR_QP_STATE_MOD |
 				 IB_DEVICE_SRQ_RESIZE |
+				 IB_DEVICE_MEM_WINDOW |
+				 IB_DEVICE_MEM_WINDOW_TYPE_2B |
 				 IB_DEVICE_PORT_ACTIVE_EVENT;
 	attr->kernel_cap_flags = IBK_ALLOW_USER_UNREG | IBK_ON_DEMAND_PAGING;
 	attr->max_qp = RXE_MAX_QP;
@@ -56,6 +59,7 @@ static int rxe_query_device(struct ib_device *ibdev,
 	attr->max_srq_wr = RXE_MAX_SRQ_WR;
 	attr->max_srq_sge = RXE_MAX_SGE;
 	attr->max_ah = RXE_MAX_AH;
+	attr->max_mw = RXE_MAX_MR;
 	attr->max_pd = RXE_MAX_PD;
 	attr->max_qp_rd_atom = RXE_MAX_RD_ATOMIC;
 	attr->max_qp_init_rd_atom = RXE_MAX_RD_ATOMIC;
@@ -191,6 +195,7 @@ const struct ib_device_ops rxe_dev_ops = {
 
 	.advise_mr = rxe_advise_mr,
 	.alloc_hw_port_stats = rxe_alloc_hw_port_stats,
+	.alloc_mw = rxe_alloc_mw,
 	.alloc_pd = rxe_alloc_pd,
 	.alloc_ucontext = rxe_alloc_ucontext,
 	.create_ah = rxe_create_ah,
@@ -199,6 +204,7 @@ const struct ib_device_ops rxe_dev_ops = {
 	.create_srq = rxe_create_srq,
 	.create_user_ah = rxe_create_ah,
 	.dealloc_driver = rxe_dealloc_driver,
+	.dealloc_mw = rxe_dealloc_mw,
 	.dealloc_pd = rxe_dealloc_pd,
 	.dealloc_ucontext = rxe_dealloc_ucontext,
 	.dereg_mr = rxe_dereg_mr,
@@ -229,6 +235,7 @@ const struct ib_device_ops rxe_dev_ops = {
 
 	INIT_RDMA_OBJ_SIZE(ib_ah, rxe_ah, ibah),
 	INIT_RDMA_OBJ_SIZE(ib_cq, rxe_cq, ibcq),
+	INIT_RDMA_OBJ_SIZE(ib_mw, rxe_mw, ibmw),
 	INIT_RDMA_OBJ_SIZE(ib_pd, rxe_pd, ibpd),
 	INIT_RDMA_OBJ_SIZE(ib_qp, rxe_qp, ibqp),
 	INIT_RDMA_OBJ_SIZE(ib_srq, rxe_srq, ibsrq),

@@ -55,6 +55,10 @@ struct rxe_deth {
 	__be32	sqp;
 };
 
+struct rxe_ieth {
+	__be32	rkey;
+};
+
 struct rxe_immdt {
 	__be32	imm;
 };
@@ -85,7 +89,8 @@ enum rxe_opcode_flag {
 	RXE_OP_PAYLOAD	= BIT(7),
 	RXE_OP_IMM	= BIT(8),
 	RXE_OP_ACK	= BIT(9),
-	RXE_OP_UNSUPPORTED = BIT(10),	/* refused by a NAK */
+	RXE_OP_INV	= BIT(10),	/* invalidates a key of the responder's */
+	RXE_OP_UNSUPPORTED = BIT(11),	/* refused by a NAK */
 };
 
 /**

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* Memory windows: IBTA volume 1, 10.6.7. */
+#include <linux/random.h>
+
+#include "dev.h"
+#include "handle.h"
+#include "mw.h"
+#include "qp.h"
+
+#define RXE_MW_RIGHTS	(IB_ACCESS_REMOTE_READ | IB_ACCESS_REMOTE_WRITE | \
+			 IB_ACCESS_REMOTE_ATOMIC)
+#define RXE_MW_WRITES	(IB_ACCESS_REMOTE_WRITE | IB_ACCESS_REMOTE_ATOMIC)
+
+/**
+ * rxe_alloc_mw - ib_device_ops.alloc_mw
+ * @ibmw: allocated by the core, with its type; its key is set
+ * @udata: unused
+ *
+ * Context: may sleep.
+ * Return: 0 or a negative errno.
+ */
+int rxe_alloc_mw(struct ib_mw *ibmw, struct ib_udata *udata)
+{
+	struct rxe_dev *dev = to_rdev(ibmw->device);
+	struct rxe_mw *mw = to_rmw(ibmw);
+
+	if (ibmw->type != IB_MW_TYPE_1 && ibmw->type != IB_MW_TYPE_2)
+		return -EINVAL;
+
+	spin_lock_init(&mw->lock);
+	mw->keyed.is_window = true;
+	mw->keyed.handle = rxe_handle_create(&dev->mrs);
+	if (IS_ERR(mw->keyed.handle))
+		return PTR_ERR(mw->keyed.handle);
+
+	mw->rkey = mw->keyed.handle->number << RXE_KEY_BITS |
+		   (get_random_u32() >> (32 - RXE_KEY_BITS));
+	ibmw->rkey = mw->rkey;
+	rxe_handle_publish(mw->keyed.handle, &mw->keyed);
+	return 0;
+}
+
+/* under the window's lock, or when nobody finds it any more */
+static void rxe_mw_unbind(struct rxe_mw *mw)
+{
+	if (mw->mr)
+		atomic_dec(&mw->mr->windows);
+	mw->mr = NULL;
+}
+
+/**
+ * rxe_dealloc_mw - ib_device_ops.dealloc_mw
+ * @ibmw: the window, bound or not
+ *
+ * Context: may sleep.
+ * Return: 0.
+ */
+int rxe_dealloc_mw(struct ib_mw *ibmw)
+{
+	struct rxe_mw *mw = to_rmw(ibmw);
+
+	rxe_handle_destroy(&to_rdev(ibmw->device)->mrs, mw->keyed.handle);
+	rxe_mw_unbind(mw);
+	return 0;
+}
+
+static struct rxe_keyed *rxe_get_keyed(struct rxe_qp *qp, u32 key)
+{
+	return rxe_handle_get(&qp->dev->mrs, key >> RXE_KEY_BITS);
+}
+
+/* The window of a key that a request or a packet names, held. */
+static struct rxe_mw *rxe_mw_get(struct rxe_qp *qp, u32 rkey)
+{
+	struct rxe_keyed *keyed = rxe_get_keyed(qp, rkey);
+	struct rxe_mw *mw;
+
+	if (!keyed)
+		return NULL;
+
+	mw = container_of(keyed, struct rxe_mw, keyed);
+	if (!keyed->is_window || mw->ibmw.pd != qp->ibqp.pd) {
+		rxe_handle_put(keyed->handle);
+		return NULL;
+	}
+	return mw;
+}
+
+static bool rxe_may_bind(struct rxe_qp *qp, struct rxe_mr *mr,
+			 const struct rxe_bind *bind)
+{
+	u64 offset = bind->addr - mr->ibmr.iova;
+
+	if (mr->ibmr.lkey != bind->lkey || mr->ibmr.pd != qp->ibqp.pd ||
+	    !(mr->access & IB_ACCESS_MW_BIND))
+		return false;
+	/* whoever may not write cannot let others write */
+	if ((bind->access & RXE_MW_WRITES) &&
+	    !(mr->access & IB_ACCESS_LOCAL_WRITE))
+		return false;
+	return bind->addr >= mr->ibmr.iova && offset <= mr->ibmr.length &&
+	       bind->length <= mr->ibmr.length - offset;
+}
+
+/* The region that is to be bound, kept from going; NULL: it may not be. */
+static struct rxe_mr *rxe_bind_region(struct rxe_qp *qp,
+				      const struct rxe_bind *bind)
+{
+	struct rxe_keyed *keyed = rxe_get_keyed(qp, bind->lkey);
+	struct rxe_mr *mr;
+
+	if (!keyed)
+		return NULL;
+
+	mr = container_of(keyed, struct rxe_mr, keyed);
+	if (keyed->is_window || !rxe_may_bind(qp, mr, bind) ||
+	    !atomic_inc_unless_negative(&mr->windows))
+		mr = NULL;
+	rxe_handle_put(keyed->handle);
+	return mr;
+}
+
+static bool rxe_bind_valid(const struct rxe_mw *mw, const struct rxe_bind *bind)
+{
+	bool type_1 = mw->ibmw.type == IB_MW_TYPE_1;
+	u32 allowed = RXE_MW_RIGHTS | (type_1 ? 0 : IB_ZERO_BASED);
+
+	if ((bind->rkey ^ mw->rkey) >> RXE_KEY_BITS ||
+	    (bind->access & ~allowed))
+		return false;
+	/* only windows of type 1 are bound anew, and unbound by no length */
+	return type_1 || (!mw->mr && bind->length);
+}
+
+static int rxe_mw_bind_locked(struct rxe_qp *qp, struct rxe_mw *mw,
+			      const struct rxe_bind *bind)
+{
+	struct rxe_mr *mr = NULL;
+
+	if (!rxe_bind_valid(mw, bind))
+		return -EINVAL;
+
+	if (bind->length) {
+		mr = rxe_bind_region(qp, bind);
+		if (!mr)
+			return -EINVAL;
+	}
+
+	rxe_mw_unbind(mw);
+	mw->mr = mr;
+	mw->rkey = bind->rkey;
+	mw->access = bind->access & RXE_MW_RIGHTS;
+	mw->iova = bind->access & IB_ZERO_BASED ? 0 : bind->addr;
+	mw->length = bind->length;
+	mw->offset = mr ? bind->addr - mr->ibmr.iova : 0;
+	mw->qpn = qp->ibqp.qp_num;
+	return 0;
+}
+
+/**
+ * rxe_mw_bind - bind a window, as a send request asks
+ * @qp: the QP that it is posted to
+ * @bind: from a program: anything
+ *
+ * Context: BH disabled, the send queue's lock is held.
+ * Return: 0 or -EINVAL.
+ */
+int rxe_mw_bind(struct rxe_qp *qp, const struct rxe_bind *bind)
+{
+	struct rxe_mw *mw = rxe_mw_get(qp, bind->mw_rkey);
+	int err;
+
+	if (!mw)
+		return -EINVAL;
+
+	spin_lock(&mw->lock);
+	err = rxe_mw_bind_locked(qp, mw, bind);
+	spin_unlock(&mw->lock);
+	rxe_handle_put(mw->keyed.handle);
+
+	return err;
+}
+
+/**
+ * rxe_mw_invalidate - take a window's key back, as a request asks
+ * @qp: the QP that the request was posted to, or came for
+ * @rkey: from a program or a peer: anything
+ *
+ * When it returns, no access by this key is under way.
+ *
+ * Context: BH disabled, the lock of the queue is held.
+ * Return: 0; -EINVAL: it is not the key of a window of type 2 that is bound to
+ * this QP.
+ */
+int rxe_mw_invalidate(struct rxe_qp *qp, u32 rkey)
+{
+	struct rxe_mw *mw = rxe_mw_get(qp, rkey);
+	int err = -EINVAL;
+
+	if (!mw)
+		return err;
+
+	spin_lock(&mw->lock);
+	if (mw->ibmw.type == IB_MW_TYPE_2 && mw->mr && mw->rkey == rkey &&
+	    mw->qpn == qp->ibqp.qp_num) {
+		rxe_mw_unbind(mw);
+		err = 0;
+	}
+	spin_unlock(&mw->lock);
+	rxe_handle_put(mw->keyed.handle);
+
+	return err;
+}
+
+static bool rxe_mw_allows(const struct rxe_mw *mw,
+			  const struct rxe_access *access)
+{
+	u64 offset = access->iova - mw->iova;
+
+	if (!mw->mr || mw->rkey != access->key || mw->ibmw.pd != access->pd)
+		return false;
+	if (mw->ibmw.type == IB_MW_TYPE_2 && mw->qpn != access->qpn)
+		return false;
+	/* a window gives no local access */
+	return (access->rights & mw->access) && access->iova >= mw->iova &&
+	       offset <= mw->length && access->len <= mw->length - offset;
+}
+
+/**
+ * rxe_mw_check - ask whether an access by a window's key would be allowed
+ * @mw: the window, held
+ * @access: where, and by what right
+ *
+ * Context: BH disabled.
+ * Return: true if it would.
+ */
+bool rxe_mw_check(struct rxe_mw *mw, const struct rxe_access *access)
+{
+	bool allowed;
+
+	spin_lock(&mw->lock);
+	allowed = rxe_mw_allows(mw, access);
+	spin_unlock(&mw->lock);
+	return allowed;
+}
+
+/**
+ * rxe_mw_access - read or write through a window
+ * @mw: the window, held
+ * @access: where, and by what right
+ * @actor: called for each run of contiguous memory, in order
+ * @arg: passed to @actor
+ *
+ * Context: BH disabled.
+ * Return: as rxe_mr_access().
+ */
+int rxe_mw_access(struct rxe_mw *mw, const struct rxe_access *access,
+		  odp_actor_t actor, void *arg)
+{
+	int err = -EACCES;
+
+	spin_lock(&mw->lock);
+	if (rxe_mw_allows(mw, access))
+		err = rxe_region_access(mw->mr, access->iova - mw->iova +
+						mw->offset,
+					access, actor, arg);
+	spin_unlock(&mw->lock);
+	return err;
+}

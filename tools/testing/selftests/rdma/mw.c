@@ -1,0 +1,550 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Memory windows: a key gives access to what it was bound to, to nothing else,
+ * and not a byte longer than until it is taken back.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "rc_pair.h"
+
+#define SIZE	(256 * 1024)
+/* of the window, in the memory of end b */
+#define START	10000
+#define LEN	100000
+#define REMOTE	(IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_READ | \
+		 IBV_ACCESS_REMOTE_ATOMIC)
+#define OWNER	(IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_MW_BIND)
+
+/**
+ * struct windowed - a connection, and a window on memory of one end
+ * @pair: the connection; end b has the window, end a uses it
+ * @from: of end a
+ * @to: of end b
+ * @mw: the window
+ * @rkey: what it was bound to last
+ * @base: what peers call the first byte of @to
+ */
+struct windowed {
+	struct rc_pair pair;
+	struct rc_buf from;
+	struct rc_buf to;
+	struct ibv_mw *mw;
+	uint32_t rkey;
+	uint64_t base;
+};
+
+static void up(struct windowed *w, enum ibv_mw_type type, int access)
+{
+	struct rc_config config = {};
+
+	rc_pair_up(&w->pair, &config);
+	rc_buf_get(&w->from, &w->pair.hosts[0], SIZE, RC_ALL_ACCESS);
+	rc_buf_get(&w->to, &w->pair.hosts[1], SIZE, access);
+	w->mw = ibv_alloc_mw(w->pair.hosts[1].pd, type);
+	CHECK(w->mw);
+	w->rkey = w->mw->rkey;
+	w->base = (uintptr_t)w->to.addr;
+}
+
+/* a new connection, where the last one has failed */
+static void again(struct windowed *w)
+{
+	struct rc_config config = {};
+
+	rc_disconnect(&w->pair.a);
+	rc_disconnect(&w->pair.b);
+	rc_connect(&w->pair.a, &w->pair.hosts[0], &w->pair.b,
+		   &w->pair.hosts[1], &config);
+}
+
+static void down(struct windowed *w)
+{
+	CHECK_EQ(ibv_dealloc_mw(w->mw), 0);
+	rc_buf_put(&w->from);
+	rc_buf_put(&w->to);
+	rc_pair_down(&w->pair);
+}
+
+static struct ibv_mw_bind_info range(struct windowed *w, size_t start,
+				     size_t len, int access)
+{
+	struct ibv_mw_bind_info info = {
+		.mr = w->to.mr,
+		.addr = (uintptr_t)w->to.addr + start,
+		.length = len,
+		.mw_access_flags = access,
+	};
+
+	return info;
+}
+
+/* type 1, by its own call */
+static void bind_1(struct windowed *w, size_t start, size_t len, int access)
+{
+	struct ibv_mw_bind bind = {
+		.wr_id = 5,
+		.send_flags = IBV_SEND_SIGNALED,
+		.bind_info = range(w, start, len, access),
+	};
+
+	CHECK_EQ(ibv_bind_mw(w->pair.b.qp, w->mw, &bind), 0);
+	CHECK_EQ(rc_wait_ok(w->pair.b.send_cq).opcode, IBV_WC_BIND_MW);
+	w->rkey = w->mw->rkey;
+}
+
+static void post_bind(struct windowed *w, struct ibv_mw_bind_info info)
+{
+	struct ibv_send_wr wr = {
+		.wr_id = 6,
+		.opcode = IBV_WR_BIND_MW,
+		.send_flags = IBV_SEND_SIGNALED,
+		.bind_mw = {
+			.mw = w->mw,
+			.rkey = ibv_inc_rkey(w->rkey),
+			.bind_info = info,
+		},
+	};
+
+	rc_post_send(&w->pair.b, &wr);
+}
+
+/* type 2, by a send request */
+static void bind_2(struct windowed *w, size_t start, size_t len, int access)
+{
+	post_bind(w, range(w, start, len, access));
+	CHECK_EQ(rc_wait_ok(w->pair.b.send_cq).opcode, IBV_WC_BIND_MW);
+	w->rkey = ibv_inc_rkey(w->rkey);
+}
+
+static void post_invalidate(struct rc_end *end, enum ibv_wr_opcode opcode,
+			    uint32_t rkey)
+{
+	struct ibv_send_wr wr = {
+		.wr_id = 7,
+		.opcode = opcode,
+		.send_flags = IBV_SEND_SIGNALED,
+		.invalidate_rkey = rkey,
+	};
+
+	rc_post_send(end, &wr);
+}
+
+/* an operation of end a on @offset of the memory of end b */
+static void post_use(struct windowed *w, enum ibv_wr_opcode opcode,
+		     size_t offset, size_t len, uint32_t rkey)
+{
+	struct ibv_sge sge = rc_sge(&w->from, 0, len);
+	struct ibv_send_wr wr = {
+		.sg_list = &sge,
+		.num_sge = 1,
+		.opcode = opcode,
+		.send_flags = IBV_SEND_SIGNALED,
+	};
+
+	if (opcode == IBV_WR_ATOMIC_FETCH_AND_ADD) {
+		wr.wr.atomic.remote_addr = w->base + offset;
+		wr.wr.atomic.rkey = rkey;
+		wr.wr.atomic.compare_add = 1;
+	} else {
+		wr.wr.rdma.remote_addr = w->base + offset;
+		wr.wr.rdma.rkey = rkey;
+	}
+	rc_post_send(&w->pair.a, &wr);
+}
+
+static void use(struct windowed *w, enum ibv_wr_opcode opcode, size_t offset,
+		size_t len)
+{
+	post_use(w, opcode, offset, len, w->rkey);
+	rc_wait_ok(w->pair.a.send_cq);
+}
+
+/* It is refused, moves nothing, and costs the connection. */
+static void refused_by(struct windowed *w, enum ibv_wr_opcode opcode,
+		       size_t offset, size_t len, uint32_t rkey)
+{
+	test_at("opcode %d at %zu, %zu bytes", opcode, offset, len);
+	memset(w->to.addr, 0x11, SIZE);
+	memset(w->from.addr, 0x22, SIZE);
+	post_use(w, opcode, offset, len, rkey);
+	rc_wait_status(w->pair.a.send_cq, IBV_WC_REM_ACCESS_ERR);
+	rc_check_all(w->to.addr, SIZE, 0x11);
+	rc_check_all(w->from.addr, SIZE, 0x22);
+}
+
+static void refused(struct windowed *w, enum ibv_wr_opcode opcode,
+		    size_t offset, size_t len)
+{
+	refused_by(w, opcode, offset, len, w->rkey);
+	again(w);
+}
+
+static void use_all(struct windowed *w, unsigned int seed)
+{
+	test_at("window, %u", seed);
+	memset(w->to.addr, 0x11, SIZE);
+	rc_buf_drop(&w->to);
+	rc_fill(w->from.addr, LEN, seed);
+	use(w, IBV_WR_RDMA_WRITE, START, LEN);
+	rc_check(w->to.addr + START, LEN, seed);
+	rc_check_all(w->to.addr + START + LEN, SIZE - START - LEN,
+		     w->to.access & IBV_ACCESS_ON_DEMAND ? 0 : 0x11);
+	memset(w->from.addr, 0, LEN);
+	use(w, IBV_WR_RDMA_READ, START, LEN);
+	rc_check(w->from.addr, LEN, seed);
+	*(uint64_t *)(w->to.addr + START) = 41;
+	use(w, IBV_WR_ATOMIC_FETCH_AND_ADD, START, 8);
+	CHECK_EQ(*(uint64_t *)(w->to.addr + START), 42);
+	CHECK_EQ(*(uint64_t *)w->from.addr, 41);
+}
+
+static void type_1_of(int access)
+{
+	struct windowed w;
+	uint32_t before;
+
+	up(&w, IBV_MW_TYPE_1, access);
+	refused(&w, IBV_WR_RDMA_WRITE, START, 8);
+	bind_1(&w, START, LEN, REMOTE);
+	use_all(&w, 1);
+	refused(&w, IBV_WR_RDMA_WRITE, START - 1, 8);
+	refused(&w, IBV_WR_RDMA_WRITE, START, LEN + 1);
+	refused(&w, IBV_WR_RDMA_READ, START + LEN, 1);
+	/* it is for every queue pair of the protection domain */
+	use_all(&w, 2);
+
+	/* bound anew: the key of before is void, and so are its rights */
+	before = w.rkey;
+	bind_1(&w, START, LEN, IBV_ACCESS_REMOTE_READ);
+	refused_by(&w, IBV_WR_RDMA_READ, START, 8, before);
+	again(&w);
+	refused(&w, IBV_WR_RDMA_WRITE, START, 8);
+	refused(&w, IBV_WR_ATOMIC_FETCH_AND_ADD, START, 8);
+	use(&w, IBV_WR_RDMA_READ, START, LEN);
+
+	bind_1(&w, 0, 0, 0);
+	refused(&w, IBV_WR_RDMA_READ, START, 8);
+	bind_1(&w, START, LEN, REMOTE);
+	use_all(&w, 3);
+	down(&w);
+}
+
+static void type_1(void)
+{
+	type_1_of(OWNER);
+	type_1_of(OWNER | IBV_ACCESS_ON_DEMAND);
+}
+
+static void type_2_of(int access)
+{
+	struct rc_config config = {};
+	struct windowed w, other;
+	struct ibv_wc wc;
+
+	up(&w, IBV_MW_TYPE_2, access);
+	bind_2(&w, START, LEN, REMOTE);
+	use_all(&w, 1);
+
+	/* it is for the peer of one queue pair */
+	other = w;
+	rc_connect(&other.pair.a, &w.pair.hosts[0], &other.pair.b,
+		   &w.pair.hosts[1], &config);
+	refused_by(&other, IBV_WR_RDMA_WRITE, START, 8, w.rkey);
+	rc_disconnect(&other.pair.a);
+	rc_disconnect(&other.pair.b);
+	use_all(&w, 2);
+
+	/* its owner takes it back, and gives another */
+	post_invalidate(&w.pair.b, IBV_WR_LOCAL_INV, w.rkey);
+	CHECK_EQ(rc_wait_ok(w.pair.b.send_cq).opcode, IBV_WC_LOCAL_INV);
+	bind_2(&w, START, LEN, REMOTE);
+	use_all(&w, 3);
+	refused_by(&w, IBV_WR_RDMA_WRITE, START, 8, w.rkey - 1);
+	again(&w);
+
+	/* its queue pair is gone, and it with that */
+	refused(&w, IBV_WR_RDMA_READ, START, 8);
+	CHECK_EQ(ibv_dealloc_mw(w.mw), 0);
+	w.mw = ibv_alloc_mw(w.pair.hosts[1].pd, IBV_MW_TYPE_2);
+	w.rkey = w.mw->rkey;
+	bind_2(&w, START, LEN, REMOTE);
+	use_all(&w, 4);
+
+	/* its user gives it back */
+	rc_post_recv(&w.pair.b, &w.to, 0, 100, 9);
+	post_invalidate(&w.pair.a, IBV_WR_SEND_WITH_INV, w.rkey);
+	CHECK_EQ(rc_wait_ok(w.pair.a.send_cq).opcode, IBV_WC_SEND);
+	wc = rc_wait_ok(w.pair.b.recv_cq);
+	CHECK_EQ(wc.wr_id, 9);
+	CHECK(wc.wc_flags & IBV_WC_WITH_INV);
+	CHECK_EQ(wc.invalidated_rkey, w.rkey);
+	refused_by(&w, IBV_WR_RDMA_READ, START, 8, w.rkey);
+	down(&w);
+}
+
+static void type_2(void)
+{
+	type_2_of(OWNER);
+	type_2_of(OWNER | IBV_ACCESS_ON_DEMAND);
+}
+
+static void zero_based(void)
+{
+	struct windowed w;
+
+	up(&w, IBV_MW_TYPE_2, OWNER | IBV_ACCESS_ON_DEMAND);
+	bind_2(&w, START, LEN, REMOTE | IBV_ACCESS_ZERO_BASED);
+	w.base = -(uint64_t)START;
+	use_all(&w, 1);
+	w.base = 0;
+	refused_by(&w, IBV_WR_RDMA_WRITE, LEN - 7, 8, w.rkey);
+	again(&w);
+	w.base = (uintptr_t)w.to.addr;
+	refused_by(&w, IBV_WR_RDMA_WRITE, START, 8, w.rkey);
+	down(&w);
+}
+
+/* a window on the whole address space, at memory that is mapped later */
+static void on_implicit(void)
+{
+	struct rc_config config = {};
+	struct windowed w;
+
+	rc_pair_up(&w.pair, &config);
+	rc_buf_get(&w.from, &w.pair.hosts[0], SIZE, RC_ALL_ACCESS);
+	w.mw = ibv_alloc_mw(w.pair.hosts[1].pd, IBV_MW_TYPE_2);
+	CHECK(w.mw);
+	w.rkey = w.mw->rkey;
+	w.to.access = OWNER | IBV_ACCESS_ON_DEMAND;
+	w.to.mr = ibv_reg_mr(w.pair.hosts[1].pd, NULL, SIZE_MAX, w.to.access);
+	CHECK(w.to.mr);
+	w.to.len = SIZE;
+	w.to.addr = mmap(NULL, SIZE, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(w.to.addr != MAP_FAILED);
+	w.base = (uintptr_t)w.to.addr;
+	bind_2(&w, START, LEN, REMOTE);
+	use_all(&w, 1);
+	refused_by(&w, IBV_WR_RDMA_WRITE, 0, 8, w.rkey);
+	down(&w);
+}
+
+static void bind_fails(struct windowed *w, struct ibv_mw_bind_info info)
+{
+	test_at("bind %#lx, %lu bytes, access %#x", (unsigned long)info.addr,
+		(unsigned long)info.length, info.mw_access_flags);
+	post_bind(w, info);
+	rc_wait_status(w->pair.b.send_cq, IBV_WC_MW_BIND_ERR);
+	CHECK_EQ(rc_state(&w->pair.b), IBV_QPS_ERR);
+	again(w);
+}
+
+static void binds_refused(void)
+{
+	struct ibv_mw_bind_info info;
+	struct rc_host other_pd;
+	struct windowed w;
+	struct rc_buf buf;
+
+	up(&w, IBV_MW_TYPE_2, OWNER);
+	bind_fails(&w, range(&w, START, SIZE - START + 1, REMOTE));
+	bind_fails(&w, range(&w, -1, 10, REMOTE));
+	bind_fails(&w, range(&w, START, 0, REMOTE));
+	bind_fails(&w, range(&w, START, LEN, IBV_ACCESS_LOCAL_WRITE));
+	bind_fails(&w, range(&w, START, LEN, 1 << 30));
+
+	/* regions that may not be bound, or not so */
+	info = range(&w, START, LEN, REMOTE);
+	rc_buf_get(&buf, &w.pair.hosts[1], SIZE, RC_ALL_ACCESS);
+	info.mr = buf.mr;
+	info.addr = (uintptr_t)buf.addr;
+	bind_fails(&w, info);
+	rc_buf_put(&buf);
+	rc_buf_get(&buf, &w.pair.hosts[1], SIZE, IBV_ACCESS_MW_BIND);
+	info.mr = buf.mr;
+	info.addr = (uintptr_t)buf.addr;
+	bind_fails(&w, info);
+	rc_buf_put(&buf);
+	other_pd = w.pair.hosts[1];
+	other_pd.pd = ibv_alloc_pd(other_pd.ctx);
+	CHECK(other_pd.pd);
+	rc_buf_get(&buf, &other_pd, SIZE, OWNER);
+	info.mr = buf.mr;
+	info.addr = (uintptr_t)buf.addr;
+	bind_fails(&w, info);
+	rc_buf_put(&buf);
+	CHECK_EQ(ibv_dealloc_pd(other_pd.pd), 0);
+
+	/* one that is bound */
+	bind_2(&w, START, LEN, REMOTE);
+	bind_fails(&w, range(&w, START, LEN, REMOTE));
+	down(&w);
+}
+
+static void invalidation_fails(struct windowed *w, uint32_t rkey)
+{
+	post_invalidate(&w->pair.b, IBV_WR_LOCAL_INV, rkey);
+	rc_wait_status(w->pair.b.send_cq, IBV_WC_MW_BIND_ERR);
+	again(w);
+	rc_post_recv(&w->pair.b, &w->to, 0, 100, 9);
+	post_invalidate(&w->pair.a, IBV_WR_SEND_WITH_INV, rkey);
+	rc_wait_status(w->pair.a.send_cq, IBV_WC_REM_ACCESS_ERR);
+	rc_wait_status(w->pair.b.recv_cq, IBV_WC_WR_FLUSH_ERR);
+	again(w);
+}
+
+static void invalidations_refused(void)
+{
+	struct windowed w;
+
+	up(&w, IBV_MW_TYPE_2, OWNER | IBV_ACCESS_REMOTE_WRITE);
+	/* not bound; nothing; a region */
+	invalidation_fails(&w, w.rkey);
+	invalidation_fails(&w, w.rkey ^ 0x100);
+	invalidation_fails(&w, w.to.mr->rkey);
+	use(&w, IBV_WR_RDMA_WRITE, 0, 0);
+	rc_do(&w.pair.a, IBV_WR_RDMA_WRITE, rc_sge(&w.from, 0, 8), &w.to, 0);
+	/* that of another queue pair: invalidation_fails() makes new ones */
+	bind_2(&w, START, LEN, REMOTE);
+	again(&w);
+	invalidation_fails(&w, w.rkey);
+	down(&w);
+
+	up(&w, IBV_MW_TYPE_1, OWNER);
+	bind_1(&w, START, LEN, REMOTE);
+	invalidation_fails(&w, w.rkey);
+	use_all(&w, 1);
+	down(&w);
+}
+
+static void region_stays(void)
+{
+	struct windowed w;
+
+	up(&w, IBV_MW_TYPE_1, OWNER | IBV_ACCESS_ON_DEMAND);
+	bind_1(&w, START, LEN, REMOTE);
+	CHECK_EQ(ibv_dereg_mr(w.to.mr), EBUSY);
+	use_all(&w, 1);
+	/* with the window its key goes, and what kept the region */
+	CHECK_EQ(ibv_dealloc_mw(w.mw), 0);
+	refused(&w, IBV_WR_RDMA_WRITE, START, 8);
+	w.mw = ibv_alloc_mw(w.pair.hosts[1].pd, IBV_MW_TYPE_1);
+	down(&w);
+}
+
+/*
+ * Requests that concern one side only complete in their turn, once each, however
+ * often what is before them is sent.
+ */
+static void in_turn(const char *netem)
+{
+	unsigned int i, round;
+	struct windowed w;
+	struct ibv_wc wc;
+
+	up(&w, IBV_MW_TYPE_2, OWNER);
+	rc_set_netem(netem);
+	for (round = 0; round < 40; round++) {
+		for (i = 0; i < 3; i++)
+			rc_post_recv(&w.pair.a, &w.from, 0, 5000, i);
+		rc_post(&w.pair.b, IBV_WR_SEND, rc_sge(&w.to, 0, 5000), NULL, 0);
+		post_bind(&w, range(&w, START, LEN, REMOTE));
+		rc_post(&w.pair.b, IBV_WR_SEND, rc_sge(&w.to, 0, 5000), NULL, 0);
+		w.rkey = ibv_inc_rkey(w.rkey);
+		rc_post(&w.pair.b, IBV_WR_SEND, rc_sge(&w.to, 0, 5000), NULL, 0);
+		post_invalidate(&w.pair.b, IBV_WR_LOCAL_INV, w.rkey);
+		for (i = 0; i < 5; i++) {
+			wc = rc_wait_ok(w.pair.b.send_cq);
+			CHECK_EQ(wc.opcode, i == 1 ? IBV_WC_BIND_MW :
+					    i == 4 ? IBV_WC_LOCAL_INV :
+						     IBV_WC_SEND);
+		}
+		for (i = 0; i < 3; i++)
+			CHECK_EQ(rc_wait_ok(w.pair.a.recv_cq).wr_id, i);
+	}
+	rc_set_netem(NULL);
+	down(&w);
+}
+
+static void order(void)
+{
+	struct ibv_sge sge;
+	struct ibv_send_wr wr = {
+		.sg_list = &sge,
+		.num_sge = 1,
+		.opcode = IBV_WR_SEND,
+	};
+	struct windowed w;
+
+	/* what is before it is not signalled, and has to be acknowledged */
+	up(&w, IBV_MW_TYPE_2, OWNER);
+	sge = rc_sge(&w.to, 0, 5000);
+	rc_post_recv(&w.pair.a, &w.from, 0, 5000, 1);
+	rc_post_send(&w.pair.b, &wr);
+	bind_2(&w, START, LEN, REMOTE);
+	rc_wait_ok(w.pair.a.recv_cq);
+	use_all(&w, 1);
+	down(&w);
+
+	in_turn("delay 1ms");
+	in_turn("loss 5%");
+}
+
+/* Nothing is written through a window once its owner has it back. */
+static void taken_back(int access)
+{
+	unsigned char *snapshot = malloc(SIZE);
+	unsigned int round, i;
+	struct windowed w;
+	struct ibv_wc wc;
+
+	up(&w, IBV_MW_TYPE_2, access);
+	for (round = 0; round < 60; round++) {
+		rc_buf_drop(&w.to);
+		bind_2(&w, 0, SIZE, REMOTE);
+		memset(w.from.addr, round + 1, SIZE);
+		for (i = 0; i < 4; i++)
+			post_use(&w, IBV_WR_RDMA_WRITE, 0, SIZE, w.rkey);
+		for (i = 0; i < round * 50; i++)
+			*(volatile unsigned char *)snapshot = i;
+		post_invalidate(&w.pair.b, IBV_WR_LOCAL_INV, w.rkey);
+		wc = rc_wait(w.pair.b.send_cq);
+		memcpy(snapshot, w.to.addr, SIZE);
+		for (i = 0; i < 4; i++)
+			rc_wait(w.pair.a.send_cq);
+		CHECK(!memcmp(snapshot, w.to.addr, SIZE));
+		/* flushed: a write had failed before, for want of the window */
+		CHECK(wc.status == IBV_WC_SUCCESS);
+		if (rc_state(&w.pair.a) != IBV_QPS_RTS)
+			again(&w);
+	}
+	down(&w);
+	free(snapshot);
+}
+
+static void races(void)
+{
+	taken_back(OWNER);
+	taken_back(OWNER | IBV_ACCESS_ON_DEMAND);
+}
+
+static const struct test tests[] = {
+	{ "windows of type 1, pinned and on demand", type_1 },
+	{ "windows of type 2, pinned and on demand", type_2 },
+	{ "windows that begin at zero", zero_based },
+	{ "a window on the whole address space", on_implicit },
+	{ "binds that are refused", binds_refused },
+	{ "invalidations that are refused", invalidations_refused },
+	{ "a region with windows stays", region_stays },
+	{ "binds and invalidations have their turn", order },
+	{ "no access after invalidation", races },
+	{}
+};
+
+int main(int argc, char **argv)
+{
+	rc_tests(tests, argv + 1);
+}
