@@ -161,7 +161,7 @@ static u32 rxe_requests_of(u8 service)
 static bool rxe_swqe_allowed(const struct rxe_qp *qp,
 			     const struct rxe_swqe *wqe)
 {
-	return wqe->opcode < BITS_PER_TYPE(u32) &&
+	return wqe->opcode < ARRAY_SIZE(rxe_send_wc_opcodes) &&
 	       (rxe_requests_of(qp->service) & BIT(wqe->opcode));
 }
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "rc_pair.h"
 
@@ -508,8 +509,7 @@ static void taken_back(int access)
 		memset(w.from.addr, round + 1, SIZE);
 		for (i = 0; i < 4; i++)
 			post_use(&w, IBV_WR_RDMA_WRITE, 0, SIZE, w.rkey);
-		for (i = 0; i < round * 50; i++)
-			*(volatile unsigned char *)snapshot = i;
+		usleep(round * 20);
 		post_invalidate(&w.pair.b, IBV_WR_LOCAL_INV, w.rkey);
 		wc = rc_wait(w.pair.b.send_cq);
 		memcpy(snapshot, w.to.addr, SIZE);

@@ -271,21 +271,22 @@ void rc_to_rtr(struct rc_end *end, unsigned int peer_qpn,
 	CHECK_EQ(ibv_modify_qp(end->qp, &attr, masks_of(end).to_rtr), 0);
 }
 
-/* Four times the time for each doubling of what a slow kernel is given. */
-static unsigned int default_timeout(void)
+/* Twice or four times the time for each doubling of what a slow kernel is given. */
+static unsigned int timeout_of(const struct rc_config *config)
 {
-	unsigned int factor, timeout = 16;
+	unsigned int factor, doublings = 0;
 
 	for (factor = limit_factor(); factor > 1; factor /= 2)
-		timeout += 2;
-	return timeout;
+		doublings++;
+	return config->timeout ? config->timeout + doublings :
+				 16 + 2 * doublings;
 }
 
 int rc_try_rts(struct rc_end *end, const struct rc_config *config)
 {
 	struct ibv_qp_attr attr = {
 		.qp_state = IBV_QPS_RTS,
-		.timeout = or(config->timeout, default_timeout()),
+		.timeout = timeout_of(config),
 		.retry_cnt = config->no_retry ? 0 : 7,
 		.rnr_retry = config->rnr_retry ? config->rnr_retry - 1 : 7,
 		.sq_psn = psn_of(config),

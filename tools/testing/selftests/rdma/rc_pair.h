@@ -66,7 +66,7 @@ void rc_close(struct rc_host *host);
  * @inline_size: bytes
  * @no_access: the queue pair grants nothing to its peer
  * @rd_atomic: outstanding reads and atomics (4)
- * @timeout: local ACK timeout, as coded (16: 268 ms, more by LIMIT_FACTOR)
+ * @timeout: local ACK timeout, as coded (16: 268 ms); more by LIMIT_FACTOR
  * @no_retry: retry_cnt is 0, not 7
  * @rnr_retry: plus one, so that zero is the default (7: for ever)
  * @rnr_timer: min_rnr_timer, as coded (1: 10 us)
