@@ -22,6 +22,35 @@
 #define rxe_create_cq_udata()	udata
 #endif
 
+/* 6.3: flush and atomic write */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+#define IB_OPCODE_RC_FLUSH		0x1c
+#define IB_OPCODE_RC_ATOMIC_WRITE	0x1d
+#define IB_WR_FLUSH			14
+#define IB_WR_ATOMIC_WRITE		15
+#define IB_WC_FLUSH			8
+#define IB_WC_ATOMIC_WRITE		9
+#define IB_ACCESS_FLUSH_GLOBAL		0x100
+#define IB_ACCESS_FLUSH_PERSISTENT	0x200
+
+struct rxe_flush_wr {
+	__aligned_u64 remote_addr;
+	__u32 length;
+	__u32 rkey;
+	__u8 type;
+	__u8 level;
+};
+
+#define rxe_wr_flush(send_wr)	((const struct rxe_flush_wr *)&(send_wr)->wr)
+#define RXE_PLACEMENT_CAPS	0
+#define RXE_ODP_PLACEMENT_CAPS	0
+#else
+#define rxe_wr_flush(send_wr)	(&(send_wr)->wr.flush)
+#define RXE_PLACEMENT_CAPS	(IB_DEVICE_FLUSH_GLOBAL | IB_DEVICE_ATOMIC_WRITE)
+/* IB_UVERBS_ODP_SUPPORT_FLUSH and _ATOMIC_WRITE, which came later */
+#define RXE_ODP_PLACEMENT_CAPS	(BIT(6) | BIT(7))
+#endif
+
 /* timers */
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 16, 0)

@@ -146,7 +146,7 @@ static bool rxe_acknowledge(struct rxe_qp *qp, u32 psn)
 		wqe = rxe_oldest(sq);
 		if (!wqe)
 			return true;
-		if (rxe_swqe_is_read(wqe) || rxe_swqe_is_atomic(wqe))
+		if (rxe_swqe_is_answered(wqe))
 			return false;
 		if (rxe_psn_diff(psn, wqe->last_psn) <= 0) {
 			rxe_set_una(qp, psn);
@@ -276,6 +276,9 @@ static bool rxe_response_valid(const struct rxe_qp *qp,
 
 	if (pkt->op->flags & RXE_OP_ATOMIC)
 		return rxe_swqe_is_atomic(wqe);
+	if (wqe->opcode == IB_WR_FLUSH || wqe->opcode == IB_WR_ATOMIC_WRITE)
+		return (pkt->op->flags & RXE_OP_START) &&
+		       (pkt->op->flags & RXE_OP_END) && !pkt->payload_len;
 	return rxe_swqe_is_read(wqe) &&
 	       !(pkt->op->flags & RXE_OP_END) ==
 		       !rxe_ends_request(qp, wqe, pkt->psn) &&

@@ -15,8 +15,8 @@
 
 #define RXE_MR_ACCESS	(IB_ACCESS_LOCAL_WRITE | IB_ACCESS_REMOTE_WRITE | \
 			 IB_ACCESS_REMOTE_READ | IB_ACCESS_REMOTE_ATOMIC | \
-			 IB_ACCESS_MW_BIND | IB_ACCESS_ON_DEMAND | \
-			 IB_ACCESS_OPTIONAL)
+			 IB_ACCESS_FLUSH_GLOBAL | IB_ACCESS_MW_BIND | \
+			 IB_ACCESS_ON_DEMAND | IB_ACCESS_OPTIONAL)
 /* flags that say how memory is paged mean nothing where it is pinned */
 #define RXE_ODP_MR_ACCESS	(RXE_MR_ACCESS | IB_ACCESS_HUGETLB)
 
@@ -29,10 +29,12 @@ static bool rxe_mr_allows(const struct rxe_mr *mr,
 {
 	u64 offset = access->iova - mr->ibmr.iova;
 
-	return mr->ibmr.lkey == access->key && mr->ibmr.pd == access->pd &&
-	       (mr->access & access->rights) == access->rights &&
-	       access->iova >= mr->ibmr.iova && offset <= mr->ibmr.length &&
-	       access->len <= mr->ibmr.length - offset;
+	if (mr->ibmr.lkey != access->key || mr->ibmr.pd != access->pd ||
+	    (mr->access & access->rights) != access->rights)
+		return false;
+	return access->whole ||
+	       (access->iova >= mr->ibmr.iova && offset <= mr->ibmr.length &&
+		access->len <= mr->ibmr.length - offset);
 }
 
 static struct rxe_keyed *rxe_get_keyed(const struct rxe_access *access)

@@ -54,9 +54,11 @@ struct rxe_mr {
  * @qpn: of that QP, where a peer asks for it
  * @key: as the WQE or the packet has it
  * @rights: what the region must allow: 0: local read; otherwise one of
- *	    IB_ACCESS_LOCAL_WRITE, _REMOTE_READ, _REMOTE_WRITE, _REMOTE_ATOMIC
+ *	    IB_ACCESS_LOCAL_WRITE, _REMOTE_READ, _REMOTE_WRITE, _REMOTE_ATOMIC,
+ *	    _FLUSH_GLOBAL
  * @iova: first byte
  * @len: bytes
+ * @whole: all of the region, whatever @iova and @len are; to check only
  * @hint: bytes from @iova on that will be accessed soon: for page faults
  * @fault: what to start when memory is not there
  */
@@ -67,6 +69,7 @@ struct rxe_access {
 	int rights;
 	u64 iova;
 	u32 len;
+	bool whole;
 	u32 hint;
 	struct rxe_fault *fault;
 };

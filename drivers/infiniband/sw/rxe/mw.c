@@ -2,13 +2,14 @@
 /* Memory windows: IBTA volume 1, 10.6.7. */
 #include <linux/random.h>
 
+#include "compat.h"
 #include "dev.h"
 #include "handle.h"
 #include "mw.h"
 #include "qp.h"
 
 #define RXE_MW_RIGHTS	(IB_ACCESS_REMOTE_READ | IB_ACCESS_REMOTE_WRITE | \
-			 IB_ACCESS_REMOTE_ATOMIC)
+			 IB_ACCESS_REMOTE_ATOMIC | IB_ACCESS_FLUSH_GLOBAL)
 #define RXE_MW_WRITES	(IB_ACCESS_REMOTE_WRITE | IB_ACCESS_REMOTE_ATOMIC)
 
 /**
@@ -222,8 +223,11 @@ static bool rxe_mw_allows(const struct rxe_mw *mw,
 	if (mw->ibmw.type == IB_MW_TYPE_2 && mw->qpn != access->qpn)
 		return false;
 	/* a window gives no local access */
-	return (access->rights & mw->access) && access->iova >= mw->iova &&
-	       offset <= mw->length && access->len <= mw->length - offset;
+	if (!(access->rights & mw->access))
+		return false;
+	return access->whole ||
+	       (access->iova >= mw->iova && offset <= mw->length &&
+		access->len <= mw->length - offset);
 }
 
 /**

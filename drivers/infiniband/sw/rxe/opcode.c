@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* The packets of the services that there are: IBTA volume 1, table 38. */
+#include "compat.h"
 #include "wire.h"
 
 #define BTH	sizeof(struct rxe_bth)
 #define DETH	sizeof(struct rxe_deth)
+#define FETH	sizeof(struct rxe_feth)
 #define RETH	sizeof(struct rxe_reth)
 #define ATMETH	sizeof(struct rxe_atmeth)
 #define AETH	sizeof(struct rxe_aeth)
@@ -64,7 +66,12 @@ const struct rxe_opcode rxe_opcodes[256] = {
 	/* of this service, so not dropped in silence: IBTA 9.7.4.1.4 */
 	[IB_OPCODE_RC_FETCH_ADD + 1] = {
 		RXE_OP_UNSUPPORTED | RXE_OP_PAYLOAD, BTH },
-	[IB_OPCODE_RC_SEND_ONLY_WITH_INVALIDATE + 1 ... IB_OPCODE_UC - 1] = {
+	[IB_OPCODE_RC_SEND_ONLY_WITH_INVALIDATE + 1 ... IB_OPCODE_RC_FLUSH - 1] = {
+		RXE_OP_UNSUPPORTED | RXE_OP_PAYLOAD, BTH },
+	[IB_OPCODE_RC_FLUSH] = { RXE_OP_FLUSH | ONLY, BTH + FETH + RETH },
+	[IB_OPCODE_RC_ATOMIC_WRITE] = {
+		RXE_OP_ATOMIC_WRITE | RXE_OP_PAYLOAD | ONLY, BTH + RETH },
+	[IB_OPCODE_RC_ATOMIC_WRITE + 1 ... IB_OPCODE_UC - 1] = {
 		RXE_OP_UNSUPPORTED | RXE_OP_PAYLOAD, BTH },
 
 	SEND_AND_WRITE(UC),

@@ -3,13 +3,15 @@
 #include <linux/slab.h>
 #include <rdma/ib_addr.h>
 
+#include "compat.h"
 #include "completer.h"
 #include "qp.h"
 #include "requester.h"
 #include "wire.h"
 
-#define RXE_QP_ACCESS	(IB_ACCESS_LOCAL_WRITE | IB_ACCESS_REMOTE_WRITE | \
-			 IB_ACCESS_REMOTE_READ | IB_ACCESS_REMOTE_ATOMIC)
+/* programs pass what they register memory with: all that means nothing here */
+#define RXE_QP_ACCESS	(IB_ACCESS_SUPPORTED | IB_ACCESS_FLUSH_GLOBAL | \
+			 IB_ACCESS_FLUSH_PERSISTENT)
 #define RXE_MAX_TIMEOUT		31
 #define RXE_MAX_RETRY		7
 

@@ -11,28 +11,31 @@
 /* response packets sent under one hold of the lock */
 #define RXE_READ_BUDGET	32
 
-static struct rxe_resource *rxe_new_resource(struct rxe_qp *qp, u32 psns)
+static struct rxe_resource *rxe_new_resource(struct rxe_qp *qp,
+					     enum rxe_resource_kind kind,
+					     u32 psns)
 {
 	struct rxe_rq *rq = &qp->rq;
 	struct rxe_resource *res;
 
 	res = &rq->resources[rq->next_resource];
 	rq->next_resource = (rq->next_resource + 1) % rq->num_resources;
-	res->valid = true;
+	res->kind = kind;
 	res->first_psn = rq->epsn;
 	res->last_psn = rxe_psn_add(rq->epsn, psns - 1);
 	return res;
 }
 
-static struct rxe_resource *rxe_find_resource(struct rxe_qp *qp, u32 psn,
-					      bool atomic)
+static struct rxe_resource *rxe_find_resource(struct rxe_qp *qp,
+					      enum rxe_resource_kind kind,
+					      u32 psn)
 {
 	struct rxe_resource *res;
 	u32 i;
 
 	for (i = 0; i < qp->rq.num_resources; i++) {
 		res = &qp->rq.resources[i];
-		if (res->valid && res->atomic == atomic &&
+		if (res->kind == kind &&
 		    rxe_psn_diff(psn, res->first_psn) >= 0 &&
 		    rxe_psn_diff(psn, res->last_psn) <= 0)
 			return res;
@@ -188,8 +191,7 @@ int rxe_respond_read(struct rxe_qp *qp, struct sk_buff *skb)
 		return RXE_SYN_NAK_REM_ACCESS;
 
 	psns = max_t(u32, DIV_ROUND_UP(access.len, qp->mtu), 1);
-	res = rxe_new_resource(qp, psns);
-	res->atomic = false;
+	res = rxe_new_resource(qp, RXE_RESOURCE_READ, psns);
 	res->va = access.iova;
 	res->len = access.len;
 	rxe_begin_read(qp, reth, qp->rq.epsn);
@@ -214,7 +216,7 @@ void rxe_repeat_read(struct rxe_qp *qp, struct sk_buff *skb)
 	struct rxe_resource *res;
 	u64 offset;
 
-	res = rxe_find_resource(qp, psn, false);
+	res = rxe_find_resource(qp, RXE_RESOURCE_READ, psn);
 	if (!res)
 		return;
 
@@ -254,6 +256,10 @@ struct rxe_atomic {
 static int rxe_do_atomic(void *kaddr, size_t len, void *arg)
 {
 	struct rxe_atomic *atomic = arg;
+
+	/* an aligned address in a window may be anything in its region */
+	if (len != sizeof(u64) || !IS_ALIGNED((unsigned long)kaddr, len))
+		return -EINVAL;
 
 	if (atomic->swap)
 		atomic->orig = cmpxchg64((u64 *)kaddr, atomic->compare,
@@ -298,11 +304,12 @@ int rxe_respond_atomic(struct rxe_qp *qp, struct sk_buff *skb)
 		return RXE_SYN_NAK_INV_REQ;
 
 	err = rxe_mr_access(&access, rxe_do_atomic, &atomic);
+	if (err == -EINVAL)
+		return RXE_SYN_NAK_INV_REQ;
 	if (err)
 		return err == -EAGAIN ? err : RXE_SYN_NAK_REM_ACCESS;
 
-	res = rxe_new_resource(qp, 1);
-	res->atomic = true;
+	res = rxe_new_resource(qp, RXE_RESOURCE_ATOMIC, 1);
 	res->orig = atomic.orig;
 	rxe_request_done(qp, 1);
 	rxe_send_atomic_ack(qp, rxe_pkt(skb)->psn, atomic.orig);
@@ -321,8 +328,57 @@ int rxe_respond_atomic(struct rxe_qp *qp, struct sk_buff *skb)
 void rxe_repeat_atomic(struct rxe_qp *qp, struct sk_buff *skb)
 {
 	u32 psn = rxe_pkt(skb)->psn;
-	struct rxe_resource *res = rxe_find_resource(qp, psn, true);
+	struct rxe_resource *res;
 
+	res = rxe_find_resource(qp, RXE_RESOURCE_ATOMIC, psn);
 	if (res)
 		rxe_send_atomic_ack(qp, psn, res->orig);
+}
+
+static void rxe_send_placement_ack(struct rxe_qp *qp, u32 psn)
+{
+	struct rxe_aeth *aeth;
+	struct sk_buff *skb;
+
+	skb = rxe_tx_alloc(qp, IB_OPCODE_RC_RDMA_READ_RESPONSE_ONLY, psn, 0);
+	/* as if the network had lost it: the requester asks again */
+	if (!skb)
+		return;
+
+	aeth = (struct rxe_aeth *)(skb->data + sizeof(struct rxe_bth));
+	aeth->smsn = rxe_aeth_smsn(qp, RXE_SYN_ACK_UNLIMITED);
+	rxe_tx_send(qp, &qp->path, skb, RXE_FLOW_RESPONSES);
+}
+
+/**
+ * rxe_answer_placement - a flush or an atomic write has been executed
+ * @qp: the responder
+ * @psn: of the request, the expected one
+ *
+ * IBTA A19: the response is that of a read of no bytes.
+ *
+ * Context: BH disabled, the receive queue's lock is held.
+ */
+void rxe_answer_placement(struct rxe_qp *qp, u32 psn)
+{
+	rxe_new_resource(qp, RXE_RESOURCE_PLACEMENT, 1);
+	rxe_request_done(qp, 1);
+	rxe_send_placement_ack(qp, psn);
+}
+
+/**
+ * rxe_repeat_placement - answer a flush or an atomic write again
+ * @qp: the responder
+ * @skb: the request
+ *
+ * Nothing is executed: what was written may have been overwritten since.
+ *
+ * Context: BH disabled, the receive queue's lock is held.
+ */
+void rxe_repeat_placement(struct rxe_qp *qp, struct sk_buff *skb)
+{
+	u32 psn = rxe_pkt(skb)->psn;
+
+	if (rxe_find_resource(qp, RXE_RESOURCE_PLACEMENT, psn))
+		rxe_send_placement_ack(qp, psn);
 }

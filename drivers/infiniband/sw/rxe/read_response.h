@@ -12,6 +12,8 @@ int rxe_respond_read(struct rxe_qp *qp, struct sk_buff *skb);
 int rxe_respond_atomic(struct rxe_qp *qp, struct sk_buff *skb);
 void rxe_repeat_read(struct rxe_qp *qp, struct sk_buff *skb);
 void rxe_repeat_atomic(struct rxe_qp *qp, struct sk_buff *skb);
+void rxe_answer_placement(struct rxe_qp *qp, u32 psn);
+void rxe_repeat_placement(struct rxe_qp *qp, struct sk_buff *skb);
 bool rxe_read_continue(struct rxe_qp *qp);
 
 #endif

@@ -45,10 +45,17 @@ struct rxe_read {
 	u32 psn;
 };
 
+enum rxe_resource_kind {
+	RXE_RESOURCE_NONE,
+	RXE_RESOURCE_READ,
+	RXE_RESOURCE_ATOMIC,
+	/* a flush or an atomic write: done, and no data to be sent */
+	RXE_RESOURCE_PLACEMENT,
+};
+
 /**
- * struct rxe_resource - what a repeated read or atomic request needs
- * @valid: the slot is in use
- * @atomic: or a read
+ * struct rxe_resource - what a request that is answered needs when it is repeated
+ * @kind: of the request
  * @first_psn: of the request
  * @last_psn: of its last response
  * @va: a read's address
@@ -56,8 +63,7 @@ struct rxe_read {
  * @orig: what an atomic found in memory
  */
 struct rxe_resource {
-	bool valid;
-	bool atomic;
+	enum rxe_resource_kind kind;
 	u32 first_psn;
 	u32 last_psn;
 	u64 va;

@@ -5,6 +5,7 @@
 #include "fault.h"
 #include "mr.h"
 #include "mw.h"
+#include "placement.h"
 #include "qp.h"
 #include "requester.h"
 #include "ud.h"
@@ -172,6 +173,26 @@ void rxe_requester_send(struct rxe_qp *qp, struct rxe_path *path,
 }
 
 /**
+ * rxe_requester_ask - send a packet that is going to be answered
+ * @qp: the sender, after rxe_may_ask()
+ * @wqe: the request that it is part of
+ * @skb: the packet; consumed
+ * @psns: that it takes: one for each packet of the answer
+ *
+ * Context: BH disabled, the send queue's lock is held.
+ */
+void rxe_requester_ask(struct rxe_qp *qp, struct rxe_swqe *wqe,
+		       struct sk_buff *skb, u32 psns)
+{
+	struct rxe_sq *sq = &qp->sq;
+
+	sq->rd_outstanding++;
+	sq->ack_psn = rxe_psn_add(sq->psn, psns - 1);
+	rxe_set_bth_flags(skb, true, false);
+	rxe_requester_send(qp, &qp->path, wqe, skb, psns);
+}
+
+/**
  * rxe_load_payload - copy data of a send request
  * @qp: the sender
  * @wqe: the request
@@ -306,7 +327,14 @@ static int rxe_prepare_sink(struct rxe_qp *qp, const struct rxe_swqe *wqe,
 			      rxe_touch, NULL);
 }
 
-static bool rxe_may_ask(const struct rxe_qp *qp)
+/**
+ * rxe_may_ask - whether one more request may be answered at a time
+ * @qp: the sender
+ *
+ * Context: the send queue's lock is held.
+ * Return: whether fewer are under way than the peer can take (IBTA 9.7.3.1).
+ */
+bool rxe_may_ask(const struct rxe_qp *qp)
 {
 	return qp->sq.rd_outstanding < qp->attr.max_rd_atomic;
 }
@@ -338,11 +366,8 @@ static int rxe_request_read(struct rxe_qp *qp, struct rxe_swqe *wqe)
 	reth->rkey = cpu_to_be32(wqe->rkey);
 	reth->len = cpu_to_be32(len);
 
-	psns = max_t(u32, DIV_ROUND_UP(len, qp->mtu), 1);
-	sq->rd_outstanding++;
-	rxe_set_bth_flags(skb, true, false);
-	sq->ack_psn = rxe_psn_add(sq->psn, psns - 1);
-	rxe_requester_send(qp, &qp->path, wqe, skb, psns);
+	rxe_requester_ask(qp, wqe, skb,
+			  max_t(u32, DIV_ROUND_UP(len, qp->mtu), 1));
 	return 0;
 }
 
@@ -372,22 +397,28 @@ static int rxe_request_atomic(struct rxe_qp *qp, struct rxe_swqe *wqe)
 	atmeth->swap_add = cpu_to_be64(swap ? wqe->swap : wqe->compare_add);
 	atmeth->compare = cpu_to_be64(swap ? wqe->compare_add : 0);
 
-	sq->rd_outstanding++;
-	rxe_set_bth_flags(skb, true, false);
-	sq->ack_psn = sq->psn;
-	rxe_requester_send(qp, &qp->path, wqe, skb, 1);
+	rxe_requester_ask(qp, wqe, skb, 1);
 	return 0;
 }
 
 static int rxe_request(struct rxe_qp *qp, struct rxe_swqe *wqe)
 {
-	if (rxe_swqe_is_read(wqe))
-		return rxe_request_read(qp, wqe);
-	if (rxe_swqe_is_atomic(wqe))
-		return rxe_request_atomic(qp, wqe);
 	if (rxe_is_datagram(qp))
 		return rxe_ud_request(qp, wqe);
-	return rxe_request_message(qp, wqe);
+
+	switch (wqe->opcode) {
+	case IB_WR_RDMA_READ:
+		return rxe_request_read(qp, wqe);
+	case IB_WR_ATOMIC_CMP_AND_SWP:
+	case IB_WR_ATOMIC_FETCH_AND_ADD:
+		return rxe_request_atomic(qp, wqe);
+	case IB_WR_FLUSH:
+		return rxe_request_flush(qp, wqe);
+	case IB_WR_ATOMIC_WRITE:
+		return rxe_request_atomic_write(qp, wqe);
+	default:
+		return rxe_request_message(qp, wqe);
+	}
 }
 
 static bool rxe_window_open(const struct rxe_qp *qp)

@@ -21,6 +21,9 @@ void rxe_requester_go_back(struct rxe_qp *qp);
 
 int rxe_load_payload(struct rxe_qp *qp, const struct rxe_swqe *wqe, u32 offset,
 		     u32 len, void *to);
+bool rxe_may_ask(const struct rxe_qp *qp);
+void rxe_requester_ask(struct rxe_qp *qp, struct rxe_swqe *wqe,
+		       struct sk_buff *skb, u32 psns);
 void rxe_requester_send(struct rxe_qp *qp, struct rxe_path *path,
 			struct rxe_swqe *wqe, struct sk_buff *skb, u32 psns);
 

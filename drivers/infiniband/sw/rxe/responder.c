@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* The responder: IBTA volume 1, 9.7.4, and what other services share with it. */
 #include "anchor.h"
+#include "compat.h"
 #include "cq.h"
 #include "fault.h"
 #include "mr.h"
 #include "mw.h"
+#include "placement.h"
 #include "qp.h"
 #include "rcv.h"
 #include "read_response.h"
@@ -287,8 +289,10 @@ static bool rxe_request_enabled(const struct rxe_qp *qp,
 {
 	int access = qp->attr.qp_access_flags;
 
-	if (pkt->op->flags & RXE_OP_WRITE)
+	if (pkt->op->flags & (RXE_OP_WRITE | RXE_OP_ATOMIC_WRITE))
 		return access & IB_ACCESS_REMOTE_WRITE;
+	if (pkt->op->flags & RXE_OP_FLUSH)
+		return access & IB_ACCESS_FLUSH_GLOBAL;
 	if (pkt->op->flags & RXE_OP_READ)
 		return access & IB_ACCESS_REMOTE_READ;
 	if (pkt->op->flags & RXE_OP_ATOMIC)
@@ -337,6 +341,10 @@ static int rxe_respond(struct rxe_qp *qp, struct sk_buff *skb)
 		return rxe_respond_write(qp, skb);
 	if (pkt->op->flags & RXE_OP_READ)
 		return rxe_respond_read(qp, skb);
+	if (pkt->op->flags & RXE_OP_FLUSH)
+		return rxe_respond_flush(qp, skb);
+	if (pkt->op->flags & RXE_OP_ATOMIC_WRITE)
+		return rxe_respond_atomic_write(qp, skb);
 	return rxe_respond_atomic(qp, skb);
 }
 
@@ -374,6 +382,8 @@ static void rxe_repeat(struct rxe_qp *qp, struct sk_buff *skb)
 		rxe_repeat_read(qp, skb);
 	else if (pkt->op->flags & RXE_OP_ATOMIC)
 		rxe_repeat_atomic(qp, skb);
+	else if (pkt->op->flags & (RXE_OP_FLUSH | RXE_OP_ATOMIC_WRITE))
+		rxe_repeat_placement(qp, skb);
 	else if (pkt->ack_req || (pkt->op->flags & RXE_OP_END))
 		rxe_send_ack(qp, RXE_SYN_ACK_UNLIMITED,
 			     rxe_psn_add(qp->rq.epsn, -1));
@@ -432,7 +442,7 @@ static int rxe_rc_process(struct rxe_qp *qp, struct sk_buff *skb)
 	err = rxe_respond(qp, skb);
 	switch (err) {
 	case 0:
-		if (pkt->op->flags & RXE_OP_PAYLOAD)
+		if (pkt->op->flags & (RXE_OP_SEND | RXE_OP_WRITE))
 			rxe_responder_advance(qp, skb);
 		return 0;
 	case -EAGAIN:

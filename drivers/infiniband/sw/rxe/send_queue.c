@@ -15,6 +15,8 @@ static const enum ib_wc_opcode rxe_send_wc_opcodes[] = {
 	[IB_WR_RDMA_READ] = IB_WC_RDMA_READ,
 	[IB_WR_ATOMIC_CMP_AND_SWP] = IB_WC_COMP_SWAP,
 	[IB_WR_ATOMIC_FETCH_AND_ADD] = IB_WC_FETCH_ADD,
+	[IB_WR_FLUSH] = IB_WC_FLUSH,
+	[IB_WR_ATOMIC_WRITE] = IB_WC_ATOMIC_WRITE,
 	[IB_WR_SEND_WITH_INV] = IB_WC_SEND,
 	[IB_WR_BIND_MW] = IB_WC_BIND_MW,
 	[IB_WR_LOCAL_INV] = IB_WC_LOCAL_INV,
@@ -28,7 +30,8 @@ static const enum ib_wc_opcode rxe_send_wc_opcodes[] = {
 #define RXE_RC_REQUESTS	(RXE_UC_REQUESTS | BIT(IB_WR_RDMA_READ) |	\
 			 BIT(IB_WR_ATOMIC_CMP_AND_SWP) |		\
 			 BIT(IB_WR_ATOMIC_FETCH_AND_ADD) |		\
-			 BIT(IB_WR_SEND_WITH_INV))
+			 BIT(IB_WR_SEND_WITH_INV) | BIT(IB_WR_FLUSH) |	\
+			 BIT(IB_WR_ATOMIC_WRITE))
 
 /**
  * rxe_sq_create - make a QP's send queue
@@ -177,6 +180,12 @@ static void rxe_swqe_copy_target(struct rxe_swqe *wqe,
 		wqe->compare_add = wr->wr.atomic.compare_add;
 		wqe->swap = wr->wr.atomic.swap;
 		break;
+	case IB_WR_FLUSH:
+		wqe->remote_addr = rxe_wr_flush(wr)->remote_addr;
+		wqe->rkey = rxe_wr_flush(wr)->rkey;
+		wqe->flush.type = rxe_wr_flush(wr)->type;
+		wqe->flush.level = rxe_wr_flush(wr)->level;
+		break;
 	case IB_WR_BIND_MW:
 		wqe->bind = (struct rxe_bind) {
 			.addr = wr->wr.mw.addr,
@@ -211,6 +220,28 @@ static u32 rxe_max_message(const struct rxe_qp *qp)
 	return ib_mtu_enum_to_int(rxe_dev_mtu(qp->dev));
 }
 
+/* What the request has in place of a scatter-gather list, or that. */
+static bool rxe_swqe_copy_data(struct rxe_qp *qp, struct rxe_swqe *wqe,
+			       const struct rxe_send_wqe *slot)
+{
+	switch (wqe->opcode) {
+	case IB_WR_FLUSH:
+		wqe->num_sge = 0;
+		wqe->length = 0;
+		wqe->flush.length = READ_ONCE(slot->dma.length);
+		return !(wqe->flags & IB_SEND_INLINE);
+	case IB_WR_ATOMIC_WRITE:
+		wqe->num_sge = 0;
+		wqe->length = sizeof(u64);
+		memcpy(wqe->inline_data, slot->dma.inline_data, sizeof(u64));
+		return true;
+	default:
+		if (wqe->flags & IB_SEND_INLINE)
+			return rxe_swqe_copy_inline(qp, wqe, slot);
+		return rxe_swqe_copy_sges(qp, wqe, slot);
+	}
+}
+
 static u8 rxe_swqe_check(struct rxe_qp *qp, const struct rxe_swqe *wqe,
 			 bool data_ok)
 {
@@ -218,9 +249,13 @@ static u8 rxe_swqe_check(struct rxe_qp *qp, const struct rxe_swqe *wqe,
 		return IB_WC_LOC_QP_OP_ERR;
 	if (wqe->length > rxe_max_message(qp))
 		return IB_WC_LOC_LEN_ERR;
-	if (!rxe_swqe_is_read(wqe) && !rxe_swqe_is_atomic(wqe))
+	if (!rxe_swqe_is_answered(wqe))
 		return IB_WC_SUCCESS;
-	if ((wqe->flags & IB_SEND_INLINE) || !qp->attr.max_rd_atomic)
+	if (!qp->attr.max_rd_atomic)
+		return IB_WC_LOC_QP_OP_ERR;
+	/* there must be a place for the data that is asked for */
+	if ((wqe->flags & IB_SEND_INLINE) &&
+	    (rxe_swqe_is_read(wqe) || rxe_swqe_is_atomic(wqe)))
 		return IB_WC_LOC_QP_OP_ERR;
 	return IB_WC_SUCCESS;
 }
@@ -260,10 +295,7 @@ struct rxe_swqe *rxe_sq_fetch(struct rxe_qp *qp)
 	wqe->numbered = false;
 	wqe->executed = false;
 	rxe_swqe_copy_target(wqe, &wr);
-	if (wqe->flags & IB_SEND_INLINE)
-		data_ok = rxe_swqe_copy_inline(qp, wqe, slot);
-	else
-		data_ok = rxe_swqe_copy_sges(qp, wqe, slot);
+	data_ok = rxe_swqe_copy_data(qp, wqe, slot);
 	wqe->error = rxe_swqe_check(qp, wqe, data_ok);
 	return wqe;
 }

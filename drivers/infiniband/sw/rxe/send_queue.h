@@ -10,6 +10,7 @@
 #include <rdma/ib_verbs.h>
 #include <rdma/rdma_user_rxe.h>
 
+#include "compat.h"
 #include "mw.h"
 #include "ring.h"
 
@@ -22,6 +23,7 @@ struct rxe_qp;
  * @compare_add: operand of atomics
  * @swap: operand of compare and swap
  * @ud: of datagrams: the address handle, the receiver and its Q_Key
+ * @flush: of flushing: how many bytes, what kind, and whether all of the region
  * @bind: of binding a memory window
  * @opcode: enum ib_wr_opcode
  * @flags: enum ib_send_flags
@@ -42,8 +44,17 @@ struct rxe_swqe {
 	union {
 		struct {
 			u64 remote_addr;
-			u64 compare_add;
-			u64 swap;
+			union {
+				struct {
+					u64 compare_add;
+					u64 swap;
+				};
+				struct {
+					u32 length;
+					u8 type;
+					u8 level;
+				} flush;
+			};
 		};
 		struct {
 			u32 ah_num;
@@ -148,6 +159,21 @@ static inline struct rxe_swqe *rxe_sq_wqe(const struct rxe_sq *sq, u32 index)
 static inline bool rxe_swqe_is_read(const struct rxe_swqe *wqe)
 {
 	return wqe->opcode == IB_WR_RDMA_READ;
+}
+
+/* a response completes it, not an acknowledgment */
+static inline bool rxe_swqe_is_answered(const struct rxe_swqe *wqe)
+{
+	switch (wqe->opcode) {
+	case IB_WR_RDMA_READ:
+	case IB_WR_ATOMIC_CMP_AND_SWP:
+	case IB_WR_ATOMIC_FETCH_AND_ADD:
+	case IB_WR_FLUSH:
+	case IB_WR_ATOMIC_WRITE:
+		return true;
+	default:
+		return false;
+	}
 }
 
 /* nothing is sent for it */

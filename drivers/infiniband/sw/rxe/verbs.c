@@ -23,7 +23,7 @@
 			 IB_ODP_SUPPORT_SRQ_RECV)
 #define RXE_ODP_UC_CAPS	(RXE_ODP_UD_CAPS | IB_ODP_SUPPORT_WRITE)
 #define RXE_ODP_RC_CAPS	(RXE_ODP_UC_CAPS | IB_ODP_SUPPORT_READ | \
-			 IB_ODP_SUPPORT_ATOMIC)
+			 IB_ODP_SUPPORT_ATOMIC | RXE_ODP_PLACEMENT_CAPS)
 
 static int rxe_query_device(struct ib_device *ibdev,
 			    struct ib_device_attr *attr,
@@ -45,6 +45,7 @@ static int rxe_query_device(struct ib_device *ibdev,
 				 IB_DEVICE_SRQ_RESIZE |
 				 IB_DEVICE_MEM_WINDOW |
 				 IB_DEVICE_MEM_WINDOW_TYPE_2B |
+				 RXE_PLACEMENT_CAPS |
 				 IB_DEVICE_PORT_ACTIVE_EVENT;
 	attr->kernel_cap_flags = IBK_ALLOW_USER_UNREG | IBK_ON_DEMAND_PAGING;
 	attr->max_qp = RXE_MAX_QP;

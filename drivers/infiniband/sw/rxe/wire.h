@@ -35,6 +35,27 @@ struct rxe_reth {
 	__be32	len;
 };
 
+/* flush: what, and of what; IBTA A19.4 */
+struct rxe_feth {
+	__be32	bits;
+};
+
+enum rxe_feth_bits {
+	RXE_FETH_TYPE_MASK	= 0xf,
+	RXE_FETH_SEL_SHIFT	= 4,
+	RXE_FETH_SEL_MASK	= 0x3,
+};
+
+enum rxe_flush_type {
+	RXE_FLUSH_GLOBAL	= BIT(0),
+	RXE_FLUSH_PERSISTENT	= BIT(1),
+};
+
+enum rxe_flush_level {
+	RXE_FLUSH_RANGE,
+	RXE_FLUSH_REGION,
+};
+
 struct rxe_atmeth {
 	__be64	va;
 	__be32	rkey;
@@ -90,7 +111,9 @@ enum rxe_opcode_flag {
 	RXE_OP_IMM	= BIT(8),
 	RXE_OP_ACK	= BIT(9),
 	RXE_OP_INV	= BIT(10),	/* invalidates a key of the responder's */
-	RXE_OP_UNSUPPORTED = BIT(11),	/* refused by a NAK */
+	RXE_OP_FLUSH	= BIT(11),
+	RXE_OP_ATOMIC_WRITE = BIT(12),
+	RXE_OP_UNSUPPORTED = BIT(13),	/* refused by a NAK */
 };
 
 /**
