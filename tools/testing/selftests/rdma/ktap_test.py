@@ -24,6 +24,10 @@ def at(where):
     _at = where
 
 
+class Skip(Exception):
+    """Why a test cannot be done here."""
+
+
 def skip_all(why):
     """Leave without having tested anything."""
     print(f"1..0 # SKIP {why}")
@@ -34,6 +38,9 @@ def _run(function):
     faulthandler.dump_traceback_later(TEST_SECONDS * LIMIT_FACTOR, exit=True)
     try:
         function()
+    except Skip as why:
+        ksft.print_msg(f"skipped: {why}")
+        return ksft.KSFT_SKIP
     except Exception:  # pylint: disable=broad-except
         for line in traceback.format_exc().splitlines():
             ksft.print_msg(line)
@@ -56,14 +63,14 @@ def _run_apart(function):
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     if status < 0:
         ksft.print_msg(f"killed by signal {-status}")
-    return status == ksft.KSFT_PASS
+    return status
 
 
 def run_tests(tests):
     """
     Run functions by name, all or those that the command line names, and exit.
 
-    A test fails by an exception. It may take TEST_SECONDS, and LIMIT_FACTOR of
+    A test fails by an exception, and is skipped by Skip. It may take TEST_SECONDS, and LIMIT_FACTOR of
     the environment times that where the kernel is slow.
     """
     sys.stdout.reconfigure(line_buffering=True)
@@ -71,5 +78,9 @@ def run_tests(tests):
     ksft.print_header()
     ksft.set_plan(len(names))
     for name in names:
-        ksft.test_result(_run_apart(tests[name]), name)
+        status = _run_apart(tests[name])
+        if status == ksft.KSFT_SKIP:
+            ksft.test_result_skip(name)
+        else:
+            ksft.test_result(status == ksft.KSFT_PASS, name)
     ksft.finished()

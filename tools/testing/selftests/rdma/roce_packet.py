@@ -19,13 +19,19 @@ except ImportError as missing:
 PSN_MASK = 0xffffff
 DEFAULT_PKEY = 0xffff
 
+# scapy does not know these
+LATER_OPS = {"SEND_LAST_WITH_INVALIDATE": 0x16,
+             "SEND_ONLY_WITH_INVALIDATE": 0x17, "FLUSH": 0x1c,
+             "ATOMIC_WRITE": 0x1d}
+
 Op = enum.IntEnum("Op", {name: opcode("RC", name)[0] for name in """
     SEND_FIRST SEND_MIDDLE SEND_LAST SEND_LAST_WITH_IMMEDIATE SEND_ONLY
     SEND_ONLY_WITH_IMMEDIATE RDMA_WRITE_FIRST RDMA_WRITE_MIDDLE RDMA_WRITE_LAST
     RDMA_WRITE_LAST_WITH_IMMEDIATE RDMA_WRITE_ONLY
     RDMA_WRITE_ONLY_WITH_IMMEDIATE RDMA_READ_REQUEST RDMA_READ_RESPONSE_FIRST
     RDMA_READ_RESPONSE_MIDDLE RDMA_READ_RESPONSE_LAST RDMA_READ_RESPONSE_ONLY
-    ACKNOWLEDGE ATOMIC_ACKNOWLEDGE COMPARE_SWAP FETCH_ADD""".split()})
+    ACKNOWLEDGE ATOMIC_ACKNOWLEDGE COMPARE_SWAP FETCH_ADD""".split()} |
+    LATER_OPS)
 
 
 class Syndrome(enum.IntEnum):
@@ -55,6 +61,18 @@ class ImmDt(Packet):
 class RETHImmDt(Packet):
     name = "RETH and ImmDt"
     fields_desc = RETH.fields_desc + ImmDt.fields_desc
+
+
+class IETH(Packet):
+    name = "IETH"
+    fields_desc = [XIntField("rkey", 0)]
+
+
+class FlushETH(Packet):
+    """IBTA A19.4: what kind of placement, and of a range or all of a region."""
+    name = "FETH"
+    fields_desc = [XBitField("reserved", 0, 26), XBitField("level", 0, 2),
+                   XBitField("kind", 0, 4)]
 
 
 class AtomicETH(Packet):
