@@ -124,7 +124,9 @@ static struct rxe_mr *rxe_bind_region(struct rxe_qp *qp,
 static bool rxe_bind_valid(const struct rxe_mw *mw, const struct rxe_bind *bind)
 {
 	bool type_1 = mw->ibmw.type == IB_MW_TYPE_1;
-	u32 allowed = RXE_MW_RIGHTS | (type_1 ? 0 : IB_ZERO_BASED);
+	/* the local right is no window's to give, but programs pass it */
+	u32 allowed = RXE_MW_RIGHTS | IB_ACCESS_LOCAL_WRITE |
+		      (type_1 ? 0 : IB_ZERO_BASED);
 
 	if ((bind->rkey ^ mw->rkey) >> RXE_KEY_BITS ||
 	    (bind->access & ~allowed))

@@ -219,16 +219,19 @@ static void refusals(void)
 	command("ip link add link vb name vlan5 type vlan id 5");
 	refused("rdma link add link1 type rxe netdev vlan5",
 		"Operation not permitted");
-	command("ip link add tun0 type ipip local 10.9.0.1 remote 10.9.0.2");
-	refused("rdma link add link1 type rxe netdev tun0", "Invalid argument");
+	if (system("ip link add tun0 type ipip local 10.9.0.1 remote 10.9.0.2"))
+		printf("# no tunnels: a netdev that is not Ethernet is not tried\n");
+	else
+		refused("rdma link add link1 type rxe netdev tun0",
+			"Invalid argument");
 	CHECK(!is_device("link1"));
 
 	/* a refusal holds nothing: the netdevs can go */
-	command("ip link delete tun0");
 	command("ip link delete vlan5");
 	command("rdma link add link1 type rxe netdev vb");
 	command("ip link delete va");
 	UNTIL(!is_device("link0") && !is_device("link1"));
+	system("ip link delete tun0 2>/dev/null");
 }
 
 /* The next event of the port; other kinds are not looked at. */

@@ -354,7 +354,7 @@ static void binds_refused(void)
 	bind_fails(&w, range(&w, START, SIZE - START + 1, REMOTE));
 	bind_fails(&w, range(&w, -1, 10, REMOTE));
 	bind_fails(&w, range(&w, START, 0, REMOTE));
-	bind_fails(&w, range(&w, START, LEN, IBV_ACCESS_LOCAL_WRITE));
+	bind_fails(&w, range(&w, START, LEN, IBV_ACCESS_ON_DEMAND));
 	bind_fails(&w, range(&w, START, LEN, 1 << 30));
 
 	/* regions that may not be bound, or not so */
