@@ -6,16 +6,19 @@
 #include "advise.h"
 #include "fault.h"
 #include "mr.h"
+#include "ucontext.h"
 
 /**
  * struct rxe_advice - memory to be faulted in
  * @work: does it, unless the caller does
+ * @faulter: whose work it is, held
  * @flags: of odp_umem_fault()
  * @num: entries of @ranges
  * @ranges: the memory, each held
  */
 struct rxe_advice {
 	struct work_struct work;
+	struct rxe_fault_queue *faulter;
 	unsigned int flags;
 	u32 num;
 	struct rxe_range {
@@ -65,6 +68,7 @@ static void rxe_advice_work(struct work_struct *work)
 
 	/* nobody is told: an access to the memory will find out for itself */
 	rxe_advice_follow(advice);
+	rxe_fault_queue_put(advice->faulter);
 	rxe_advice_free(advice);
 }
 
@@ -110,6 +114,7 @@ int rxe_advise_mr(struct ib_pd *ibpd, enum ib_uverbs_advise_mr_advice advice,
 		  u32 flags, struct ib_sge *sgl, u32 num_sge,
 		  struct uverbs_attr_bundle *attrs)
 {
+	struct rxe_ucontext *uctx = to_ruc(ibpd->uobject->context);
 	int fault_flags = rxe_advice_flags(advice);
 	struct rxe_advice *todo;
 	int err = 0;
@@ -132,7 +137,8 @@ int rxe_advise_mr(struct ib_pd *ibpd, enum ib_uverbs_advise_mr_advice advice,
 
 	if (!(flags & IB_UVERBS_ADVISE_MR_FLAG_FLUSH)) {
 		INIT_WORK(&todo->work, rxe_advice_work);
-		queue_work(rxe_fault_wq, &todo->work);
+		todo->faulter = rxe_fault_queue_get(uctx->faulter);
+		queue_work(todo->faulter->wq, &todo->work);
 		return 0;
 	}
 	err = rxe_advice_follow(todo);

@@ -22,11 +22,13 @@ static atomic_t rxe_anchors;
 /**
  * rxe_anchor_create - make a QP's anchor
  * @qp: the QP
+ * @faulter: the workers of its program
  *
  * Context: may sleep.
  * Return: the anchor with one reference, the QP's, or NULL: no memory.
  */
-struct rxe_anchor *rxe_anchor_create(struct rxe_qp *qp)
+struct rxe_anchor *rxe_anchor_create(struct rxe_qp *qp,
+				     struct rxe_fault_queue *faulter)
 {
 	struct rxe_anchor *anchor;
 	int i;
@@ -39,6 +41,7 @@ struct rxe_anchor *rxe_anchor_create(struct rxe_qp *qp)
 	refcount_set(&anchor->refs, 1);
 	spin_lock_init(&anchor->lock);
 	anchor->qp = qp;
+	anchor->faulter = rxe_fault_queue_get(faulter);
 	for (i = 0; i < RXE_FLOW_NUM; i++)
 		anchor->flows[i].anchor = anchor;
 	rxe_faults_init(anchor);
@@ -82,6 +85,7 @@ void rxe_anchor_put(struct rxe_anchor *anchor)
 	if (!refcount_dec_and_test(&anchor->refs))
 		return;
 
+	rxe_fault_queue_put(anchor->faulter);
 	kfree(anchor);
 	if (atomic_dec_and_test(&rxe_anchors))
 		wake_up_var(&rxe_anchors);

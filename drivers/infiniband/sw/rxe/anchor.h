@@ -44,6 +44,7 @@ struct rxe_flow {
  * @lock: guards @qp; taken in any context
  * @qp: NULL once the QP is being destroyed
  * @qpn: the QP's number, for those who watch
+ * @faulter: who faults for it, held
  * @flows: what the QP sends, for each direction
  * @faults: page faults, one at a time for each direction of the QP
  */
@@ -53,11 +54,13 @@ struct rxe_anchor {
 	spinlock_t lock;
 	struct rxe_qp *qp;
 	u32 qpn;
+	struct rxe_fault_queue *faulter;
 	struct rxe_flow flows[RXE_FLOW_NUM];
 	struct rxe_fault faults[RXE_FAULT_NUM];
 };
 
-struct rxe_anchor *rxe_anchor_create(struct rxe_qp *qp);
+struct rxe_anchor *rxe_anchor_create(struct rxe_qp *qp,
+				     struct rxe_fault_queue *faulter);
 void rxe_anchor_detach(struct rxe_anchor *anchor);
 struct rxe_qp *rxe_anchor_get_qp(struct rxe_anchor *anchor);
 

@@ -381,13 +381,12 @@ static void rxe_park_response(struct rxe_qp *qp, struct sk_buff *skb)
 {
 	struct rxe_sq *sq = &qp->sq;
 
-	rxe_pkt_keep(skb);
-	if (sq->responses_len + skb->truesize > RXE_PARKED_RESPONSES) {
+	/* what is dropped is missed, and asked for again */
+	if (rxe_backlog_has_room(qp->dev, &sq->responses, skb,
+				 RXE_PARKED_RESPONSES))
+		rxe_backlog_add(qp->dev, &sq->responses, skb);
+	else
 		kfree_skb(skb);
-		return;
-	}
-	sq->responses_len += skb->truesize;
-	__skb_queue_tail(&sq->responses, skb);
 }
 
 /**
@@ -420,14 +419,12 @@ static void rxe_completer_drain(struct rxe_qp *qp)
 	struct rxe_sq *sq = &qp->sq;
 	struct sk_buff *skb;
 
-	while ((skb = skb_peek(&sq->responses))) {
+	while ((skb = rxe_backlog_peek(&sq->responses))) {
 		if (rxe_complete(qp, skb) == -EAGAIN) {
 			sq->responses_parked = true;
 			break;
 		}
-		__skb_unlink(skb, &sq->responses);
-		sq->responses_len -= skb->truesize;
-		consume_skb(skb);
+		rxe_backlog_consume(qp->dev, &sq->responses);
 	}
 }
 

@@ -37,6 +37,7 @@
  * @mrs: memory regions by key
  * @ahs: address handles by number
  * @stats: counters of each CPU
+ * @backlog: bytes of packets that wait for memory, of all QPs
  * @odp: paging totals of the device's memory regions
  * @port_up: the port's state when the last event was raised
  */
@@ -48,6 +49,7 @@ struct rxe_dev {
 	struct rxe_handle_table mrs;
 	struct rxe_handle_table ahs;
 	struct rxe_stats __percpu *stats;
+	atomic_long_t backlog;
 	struct odp_counters odp;
 	bool port_up;
 };

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#include <linux/slab.h>
+#include <linux/wait_bit.h>
 #include <rdma/odp_umem.h>
 
 #include "anchor.h"
@@ -11,7 +13,7 @@
 #define CREATE_TRACE_POINTS
 #include "trace.h"
 
-struct workqueue_struct *rxe_fault_wq;
+static atomic_t rxe_fault_queues;
 
 static int rxe_fault_direction(const struct rxe_fault *fault)
 {
@@ -109,30 +111,81 @@ int rxe_fault_start(struct rxe_fault *fault, struct odp_umem *umem,
 	trace_rxe_park(fault->anchor->qpn, rxe_fault_direction(fault), addr,
 		       need, fault->hint, write);
 	rxe_anchor_get(fault->anchor);
-	queue_work(rxe_fault_wq, &fault->work);
+	queue_work(fault->anchor->faulter->wq, &fault->work);
 	return -EAGAIN;
 }
 
-/**
- * rxe_fault_init - make the workers
- *
- * Context: may sleep.
- * Return: 0 or -ENOMEM.
- */
-int rxe_fault_init(void)
+static void rxe_fault_queue_free(struct work_struct *work)
 {
-	/* a fault may wait for a user's handler: many must be able to sleep */
-	rxe_fault_wq = alloc_workqueue("rxe_fault", WQ_UNBOUND,
-				       WQ_MAX_ACTIVE);
-	return rxe_fault_wq ? 0 : -ENOMEM;
+	struct rxe_fault_queue *queue =
+		container_of(work, struct rxe_fault_queue, free);
+
+	/* waits for the worker that has dropped the last reference to return */
+	destroy_workqueue(queue->wq);
+	kfree(queue);
+	if (atomic_dec_and_test(&rxe_fault_queues))
+		wake_up_var(&rxe_fault_queues);
 }
 
 /**
- * rxe_fault_exit - wait for the last worker
+ * rxe_fault_queue_create - make a program's workers
  *
- * Context: may sleep for as long as a fault may.
+ * Each has its own: a fault may wait for a handler of the program's, which may
+ * never answer, and no other program's faults are to wait behind it.
+ *
+ * Context: may sleep.
+ * Return: the queue with one reference, or NULL: no memory.
  */
-void rxe_fault_exit(void)
+struct rxe_fault_queue *rxe_fault_queue_create(void)
 {
-	destroy_workqueue(rxe_fault_wq);
+	struct rxe_fault_queue *queue;
+
+	queue = kzalloc(sizeof(*queue), GFP_KERNEL_ACCOUNT);
+	if (!queue)
+		return NULL;
+
+	queue->wq = alloc_workqueue("rxe_fault", WQ_UNBOUND, 0);
+	if (!queue->wq) {
+		kfree(queue);
+		return NULL;
+	}
+	refcount_set(&queue->refs, 1);
+	INIT_WORK(&queue->free, rxe_fault_queue_free);
+	atomic_inc(&rxe_fault_queues);
+	return queue;
+}
+
+/**
+ * rxe_fault_queue_get - hold a program's workers
+ * @queue: held by the caller in some way already
+ *
+ * Context: any.
+ * Return: @queue.
+ */
+struct rxe_fault_queue *rxe_fault_queue_get(struct rxe_fault_queue *queue)
+{
+	refcount_inc(&queue->refs);
+	return queue;
+}
+
+/**
+ * rxe_fault_queue_put - let a program's workers go
+ * @queue: held by the caller, which may be one of them
+ *
+ * Context: any.
+ */
+void rxe_fault_queue_put(struct rxe_fault_queue *queue)
+{
+	if (refcount_dec_and_test(&queue->refs))
+		queue_work(rxe_wq, &queue->free);
+}
+
+/**
+ * rxe_fault_queues_wait - wait for the last worker
+ *
+ * Context: may sleep for as long as a fault may; no program is left.
+ */
+void rxe_fault_queues_wait(void)
+{
+	wait_var_event(&rxe_fault_queues, !atomic_read(&rxe_fault_queues));
 }

@@ -7,6 +7,7 @@
 #ifndef RXE_FAULT_H
 #define RXE_FAULT_H
 
+#include <linux/refcount.h>
 #include <linux/types.h>
 #include <linux/workqueue.h>
 
@@ -51,11 +52,22 @@ struct rxe_fault {
 	int err;
 };
 
-/* for work that may sleep for as long as the memory's owner likes */
-extern struct workqueue_struct *rxe_fault_wq;
+/**
+ * struct rxe_fault_queue - a program's own workers for page faults
+ * @wq: may sleep for as long as the memory's owner likes
+ * @refs: the program's context, and what of it may still fault
+ * @free: destroys it, when the last of @refs may be a worker of its own
+ */
+struct rxe_fault_queue {
+	struct workqueue_struct *wq;
+	refcount_t refs;
+	struct work_struct free;
+};
 
-int rxe_fault_init(void);
-void rxe_fault_exit(void);
+struct rxe_fault_queue *rxe_fault_queue_create(void);
+struct rxe_fault_queue *rxe_fault_queue_get(struct rxe_fault_queue *queue);
+void rxe_fault_queue_put(struct rxe_fault_queue *queue);
+void rxe_fault_queues_wait(void);
 
 void rxe_faults_init(struct rxe_anchor *anchor);
 int rxe_fault_start(struct rxe_fault *fault, struct odp_umem *umem,

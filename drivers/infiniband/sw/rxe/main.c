@@ -75,13 +75,9 @@ static int __init rxe_module_init(void)
 	if (!rxe_wq)
 		return -ENOMEM;
 
-	err = rxe_fault_init();
-	if (err)
-		goto destroy_wq;
-
 	err = rxe_handle_table_init(&rxe_qps);
 	if (err)
-		goto exit_fault;
+		goto destroy_wq;
 
 	err = rxe_net_init();
 	if (err)
@@ -98,8 +94,6 @@ exit_net:
 	rxe_net_exit();
 destroy_qps:
 	rxe_handle_table_destroy(&rxe_qps);
-exit_fault:
-	rxe_fault_exit();
 destroy_wq:
 	destroy_workqueue(rxe_wq);
 	return err;
@@ -112,8 +106,8 @@ static void __exit rxe_module_exit(void)
 	ib_unregister_driver(RDMA_DRIVER_RXE);
 	rxe_net_exit();
 	rxe_handle_table_destroy(&rxe_qps);
-	rxe_fault_exit();
 	rxe_anchors_wait();
+	rxe_fault_queues_wait();
 	destroy_workqueue(rxe_wq);
 	/* for what kfree_rcu() and the ODP core have left to RCU */
 	rcu_barrier();

@@ -181,12 +181,14 @@ int rxe_create_qp(struct ib_qp *ibqp, struct ib_qp_init_attr *init,
 		  struct ib_udata *udata)
 {
 	struct rxe_qp *qp = to_rqp(ibqp);
+	struct rxe_ucontext *uctx;
 	int err;
 
 	err = rxe_check_init(init, udata);
 	if (err)
 		return err;
 
+	uctx = rdma_udata_to_drv_context(udata, struct rxe_ucontext, ibuc);
 	qp->dev = to_rdev(ibqp->device);
 	qp->service = rxe_service_of(init->qp_type);
 	/* connections have a path MTU; a datagram is one packet, of any size */
@@ -199,7 +201,7 @@ int rxe_create_qp(struct ib_qp *ibqp, struct ib_qp_init_attr *init,
 	hrtimer_setup(&qp->sq.rnr_timer, rxe_rnr_timeout, CLOCK_MONOTONIC,
 		      HRTIMER_MODE_REL_SOFT);
 
-	qp->anchor = rxe_anchor_create(qp);
+	qp->anchor = rxe_anchor_create(qp, uctx->faulter);
 	if (!qp->anchor)
 		return -ENOMEM;
 

@@ -38,7 +38,7 @@ int rxe_rq_create(struct rxe_qp *qp, const struct ib_qp_init_attr *init)
 	}
 
 	spin_lock_init(&rq->lock);
-	skb_queue_head_init(&rq->pending);
+	rxe_backlog_init(&rq->pending);
 	return 0;
 }
 
@@ -50,18 +50,17 @@ int rxe_rq_create(struct rxe_qp *qp, const struct ib_qp_init_attr *init)
  */
 void rxe_rq_destroy(struct rxe_qp *qp)
 {
-	skb_queue_purge(&qp->rq.pending);
+	rxe_backlog_purge(qp->dev, &qp->rq.pending);
 	kfree(qp->rq.resources);
 	kfree(qp->rq.wqe);
 	rxe_ring_destroy(qp->rq.ring);
 }
 
-static void rxe_rq_abandon(struct rxe_rq *rq)
+static void rxe_rq_abandon(struct rxe_qp *qp)
 {
-	rq->read.active = false;
-	rq->parked = false;
-	rq->pending_len = 0;
-	__skb_queue_purge(&rq->pending);
+	qp->rq.read.active = false;
+	qp->rq.parked = false;
+	rxe_backlog_purge(qp->dev, &qp->rq.pending);
 }
 
 /**
@@ -74,7 +73,7 @@ void rxe_rq_reset(struct rxe_qp *qp)
 {
 	struct rxe_rq *rq = &qp->rq;
 
-	rxe_rq_abandon(rq);
+	rxe_rq_abandon(qp);
 	if (rq->ring) {
 		rq->head += rxe_ring_filled(rq->ring, rq->head);
 		rxe_ring_consume(rq->ring, rq->head);
@@ -190,7 +189,7 @@ bool rxe_rq_flush(struct rxe_qp *qp, int budget)
 	struct rxe_rq *rq = &qp->rq;
 	bool flushed = false;
 
-	rxe_rq_abandon(rq);
+	rxe_rq_abandon(qp);
 	/* what is in a shared queue is for the other QPs */
 	while (budget-- &&
 	       (rq->wqe_busy || (!qp->ibqp.srq && rxe_rq_fetch(qp)))) {

@@ -3,12 +3,12 @@
 #define RXE_RECV_QUEUE_H
 
 #include <linux/overflow.h>
-#include <linux/skbuff.h>
 #include <linux/spinlock.h>
 #include <linux/workqueue.h>
 #include <rdma/ib_verbs.h>
 #include <rdma/rdma_user_rxe.h>
 
+#include "backlog.h"
 #include "ring.h"
 
 struct rxe_qp;
@@ -99,7 +99,6 @@ enum rxe_message {
  * @read: being answered; no other request is looked at meanwhile
  * @work: the responder, where it may not go on in the context it ran in
  * @pending: packets that wait for @read, or for a page fault
- * @pending_len: bytes in @pending
  * @pending_psn: after the last packet in @pending
  * @parked: a page fault is under way
  */
@@ -128,8 +127,7 @@ struct rxe_rq {
 	struct rxe_read read;
 	struct delayed_work work;
 
-	struct sk_buff_head pending;
-	u32 pending_len;
+	struct rxe_backlog pending;
 	u32 pending_psn;
 	bool parked;
 };

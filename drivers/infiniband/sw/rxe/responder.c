@@ -474,7 +474,7 @@ static int rxe_process(struct rxe_qp *qp, struct sk_buff *skb)
 
 static bool rxe_responder_busy(const struct rxe_rq *rq)
 {
-	return rq->parked || rq->read.active || !skb_queue_empty(&rq->pending);
+	return rq->parked || rq->read.active || !rxe_backlog_empty(&rq->pending);
 }
 
 /* PSNs that a request takes: a read, those of its response. */
@@ -493,21 +493,20 @@ static void rxe_queue_request(struct rxe_qp *qp, struct sk_buff *skb)
 
 	rq->pending_psn = rxe_psn_add(rxe_pkt(skb)->psn,
 				      rxe_request_psns(qp, skb));
-	rxe_pkt_keep(skb);
-	rq->pending_len += skb->truesize;
-	__skb_queue_tail(&rq->pending, skb);
+	rxe_backlog_add(qp->dev, &rq->pending, skb);
 }
 
 /*
- * A request behind one that waits. That it comes again says that the requester
+ * A request that waits, or is behind one that does. That it comes again says that the requester
  * has lost patience: a NAK makes it wait for us without spending its retries.
  */
 static void rxe_defer(struct rxe_qp *qp, struct sk_buff *skb)
 {
-	bool full = qp->rq.pending_len + skb->truesize > RXE_PENDING_REQUESTS;
 	struct rxe_rq *rq = &qp->rq;
+	bool full = !rxe_backlog_has_room(qp->dev, &rq->pending, skb,
+					  RXE_PENDING_REQUESTS);
 	u32 waiting = rq->read.active ? rq->read.psn : rq->epsn;
-	u32 end = skb_queue_empty(&rq->pending) ? rq->epsn : rq->pending_psn;
+	u32 end = rxe_backlog_empty(&rq->pending) ? rq->epsn : rq->pending_psn;
 	u32 psn = rxe_pkt(skb)->psn;
 	bool again = rxe_psn_diff(psn, waiting) >= 0 &&
 		     rxe_psn_diff(psn, end) < 0;
@@ -541,7 +540,7 @@ void rxe_responder_rcv(struct rxe_qp *qp, struct sk_buff *skb)
 	} else if (rxe_process(qp, skb) == -EAGAIN) {
 		rxe_count(qp->dev, RXE_STAT_PARKED);
 		rq->parked = true;
-		rxe_queue_request(qp, skb);
+		rxe_defer(qp, skb);
 	} else {
 		consume_skb(skb);
 		rxe_responder_run(qp);
@@ -565,7 +564,7 @@ void rxe_responder_run(struct rxe_qp *qp)
 	while (!rq->parked) {
 		if (!rxe_read_continue(qp))
 			return;
-		skb = skb_peek(&rq->pending);
+		skb = rxe_backlog_peek(&rq->pending);
 		if (!skb)
 			return;
 		if (!budget--) {
@@ -576,9 +575,7 @@ void rxe_responder_run(struct rxe_qp *qp)
 			rq->parked = true;
 			return;
 		}
-		__skb_unlink(skb, &rq->pending);
-		rq->pending_len -= skb->truesize;
-		consume_skb(skb);
+		rxe_backlog_consume(qp->dev, &rq->pending);
 	}
 }
 

@@ -70,7 +70,7 @@ int rxe_sq_create(struct rxe_qp *qp, const struct ib_qp_init_attr *init)
 	qp->cap.max_inline_data = data;
 	sq->signal_all = init->sq_sig_type == IB_SIGNAL_ALL_WR;
 	spin_lock_init(&sq->lock);
-	skb_queue_head_init(&sq->responses);
+	rxe_backlog_init(&sq->responses);
 	return 0;
 }
 
@@ -82,7 +82,7 @@ int rxe_sq_create(struct rxe_qp *qp, const struct ib_qp_init_attr *init)
  */
 void rxe_sq_destroy(struct rxe_qp *qp)
 {
-	skb_queue_purge(&qp->sq.responses);
+	rxe_backlog_purge(qp->dev, &qp->sq.responses);
 	kvfree(qp->sq.wqes);
 	rxe_ring_destroy(qp->sq.ring);
 }
@@ -108,8 +108,7 @@ void rxe_sq_reset(struct rxe_qp *qp)
 	sq->rnr_waiting = false;
 	sq->gap_retried = false;
 	sq->responses_parked = false;
-	sq->responses_len = 0;
-	__skb_queue_purge(&sq->responses);
+	rxe_backlog_purge(qp->dev, &sq->responses);
 }
 
 static bool rxe_swqe_copy_inline(struct rxe_qp *qp, struct rxe_swqe *wqe,
@@ -362,8 +361,7 @@ bool rxe_sq_flush(struct rxe_qp *qp, int budget)
 
 	sq->rd_outstanding = 0;
 	sq->responses_parked = false;
-	sq->responses_len = 0;
-	__skb_queue_purge(&sq->responses);
+	rxe_backlog_purge(qp->dev, &sq->responses);
 
 	while (budget-- && (sq->done != sq->fetched || rxe_sq_fetch(qp)))
 		rxe_sq_complete_one(qp, IB_WC_WR_FLUSH_ERR);

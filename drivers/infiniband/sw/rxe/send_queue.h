@@ -3,13 +3,13 @@
 #define RXE_SEND_QUEUE_H
 
 #include <linux/hrtimer.h>
-#include <linux/skbuff.h>
 #include <linux/spinlock.h>
 #include <linux/timer.h>
 #include <linux/workqueue.h>
 #include <rdma/ib_verbs.h>
 #include <rdma/rdma_user_rxe.h>
 
+#include "backlog.h"
 #include "compat.h"
 #include "mw.h"
 #include "ring.h"
@@ -106,7 +106,6 @@ struct rxe_swqe {
  * @rnr_timer: as long as the peer asked for
  * @work: the requester, where it may not go on in the context it ran in
  * @responses: from the peer, waiting for a page fault to end
- * @responses_len: bytes in @responses
  * @responses_parked: the first of them misses memory
  */
 struct rxe_sq {
@@ -138,8 +137,7 @@ struct rxe_sq {
 	struct hrtimer rnr_timer;
 	struct delayed_work work;
 
-	struct sk_buff_head responses;
-	u32 responses_len;
+	struct rxe_backlog responses;
 	bool responses_parked;
 };
 

@@ -13,6 +13,7 @@ enum {
 	RXE_STAT_PAGE_INVALIDATIONS,
 	RXE_STAT_PAGE_PREFETCH,
 	RXE_STAT_PAGE_RETRIES,
+	RXE_STAT_PARKED_BYTES,
 	RXE_STAT_ALL,
 };
 
@@ -40,6 +41,8 @@ static const struct rdma_stat_desc rxe_stat_descs[RXE_STAT_ALL] = {
 	[RXE_STAT_PAGE_INVALIDATIONS].name = "page_invalidations",
 	[RXE_STAT_PAGE_PREFETCH].name = "page_prefetch",
 	[RXE_STAT_PAGE_RETRIES].name = "page_fault_retries",
+	/* what waits now: it goes down, too */
+	[RXE_STAT_PARKED_BYTES].name = "parked_bytes",
 };
 
 /**
@@ -97,6 +100,7 @@ int rxe_get_hw_stats(struct ib_device *ibdev, struct rdma_hw_stats *stats,
 	for (i = 0; i < RXE_STAT_NUM; i++)
 		stats->value[i] = rxe_stat_sum(dev, i);
 
+	stats->value[RXE_STAT_PARKED_BYTES] = atomic_long_read(&dev->backlog);
 	stats->value[RXE_STAT_PAGE_FAULTS] =
 		atomic64_read(&dev->odp.page_faults);
 	stats->value[RXE_STAT_PAGE_INVALIDATIONS] =

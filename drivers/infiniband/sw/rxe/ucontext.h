@@ -5,13 +5,17 @@
 #include <rdma/ib_verbs.h>
 #include <rdma/odp_umem.h>
 
+struct rxe_fault_queue;
+
 /**
  * struct rxe_ucontext - what a program has opened
  * @ibuc: the core's part
+ * @faulter: its workers for page faults
  * @odp: the address spaces that it has registered for on-demand paging
  */
 struct rxe_ucontext {
 	struct ib_ucontext ibuc;
+	struct rxe_fault_queue *faulter;
 	struct odp_owner odp;
 };
 

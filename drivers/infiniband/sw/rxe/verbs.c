@@ -9,6 +9,7 @@
 #include "compat.h"
 #include "cq.h"
 #include "dev.h"
+#include "fault.h"
 #include "mr.h"
 #include "mw.h"
 #include "qp.h"
@@ -126,13 +127,22 @@ static int rxe_get_port_immutable(struct ib_device *ibdev, u32 port,
 static int rxe_alloc_ucontext(struct ib_ucontext *ibuc,
 			      struct ib_udata *udata)
 {
-	odp_owner_init(&to_ruc(ibuc)->odp);
+	struct rxe_ucontext *uctx = to_ruc(ibuc);
+
+	uctx->faulter = rxe_fault_queue_create();
+	if (!uctx->faulter)
+		return -ENOMEM;
+
+	odp_owner_init(&uctx->odp);
 	return 0;
 }
 
 static void rxe_dealloc_ucontext(struct ib_ucontext *ibuc)
 {
-	odp_owner_destroy(&to_ruc(ibuc)->odp);
+	struct rxe_ucontext *uctx = to_ruc(ibuc);
+
+	odp_owner_destroy(&uctx->odp);
+	rxe_fault_queue_put(uctx->faulter);
 }
 
 /*

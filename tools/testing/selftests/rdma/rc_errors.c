@@ -186,7 +186,7 @@ static void transitions(void)
 	attr.pkey_index = 1;
 	CHECK_EQ(modify(&p.a, attr, init_mask), EINVAL);
 	attr = init;
-	attr.qp_access_flags = IBV_ACCESS_ON_DEMAND;
+	attr.qp_access_flags = 1 << 16;
 	CHECK(modify(&p.a, attr, init_mask));
 	CHECK_EQ(rc_state(&p.a), IBV_QPS_RESET);
 	rc_to_init(&p.a, &config);

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Programs whose memory is never there, by a userfaultfd that nobody answers,
+ * hold up themselves and nobody else, and hold no more memory than is theirs.
+ */
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "rc_pair.h"
+
+/* above what any one queue of work has workers for */
+#define STUCK		560
+#define WAITING		120
+#define MESSAGE		(512 * 1024)
+/* of the machine's memory, for all that waits on a device */
+#define SHARE		32
+
+/**
+ * struct crowd - connections whose receiving memory is not there
+ * @hosts: the devices
+ * @n: how many connections
+ * @pairs: their ends
+ * @from: memory that is there
+ * @to: memory that is not, @each bytes for each
+ * @each: bytes
+ * @uffd: who would have to answer
+ */
+struct crowd {
+	struct rc_host hosts[2];
+	int n;
+	struct rc_pair *pairs;
+	struct rc_buf from;
+	struct rc_buf to;
+	size_t each;
+	int uffd;
+};
+
+static void nothing_there(struct crowd *crowd)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register range = {
+		.range = {
+			.start = (uintptr_t)crowd->to.addr,
+			.len = crowd->to.len,
+		},
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+
+	crowd->uffd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+	if (crowd->uffd < 0)
+		skip("no userfaultfd");
+	CHECK_EQ(ioctl(crowd->uffd, UFFDIO_API, &api), 0);
+	CHECK_EQ(ioctl(crowd->uffd, UFFDIO_REGISTER, &range), 0);
+}
+
+static void crowd_up(struct crowd *crowd, int n, size_t each)
+{
+	struct rc_config config = { .depth = 2, .rnr_timer = 20 };
+	int i;
+
+	rc_open(&crowd->hosts[0], 0);
+	rc_open(&crowd->hosts[1], 1);
+	crowd->n = n;
+	crowd->each = each;
+	crowd->pairs = calloc(n, sizeof(*crowd->pairs));
+	CHECK(crowd->pairs);
+	rc_buf_get(&crowd->from, &crowd->hosts[0], each, RC_ALL_ACCESS);
+	rc_buf_get(&crowd->to, &crowd->hosts[1], n * each, RC_ODP_ACCESS);
+	nothing_there(crowd);
+	rc_fill(crowd->from.addr, each, 3);
+	for (i = 0; i < n; i++) {
+		rc_connect(&crowd->pairs[i].a, &crowd->hosts[0],
+			   &crowd->pairs[i].b, &crowd->hosts[1], &config);
+		rc_post(&crowd->pairs[i].a, IBV_WR_RDMA_WRITE,
+			rc_sge(&crowd->from, 0, each), &crowd->to, i * each);
+	}
+}
+
+static void crowd_down(struct crowd *crowd)
+{
+	int i;
+
+	for (i = 0; i < crowd->n; i++) {
+		rc_disconnect(&crowd->pairs[i].a);
+		rc_disconnect(&crowd->pairs[i].b);
+	}
+	rc_buf_put(&crowd->from);
+	rc_buf_put(&crowd->to);
+	rc_close(&crowd->hosts[0]);
+	rc_close(&crowd->hosts[1]);
+}
+
+static void be_stuck(int ready)
+{
+	unsigned long long parked = rc_counter(1, "parked");
+	struct crowd crowd;
+
+	crowd_up(&crowd, STUCK, 4096);
+	while (rc_counter(1, "parked") < parked + STUCK)
+		sleep_ms(10);
+	CHECK_EQ(write(ready, "", 1), 1);
+	pause();
+}
+
+/* Others go on, its end is no trouble, and nothing of it is left. */
+static void never_answered(void)
+{
+	struct rc_resources before;
+	int ready[2], i;
+	char byte;
+	pid_t pid;
+
+	rc_resources_get(&before);
+	CHECK_EQ(pipe(ready), 0);
+	pid = fork();
+	if (!pid) {
+		be_stuck(ready[1]);
+		_exit(0);
+	}
+	close(ready[1]);
+	CHECK_EQ(read(ready[0], &byte, 1), 1);
+	for (i = 0; i < 10; i++)
+		rc_check_works();
+	kill(pid, SIGKILL);
+	CHECK_EQ(waitpid(pid, NULL, 0), pid);
+	rc_resources_check(&before);
+	rc_check_works();
+}
+
+/*
+ * What does not fit in is refused for the time being, and comes when the memory
+ * does.
+ */
+static void bounded_memory(void)
+{
+	unsigned long long bound, waiting, most = 0;
+	struct uffdio_range range;
+	struct crowd crowd;
+	int i;
+
+	bound = (unsigned long long)sysconf(_SC_PHYS_PAGES) *
+		sysconf(_SC_PAGESIZE) / SHARE;
+	if (bound > 100 << 20)
+		skip("so much memory that a hundred connections cannot fill it");
+	crowd_up(&crowd, WAITING, MESSAGE);
+	/* it fills up, and stays as it is while they try again and again */
+	for (i = 0; i < 100 || most < bound - bound / 10; i++) {
+		waiting = rc_counter(1, "parked_bytes");
+		/* each processor may have been about to add one more packet */
+		CHECK(waiting <= bound + 65536);
+		if (waiting > most)
+			most = waiting;
+	}
+	printf("# %llu KiB of %llu\n", most >> 10, bound >> 10);
+	for (i = 0; i < crowd.n; i++)
+		rc_check_idle(crowd.pairs[i].a.send_cq);
+
+	range.start = (uintptr_t)crowd.to.addr;
+	range.len = crowd.to.len;
+	CHECK_EQ(ioctl(crowd.uffd, UFFDIO_UNREGISTER, &range), 0);
+	for (i = 0; i < crowd.n; i++) {
+		test_at("connection %d", i);
+		rc_wait_ok(crowd.pairs[i].a.send_cq);
+		rc_check(crowd.to.addr + i * MESSAGE, MESSAGE, 3);
+	}
+	CHECK_EQ(rc_counter(1, "parked_bytes"), 0);
+	crowd_down(&crowd);
+}
+
+static const struct test tests[] = {
+	{ "faults that are never answered", never_answered, 240 },
+	{ "what waits is bounded", bounded_memory, 240 },
+	{}
+};
+
+int main(int argc, char **argv)
+{
+	rc_tests(tests, argv + 1);
+}
