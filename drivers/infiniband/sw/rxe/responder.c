@@ -399,13 +399,24 @@ static void rxe_out_of_sequence(struct rxe_qp *qp)
 	rxe_send_ack(qp, RXE_SYN_NAK_PSN_SEQ, qp->rq.epsn);
 }
 
-static void rxe_comm_established(struct rxe_qp *qp)
+/**
+ * rxe_comm_established - the first packet of a connection has come
+ * @qp: the responder
+ *
+ * IBTA 11.6.3.1: for the program that has yet to move on to RTS.
+ *
+ * Context: the receive queue's lock is held.
+ */
+void rxe_comm_established(struct rxe_qp *qp)
 {
 	struct ib_event event = {
 		.device = qp->ibqp.device,
 		.event = IB_EVENT_COMM_EST,
 		.element.qp = &qp->ibqp,
 	};
+
+	if (qp->state != IB_QPS_RTR || qp->comm_established)
+		return;
 
 	qp->comm_established = true;
 	if (qp->ibqp.event_handler)
@@ -436,8 +447,7 @@ static int rxe_rc_process(struct rxe_qp *qp, struct sk_buff *skb)
 	}
 
 	rq->nak_sent = false;
-	if (qp->state == IB_QPS_RTR && !qp->comm_established)
-		rxe_comm_established(qp);
+	rxe_comm_established(qp);
 
 	err = rxe_respond(qp, skb);
 	switch (err) {

@@ -23,6 +23,8 @@ int rxe_respond_send(struct rxe_qp *qp, struct sk_buff *skb);
 int rxe_respond_write(struct rxe_qp *qp, struct sk_buff *skb);
 void rxe_responder_advance(struct rxe_qp *qp, struct sk_buff *skb);
 
+void rxe_comm_established(struct rxe_qp *qp);
+
 void rxe_send_ack(struct rxe_qp *qp, u8 syndrome, u32 psn);
 void rxe_responder_fail(struct rxe_qp *qp, u8 syndrome, u32 psn);
 __be32 rxe_aeth_smsn(const struct rxe_qp *qp, u8 syndrome);

@@ -38,6 +38,7 @@ int rxe_uc_process(struct rxe_qp *qp, struct sk_buff *skb)
 	if (!rxe_request_valid(qp, pkt))
 		goto drop;
 
+	rxe_comm_established(qp);
 	err = pkt->op->flags & RXE_OP_SEND ? rxe_respond_send(qp, skb) :
 					     rxe_respond_write(qp, skb);
 	switch (err) {

@@ -91,6 +91,8 @@ bool rxe_ud_is_ours(struct rxe_dev *dev, const struct sk_buff *skb)
 		ipv6_addr_set_v4mapped(ip_hdr(skb)->daddr,
 				       (struct in6_addr *)gid.raw);
 	} else {
+		if (ipv6_hdr(skb)->nexthdr != IPPROTO_UDP)
+			return false;
 		memcpy(gid.raw, &ipv6_hdr(skb)->daddr, sizeof(gid.raw));
 	}
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "rc_pair.h"
@@ -436,6 +437,35 @@ static void region_stays(void)
 	down(&w);
 }
 
+/* A window that is older than its region is in the way when both go. */
+static void left_bound(void)
+{
+	struct windowed w;
+
+	up(&w, IBV_MW_TYPE_1, OWNER | IBV_ACCESS_ON_DEMAND);
+	CHECK_EQ(ibv_dereg_mr(w.to.mr), 0);
+	w.to.mr = ibv_reg_mr(w.pair.hosts[1].pd, w.to.addr, SIZE, w.to.access);
+	CHECK(w.to.mr);
+	bind_1(&w, START, LEN, REMOTE);
+	use_all(&w, 1);
+	_exit(0);
+}
+
+static void process_ends(void)
+{
+	struct rc_resources before;
+	int status;
+	pid_t pid;
+
+	rc_resources_get(&before);
+	pid = fork();
+	if (!pid)
+		left_bound();
+	CHECK_EQ(waitpid(pid, &status, 0), pid);
+	CHECK_EQ(status, 0);
+	rc_resources_check(&before);
+}
+
 /*
  * Requests that concern one side only complete in their turn, once each, however
  * often what is before them is sent.
@@ -539,6 +569,7 @@ static const struct test tests[] = {
 	{ "binds that are refused", binds_refused },
 	{ "invalidations that are refused", invalidations_refused },
 	{ "a region with windows stays", region_stays },
+	{ "a process ends with windows bound", process_ends },
 	{ "binds and invalidations have their turn", order },
 	{ "no access after invalidation", races },
 	{}

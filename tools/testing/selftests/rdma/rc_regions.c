@@ -50,6 +50,9 @@ static void capabilities(void)
 	CHECK_EQ(ibv_query_device_ex(host.ctx, NULL, &attr), 0);
 	CHECK_EQ(attr.odp_caps.general_caps,
 		 IBV_ODP_SUPPORT | IBV_ODP_SUPPORT_IMPLICIT);
+	/* flush and atomic write, where the kernel knows them; bits of later */
+	if (attr.device_cap_flags_ex & 1ULL << 40)
+		rc |= 1 << 6 | 1 << 7;
 	CHECK_EQ(attr.odp_caps.per_transport_caps.rc_odp_caps, rc);
 	CHECK_EQ(attr.odp_caps.per_transport_caps.uc_odp_caps, uc);
 	CHECK_EQ(attr.odp_caps.per_transport_caps.ud_odp_caps, ud);

@@ -291,6 +291,33 @@ static void failed_send(struct uc *uc, enum ibv_wr_opcode opcode,
 	}
 }
 
+/* Those behind it that were posted before fail, however soon it goes on. */
+static void flushed_at_once(void)
+{
+	struct rc_config config = {};
+	struct ibv_sge sge;
+	struct uc uc;
+	int round, i;
+
+	uc_up(&uc, &config, RC_ALL_ACCESS, RC_ALL_ACCESS);
+	sge = rc_sge(&uc.from, 0, 100);
+	sge.lkey ^= 1;
+	for (round = 0; round < 50; round++) {
+		rc_post(&uc.pair.a, IBV_WR_SEND, sge, NULL, 0);
+		/* they stay in the ring until somebody looks at it */
+		for (i = 0; i < 20; i++)
+			rc_post(&uc.pair.a, IBV_WR_SEND,
+				rc_sge(&uc.from, 0, 100), NULL, 0);
+		rc_wait_status(uc.pair.a.send_cq, IBV_WC_LOC_PROT_ERR);
+		back_to_rts(&uc.pair.a);
+		for (i = 0; i < 20; i++)
+			rc_wait_status(uc.pair.a.send_cq, IBV_WC_WR_FLUSH_ERR);
+	}
+	rc_post_recv(&uc.pair.b, &uc.to, 0, 100, 0);
+	one_more(&uc, 1);
+	uc_down(&uc);
+}
+
 static void send_errors(void)
 {
 	struct rc_config config = {};
@@ -333,6 +360,7 @@ static const struct test tests[] = {
 	{ "longer than the receive request", too_long },
 	{ "writes that are not allowed", not_allowed },
 	{ "a send that fails, and the way back", send_errors },
+	{ "what is behind a send that fails", flushed_at_once },
 	{ "a receive request that fails", receive_errors },
 	{}
 };
