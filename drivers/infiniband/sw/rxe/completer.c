@@ -112,6 +112,7 @@ static void rxe_set_una(struct rxe_qp *qp, u32 psn)
 	struct rxe_sq *sq = &qp->sq;
 
 	sq->una_psn = psn;
+	sq->probing = false;
 	sq->gap_retried = false;
 	/* acknowledged while going back: what is there need not be repeated */
 	if (rxe_psn_diff(sq->psn, psn) < 0) {
@@ -177,6 +178,7 @@ static void rxe_rnr_nak(struct rxe_qp *qp, u8 timer)
 
 	rxe_requester_go_back(qp);
 	sq->rnr_waiting = true;
+	sq->probing = true;
 	sq->progress = jiffies;
 	hrtimer_start(&sq->rnr_timer,
 		      ns_to_ktime(rxe_rnr_delay[timer] * 10000ULL),

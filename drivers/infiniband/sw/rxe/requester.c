@@ -114,6 +114,8 @@ static bool rxe_wants_ack(struct rxe_qp *qp, const struct rxe_swqe *wqe,
 
 	if (!rxe_is_reliable(qp))
 		return false;
+	if (sq->probing)
+		return true;
 	if (rxe_psn_diff(sq->psn, sq->ack_psn) >= RXE_ACK_INTERVAL)
 		return true;
 	return last && (sq->signal_all || (wqe->flags & IB_SEND_SIGNALED) ||
@@ -426,6 +428,9 @@ static bool rxe_window_open(const struct rxe_qp *qp)
 	const struct rxe_sq *sq = &qp->sq;
 	u32 window = max_t(u32, RXE_WINDOW, 2 * rxe_read_chunk_psns(qp));
 
+	/* a whole window would be for nothing, again and again */
+	if (sq->probing)
+		return sq->psn == sq->una_psn;
 	return rxe_psn_diff(sq->psn, sq->una_psn) < (s32)window;
 }
 

@@ -106,6 +106,7 @@ void rxe_sq_reset(struct rxe_qp *qp)
 	sq->draining = false;
 	sq->parked = false;
 	sq->rnr_waiting = false;
+	sq->probing = false;
 	sq->gap_retried = false;
 	sq->responses_parked = false;
 	rxe_backlog_purge(qp->dev, &sq->responses);

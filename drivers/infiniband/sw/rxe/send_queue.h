@@ -100,6 +100,7 @@ struct rxe_swqe {
  * @rnr_retries: left for a receiver that is not ready
  * @parked: a page fault for the data to be sent is under way
  * @rnr_waiting: @rnr_timer runs
+ * @probing: after @rnr_timer, one packet asks whether the peer is ready now
  * @gap_retried: @una_psn was asked for again as a later response came first
  * @timer: the local ACK timeout
  * @progress: when the peer last acknowledged something, in jiffies
@@ -130,6 +131,7 @@ struct rxe_sq {
 	u8 rnr_retries;
 	bool parked;
 	bool rnr_waiting;
+	bool probing;
 	bool gap_retried;
 
 	struct timer_list timer;

@@ -274,7 +274,13 @@ def expect_sent_again(w, last, data, skip=0):
 
 
 def not_ready():
-    """It waits at least as long as it is told to, then tries again."""
+    """
+    It waits at least as long as it is told to, then tries again: with one
+    packet, and the others when that has got through.
+    """
+    def expect_probe():
+        w.expect(Op.SEND_FIRST, w.psn, data[:MTU], ackreq=1)
+
     timer, seconds = 24, 0.04096
     length = 2 * MTU + 1
     with Wire(rnr_retry=7) as w:
@@ -285,18 +291,23 @@ def not_ready():
         for _ in range(10):
             before = time.monotonic()
             w.ack(w.psn, Syndrome.RNR_NAK | timer)
-            expect_message(w, "SEND", data, w.psn)
+            expect_probe()
             waited = time.monotonic() - before
             assert waited >= seconds, f"waited {waited} s"
+            w.check_silent()
+        w.ack(w.psn)
+        expect_message(w, "SEND", data, w.psn, skip=1)
         w.ack(psn)
         expect_done(w, 1)
         w.psn = psn_add(psn, 1)
         finish(w)
     with Wire(rnr_retry=2) as w:
         w.post("SEND", 0, length, wr_id=1)
-        for _ in range(3):
-            expect_message(w, "SEND", data, w.psn)
+        expect_message(w, "SEND", data, w.psn)
+        for _ in range(2):
             w.ack(w.psn, Syndrome.RNR_NAK | 1)
+            expect_probe()
+        w.ack(w.psn, Syndrome.RNR_NAK | 1)
         w.wait_cqe(w.send_cq, e.IBV_WC_RNR_RETRY_EXC_ERR)
         w.check_silent()
 
