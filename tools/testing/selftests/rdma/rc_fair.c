@@ -63,7 +63,7 @@ static void nothing_there(struct crowd *crowd)
 
 static void crowd_up(struct crowd *crowd, int n, size_t each)
 {
-	struct rc_config config = { .depth = 2, .rnr_timer = 20 };
+	struct rc_config config = { .depth = 2, .rnr_timer = 31 };
 	int i;
 
 	rc_open(&crowd->hosts[0], 0);
