@@ -2,7 +2,6 @@
 #include <linux/highmem.h>
 #include <linux/hugetlb_inline.h>
 #include <linux/mm.h>
-#include <linux/random.h>
 #include <rdma/ib_umem.h>
 #include <rdma/uverbs_ioctl.h>
 
@@ -27,21 +26,12 @@ static const struct odp_umem_ops rxe_odp_ops = {
 static bool rxe_mr_allows(const struct rxe_mr *mr,
 			  const struct rxe_access *access)
 {
-	u64 offset = access->iova - mr->ibmr.iova;
-
 	if (mr->ibmr.lkey != access->key || mr->ibmr.pd != access->pd ||
 	    (mr->access & access->rights) != access->rights)
 		return false;
 	return access->whole ||
-	       (access->iova >= mr->ibmr.iova && offset <= mr->ibmr.length &&
-		access->len <= mr->ibmr.length - offset);
-}
-
-static struct rxe_keyed *rxe_get_keyed(const struct rxe_access *access)
-{
-	struct rxe_dev *dev = to_rdev(access->pd->device);
-
-	return rxe_handle_get(&dev->mrs, access->key >> RXE_KEY_BITS);
+	       rxe_in_bounds(mr->ibmr.iova, mr->ibmr.length, access->iova,
+			     access->len);
 }
 
 static struct rxe_mw *keyed_to_mw(struct rxe_keyed *keyed)
@@ -129,7 +119,8 @@ int rxe_region_access(const struct rxe_mr *mr, u64 offset,
 int rxe_mr_access(const struct rxe_access *access, odp_actor_t actor,
 		  void *arg)
 {
-	struct rxe_keyed *keyed = rxe_get_keyed(access);
+	struct rxe_keyed *keyed = rxe_keyed_get(to_rdev(access->pd->device),
+						access->key);
 	struct rxe_mr *mr;
 	int err = -EACCES;
 
@@ -156,7 +147,8 @@ int rxe_mr_access(const struct rxe_access *access, odp_actor_t actor,
  */
 int rxe_mr_check(const struct rxe_access *access)
 {
-	struct rxe_keyed *keyed = rxe_get_keyed(access);
+	struct rxe_keyed *keyed = rxe_keyed_get(to_rdev(access->pd->device),
+						access->key);
 	bool allowed;
 
 	if (!keyed)
@@ -185,7 +177,8 @@ int rxe_mr_check(const struct rxe_access *access)
 int rxe_mr_hold_odp(const struct rxe_access *access, struct odp_umem **umem,
 		    unsigned long *addr)
 {
-	struct rxe_keyed *keyed = rxe_get_keyed(access);
+	struct rxe_keyed *keyed = rxe_keyed_get(to_rdev(access->pd->device),
+						access->key);
 	struct rxe_mr *mr;
 	int err = 0;
 
@@ -413,8 +406,7 @@ struct ib_mr *rxe_reg_user_mr(struct ib_pd *ibpd, u64 start, u64 length,
 		goto release_mr;
 	}
 
-	mr->ibmr.lkey = mr->keyed.handle->number << RXE_KEY_BITS |
-			(get_random_u32() >> (32 - RXE_KEY_BITS));
+	mr->ibmr.lkey = rxe_new_key(mr->keyed.handle);
 	mr->ibmr.rkey = mr->ibmr.lkey;
 	rxe_handle_publish(mr->keyed.handle, &mr->keyed);
 	return &mr->ibmr;

@@ -3,13 +3,16 @@
 #ifndef RXE_MR_H
 #define RXE_MR_H
 
+#include <linux/random.h>
 #include <rdma/ib_verbs.h>
 #include <rdma/odp_umem.h>
 #include <rdma/rdma_user_rxe.h>
 
+#include "dev.h"
+#include "handle.h"
+
 struct ib_umem;
 struct rxe_fault;
-struct rxe_handle;
 
 /* the lowest bits of a key are its owner's choice; the others are a handle's */
 #define RXE_KEY_BITS	8
@@ -23,6 +26,26 @@ struct rxe_keyed {
 	struct rxe_handle *handle;
 	bool is_window;
 };
+
+static inline struct rxe_keyed *rxe_keyed_get(struct rxe_dev *dev, u32 key)
+{
+	return rxe_handle_get(&dev->mrs, key >> RXE_KEY_BITS);
+}
+
+/* a first key of a handle's, that cannot be guessed */
+static inline u32 rxe_new_key(const struct rxe_handle *handle)
+{
+	return handle->number << RXE_KEY_BITS |
+	       (get_random_u32() >> (32 - RXE_KEY_BITS));
+}
+
+/* whether @len bytes from @iova on lie in @length bytes from @start on */
+static inline bool rxe_in_bounds(u64 start, u64 length, u64 iova, u64 len)
+{
+	u64 offset = iova - start;
+
+	return iova >= start && offset <= length && len <= length - offset;
+}
 
 /**
  * struct rxe_mr - a memory region

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* Memory windows: IBTA volume 1, 10.6.7. */
-#include <linux/random.h>
-
 #include "compat.h"
 #include "dev.h"
 #include "handle.h"
@@ -34,8 +32,7 @@ int rxe_alloc_mw(struct ib_mw *ibmw, struct ib_udata *udata)
 	if (IS_ERR(mw->keyed.handle))
 		return PTR_ERR(mw->keyed.handle);
 
-	mw->rkey = mw->keyed.handle->number << RXE_KEY_BITS |
-		   (get_random_u32() >> (32 - RXE_KEY_BITS));
+	mw->rkey = rxe_new_key(mw->keyed.handle);
 	ibmw->rkey = mw->rkey;
 	rxe_handle_publish(mw->keyed.handle, &mw->keyed);
 	return 0;
@@ -65,15 +62,10 @@ int rxe_dealloc_mw(struct ib_mw *ibmw)
 	return 0;
 }
 
-static struct rxe_keyed *rxe_get_keyed(struct rxe_qp *qp, u32 key)
-{
-	return rxe_handle_get(&qp->dev->mrs, key >> RXE_KEY_BITS);
-}
-
 /* The window of a key that a request or a packet names, held. */
 static struct rxe_mw *rxe_mw_get(struct rxe_qp *qp, u32 rkey)
 {
-	struct rxe_keyed *keyed = rxe_get_keyed(qp, rkey);
+	struct rxe_keyed *keyed = rxe_keyed_get(qp->dev, rkey);
 	struct rxe_mw *mw;
 
 	if (!keyed)
@@ -90,8 +82,6 @@ static struct rxe_mw *rxe_mw_get(struct rxe_qp *qp, u32 rkey)
 static bool rxe_may_bind(struct rxe_qp *qp, struct rxe_mr *mr,
 			 const struct rxe_bind *bind)
 {
-	u64 offset = bind->addr - mr->ibmr.iova;
-
 	if (mr->ibmr.lkey != bind->lkey || mr->ibmr.pd != qp->ibqp.pd ||
 	    !(mr->access & IB_ACCESS_MW_BIND))
 		return false;
@@ -99,15 +89,15 @@ static bool rxe_may_bind(struct rxe_qp *qp, struct rxe_mr *mr,
 	if ((bind->access & RXE_MW_WRITES) &&
 	    !(mr->access & IB_ACCESS_LOCAL_WRITE))
 		return false;
-	return bind->addr >= mr->ibmr.iova && offset <= mr->ibmr.length &&
-	       bind->length <= mr->ibmr.length - offset;
+	return rxe_in_bounds(mr->ibmr.iova, mr->ibmr.length, bind->addr,
+			     bind->length);
 }
 
 /* The region that is to be bound, kept from going; NULL: it may not be. */
 static struct rxe_mr *rxe_bind_region(struct rxe_qp *qp,
 				      const struct rxe_bind *bind)
 {
-	struct rxe_keyed *keyed = rxe_get_keyed(qp, bind->lkey);
+	struct rxe_keyed *keyed = rxe_keyed_get(qp->dev, bind->lkey);
 	struct rxe_mr *mr;
 
 	if (!keyed)
@@ -218,8 +208,6 @@ int rxe_mw_invalidate(struct rxe_qp *qp, u32 rkey)
 static bool rxe_mw_allows(const struct rxe_mw *mw,
 			  const struct rxe_access *access)
 {
-	u64 offset = access->iova - mw->iova;
-
 	if (!mw->mr || mw->rkey != access->key || mw->ibmw.pd != access->pd)
 		return false;
 	if (mw->ibmw.type == IB_MW_TYPE_2 && mw->qpn != access->qpn)
@@ -228,8 +216,7 @@ static bool rxe_mw_allows(const struct rxe_mw *mw,
 	if (!(access->rights & mw->access))
 		return false;
 	return access->whole ||
-	       (access->iova >= mw->iova && offset <= mw->length &&
-		access->len <= mw->length - offset);
+	       rxe_in_bounds(mw->iova, mw->length, access->iova, access->len);
 }
 
 /**

@@ -91,16 +91,13 @@ int rxe_respond_flush(struct rxe_qp *qp, struct sk_buff *skb)
 	u32 bits = be32_to_cpu(feth->bits);
 	u32 level = bits >> RXE_FETH_SEL_SHIFT & RXE_FETH_SEL_MASK;
 	u32 type = bits & RXE_FETH_TYPE_MASK;
-	struct rxe_access access = {
-		.pd = qp->ibqp.pd,
-		.qpn = qp->ibqp.qp_num,
-		.key = be32_to_cpu(reth->rkey),
-		.rights = IB_ACCESS_FLUSH_GLOBAL,
-		.iova = be64_to_cpu(reth->va),
-		.len = be32_to_cpu(reth->len),
-		.whole = level == RXE_FLUSH_REGION,
-	};
+	struct rxe_access access =
+		rxe_responder_access(qp, IB_ACCESS_FLUSH_GLOBAL);
 
+	access.key = be32_to_cpu(reth->rkey);
+	access.iova = be64_to_cpu(reth->va);
+	access.len = be32_to_cpu(reth->len);
+	access.whole = level == RXE_FLUSH_REGION;
 	if (!type || level > RXE_FLUSH_REGION || !qp->rq.num_resources)
 		return RXE_SYN_NAK_INV_REQ;
 	if (type != RXE_FLUSH_GLOBAL || rxe_mr_check(&access))
@@ -133,19 +130,15 @@ static int rxe_store_u64(void *kaddr, size_t len, void *arg)
 int rxe_respond_atomic_write(struct rxe_qp *qp, struct sk_buff *skb)
 {
 	const struct rxe_reth *reth = rxe_pkt_eth(skb);
-	struct rxe_access access = {
-		.pd = qp->ibqp.pd,
-		.qpn = qp->ibqp.qp_num,
-		.key = be32_to_cpu(reth->rkey),
-		.rights = IB_ACCESS_REMOTE_WRITE,
-		.iova = be64_to_cpu(reth->va),
-		.len = sizeof(u64),
-		.fault = &qp->anchor->faults[RXE_FAULT_RESPONDER],
-	};
+	struct rxe_access access =
+		rxe_responder_access(qp, IB_ACCESS_REMOTE_WRITE);
 	struct rxe_payload payload = rxe_pkt_payload(skb);
 	u64 value;
 	int err;
 
+	access.key = be32_to_cpu(reth->rkey);
+	access.iova = be64_to_cpu(reth->va);
+	access.len = sizeof(u64);
 	if (rxe_pkt(skb)->payload_len != sizeof(u64) ||
 	    be32_to_cpu(reth->len) != sizeof(u64) ||
 	    !IS_ALIGNED(access.iova, sizeof(u64)) || !qp->rq.num_resources ||

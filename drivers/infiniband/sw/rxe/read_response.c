@@ -76,21 +76,18 @@ static int rxe_read_packet(struct rxe_qp *qp)
 {
 	struct rxe_read *read = &qp->rq.read;
 	u32 len = min(read->resid, qp->mtu);
-	struct rxe_access access = {
-		.pd = qp->ibqp.pd,
-		.qpn = qp->ibqp.qp_num,
-		.key = read->rkey,
-		.rights = IB_ACCESS_REMOTE_READ,
-		.iova = read->va,
-		.len = len,
-		.hint = read->resid,
-		.fault = &qp->anchor->faults[RXE_FAULT_RESPONDER],
-	};
+	struct rxe_access access =
+		rxe_responder_access(qp, IB_ACCESS_REMOTE_READ);
 	struct rxe_aeth *aeth;
 	struct sk_buff *skb;
 	u8 opcode;
 	void *to;
 	int err;
+
+	access.key = read->rkey;
+	access.iova = read->va;
+	access.len = len;
+	access.hint = read->resid;
 
 	opcode = rxe_read_opcode(!read->started, len == read->resid);
 	skb = rxe_tx_alloc(qp, opcode, read->psn, len);
@@ -174,17 +171,14 @@ bool rxe_read_continue(struct rxe_qp *qp)
 int rxe_respond_read(struct rxe_qp *qp, struct sk_buff *skb)
 {
 	const struct rxe_reth *reth = rxe_pkt_eth(skb);
-	struct rxe_access access = {
-		.pd = qp->ibqp.pd,
-		.qpn = qp->ibqp.qp_num,
-		.key = be32_to_cpu(reth->rkey),
-		.rights = IB_ACCESS_REMOTE_READ,
-		.iova = be64_to_cpu(reth->va),
-		.len = be32_to_cpu(reth->len),
-	};
+	struct rxe_access access =
+		rxe_responder_access(qp, IB_ACCESS_REMOTE_READ);
 	struct rxe_resource *res;
 	u32 psns;
 
+	access.key = be32_to_cpu(reth->rkey);
+	access.iova = be64_to_cpu(reth->va);
+	access.len = be32_to_cpu(reth->len);
 	if (access.len > RXE_MAX_MSG || !qp->rq.num_resources)
 		return RXE_SYN_NAK_INV_REQ;
 	if (access.len && rxe_mr_check(&access))
@@ -283,15 +277,8 @@ static int rxe_do_atomic(void *kaddr, size_t len, void *arg)
 int rxe_respond_atomic(struct rxe_qp *qp, struct sk_buff *skb)
 {
 	const struct rxe_atmeth *atmeth = rxe_pkt_eth(skb);
-	struct rxe_access access = {
-		.pd = qp->ibqp.pd,
-		.qpn = qp->ibqp.qp_num,
-		.key = be32_to_cpu(atmeth->rkey),
-		.rights = IB_ACCESS_REMOTE_ATOMIC,
-		.iova = be64_to_cpu(atmeth->va),
-		.len = sizeof(u64),
-		.fault = &qp->anchor->faults[RXE_FAULT_RESPONDER],
-	};
+	struct rxe_access access =
+		rxe_responder_access(qp, IB_ACCESS_REMOTE_ATOMIC);
 	struct rxe_atomic atomic = {
 		.swap = rxe_pkt(skb)->opcode == IB_OPCODE_RC_COMPARE_SWAP,
 		.compare = be64_to_cpu(atmeth->compare),
@@ -300,6 +287,9 @@ int rxe_respond_atomic(struct rxe_qp *qp, struct sk_buff *skb)
 	struct rxe_resource *res;
 	int err;
 
+	access.key = be32_to_cpu(atmeth->rkey);
+	access.iova = be64_to_cpu(atmeth->va);
+	access.len = sizeof(u64);
 	if (!IS_ALIGNED(access.iova, sizeof(u64)) || !qp->rq.num_resources)
 		return RXE_SYN_NAK_INV_REQ;
 
@@ -337,17 +327,8 @@ void rxe_repeat_atomic(struct rxe_qp *qp, struct sk_buff *skb)
 
 static void rxe_send_placement_ack(struct rxe_qp *qp, u32 psn)
 {
-	struct rxe_aeth *aeth;
-	struct sk_buff *skb;
-
-	skb = rxe_tx_alloc(qp, IB_OPCODE_RC_RDMA_READ_RESPONSE_ONLY, psn, 0);
-	/* as if the network had lost it: the requester asks again */
-	if (!skb)
-		return;
-
-	aeth = (struct rxe_aeth *)(skb->data + sizeof(struct rxe_bth));
-	aeth->smsn = rxe_aeth_smsn(qp, RXE_SYN_ACK_UNLIMITED);
-	rxe_tx_send(qp, &qp->path, skb, RXE_FLOW_RESPONSES);
+	rxe_send_aeth(qp, IB_OPCODE_RC_RDMA_READ_RESPONSE_ONLY,
+		      RXE_SYN_ACK_UNLIMITED, psn);
 }
 
 /**

@@ -125,8 +125,8 @@ bool rxe_rwqe_take(struct rxe_rwqe *wqe, struct rxe_ring *ring, u32 *head,
 }
 
 /**
- * rxe_rq_fetch - get the next request to be filled
- * @qp: the QP; none is being filled
+ * rxe_rq_fetch - have a request to be filled: the one under way, or the next
+ * @qp: the QP
  *
  * Context: the receive queue's lock is held.
  * Return: false: the program has posted none.
@@ -134,6 +134,9 @@ bool rxe_rwqe_take(struct rxe_rwqe *wqe, struct rxe_ring *ring, u32 *head,
 bool rxe_rq_fetch(struct rxe_qp *qp)
 {
 	struct rxe_rq *rq = &qp->rq;
+
+	if (rq->wqe_busy)
+		return true;
 
 	if (qp->ibqp.srq)
 		rq->wqe_busy = rxe_srq_fetch(to_rsrq(qp->ibqp.srq), rq->wqe);

@@ -34,6 +34,30 @@ __be32 rxe_aeth_smsn(const struct rxe_qp *qp, u8 syndrome)
 }
 
 /**
+ * rxe_send_aeth - send a response that is an AETH and nothing more
+ * @qp: the responder
+ * @opcode: of the response
+ * @syndrome: ACK or NAK
+ * @psn: of the response
+ *
+ * Context: BH disabled, the receive queue's lock is held.
+ */
+void rxe_send_aeth(struct rxe_qp *qp, u8 opcode, u8 syndrome, u32 psn)
+{
+	struct rxe_aeth *aeth;
+	struct sk_buff *skb;
+
+	skb = rxe_tx_alloc(qp, opcode, psn, 0);
+	/* as if the network had lost it: the requester asks again */
+	if (!skb)
+		return;
+
+	aeth = (struct rxe_aeth *)(skb->data + sizeof(struct rxe_bth));
+	aeth->smsn = rxe_aeth_smsn(qp, syndrome);
+	rxe_tx_send(qp, &qp->path, skb, RXE_FLOW_RESPONSES);
+}
+
+/**
  * rxe_send_ack - acknowledge, or refuse
  * @qp: the responder
  * @syndrome: ACK or NAK
@@ -43,17 +67,7 @@ __be32 rxe_aeth_smsn(const struct rxe_qp *qp, u8 syndrome)
  */
 void rxe_send_ack(struct rxe_qp *qp, u8 syndrome, u32 psn)
 {
-	struct rxe_aeth *aeth;
-	struct sk_buff *skb;
-
-	skb = rxe_tx_alloc(qp, IB_OPCODE_RC_ACKNOWLEDGE, psn, 0);
-	/* as if the network had lost it: the requester asks again */
-	if (!skb)
-		return;
-
-	aeth = (struct rxe_aeth *)(skb->data + sizeof(struct rxe_bth));
-	aeth->smsn = rxe_aeth_smsn(qp, syndrome);
-	rxe_tx_send(qp, &qp->path, skb, RXE_FLOW_RESPONSES);
+	rxe_send_aeth(qp, IB_OPCODE_RC_ACKNOWLEDGE, syndrome, psn);
 }
 
 static void rxe_send_rnr_nak(struct rxe_qp *qp, u32 psn)
@@ -75,11 +89,6 @@ void rxe_responder_fail(struct rxe_qp *qp, u8 syndrome, u32 psn)
 	rxe_send_ack(qp, syndrome, psn);
 	rxe_qp_fail(qp, syndrome == RXE_SYN_NAK_REM_ACCESS ?
 			IB_EVENT_QP_ACCESS_ERR : IB_EVENT_QP_REQ_ERR);
-}
-
-static bool rxe_need_wqe(struct rxe_qp *qp)
-{
-	return qp->rq.wqe_busy || rxe_rq_fetch(qp);
 }
 
 /**
@@ -131,7 +140,14 @@ static void rxe_complete_receive(struct rxe_qp *qp, const struct sk_buff *skb)
 	rxe_rq_complete(qp, &wc, pkt->solicited);
 }
 
-static struct rxe_access rxe_responder_access(struct rxe_qp *qp, int rights)
+/**
+ * rxe_responder_access - what a peer's request asks of memory
+ * @qp: the responder
+ * @rights: of struct rxe_access
+ *
+ * Return: the access, but for its key, iova and lengths.
+ */
+struct rxe_access rxe_responder_access(struct rxe_qp *qp, int rights)
 {
 	return (struct rxe_access) {
 		.pd = qp->ibqp.pd,
@@ -177,7 +193,7 @@ int rxe_respond_send(struct rxe_qp *qp, struct sk_buff *skb)
 	u32 offset;
 	int err;
 
-	if (!rxe_need_wqe(qp))
+	if (!rxe_rq_fetch(qp))
 		return RXE_SYN_RNR_NAK;
 
 	offset = pkt->op->flags & RXE_OP_START ? 0 : rq->offset;
@@ -256,7 +272,7 @@ int rxe_respond_write(struct rxe_qp *qp, struct sk_buff *skb)
 	if (pkt->op->flags & RXE_OP_END ? pkt->payload_len != rest :
 					  pkt->payload_len >= rest)
 		return RXE_SYN_NAK_INV_REQ;
-	if ((pkt->op->flags & RXE_OP_IMM) && !rxe_need_wqe(qp))
+	if ((pkt->op->flags & RXE_OP_IMM) && !rxe_rq_fetch(qp))
 		return RXE_SYN_RNR_NAK;
 	if (!pkt->payload_len)
 		return 0;

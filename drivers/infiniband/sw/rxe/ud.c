@@ -180,7 +180,7 @@ int rxe_ud_process(struct rxe_qp *qp, struct sk_buff *skb)
 		rxe_count(qp->dev, RXE_STAT_QKEY_VIOLATION);
 		return 0;
 	}
-	if (!rq->wqe_busy && !rxe_rq_fetch(qp)) {
+	if (!rxe_rq_fetch(qp)) {
 		rxe_count(qp->dev, RXE_STAT_OUT_OF_BUFFER);
 		return 0;
 	}
