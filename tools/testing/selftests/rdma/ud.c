@@ -253,6 +253,9 @@ static void nobody_takes_it(void)
 	/* no receive request */
 	send_to(&ud, qpn, 10);
 	rc_wait_ok(ud.pair.a.send_cq);
+	/* sent is not arrived: it must not find the next one's request */
+	while (!rc_counter(1, "out_of_buffer"))
+		sleep_ms(1);
 	one_more(&ud, 1);
 	CHECK_EQ(rc_counter(1, "out_of_buffer"), 1);
 
