@@ -267,8 +267,16 @@ void rc_to_rtr(struct rc_end *end, unsigned int peer_qpn,
 			},
 		},
 	};
+	int tries = 0, err;
 
-	CHECK_EQ(ibv_modify_qp(end->qp, &attr, masks_of(end).to_rtr), 0);
+	/*
+	 * The core gives a neighbour one second to answer. A netdev that came
+	 * up just now may lose the question, which is repeated after one second.
+	 */
+	do {
+		err = ibv_modify_qp(end->qp, &attr, masks_of(end).to_rtr);
+	} while (err == ETIMEDOUT && tries++ < 10);
+	CHECK_EQ(err, 0);
 }
 
 /* Twice or four times the time for each doubling of what a slow kernel is given. */
