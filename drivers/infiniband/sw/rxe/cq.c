@@ -55,6 +55,77 @@ destroy_ring:
 	return err;
 }
 
+/* Completions that wait in the old ring are the first in the new one. */
+static int rxe_cq_move(struct rxe_cq *cq, struct rxe_ring *to)
+{
+	struct rxe_ring *from = cq->ring;
+	u32 n = from->mask - rxe_ring_space(from, cq->producer);
+	u32 i;
+
+	if (n > to->mask)
+		return -EINVAL;
+
+	for (i = 0; i < n; i++)
+		memcpy(rxe_ring_slot(to, i),
+		       rxe_ring_slot(from, cq->producer - n + i),
+		       sizeof(struct ib_uverbs_wc));
+	rxe_ring_produce(to, n);
+	cq->ring = to;
+	cq->producer = n;
+	cq->ibcq.cqe = to->mask;
+	return 0;
+}
+
+/**
+ * rxe_resize_cq - ib_device_ops.resize_cq
+ * @ibcq: the queue, which goes on meanwhile
+ * @cqe: completions that it is to hold
+ * @udata: the program's; it gets what it needs to map the new ring
+ *
+ * Context: may sleep.
+ * Return: 0; -EINVAL: more completions are waiting; another errno.
+ */
+int rxe_resize_cq(struct ib_cq *ibcq, int cqe, struct ib_udata *udata)
+{
+	struct rxe_resize_cq_resp resp = {};
+	struct rxe_cq *cq = to_rcq(ibcq);
+	struct rxe_ring *ring, *old;
+	struct rxe_ucontext *uctx;
+	int err;
+
+	if (!udata)
+		return -EOPNOTSUPP;
+	if (udata->outlen < sizeof(resp) || cqe < 1 || cqe > RXE_MAX_CQE)
+		return -EINVAL;
+
+	uctx = rdma_udata_to_drv_context(udata, struct rxe_ucontext, ibuc);
+	ring = rxe_ring_create(cqe, sizeof(struct ib_uverbs_wc));
+	if (!ring)
+		return -ENOMEM;
+
+	err = rxe_ring_export(ring, &uctx->ibuc, &resp.mi);
+	if (err)
+		goto destroy_ring;
+
+	err = ib_copy_to_udata(udata, &resp, sizeof(resp));
+	if (err)
+		goto destroy_ring;
+
+	spin_lock_irq(&cq->lock);
+	old = cq->ring;
+	err = rxe_cq_move(cq, ring);
+	spin_unlock_irq(&cq->lock);
+	if (err)
+		goto destroy_ring;
+
+	rxe_ring_destroy(old);
+	return 0;
+
+destroy_ring:
+	rxe_ring_destroy(ring);
+	return err;
+}
+
 /**
  * rxe_destroy_cq - ib_device_ops.destroy_cq
  * @ibcq: no QP completes to it

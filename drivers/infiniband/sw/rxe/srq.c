@@ -40,7 +40,6 @@ int rxe_create_srq(struct ib_srq *ibsrq, struct ib_srq_init_attr *init,
 		return -EINVAL;
 
 	uctx = rdma_udata_to_drv_context(udata, struct rxe_ucontext, ibuc);
-	mutex_init(&srq->resize);
 	spin_lock_init(&srq->lock);
 	srq->max_sge = init->attr.max_sge;
 	srq->ring = rxe_srq_ring_create(init->attr.max_wr, srq->max_sge);
@@ -114,12 +113,10 @@ static int rxe_srq_resize(struct rxe_srq *srq, struct ib_srq_attr *attr,
 		goto destroy_ring;
 	}
 
-	mutex_lock(&srq->resize);
-	old = srq->ring;
 	spin_lock_bh(&srq->lock);
+	old = srq->ring;
 	err = rxe_srq_move(srq, ring);
 	spin_unlock_bh(&srq->lock);
-	mutex_unlock(&srq->resize);
 	if (err)
 		goto destroy_ring;
 

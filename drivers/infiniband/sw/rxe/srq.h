@@ -2,7 +2,6 @@
 #ifndef RXE_SRQ_H
 #define RXE_SRQ_H
 
-#include <linux/mutex.h>
 #include <linux/spinlock.h>
 #include <rdma/ib_verbs.h>
 
@@ -12,7 +11,6 @@ struct rxe_rwqe;
 /**
  * struct rxe_srq - a receive queue that QPs share
  * @ibsrq: the core's part
- * @resize: one change of the size at a time
  * @lock: of everything below; BH-safe
  * @ring: shared with the program
  * @head: next request in the ring; runs freely
@@ -22,8 +20,6 @@ struct rxe_rwqe;
  */
 struct rxe_srq {
 	struct ib_srq ibsrq;
-	/* held from the choice of a new ring to its use */
-	struct mutex resize;
 	/* inside a QP's locks */
 	spinlock_t lock;
 	struct rxe_ring *ring;

@@ -221,6 +221,7 @@ const struct ib_device_ops rxe_dev_ops = {
 	.dereg_mr = rxe_dereg_mr,
 	.destroy_ah = rxe_destroy_ah,
 	.destroy_cq = rxe_destroy_cq,
+	.resize_cq = rxe_resize_cq,
 	.destroy_qp = rxe_destroy_qp,
 	.destroy_srq = rxe_destroy_srq,
 	.disassociate_ucontext = rxe_disassociate_ucontext,

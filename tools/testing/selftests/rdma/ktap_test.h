@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#define NUM(array)	(sizeof(array) / sizeof((array)[0]))
+
 /**
  * struct test - a test
  * @name: says what is right when it passes

@@ -21,8 +21,6 @@ static const size_t lengths[] = {
 	SIZE,
 };
 
-#define NUM(array)	(sizeof(array) / sizeof((array)[0]))
-
 /* where in its page a message begins */
 static size_t offset_of(unsigned int i)
 {

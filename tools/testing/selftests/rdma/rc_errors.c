@@ -11,7 +11,6 @@
 
 #define SIZE		65536
 #define MAX_MSG		0x80000000U
-#define NUM(array)	(sizeof(array) / sizeof((array)[0]))
 
 /* either of two, where kernels differ in which */
 static void check_refused(const void *object, int one, int other)

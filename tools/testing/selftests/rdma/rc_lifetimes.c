@@ -22,7 +22,6 @@
 
 #define HUNG_MS		60000
 #define SIZE		65536
-#define NUM(array)	(sizeof(array) / sizeof((array)[0]))
 
 #define W	IBV_WR_RDMA_WRITE
 #define R	IBV_WR_RDMA_READ

@@ -15,7 +15,6 @@
 
 #define SIZE		(256 * 1024)
 #define WORDS		(SIZE / sizeof(uint64_t))
-#define NUM(array)	(sizeof(array) / sizeof((array)[0]))
 
 /**
  * struct traffic - messages of SIZE bytes, one after the other

@@ -23,7 +23,6 @@
 #define SIZE		(260 * 1024)
 #define GUARD		4096
 #define BUF_SIZE	(SIZE + 2 * GUARD)
-#define NUM(array)	(sizeof(array) / sizeof((array)[0]))
 
 static const size_t lengths[] = {
 	0, 1, 2, 3, 4, 7, 255, 256, 257, 1023, 1024, 1025, 2048, 4095, 4096,

@@ -22,7 +22,6 @@
 #define PAGES		64
 #define SIZE		(PAGES * PAGE)
 #define HUGE_PAGE	(2UL << 20)
-#define NUM(array)	(sizeof(array) / sizeof((array)[0]))
 
 #define W		IBV_WR_RDMA_WRITE
 #define R		IBV_WR_RDMA_READ

@@ -20,7 +20,6 @@
 
 #include "rc_pair.h"
 
-#define NUM(array)	(sizeof(array) / sizeof((array)[0]))
 #define SIZE		65536
 #define GUARD		65536
 #define GUARD_WORD	0x5ca1ab1edeadfa11ULL

@@ -12,7 +12,6 @@
 
 #define PEERS	3
 #define SLOT	8192
-#define NUM(array)	(sizeof(array) / sizeof((array)[0]))
 
 /**
  * struct shared - connections whose receiving ends share one queue

@@ -13,7 +13,6 @@
 #define SIZE	(256 * 1024)
 /* of sends that may be lost */
 #define MESSAGE	10000
-#define NUM(array)	(sizeof(array) / sizeof((array)[0]))
 
 static const size_t lengths[] = {
 	0, 1, 3, 4, 255, 1023, 1024, 1025, 4095, 4096, 4097, 65537, SIZE,

@@ -16,7 +16,6 @@
 #define GRH	40
 #define QKEY	0x11223344
 #define SIZE	(64 * 1024)
-#define NUM(array)	(sizeof(array) / sizeof((array)[0]))
 
 /**
  * struct ud - two queue pairs, and how they reach each other

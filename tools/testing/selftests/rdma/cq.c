@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* Completion queues that change their size. */
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <rdma/ib_user_verbs.h>
+#include <unistd.h>
+
+#include "rc_pair.h"
+
+#define W		IBV_WR_RDMA_WRITE
+
+/**
+ * struct flow - numbered writes from one host to the other
+ * @pair: its sends complete with the number as their wr_id
+ * @local: what is written
+ * @remote: where to
+ * @posted: how many have been
+ * @completed: and how many of those are known to have
+ */
+struct flow {
+	struct rc_pair pair;
+	struct rc_buf local;
+	struct rc_buf remote;
+	unsigned int posted;
+	unsigned int completed;
+};
+
+static void flow_up(struct flow *flow, bool channel)
+{
+	const struct rc_config config = { .depth = 128, .channel = channel };
+
+	memset(flow, 0, sizeof(*flow));
+	rc_pair_up(&flow->pair, &config);
+	rc_buf_get(&flow->local, &flow->pair.hosts[0], 4096, RC_ALL_ACCESS);
+	rc_buf_get(&flow->remote, &flow->pair.hosts[1], 4096, RC_ODP_ACCESS);
+}
+
+static void flow_down(struct flow *flow)
+{
+	rc_buf_put(&flow->local);
+	rc_buf_put(&flow->remote);
+	rc_pair_down(&flow->pair);
+}
+
+static struct ibv_cq *cq_of(struct flow *flow)
+{
+	return flow->pair.a.send_cq;
+}
+
+static void post(struct flow *flow, unsigned int n)
+{
+	struct ibv_sge sge = rc_sge(&flow->local, 0, 8);
+	struct ibv_send_wr wr = {
+		.opcode = W,
+		.send_flags = IBV_SEND_SIGNALED,
+		.sg_list = &sge,
+		.num_sge = 1,
+		.wr.rdma.remote_addr = (unsigned long)flow->remote.addr,
+		.wr.rdma.rkey = flow->remote.mr->rkey,
+	};
+
+	while (n--) {
+		wr.wr_id = flow->posted++;
+		rc_post_send(&flow->pair.a, &wr);
+	}
+}
+
+static void take(struct flow *flow, unsigned int n)
+{
+	while (n--)
+		CHECK_EQ(rc_wait_ok(cq_of(flow)).wr_id, flow->completed++);
+}
+
+/*
+ * All that were posted have completed, whether or not the program has looked:
+ * the peer answers a read only after the writes before it.
+ */
+static void settle(struct flow *flow)
+{
+	struct ibv_sge sge = rc_sge(&flow->local, 8, 8);
+	struct ibv_send_wr wr = {
+		.opcode = IBV_WR_RDMA_READ,
+		.sg_list = &sge,
+		.num_sge = 1,
+		.wr.rdma.remote_addr = (unsigned long)flow->remote.addr + 8,
+		.wr.rdma.rkey = flow->remote.mr->rkey,
+	};
+	unsigned long *word = (void *)(flow->local.addr + 8);
+
+	*(unsigned long *)(flow->remote.addr + 8) = flow->posted;
+	rc_post_send(&flow->pair.a, &wr);
+	while (__atomic_load_n(word, __ATOMIC_ACQUIRE) != flow->posted)
+		sleep_ms(1);
+}
+
+static int least(int a, int b)
+{
+	return a < b ? a : b;
+}
+
+/* What waits stays, in its order, and room for what is to come is there. */
+static void sizes(void)
+{
+	static const int sizes[] = { 200, 20, 1000, 17, 1, 64, 1 << 14, 40 };
+	struct flow flow;
+	unsigned int i;
+
+	flow_up(&flow, false);
+	for (i = 0; i < NUM(sizes); i++) {
+		post(&flow, least(14, least(sizes[i], cq_of(&flow)->cqe)));
+		settle(&flow);
+		CHECK_EQ(ibv_resize_cq(cq_of(&flow), sizes[i]), 0);
+		CHECK(cq_of(&flow)->cqe >= sizes[i]);
+		take(&flow, flow.posted - flow.completed);
+		rc_check_idle(cq_of(&flow));
+	}
+
+	/* it holds as many as it says */
+	CHECK_EQ(ibv_resize_cq(cq_of(&flow), 100), 0);
+	post(&flow, 100);
+	settle(&flow);
+	take(&flow, 100);
+	flow_down(&flow);
+}
+
+static void refused(void)
+{
+	struct ibv_device_attr attr;
+	struct flow flow;
+	int cqe;
+
+	flow_up(&flow, false);
+	CHECK_EQ(ibv_query_device(flow.pair.hosts[0].ctx, &attr), 0);
+	CHECK_EQ(ibv_resize_cq(cq_of(&flow), 100), 0);
+	cqe = cq_of(&flow)->cqe;
+	post(&flow, 20);
+	settle(&flow);
+	CHECK_EQ(ibv_resize_cq(cq_of(&flow), 0), EINVAL);
+	CHECK_EQ(ibv_resize_cq(cq_of(&flow), -1), EINVAL);
+	CHECK_EQ(ibv_resize_cq(cq_of(&flow), attr.max_cqe + 1), EINVAL);
+	CHECK_EQ(ibv_resize_cq(cq_of(&flow), 15), EINVAL);
+	CHECK_EQ(cq_of(&flow)->cqe, cqe);
+	take(&flow, 20);
+	flow_down(&flow);
+}
+
+/* An event that was asked for comes from the queue's new memory, too. */
+static void events(void)
+{
+	struct flow flow;
+	struct ibv_cq *cq;
+	struct pollfd fd;
+	void *context;
+
+	flow_up(&flow, true);
+	fd.fd = flow.pair.a.send_channel->fd;
+	fd.events = POLLIN;
+	CHECK_EQ(ibv_req_notify_cq(cq_of(&flow), 0), 0);
+	CHECK_EQ(ibv_resize_cq(cq_of(&flow), 300), 0);
+	CHECK_EQ(poll(&fd, 1, 0), 0);
+	post(&flow, 1);
+	CHECK_EQ(ibv_get_cq_event(flow.pair.a.send_channel, &cq, &context), 0);
+	CHECK(cq == cq_of(&flow));
+	ibv_ack_cq_events(cq, 1);
+	take(&flow, 1);
+
+	/* once */
+	post(&flow, 1);
+	take(&flow, 1);
+	CHECK_EQ(poll(&fd, 1, 0), 0);
+	flow_down(&flow);
+}
+
+static void *resize_on(void *arg)
+{
+	struct flow *flow = arg;
+	unsigned int i;
+
+	for (i = 0; i < 400; i++)
+		CHECK_EQ(ibv_resize_cq(cq_of(flow), 130 + i % 7 * 150), 0);
+	return NULL;
+}
+
+/* Completions come and are taken while the queue changes. */
+static void in_traffic(void)
+{
+	pthread_t thread;
+	struct flow flow;
+
+	flow_up(&flow, false);
+	CHECK_EQ(ibv_resize_cq(cq_of(&flow), 130), 0);
+	CHECK_EQ(pthread_create(&thread, NULL, resize_on, &flow), 0);
+	post(&flow, 100);
+	while (pthread_tryjoin_np(thread, NULL)) {
+		take(&flow, 10);
+		post(&flow, 10);
+	}
+	take(&flow, 100);
+	rc_check_idle(cq_of(&flow));
+	flow_down(&flow);
+}
+
+/* the command as the library sends it, without the lock that the library has */
+static int raw_resize(struct ibv_cq *cq, unsigned int cqe)
+{
+	unsigned char answer[64];
+	struct {
+		struct ib_uverbs_cmd_hdr hdr;
+		struct ib_uverbs_resize_cq cmd;
+	} request = {
+		.hdr = {
+			.command = IB_USER_VERBS_CMD_RESIZE_CQ,
+			.in_words = sizeof(request) / 4,
+			.out_words = sizeof(answer) / 4,
+		},
+		.cmd = {
+			.response = (unsigned long)answer,
+			.cq_handle = cq->handle,
+			.cqe = cqe,
+		},
+	};
+
+	if (write(cq->context->cmd_fd, &request, sizeof(request)) < 0)
+		return errno;
+	return 0;
+}
+
+static void *raw_resize_on(void *arg)
+{
+	struct ibv_cq *cq = arg;
+	unsigned int i;
+
+	for (i = 0; i < 500; i++)
+		CHECK_EQ(raw_resize(cq, 130 + i % 5 * 100), 0);
+	return NULL;
+}
+
+/* A program whose threads do it all at once has only itself to blame. */
+static void at_once(void)
+{
+	struct rc_resources before;
+	pthread_t threads[3];
+	struct flow flow;
+	unsigned int i;
+
+	rc_resources_get(&before);
+	flow_up(&flow, false);
+	for (i = 0; i < NUM(threads); i++)
+		CHECK_EQ(pthread_create(&threads[i], NULL, raw_resize_on,
+					cq_of(&flow)), 0);
+	/* nobody can see these complete, so no more than the queue holds */
+	for (i = 0; i < 120; i++)
+		post(&flow, 1);
+	for (i = 0; i < NUM(threads); i++)
+		CHECK_EQ(pthread_join(threads[i], NULL), 0);
+	settle(&flow);
+	flow_down(&flow);
+	rc_resources_check(&before);
+	rc_check_works();
+}
+
+static const struct test tests[] = {
+	{ "another size while completions wait", sizes },
+	{ "sizes that are refused", refused },
+	{ "an event that was asked for before", events },
+	{ "another size in traffic", in_traffic },
+	{ "many sizes at once", at_once },
+	{}
+};
+
+int main(int argc, char **argv)
+{
+	rc_tests(tests, argv + 1);
+}
