@@ -62,6 +62,18 @@ unsigned int draw(unsigned int *state, unsigned int n)
 	return (*state >> 8) % n;
 }
 
+void command(const char *fmt, ...)
+{
+	char text[300];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	test_at("%s", text);
+	CHECK_EQ(system(text), 0);
+}
+
 unsigned long long now_ms(void)
 {
 	struct timespec now;

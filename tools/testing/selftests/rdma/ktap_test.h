@@ -53,6 +53,9 @@ void skip(const char *why) __attribute__((noreturn));
 /* a number below @n, the next of the sequence that @state is at */
 unsigned int draw(unsigned int *state, unsigned int n);
 
+/* run a program by the shell; CHECK()s that it worked */
+void command(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
 unsigned long long now_ms(void);
 void sleep_ms(unsigned int ms);
 /* how much longer than usual things may take before they count as hung */

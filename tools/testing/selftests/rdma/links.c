@@ -32,18 +32,6 @@ do {									\
 	}								\
 } while (0)
 
-static __attribute__((format(printf, 1, 2))) void command(const char *fmt, ...)
-{
-	char text[300];
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(text, sizeof(text), fmt, args);
-	va_end(args);
-	test_at("%s", text);
-	CHECK_EQ(system(text), 0);
-}
-
 /* The command fails, and its complaint has @why in it. */
 static void refused(const char *what, const char *why)
 {

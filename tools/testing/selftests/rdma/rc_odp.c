@@ -4,148 +4,30 @@
  * they leave there, is what the CPU would.
  */
 #define _GNU_SOURCE
-#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "rc_pair.h"
+#include "rc_stream.h"
 
-#define SIZE		(256 * 1024)
+#define SIZE		STREAM_SIZE
 #define WORDS		(SIZE / sizeof(uint64_t))
-
-/**
- * struct traffic - messages of SIZE bytes, one after the other
- * @pair: the connection
- * @local: of the end that posts
- * @remote: of its peer
- * @opcode: what it posts
- * @versions: each word of the source is set to the number of the message
- * @status: of the last message
- * @messages: that have completed
- * @failed: one has not, and there are no more
- * @over: there are to be no more
- * @thread: that posts them
- */
-struct traffic {
-	struct rc_pair pair;
-	struct rc_buf local;
-	struct rc_buf remote;
-	enum ibv_wr_opcode opcode;
-	bool versions;
-	enum ibv_wc_status status;
-	unsigned long messages;
-	bool failed;
-	bool over;
-	pthread_t thread;
-};
-
-static unsigned long messages_of(struct traffic *t)
-{
-	return __atomic_load_n(&t->messages, __ATOMIC_ACQUIRE);
-}
-
-static const struct rc_buf *source_of(const struct traffic *t)
-{
-	return t->opcode == IBV_WR_RDMA_READ ? &t->remote : &t->local;
-}
-
-static const struct rc_buf *sink_of(const struct traffic *t)
-{
-	return t->opcode == IBV_WR_RDMA_READ ? &t->local : &t->remote;
-}
-
-static void set_words(const struct rc_buf *buf, uint64_t value)
-{
-	uint64_t *word = (uint64_t *)buf->addr;
-	size_t i;
-
-	for (i = 0; i < WORDS; i++)
-		word[i] = value;
-}
-
-static void *run_traffic(void *arg)
-{
-	struct traffic *t = arg;
-	struct ibv_wc wc;
-
-	while (!__atomic_load_n(&t->over, __ATOMIC_ACQUIRE)) {
-		if (t->versions)
-			set_words(source_of(t), t->messages + 1);
-		rc_post(&t->pair.a, t->opcode, rc_sge(&t->local, 0, SIZE),
-			&t->remote, 0);
-		wc = rc_wait(t->pair.a.send_cq);
-		t->status = wc.status;
-		if (wc.status != IBV_WC_SUCCESS) {
-			__atomic_store_n(&t->failed, true, __ATOMIC_RELEASE);
-			break;
-		}
-		__atomic_fetch_add(&t->messages, 1, __ATOMIC_RELEASE);
-	}
-	return NULL;
-}
-
-static void traffic_up(struct traffic *t, enum ibv_wr_opcode opcode)
-{
-	struct rc_config config = {};
-
-	memset(t, 0, sizeof(*t));
-	t->opcode = opcode;
-	rc_pair_up(&t->pair, &config);
-	rc_buf_get(&t->local, &t->pair.hosts[0], SIZE, RC_ODP_ACCESS);
-	rc_buf_get(&t->remote, &t->pair.hosts[1], SIZE, RC_ODP_ACCESS);
-}
-
-static void traffic_down(struct traffic *t)
-{
-	rc_buf_put(&t->local);
-	rc_buf_put(&t->remote);
-	rc_pair_down(&t->pair);
-}
-
-static void traffic_start(struct traffic *t)
-{
-	CHECK(!pthread_create(&t->thread, NULL, run_traffic, t));
-}
-
-/* Let @n more messages go by, the first of which may be half done already. */
-static void traffic_pass(struct traffic *t, unsigned long n)
-{
-	unsigned long until = messages_of(t) + n + 1;
-
-	while (messages_of(t) < until) {
-		CHECK(!__atomic_load_n(&t->failed, __ATOMIC_ACQUIRE));
-		sleep_ms(1);
-	}
-}
-
-static void traffic_join(struct traffic *t)
-{
-	CHECK(!pthread_join(t->thread, NULL));
-}
-
-static void traffic_stop(struct traffic *t)
-{
-	__atomic_store_n(&t->over, true, __ATOMIC_RELEASE);
-	traffic_join(t);
-	CHECK_EQ(t->status, IBV_WC_SUCCESS);
-}
 
 /* Discarded private memory is zero, until somebody writes to it again. */
 static void discard_sink(enum ibv_wr_opcode opcode)
 {
 	const unsigned char *expected;
 	unsigned char *sink, byte;
-	struct traffic t;
+	struct stream s;
 	int round, i;
 
-	traffic_up(&t, opcode);
-	expected = source_of(&t)->addr;
-	sink = sink_of(&t)->addr;
-	rc_fill(source_of(&t)->addr, SIZE, opcode);
-	traffic_start(&t);
+	stream_up(&s, opcode);
+	expected = source_of(&s)->addr;
+	sink = sink_of(&s)->addr;
+	rc_fill(source_of(&s)->addr, SIZE, opcode);
+	stream_start(&s);
 	for (round = 0; round < 300; round++) {
 		CHECK_EQ(madvise(sink, SIZE, MADV_DONTNEED), 0);
 		for (i = round; i < SIZE; i += 512) {
@@ -153,10 +35,10 @@ static void discard_sink(enum ibv_wr_opcode opcode)
 			CHECK(!byte || byte == expected[i]);
 		}
 	}
-	traffic_pass(&t, 1);
-	traffic_stop(&t);
+	stream_pass(&s, 1);
+	stream_stop(&s);
 	rc_check(sink, SIZE, opcode);
-	traffic_down(&t);
+	stream_down(&s);
 }
 
 static void discard_write_sink(void)
@@ -172,21 +54,21 @@ static void discard_read_sink(void)
 /* What is sent from discarded memory is what the CPU finds there: zeroes. */
 static void discard_source(enum ibv_wr_opcode opcode)
 {
-	struct traffic t;
+	struct stream s;
 	int round;
 
-	traffic_up(&t, opcode);
-	traffic_start(&t);
+	stream_up(&s, opcode);
+	stream_start(&s);
 	for (round = 0; round < 5; round++) {
 		test_at("round %d", round);
-		rc_fill(source_of(&t)->addr, SIZE, round);
-		traffic_pass(&t, 2);
-		CHECK_EQ(madvise(source_of(&t)->addr, SIZE, MADV_DONTNEED), 0);
-		traffic_pass(&t, 2);
-		rc_check_all(sink_of(&t)->addr, SIZE, 0);
+		rc_fill(source_of(&s)->addr, SIZE, round);
+		stream_pass(&s, 2);
+		CHECK_EQ(madvise(source_of(&s)->addr, SIZE, MADV_DONTNEED), 0);
+		stream_pass(&s, 2);
+		rc_check_all(sink_of(&s)->addr, SIZE, 0);
 	}
-	traffic_stop(&t);
-	traffic_down(&t);
+	stream_stop(&s);
+	stream_down(&s);
 }
 
 static void discard_write_source(void)
@@ -239,7 +121,7 @@ static const struct change changes[] = {
  * The registration outlives the mapping: once there is memory again at the
  * address, with another connection, peers find that.
  */
-static void check_mapped_again(struct traffic *t, struct rc_buf *changed)
+static void check_mapped_again(struct stream *s, struct rc_buf *changed)
 {
 	struct rc_config config = {};
 	struct rc_end a, b;
@@ -247,10 +129,10 @@ static void check_mapped_again(struct traffic *t, struct rc_buf *changed)
 	CHECK(mmap(changed->addr, SIZE, PROT_READ | PROT_WRITE,
 		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
 	      changed->addr);
-	rc_fill(source_of(t)->addr, SIZE, 77);
-	rc_connect(&a, &t->pair.hosts[0], &b, &t->pair.hosts[1], &config);
-	rc_do(&a, t->opcode, rc_sge(&t->local, 0, SIZE), &t->remote, 0);
-	rc_check(sink_of(t)->addr, SIZE, 77);
+	rc_fill(source_of(s)->addr, SIZE, 77);
+	rc_connect(&a, &s->pair.hosts[0], &b, &s->pair.hosts[1], &config);
+	rc_do(&a, s->opcode, rc_sge(&s->local, 0, SIZE), &s->remote, 0);
+	rc_check(sink_of(s)->addr, SIZE, 77);
 	rc_disconnect(&a);
 	rc_disconnect(&b);
 }
@@ -258,28 +140,28 @@ static void check_mapped_again(struct traffic *t, struct rc_buf *changed)
 static void try_change(const struct change *change)
 {
 	struct rc_buf *changed;
-	struct traffic t;
+	struct stream s;
 
 	test_at("%s", change->name);
-	traffic_up(&t, change->opcode);
-	changed = change->remote ? &t.remote : &t.local;
-	rc_fill(source_of(&t)->addr, SIZE, 5);
-	traffic_start(&t);
-	traffic_pass(&t, 2);
+	stream_up(&s, change->opcode);
+	changed = change->remote ? &s.remote : &s.local;
+	rc_fill(source_of(&s)->addr, SIZE, 5);
+	stream_start(&s);
+	stream_pass(&s, 2);
 	if (change->prot < 0)
 		CHECK_EQ(munmap(changed->addr, SIZE), 0);
 	else
 		CHECK_EQ(mprotect(changed->addr, SIZE, change->prot), 0);
 	if (change->status == IBV_WC_SUCCESS) {
-		traffic_pass(&t, 2);
-		traffic_stop(&t);
-		rc_check(sink_of(&t)->addr, SIZE, 5);
+		stream_pass(&s, 2);
+		stream_stop(&s);
+		rc_check(sink_of(&s)->addr, SIZE, 5);
 	} else {
-		traffic_join(&t);
-		CHECK_EQ(t.status, change->status);
+		stream_join(&s);
+		CHECK_EQ(s.status, change->status);
 	}
-	check_mapped_again(&t, changed);
-	traffic_down(&t);
+	check_mapped_again(&s, changed);
+	stream_down(&s);
 }
 
 static void mapping_changes(void)
@@ -293,24 +175,24 @@ static void mapping_changes(void)
 /* Moved memory takes its content along; the registration stays behind. */
 static void moved(void)
 {
-	struct traffic t;
+	struct stream s;
 	void *to;
 
-	traffic_up(&t, W);
-	rc_fill(t.local.addr, SIZE, 6);
-	traffic_start(&t);
-	traffic_pass(&t, 2);
+	stream_up(&s, W);
+	rc_fill(s.local.addr, SIZE, 6);
+	stream_start(&s);
+	stream_pass(&s, 2);
 	to = mmap(NULL, SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	CHECK(to != MAP_FAILED);
-	CHECK(mremap(t.remote.addr, SIZE, SIZE, MREMAP_MAYMOVE | MREMAP_FIXED,
+	CHECK(mremap(s.remote.addr, SIZE, SIZE, MREMAP_MAYMOVE | MREMAP_FIXED,
 		     to) == to);
-	traffic_join(&t);
-	CHECK_EQ(t.status, REM);
+	stream_join(&s);
+	CHECK_EQ(s.status, REM);
 	rc_check(to, SIZE, 6);
-	check_mapped_again(&t, &t.remote);
+	check_mapped_again(&s, &s.remote);
 	rc_check(to, SIZE, 6);
 	CHECK_EQ(munmap(to, SIZE), 0);
-	traffic_down(&t);
+	stream_down(&s);
 }
 
 /* The child's copy is of the moment of the fork, and stays that. */
@@ -326,7 +208,7 @@ static void child_looks_on(const struct rc_buf *buf, int parent)
 	_exit(memcmp(copy, buf->addr, SIZE) ? 1 : 0);
 }
 
-static void check_fork(struct traffic *t, const struct rc_buf *buf)
+static void check_fork(struct stream *s, const struct rc_buf *buf)
 {
 	int pipes[2], status;
 	pid_t child;
@@ -339,7 +221,7 @@ static void check_fork(struct traffic *t, const struct rc_buf *buf)
 		child_looks_on(buf, pipes[0]);
 	}
 	close(pipes[0]);
-	traffic_pass(t, 1);
+	stream_pass(s, 1);
 	close(pipes[1]);
 	CHECK_EQ(waitpid(child, &status, 0), child);
 	CHECK(WIFEXITED(status));
@@ -355,23 +237,23 @@ static void check_fork(struct traffic *t, const struct rc_buf *buf)
 static void forked(enum ibv_wr_opcode opcode)
 {
 	const uint64_t *sink;
-	struct traffic t;
+	struct stream s;
 	int round;
 	size_t i;
 
-	traffic_up(&t, opcode);
-	t.versions = true;
-	traffic_start(&t);
+	stream_up(&s, opcode);
+	s.versions = true;
+	stream_start(&s);
 	for (round = 0; round < 20; round++) {
 		test_at("round %d", round);
-		check_fork(&t, sink_of(&t));
-		check_fork(&t, source_of(&t));
+		check_fork(&s, sink_of(&s));
+		check_fork(&s, source_of(&s));
 	}
-	traffic_stop(&t);
-	sink = (const uint64_t *)sink_of(&t)->addr;
+	stream_stop(&s);
+	sink = (const uint64_t *)sink_of(&s)->addr;
 	for (i = 0; i < WORDS; i++)
-		CHECK_EQ(sink[i], t.messages);
-	traffic_down(&t);
+		CHECK_EQ(sink[i], s.messages);
+	stream_down(&s);
 }
 
 static void forked_writes(void)

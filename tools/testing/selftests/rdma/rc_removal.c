@@ -15,12 +15,6 @@
 
 #define HUNG_MS		60000
 
-static void command(const char *what)
-{
-	test_at("%s", what);
-	CHECK_EQ(system(what), 0);
-}
-
 static void until_it_fails(const char *what)
 {
 	unsigned long long end = now_ms() + HUNG_MS * limit_factor();
@@ -201,7 +195,7 @@ static void module_unloaded(void)
 		two_wait_held(&two);
 		if (i == 1)
 			two_end(&two);
-		command(load);
+		command("%s", load);
 		command("ip -n hosta link delete va");
 		rc_two_hosts("plug");
 		rc_check_works();

@@ -3,88 +3,10 @@
  * Invariants 4 and 5 against what the mm itself does to memory: it can take
  * each page, as none is pinned, and loses nothing that a umem has written.
  */
-#define _GNU_SOURCE
-#include <fcntl.h>
-#include <sched.h>
-#include <stdint.h>
-
+#include "../memory.h"
 #include "user.h"
 
-#ifndef MADV_PAGEOUT
-#define MADV_PAGEOUT	21
-#endif
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE	25
-#endif
-
 #define PAGES		32
-#define PAGE_PRESENT	0x8000000000000000ULL
-#define PAGE_FRAME	0x007fffffffffffffULL
-
-static uint64_t page_entry(const char *at)
-{
-	int fd = open("/proc/self/pagemap", O_RDONLY);
-	uint64_t entry;
-
-	CHECK(fd >= 0);
-	CHECK_EQ(pread(fd, &entry, sizeof(entry),
-		       (unsigned long)at / PAGE * sizeof(entry)),
-		 sizeof(entry));
-	close(fd);
-	return entry;
-}
-
-static void write_file(const char *name, const char *text)
-{
-	int fd = open(name, O_WRONLY);
-
-	CHECK(fd >= 0);
-	CHECK_EQ(write(fd, text, strlen(text)), strlen(text));
-	close(fd);
-}
-
-static void need_swap(void)
-{
-	FILE *swaps = fopen("/proc/swaps", "r");
-	char line[200];
-	int lines = 0;
-
-	while (swaps && fgets(line, sizeof(line), swaps))
-		lines++;
-	if (lines < 2)
-		skip("no swap");
-	fclose(swaps);
-}
-
-/* Pages that wait in another CPU's lists to be put on the LRU are passed by. */
-static void stay_on_this_cpu(void)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(sched_getcpu(), &set);
-	CHECK_EQ(sched_setaffinity(0, sizeof(set), &set), 0);
-}
-
-static bool any_present(const char *memory)
-{
-	int i;
-
-	for (i = 0; i < PAGES; i++)
-		if (page_entry(memory + i * PAGE) & PAGE_PRESENT)
-			return true;
-	return false;
-}
-
-static void page_out(char *memory)
-{
-	unsigned long long end = now_ms() + 20000 * limit_factor();
-
-	do {
-		CHECK(now_ms() < end);
-		CHECK_EQ(madvise(memory, PAGES * PAGE, MADV_PAGEOUT), 0);
-	} while (any_present(memory));
-}
 
 static void check_gone(int umem, const char *memory)
 {
@@ -109,7 +31,7 @@ static void swapped_out(void)
 			at = memory + i * PAGE + i;
 			CHECK_EQ(umem_put(umem, at, &byte, 1), 0);
 		}
-		page_out(memory);
+		page_out(memory, PAGES * PAGE);
 		check_gone(umem, memory);
 		/* reading only leaves a clean page, with a copy in the swap */
 		for (i = 0; i < PAGES; i++) {
@@ -138,7 +60,7 @@ static void free_until_written(void)
 	check_gone(umem, memory);
 	for (i = 0; i < PAGES; i += 2)
 		CHECK_EQ(umem_put(umem, memory + i * PAGE, &byte, 1), 0);
-	page_out(memory);
+	page_out(memory, PAGES * PAGE);
 	for (i = 0; i < PAGES; i++) {
 		CHECK_EQ(umem_get(umem, memory + i * PAGE, &byte, 1), 0);
 		CHECK_EQ(byte, memory[i * PAGE]);
@@ -161,8 +83,7 @@ static void merged(void)
 	memset(memory, 5, 2 * PAGE);
 	CHECK_EQ(umem_fault(umem, memory, 2 * PAGE, ODP_TEST_WRITE), 0);
 	write_file("/sys/kernel/mm/ksm/run", "1");
-	while ((page_entry(memory) & PAGE_FRAME) !=
-	       (page_entry(memory + PAGE) & PAGE_FRAME)) {
+	while (page_frame(memory) != page_frame(memory + PAGE)) {
 		CHECK(now_ms() < end);
 		sleep_ms(20);
 	}

@@ -7,6 +7,7 @@
 
 most_tries=3	# boots, where nothing of the command has started
 guest_failed=125	# the exit status when it is not the command's own
+qemu_args=()	# what add_test_devices adds
 
 # guest_limits KERNEL: defaults of what the user may set. A guest is slow where
 # it has to be emulated, and slower by far with all the checks of the debug
@@ -47,6 +48,21 @@ accelerator()
 emulation_cmdline()
 {
 	has_kvm || printf 'tsc=reliable\n'
+}
+
+# add_test_devices: what tests use, as qemu_args, GUEST_CMDLINE and in $share/env:
+# a disk, persistent memory, and two memory nodes of no real difference, between
+# which the kernel moves no page by itself.
+add_test_devices()
+{
+	truncate -s 4G "$share/disk"
+	qemu_args=(-drive "file=$share/disk,format=raw,if=virtio,cache=unsafe")
+	GUEST_CMDLINE="numa=fake=2 numa_balancing=disable ${GUEST_CMDLINE-}"
+	echo "export SCRATCH_DEV=/dev/vda" >>"$share/env"
+	# It is cut out of the guest's memory.
+	[ "$MEM" -ge 2048 ] || return 0
+	GUEST_CMDLINE="memmap=64M!1G $GUEST_CMDLINE"
+	echo "export SCRATCH_PMEM=/dev/pmem0" >>"$share/env"
 }
 
 kernel_image()

@@ -44,6 +44,13 @@ find_modules()
 	fi
 }
 
+# Disks for tests, where the host has given some.
+find_disks()
+{
+	[ -z "${SCRATCH_DEV-}" ] || modprobe virtio_blk
+	[ -z "${SCRATCH_PMEM-}" ] || modprobe -a nd_e820 nd_pmem
+}
+
 load_driver()
 {
 	local module=/rxe-odp/rdma_rxe.ko dep
@@ -103,6 +110,7 @@ main()
 
 	set_up_machine
 	find_modules
+	find_disks
 	mkdir /rxe-odp
 	cp -a /share/build/. /rxe-odp/ 2>/dev/null
 	if [ -n "${INTERACTIVE-}" ]; then

@@ -76,7 +76,7 @@ run_tests()
 		boots=$((boots + 1))
 		printf '%s\n' "${rest[@]}" >"$share/tests"
 		say "booting a guest with $(kernel_version "$kernel") for ${#rest[@]} tests"
-		run_guest "$kernel" || true
+		run_guest "$kernel" "${qemu_args[@]}" || true
 		collect "$kernel" "${rest[@]}"
 		[ "${#rest[@]}" -gt 0 ] || break
 		account_failure "$kernel" "${rest[0]}" \
@@ -96,6 +96,7 @@ cmd_test_kernel()
 	# For all tests together; the guest sees to the limits of each.
 	: "${TOPOLOGY:=two_hosts}" "${TIME_LIMIT:=5400}"
 	STRICT=1 prepare "$kernel"
+	add_test_devices
 	run_tests "$kernel" "${names[@]}"
 }
 

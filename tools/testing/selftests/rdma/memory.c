@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <sched.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "ktap_test.h"
+#include "memory.h"
+
+#define PAGE_PRESENT	0x8000000000000000ULL
+#define PAGE_FRAME	0x007fffffffffffffULL
+
+void write_file(const char *name, const char *text)
+{
+	int fd = open(name, O_WRONLY);
+
+	CHECK(fd >= 0);
+	CHECK_EQ(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+}
+
+unsigned long page_frame(const void *at)
+{
+	int fd = open("/proc/self/pagemap", O_RDONLY);
+	uint64_t entry;
+
+	CHECK(fd >= 0);
+	CHECK_EQ(pread(fd, &entry, sizeof(entry),
+		       (uintptr_t)at / PAGE_BYTES * sizeof(entry)),
+		 sizeof(entry));
+	close(fd);
+	return entry & PAGE_PRESENT ? entry & PAGE_FRAME : 0;
+}
+
+bool any_present(const void *addr, size_t len)
+{
+	const char *at = addr;
+
+	for (; at < (const char *)addr + len; at += PAGE_BYTES)
+		if (page_frame(at))
+			return true;
+	return false;
+}
+
+const char *scratch(const char *variable)
+{
+	const char *name = getenv(variable);
+
+	if (!name || !*name || access(name, F_OK))
+		return NULL;
+	return name;
+}
+
+static bool swaps(const char *name)
+{
+	FILE *file = fopen("/proc/swaps", "r");
+	char line[200], *found = NULL;
+
+	/* the first line is a heading */
+	if (file && fgets(line, sizeof(line), file))
+		do
+			found = fgets(line, sizeof(line), file);
+		while (found && name && strncmp(line, name, strlen(name)));
+	if (file)
+		fclose(file);
+	return found;
+}
+
+void scratch_free(void)
+{
+	const char *disk = scratch("SCRATCH_DEV");
+
+	if (disk && swaps(disk))
+		command("swapoff %s", disk);
+}
+
+void need_swap(void)
+{
+	const char *disk = scratch("SCRATCH_DEV");
+
+	if (swaps(NULL))
+		return;
+	if (!disk)
+		skip("no swap, and no SCRATCH_DEV");
+	command("mkswap %s >/dev/null", disk);
+	command("swapon %s", disk);
+}
+
+void page_out(void *addr, size_t len)
+{
+	unsigned long long end = now_ms() + 20000 * limit_factor();
+
+	do {
+		CHECK(now_ms() < end);
+		CHECK_EQ(madvise(addr, len, MADV_PAGEOUT), 0);
+	} while (any_present(addr, len));
+}
+
+void stay_on_this_cpu(void)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(sched_getcpu(), &set);
+	CHECK_EQ(sched_setaffinity(0, sizeof(set), &set), 0);
+}
+
+void *map_aligned(size_t len)
+{
+	char *addr = mmap(NULL, len + HUGE_BYTES, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	CHECK(addr != MAP_FAILED);
+	return (void *)(((uintptr_t)addr + HUGE_BYTES - 1) & -HUGE_BYTES);
+}

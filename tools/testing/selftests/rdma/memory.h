@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/* What a test asks of the kernel's memory management, and what that tells. */
+#ifndef MEMORY_H
+#define MEMORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define PAGE_BYTES	4096UL
+#define HUGE_BYTES	(2UL << 20)
+
+#ifndef MADV_COLD
+#define MADV_COLD	20
+#endif
+#ifndef MADV_PAGEOUT
+#define MADV_PAGEOUT	21
+#endif
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE	25
+#endif
+
+/* one value, to a file of the kernel's that is there */
+void write_file(const char *name, const char *text);
+
+/* the number of the page that is mapped there; 0: none is */
+unsigned long page_frame(const void *at);
+bool any_present(const void *addr, size_t len);
+
+/*
+ * Tests get a disk to scribble on by SCRATCH_DEV of the environment, and one of
+ * persistent memory by SCRATCH_PMEM.
+ */
+const char *scratch(const char *variable);
+/* nobody uses the disk any more */
+void scratch_free(void);
+/* there is swap: what there is already, or SCRATCH_DEV; skips without */
+void need_swap(void);
+/*
+ * Every page goes to the swap or the file that it is of. Pages that wait in
+ * another CPU's lists to be put on the LRU are passed by: stay_on_this_cpu().
+ */
+void page_out(void *addr, size_t len);
+void stay_on_this_cpu(void);
+
+/* new memory, without a page as yet, that begins where a huge page could */
+void *map_aligned(size_t len);
+
+#endif

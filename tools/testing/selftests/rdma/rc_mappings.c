@@ -1,0 +1,459 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * On-demand memory of every kind, and all that a kernel does to memory by
+ * itself: peers see, and leave there, what the CPU would.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/shm.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "memory.h"
+#include "rc_stream.h"
+
+#define W	IBV_WR_RDMA_WRITE
+#define R	IBV_WR_RDMA_READ
+#define SIZE	STREAM_SIZE
+#define PAGES	(SIZE / PAGE_BYTES)
+
+static void *map(int flags, int fd)
+{
+	void *addr = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, flags, fd, 0);
+
+	CHECK(addr != MAP_FAILED);
+	return addr;
+}
+
+static void *anonymous(void)
+{
+	return map(MAP_PRIVATE | MAP_ANONYMOUS, -1);
+}
+
+static void *anonymous_shared(void)
+{
+	return map(MAP_SHARED | MAP_ANONYMOUS, -1);
+}
+
+static void *heap(void)
+{
+	void *addr = malloc(SIZE);
+
+	CHECK(addr);
+	return addr;
+}
+
+static void *program_break(void)
+{
+	void *addr = sbrk(SIZE);
+
+	CHECK(addr != (void *)-1);
+	return addr;
+}
+
+static void *data_segment(void)
+{
+	static unsigned char data[SIZE] = { 1 };
+
+	return data;
+}
+
+static int memory_file(void)
+{
+	int fd = memfd_create("mapping", 0);
+
+	CHECK(fd >= 0);
+	CHECK_EQ(ftruncate(fd, SIZE), 0);
+	return fd;
+}
+
+static void *memfd_shared(void)
+{
+	return map(MAP_SHARED, memory_file());
+}
+
+static void *memfd_private(void)
+{
+	return map(MAP_PRIVATE, memory_file());
+}
+
+static void *posix_shared(void)
+{
+	int fd = shm_open("/rc_mappings", O_RDWR | O_CREAT | O_EXCL, 0600);
+
+	CHECK(fd >= 0);
+	CHECK_EQ(shm_unlink("/rc_mappings"), 0);
+	CHECK_EQ(ftruncate(fd, SIZE), 0);
+	return map(MAP_SHARED, fd);
+}
+
+static void *system_v_shared(void)
+{
+	int id = shmget(IPC_PRIVATE, SIZE, IPC_CREAT | 0600);
+	void *addr = shmat(id, NULL, 0);
+
+	CHECK(addr != (void *)-1);
+	CHECK_EQ(shmctl(id, IPC_RMID, NULL), 0);
+	return addr;
+}
+
+static void *transparent_huge(void)
+{
+	void *addr = map_aligned(HUGE_BYTES);
+
+	madvise(addr, HUGE_BYTES, MADV_HUGEPAGE);
+	return addr;
+}
+
+static const struct {
+	const char *name;
+	void *(*get)(void);
+} kinds[] = {
+	{ "anonymous", anonymous },
+	{ "anonymous, shared", anonymous_shared },
+	{ "heap", heap },
+	{ "program break", program_break },
+	{ "data segment", data_segment },
+	{ "file, shared", memfd_shared },
+	{ "file, private", memfd_private },
+	{ "POSIX shared memory", posix_shared },
+	{ "System V shared memory", system_v_shared },
+	{ "transparent huge page", transparent_huge },
+};
+
+static void use_both_ways(struct rc_pair *pair, const char *name,
+			  unsigned char *memory)
+{
+	static const enum ibv_wr_opcode opcodes[] = { W, R };
+	unsigned char *other = anonymous();
+	struct rc_buf near, far, *source, *sink;
+	unsigned int i, swapped;
+
+	for (i = 0; i < NUM(opcodes); i++)
+		for (swapped = 0; swapped < 2; swapped++) {
+			test_at("%s, opcode %d, %u", name, opcodes[i], swapped);
+			rc_buf_reg(&near, &pair->hosts[0],
+				   swapped ? other : memory, SIZE,
+				   RC_ODP_ACCESS);
+			rc_buf_reg(&far, &pair->hosts[1],
+				   swapped ? memory : other, SIZE,
+				   RC_ODP_ACCESS);
+			source = opcodes[i] == R ? &far : &near;
+			sink = opcodes[i] == R ? &near : &far;
+			rc_fill(source->addr, SIZE, 2 * i + swapped);
+			rc_do(&pair->a, opcodes[i], rc_sge(&near, 5, SIZE - 11),
+			      &far, 5);
+			CHECK(!memcmp(source->addr + 5, sink->addr + 5,
+				      SIZE - 11));
+			CHECK_EQ(ibv_dereg_mr(near.mr), 0);
+			CHECK_EQ(ibv_dereg_mr(far.mr), 0);
+		}
+	CHECK_EQ(munmap(other, SIZE), 0);
+}
+
+static void all_kinds(void)
+{
+	const struct rc_config config = {};
+	unsigned char stack[SIZE];
+	struct rc_pair pair;
+	unsigned int i;
+
+	rc_pair_up(&pair, &config);
+	for (i = 0; i < NUM(kinds); i++)
+		use_both_ways(&pair, kinds[i].name, kinds[i].get());
+	use_both_ways(&pair, "stack", stack);
+	rc_pair_down(&pair);
+}
+
+/* A peer's write to a private mapping is not one to the file. */
+static void private_file(void)
+{
+	int fd = memory_file();
+	unsigned char *view = map(MAP_SHARED, fd);
+	struct stream s;
+
+	rc_fill(view, SIZE, 1);
+	stream_up_on(&s, W, anonymous(), map(MAP_PRIVATE, fd));
+	rc_check(s.remote.addr, SIZE, 1);
+	rc_fill(s.local.addr, SIZE, 2);
+	rc_do(&s.pair.a, W, rc_sge(&s.local, 0, SIZE / 2), &s.remote, 0);
+	rc_check(s.remote.addr, SIZE / 2, 2);
+	rc_check(view, SIZE, 1);
+	/* and what has not been written to is still the file's */
+	rc_fill(view, SIZE, 3);
+	rc_do(&s.pair.a, R, rc_sge(&s.local, 0, SIZE), &s.remote, 0);
+	rc_check(s.local.addr, SIZE / 2, 2);
+	CHECK(!memcmp(s.local.addr + SIZE / 2, view + SIZE / 2, SIZE / 2));
+	stream_down(&s);
+}
+
+/* Where a hole is made into a file, it and its mappings are zero. */
+static void holes(void)
+{
+	int fd = memory_file(), round;
+	struct stream s;
+
+	stream_up_on(&s, W, anonymous(), map(MAP_SHARED, fd));
+	for (round = 0; round < 4; round++) {
+		rc_fill(s.local.addr, SIZE, round);
+		rc_do(&s.pair.a, W, rc_sge(&s.local, 0, SIZE), &s.remote, 0);
+		if (round % 2)
+			CHECK_EQ(madvise(s.remote.addr, SIZE, MADV_REMOVE), 0);
+		else
+			CHECK_EQ(fallocate(fd, FALLOC_FL_PUNCH_HOLE |
+					   FALLOC_FL_KEEP_SIZE, 0, SIZE), 0);
+		rc_do(&s.pair.a, R, rc_sge(&s.local, 0, SIZE), &s.remote, 0);
+		rc_check_all(s.local.addr, SIZE, 0);
+	}
+	/* beyond its end there is nothing, which is an error and no signal */
+	CHECK_EQ(ftruncate(fd, SIZE / 2), 0);
+	rc_do(&s.pair.a, W, rc_sge(&s.local, 0, SIZE / 2), &s.remote, 0);
+	rc_post(&s.pair.a, W, rc_sge(&s.local, 0, SIZE), &s.remote, 0);
+	rc_wait_status(s.pair.a.send_cq, IBV_WC_REM_ACCESS_ERR);
+	stream_down(&s);
+}
+
+/* A region may be larger than what is mapped there, which may grow. */
+static void growing(void)
+{
+	unsigned char *memory = anonymous();
+	struct stream s;
+
+	stream_up_on(&s, W, anonymous(), memory);
+	CHECK_EQ(munmap(memory + SIZE / 2, SIZE / 2), 0);
+	rc_fill(s.local.addr, SIZE, 1);
+	rc_do(&s.pair.a, W, rc_sge(&s.local, 0, SIZE / 2), &s.remote, 0);
+	CHECK(mremap(memory, SIZE / 2, SIZE, 0) == memory);
+	rc_check_all(memory + SIZE / 2, SIZE / 2, 0);
+	rc_do(&s.pair.a, W, rc_sge(&s.local, 0, SIZE), &s.remote, 0);
+	rc_check(memory, SIZE, 1);
+	CHECK(mremap(memory, SIZE, SIZE / 2, 0) == memory);
+	rc_do(&s.pair.a, R, rc_sge(&s.local, 0, SIZE / 2), &s.remote, 0);
+	rc_post(&s.pair.a, R, rc_sge(&s.local, 0, SIZE), &s.remote, 0);
+	rc_wait_status(s.pair.a.send_cq, IBV_WC_REM_ACCESS_ERR);
+	stream_down(&s);
+}
+
+/* Pages that may be dropped may not be any more once a peer has written there. */
+static void free_until_written(void)
+{
+	size_t i, left = 0;
+	struct stream s;
+
+	need_swap();
+	stay_on_this_cpu();
+	stream_up(&s, W);
+	rc_fill(s.local.addr, SIZE, 1);
+	memset(s.remote.addr, 7, SIZE);
+	rc_do(&s.pair.a, R, rc_sge(&s.local, 0, SIZE), &s.remote, 0);
+	rc_check_all(s.local.addr, SIZE, 7);
+	rc_fill(s.local.addr, SIZE, 1);
+	CHECK_EQ(madvise(s.remote.addr, SIZE, MADV_FREE), 0);
+	rc_do(&s.pair.a, W, rc_sge(&s.local, 0, SIZE / 2), &s.remote, 0);
+	page_out(s.remote.addr, SIZE);
+	rc_check(s.remote.addr, SIZE / 2, 1);
+	for (i = SIZE / 2; i < SIZE; i++)
+		left += s.remote.addr[i] == 7;
+	CHECK_EQ(left % PAGE_BYTES, 0);
+	stream_down(&s);
+	scratch_free();
+}
+
+/*
+ * Let something happen to both sides' memory while numbered messages go through
+ * it; the driver's own table has to have felt it @least times.
+ */
+static void disturb(void *source, void *sink, void (*once)(void *addr),
+		    unsigned int rounds, unsigned int least)
+{
+	static const enum ibv_wr_opcode opcodes[] = { W, R };
+	unsigned long long felt;
+	unsigned int i, round;
+	struct stream s;
+
+	for (i = 0; i < NUM(opcodes); i++) {
+		felt = rc_counters("page_invalidations");
+		stream_up_on(&s, opcodes[i], source, sink);
+		s.versions = true;
+		stream_start(&s);
+		for (round = 0; round < rounds; round++) {
+			test_at("opcode %d, round %u", opcodes[i], round);
+			once(source);
+			once(sink);
+			stream_pass(&s, 1);
+		}
+		stream_stop(&s);
+		stream_down(&s);
+		felt = rc_counters("page_invalidations") - felt;
+		if (felt < least)
+			printf("# %llu pages only\n", felt);
+		CHECK(felt >= least);
+	}
+}
+
+static void swap_once(void *addr)
+{
+	CHECK_EQ(madvise(addr, SIZE, MADV_PAGEOUT), 0);
+}
+
+static void swapped(void)
+{
+	need_swap();
+	disturb(anonymous(), anonymous(), swap_once, 30, 30);
+	disturb(anonymous_shared(), memfd_shared(), swap_once, 30, 30);
+	scratch_free();
+}
+
+/* to the other node, where the page is not */
+static void migrate_once(void *addr)
+{
+	int to[PAGES], at[PAGES];
+	void *pages[PAGES];
+	unsigned int i;
+
+	for (i = 0; i < PAGES; i++)
+		pages[i] = addr + i * PAGE_BYTES;
+	if (syscall(SYS_move_pages, 0, PAGES, pages, NULL, at, 0))
+		skip("no page migration");
+	for (i = 0; i < PAGES; i++)
+		to[i] = at[i] == 0;
+	/* some may be busy: those stay where they are */
+	CHECK(syscall(SYS_move_pages, 0, PAGES, pages, to, at, 1 << 1) >= 0);
+}
+
+static void migrated(void)
+{
+	if (access("/sys/devices/system/node/node1", F_OK))
+		skip("one memory node only");
+	disturb(anonymous(), anonymous(), migrate_once, 50, 50);
+	disturb(anonymous_shared(), memfd_shared(), migrate_once, 50, 50);
+}
+
+/* One huge page becomes small ones, and one again, elsewhere. */
+static void split_and_collapse_once(void *addr)
+{
+	CHECK_EQ(madvise(addr + 3 * PAGE_BYTES, PAGE_BYTES, MADV_COLD), 0);
+	if (madvise(addr, HUGE_BYTES, MADV_COLLAPSE))
+		CHECK(errno == EAGAIN || errno == ENOMEM || errno == EBUSY);
+}
+
+static void split_and_collapsed(void)
+{
+	unsigned char *memory = transparent_huge();
+
+	memory[0] = 1;
+	if (madvise(memory, HUGE_BYTES, MADV_COLLAPSE))
+		skip("no huge page to be had");
+	disturb(memory, transparent_huge(), split_and_collapse_once, 30, 30);
+}
+
+/* Some memory with gaps, so that compaction has something to do. */
+static void compact_once(void *addr)
+{
+	static unsigned char *arena;
+	const size_t len = 32UL << 20;
+	size_t at;
+
+	if (!arena) {
+		arena = map_aligned(len);
+		CHECK_EQ(madvise(arena, len, MADV_NOHUGEPAGE), 0);
+	}
+	memset(arena, 1, len);
+	for (at = 0; at < len; at += 2 * PAGE_BYTES)
+		CHECK_EQ(madvise(arena + at, PAGE_BYTES, MADV_DONTNEED), 0);
+	/* new pages from the gaps, for compaction to take away */
+	CHECK_EQ(madvise(addr, SIZE, MADV_NOHUGEPAGE), 0);
+	write_file("/proc/sys/vm/compact_memory", "1");
+	CHECK_EQ(munmap(arena, len), 0);
+	arena = NULL;
+}
+
+static void compacted(void)
+{
+	if (access("/proc/sys/vm/compact_memory", W_OK))
+		skip("no compaction");
+	disturb(anonymous(), anonymous(), compact_once, 5, 1);
+}
+
+static void set_ksm(const char *run)
+{
+	write_file("/sys/kernel/mm/ksm/run", run);
+}
+
+static bool all_merged(const unsigned char *memory)
+{
+	unsigned long first = page_frame(memory);
+	unsigned int i;
+
+	for (i = 1; i < PAGES; i++)
+		if (page_frame(memory + i * PAGE_BYTES) != first)
+			return false;
+	return first;
+}
+
+static void wait_merged(unsigned char *memory)
+{
+	unsigned long long end = now_ms() + 60000 * limit_factor();
+
+	while (!all_merged(memory)) {
+		CHECK(now_ms() < end);
+		sleep_ms(10);
+	}
+}
+
+/* Equal pages become one. Who writes to it gets a page of its own again. */
+static void merged(void)
+{
+	unsigned char *memory = anonymous();
+	unsigned int round, at;
+	struct stream s;
+
+	if (madvise(memory, SIZE, MADV_MERGEABLE))
+		skip("no KSM");
+	stream_up_on(&s, W, anonymous(), memory);
+	set_ksm("1");
+	for (round = 0; round < 6; round++) {
+		test_at("round %u", round);
+		memset(memory, round + 1, SIZE);
+		/* the driver has them all before they are merged */
+		rc_do(&s.pair.a, R, rc_sge(&s.local, 0, SIZE), &s.remote, 0);
+		wait_merged(memory);
+		rc_do(&s.pair.a, R, rc_sge(&s.local, 0, SIZE), &s.remote, 0);
+		rc_check_all(s.local.addr, SIZE, round + 1);
+
+		at = (round * 7 + 2) * PAGE_BYTES;
+		rc_fill(s.local.addr + at, PAGE_BYTES, round);
+		rc_do(&s.pair.a, W, rc_sge(&s.local, at, PAGE_BYTES), &s.remote,
+		      at);
+		rc_check(memory + at, PAGE_BYTES, round);
+		rc_check_all(memory, at, round + 1);
+		rc_check_all(memory + at + PAGE_BYTES, SIZE - at - PAGE_BYTES,
+			     round + 1);
+	}
+	set_ksm("0");
+	stream_down(&s);
+}
+
+static const struct test tests[] = {
+	{ "memory of all kinds", all_kinds },
+	{ "a private mapping of a file", private_file },
+	{ "holes in a file, and its end", holes },
+	{ "a mapping that grows and shrinks", growing },
+	{ "free to be dropped, until written", free_until_written },
+	{ "pages that are swapped out and in", swapped },
+	{ "pages that move to another node", migrated },
+	{ "huge pages that split and form again", split_and_collapsed },
+	{ "pages that compaction moves", compacted },
+	{ "equal pages that are merged", merged },
+	{}
+};
+
+int main(int argc, char **argv)
+{
+	rc_tests(tests, argv + 1);
+}

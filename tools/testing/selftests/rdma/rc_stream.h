@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/*
+ * Messages of one connection, one after the other, posted by a thread while the
+ * test does something to the memory that they come from and go to.
+ */
+#ifndef RC_STREAM_H
+#define RC_STREAM_H
+
+#include <pthread.h>
+
+#include "rc_pair.h"
+
+#define STREAM_SIZE	(256 * 1024)
+
+/**
+ * struct stream - messages of STREAM_SIZE bytes
+ * @pair: the connection
+ * @local: of the end that posts
+ * @remote: of its peer
+ * @opcode: RDMA write or read
+ * @versions: each word of the source is set to the number of the message, and
+ *	      each of the sink is looked at
+ * @status: of the last message
+ * @messages: that have completed
+ * @failed: one has not, and there are no more
+ * @over: there are to be no more
+ * @thread: that posts them
+ */
+struct stream {
+	struct rc_pair pair;
+	struct rc_buf local;
+	struct rc_buf remote;
+	enum ibv_wr_opcode opcode;
+	bool versions;
+	enum ibv_wc_status status;
+	unsigned long messages;
+	bool failed;
+	bool over;
+	pthread_t thread;
+};
+
+static inline const struct rc_buf *source_of(const struct stream *s)
+{
+	return s->opcode == IBV_WR_RDMA_READ ? &s->remote : &s->local;
+}
+
+static inline const struct rc_buf *sink_of(const struct stream *s)
+{
+	return s->opcode == IBV_WR_RDMA_READ ? &s->local : &s->remote;
+}
+
+/* with new on-demand memory at both ends */
+void stream_up(struct stream *s, enum ibv_wr_opcode opcode);
+/* with memory that is there */
+void stream_up_on(struct stream *s, enum ibv_wr_opcode opcode, void *source,
+		  void *sink);
+/* the memory stays */
+void stream_down(struct stream *s);
+
+void stream_start(struct stream *s);
+/* let @n more messages go by, the first of which may be half done already */
+void stream_pass(struct stream *s, unsigned long n);
+/* one will fail: @status is that one's */
+void stream_join(struct stream *s);
+/* none has failed */
+void stream_stop(struct stream *s);
+
+#endif
