@@ -9,6 +9,7 @@
  * mmap_lock held for writing, which keeps out every notifier that a program
  * can make happen in a loop.
  */
+#include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
@@ -152,6 +153,28 @@ static unsigned int gup_flags(const struct odp_fault *fault)
 }
 
 /*
+ * For the look-up only, as it keeps the mm from being torn down. A worker makes
+ * the mm its own: where a page has no struct page, as in a private mapping of
+ * persistent memory, copy-on-write reads it by its user address.
+ */
+static bool hold_mm(struct mm_struct *mm)
+{
+	if (!mmget_not_zero(mm))
+		return false;
+	if (current->flags & PF_KTHREAD)
+		kthread_use_mm(mm);
+	return true;
+}
+
+/* The last reference must not be put here: exit would run in this worker. */
+static void let_mm_go(struct mm_struct *mm)
+{
+	if (current->flags & PF_KTHREAD)
+		kthread_unuse_mm(mm);
+	mmput_async(mm);
+}
+
+/*
  * The normal look-up. May wait for reads from disk, a userfaultfd, or a FUSE
  * server, and lets the mmap_lock go meanwhile.
  */
@@ -217,14 +240,10 @@ static long fault_shared(struct odp_fault *fault, unsigned long addr,
 	if (err)
 		return err;
 
-	/*
-	 * For the look-up only, as it keeps the mm from being torn down. The
-	 * last reference must not be put here: exit would run in this worker.
-	 */
-	if (!mmget_not_zero(mm))
+	if (!hold_mm(mm))
 		return -EFAULT;
 	got = finish(fault, addr, look_up(fault, addr, nr));
-	mmput_async(mm);
+	let_mm_go(mm);
 
 	return got;
 }
@@ -242,7 +261,7 @@ static long fault_exclusive(struct odp_fault *fault, unsigned long addr,
 	struct mm_struct *mm = fault->umem->ctx->mm;
 	long got;
 
-	if (!mmget_not_zero(mm))
+	if (!hold_mm(mm))
 		return -EFAULT;
 	if (mmap_write_lock_killable(mm)) {
 		got = -EINTR;
@@ -258,7 +277,7 @@ static long fault_exclusive(struct odp_fault *fault, unsigned long addr,
 	}
 	mmap_write_unlock(mm);
 put_mm:
-	mmput_async(mm);
+	let_mm_go(mm);
 	return got;
 }
 
@@ -340,12 +359,12 @@ static int fault_range(struct odp_fault *fault, unsigned long addr,
  * for userfaultfd and FUSE. Pages that are present already cost little. By the
  * time it returns, some may have been taken away again.
  *
- * Context: process; sleeps, for as long as the memory's owner likes. No lock
- * of the mm's held, nor any that a notifier's caller may wait for.
+ * Context: a thread of the umem's mm or of the kernel; sleeps, for as long as
+ * the memory's owner likes. No lock of the mm's held, nor any that a notifier's caller may wait for.
  * Return: 0: each page was present at some moment during the call, or with
  * ODP_FAULT_PRESENT each that the CPU had; -EFAULT: outside the umem, no mapping,
  * no permission, memory that has no pages, or the umem or its mm are gone;
- * -ENOMEM; -EINTR: the calling task is killed.
+ * -EINVAL: another process's; -ENOMEM; -EINTR: the calling task is killed.
  */
 int odp_umem_fault(struct odp_umem *umem, unsigned long addr, size_t len,
 		   unsigned int flags)
@@ -363,6 +382,8 @@ int odp_umem_fault(struct odp_umem *umem, unsigned long addr, size_t len,
 	if (!odp_umem_covers(umem, addr, len) ||
 	    (fault_writes(&fault) && !umem->writable))
 		return -EFAULT;
+	if (!(current->flags & PF_KTHREAD) && current->mm != umem->ctx->mm)
+		return -EINVAL;
 	if (!len)
 		return 0;
 

@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * On-demand memory that a disk is behind: files, whose content has to be there
+ * after msync(), persistent memory, and swap, by which a region is larger than
+ * what there is of memory. SCRATCH_DEV and SCRATCH_PMEM name the disks.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/stat.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "memory.h"
+#include "rc_stream.h"
+
+#define W	IBV_WR_RDMA_WRITE
+#define R	IBV_WR_RDMA_READ
+#define SIZE	STREAM_SIZE
+#define MIB	(1UL << 20)
+
+/**
+ * struct disk - a file system with one file
+ * @device: what it is on
+ * @options: that it is mounted with
+ * @dir: where
+ * @file: the file, of SIZE bytes
+ */
+struct disk {
+	const char *device;
+	const char *options;
+	char dir[30];
+	int file;
+};
+
+static char *path_of(const struct disk *disk)
+{
+	static char path[40];
+
+	snprintf(path, sizeof(path), "%s/file", disk->dir);
+	return path;
+}
+
+static void disk_mount(struct disk *disk)
+{
+	command("mount -t ext4 -o %s %s %s", disk->options, disk->device,
+		disk->dir);
+	disk->file = open(path_of(disk), O_RDWR | O_CREAT, 0600);
+	CHECK(disk->file >= 0);
+	CHECK_EQ(ftruncate(disk->file, SIZE), 0);
+}
+
+static void disk_unmount(struct disk *disk)
+{
+	CHECK_EQ(close(disk->file), 0);
+	command("umount %s", disk->dir);
+}
+
+static void disk_up(struct disk *disk, const char *device, const char *options)
+{
+	if (!device)
+		skip("no disk to write to");
+	if (device == scratch("SCRATCH_DEV"))
+		scratch_free();
+	disk->device = device;
+	disk->options = options;
+	strcpy(disk->dir, "/tmp/rc_storage.XXXXXX");
+	CHECK(mkdtemp(disk->dir));
+	command("umount -q %s || true", device);
+	/* blocks of a page, as DAX wants it */
+	command("mkfs.ext4 -q -F -b 4096 %s", device);
+	disk_mount(disk);
+}
+
+static void disk_down(struct disk *disk)
+{
+	disk_unmount(disk);
+	CHECK_EQ(rmdir(disk->dir), 0);
+}
+
+static void *map_file(const struct disk *disk, int flags)
+{
+	void *addr = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, flags, disk->file,
+			  0);
+
+	CHECK(addr != MAP_FAILED);
+	return addr;
+}
+
+static void *anonymous(size_t len)
+{
+	void *addr = mmap(NULL, len, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	CHECK(addr != MAP_FAILED);
+	return addr;
+}
+
+/* What the file holds once nothing of it is in memory any more. */
+static void check_on_disk(struct disk *disk, unsigned int seed)
+{
+	unsigned char *content = anonymous(SIZE);
+
+	disk_unmount(disk);
+	disk_mount(disk);
+	CHECK_EQ(pread(disk->file, content, SIZE, 0), SIZE);
+	rc_check(content, SIZE, seed);
+	CHECK_EQ(munmap(content, SIZE), 0);
+}
+
+/* Write the file through the network, twice: msync() has cleaned it between. */
+static void written_and_synced(struct disk *disk)
+{
+	unsigned char *memory = map_file(disk, MAP_SHARED);
+	unsigned int round;
+	struct stream s;
+
+	stream_up_on(&s, W, anonymous(SIZE), memory);
+	for (round = 0; round < 4; round++) {
+		test_at("round %u", round);
+		rc_fill(s.local.addr, SIZE, round);
+		rc_do(&s.pair.a, W, rc_sge(&s.local, 0, SIZE), &s.remote, 0);
+		CHECK_EQ(msync(memory, SIZE, MS_SYNC), 0);
+	}
+	stream_down(&s);
+	CHECK_EQ(munmap(memory, SIZE), 0);
+	check_on_disk(disk, 3);
+}
+
+/* Read it from there, when nobody has: as the source of a read and a write. */
+static void read_from_disk(struct disk *disk)
+{
+	static const enum ibv_wr_opcode opcodes[] = { R, W };
+	unsigned char *memory, *sink;
+	struct stream s;
+	unsigned int i;
+
+	for (i = 0; i < NUM(opcodes); i++) {
+		disk_unmount(disk);
+		disk_mount(disk);
+		memory = map_file(disk, MAP_SHARED);
+		sink = anonymous(SIZE);
+		stream_up_on(&s, opcodes[i], memory, sink);
+		rc_do(&s.pair.a, opcodes[i], rc_sge(&s.local, 0, SIZE),
+		      &s.remote, 0);
+		rc_check(sink, SIZE, 3);
+		stream_down(&s);
+		CHECK_EQ(munmap(memory, SIZE), 0);
+	}
+}
+
+/* Messages come while the file is synced, and go out to disk and come back. */
+static void synced_in_traffic(struct disk *disk)
+{
+	unsigned char *memory = map_file(disk, MAP_SHARED);
+	unsigned long long felt;
+	struct stream s;
+	int round;
+
+	stream_up_on(&s, W, anonymous(SIZE), memory);
+	s.versions = true;
+	felt = rc_counters("page_invalidations");
+	stream_start(&s);
+	for (round = 0; round < 30; round++) {
+		CHECK_EQ(msync(memory, SIZE, MS_SYNC), 0);
+		CHECK_EQ(madvise(memory, SIZE, MADV_PAGEOUT), 0);
+		stream_pass(&s, 1);
+	}
+	stream_stop(&s);
+	CHECK(rc_counters("page_invalidations") - felt >= 30);
+	rc_fill(s.local.addr, SIZE, 5);
+	rc_do(&s.pair.a, W, rc_sge(&s.local, 0, SIZE), &s.remote, 0);
+	CHECK_EQ(msync(memory, SIZE, MS_SYNC), 0);
+	stream_down(&s);
+	CHECK_EQ(munmap(memory, SIZE), 0);
+	check_on_disk(disk, 5);
+}
+
+static void private_stays_private(struct disk *disk)
+{
+	unsigned char *memory = map_file(disk, MAP_PRIVATE);
+	struct stream s;
+	size_t at;
+
+	stream_up_on(&s, W, anonymous(SIZE), memory);
+	rc_do(&s.pair.a, R, rc_sge(&s.local, 0, SIZE), &s.remote, 0);
+	rc_check(s.local.addr, SIZE, 5);
+	/* the driver copies on write what is not written to as well */
+	for (at = 0; at < SIZE; at += PAGE_BYTES)
+		rc_do(&s.pair.a, W, rc_sge(&s.local, at, 8), &s.remote, at + 8);
+	CHECK_EQ(msync(memory, SIZE, MS_SYNC), 0);
+	for (at = 0; at < SIZE; at += PAGE_BYTES)
+		memcpy(s.local.addr + at + 8, s.local.addr + at, 8);
+	CHECK(!memcmp(memory, s.local.addr, SIZE));
+	stream_down(&s);
+	CHECK_EQ(munmap(memory, SIZE), 0);
+	check_on_disk(disk, 5);
+}
+
+/* The file's end moves under the peer. */
+static void truncated(struct disk *disk)
+{
+	unsigned char *memory = map_file(disk, MAP_SHARED);
+	struct stream s;
+
+	stream_up_on(&s, W, anonymous(SIZE), memory);
+	stream_start(&s);
+	stream_pass(&s, 1);
+	CHECK_EQ(ftruncate(disk->file, SIZE / 2), 0);
+	stream_join(&s);
+	CHECK_EQ(s.status, IBV_WC_REM_ACCESS_ERR);
+	stream_down(&s);
+	CHECK_EQ(munmap(memory, SIZE), 0);
+	CHECK_EQ(ftruncate(disk->file, SIZE), 0);
+}
+
+static void use_disk(struct disk *disk)
+{
+	written_and_synced(disk);
+	read_from_disk(disk);
+	synced_in_traffic(disk);
+	private_stays_private(disk);
+	truncated(disk);
+}
+
+static void file_on_disk(void)
+{
+	struct disk disk;
+
+	disk_up(&disk, scratch("SCRATCH_DEV"), "defaults");
+	use_disk(&disk);
+	disk_down(&disk);
+}
+
+static bool is_dax(const struct disk *disk)
+{
+	struct statx status;
+
+	CHECK_EQ(syscall(SYS_statx, disk->file, "", AT_EMPTY_PATH,
+			 STATX_BASIC_STATS, &status), 0);
+	return status.stx_attributes & STATX_ATTR_DAX;
+}
+
+/* Persistent memory: the file's blocks are what is mapped, without a copy. */
+static void file_on_pmem(void)
+{
+	struct disk disk;
+
+	disk_up(&disk, scratch("SCRATCH_PMEM"), "dax=always");
+	CHECK(is_dax(&disk));
+	use_disk(&disk);
+	disk_down(&disk);
+}
+
+/* Where the disk is full there is no page to be had, which is an error. */
+static void disk_full(void)
+{
+	unsigned char *memory;
+	struct stream s;
+	struct disk disk;
+
+	disk_up(&disk, scratch("SCRATCH_PMEM"), "defaults");
+	command("dd if=/dev/zero of=%s/filler bs=64k 2>/dev/null || sync",
+		disk.dir);
+	memory = map_file(&disk, MAP_SHARED);
+	stream_up_on(&s, W, anonymous(SIZE), memory);
+	rc_fill(s.local.addr, SIZE, 1);
+	rc_post(&s.pair.a, W, rc_sge(&s.local, 0, SIZE), &s.remote, 0);
+	rc_wait_status(s.pair.a.send_cq, IBV_WC_REM_ACCESS_ERR);
+	stream_down(&s);
+	CHECK_EQ(munmap(memory, SIZE), 0);
+	disk_down(&disk);
+}
+
+/*
+ * Fill a region through the network, message after message, and read it back;
+ * little of it is in memory at any time.
+ */
+static void fill_and_read_back(size_t len)
+{
+	const struct rc_config config = { .mtu = IBV_MTU_4096, .timeout = 20 };
+	struct rc_buf message, memory;
+	struct rc_pair pair;
+	size_t at;
+
+	rc_set_mtu(4200);
+	rc_pair_up(&pair, &config);
+	rc_buf_get(&message, &pair.hosts[0], MIB, RC_ALL_ACCESS);
+	rc_buf_reg(&memory, &pair.hosts[1], anonymous(len), len, RC_ODP_ACCESS);
+	for (at = 0; at < len; at += MIB) {
+		test_at("write %zu MiB", at / MIB);
+		rc_fill(message.addr, MIB, at / MIB);
+		rc_do(&pair.a, W, rc_sge(&message, 0, MIB), &memory, at);
+	}
+	for (at = 0; at < len; at += MIB) {
+		test_at("read %zu MiB", at / MIB);
+		rc_do(&pair.a, R, rc_sge(&message, 0, MIB), &memory, at);
+		rc_check(message.addr, MIB, at / MIB);
+	}
+	rc_buf_put(&memory);
+	rc_buf_put(&message);
+	rc_pair_down(&pair);
+}
+
+#define GROUP	"/sys/fs/cgroup/rc_storage"
+
+static void enter_group(const char *memory_max)
+{
+	char pid[20];
+
+	write_file("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
+	CHECK(!mkdir(GROUP, 0755) || errno == EEXIST);
+	write_file(GROUP "/memory.max", memory_max);
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	write_file(GROUP "/cgroup.procs", pid);
+}
+
+static unsigned long group_value(const char *name)
+{
+	unsigned long value;
+	char path[80];
+	FILE *file;
+
+	snprintf(path, sizeof(path), GROUP "/%s", name);
+	file = fopen(path, "r");
+	CHECK(file);
+	CHECK_EQ(fscanf(file, "%lu", &value), 1);
+	fclose(file);
+	return value;
+}
+
+static void leave_group(void)
+{
+	char pid[20];
+
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	write_file("/sys/fs/cgroup/cgroup.procs", pid);
+	CHECK_EQ(rmdir(GROUP), 0);
+}
+
+static void above_the_limit(void)
+{
+	if (access("/sys/fs/cgroup/cgroup.subtree_control", W_OK))
+		skip("no control groups");
+	need_swap();
+	enter_group("32M");
+	fill_and_read_back(160 * MIB);
+	/* as nothing is pinned, no more was there than may be */
+	CHECK(group_value("memory.peak") <= 33 * MIB);
+	leave_group();
+	scratch_free();
+}
+
+static const struct test tests[] = {
+	{ "a file on a disk", file_on_disk },
+	{ "a file in persistent memory", file_on_pmem },
+	{ "a disk that is full", disk_full },
+	{ "more than a control group may have", above_the_limit, 300 },
+	{}
+};
+
+int main(int argc, char **argv)
+{
+	rc_tests(tests, argv + 1);
+}
