@@ -144,7 +144,7 @@ struct rxe_fault_queue *rxe_fault_queue_create(void)
 	if (!queue)
 		return NULL;
 
-	queue->wq = alloc_workqueue("rxe_fault", WQ_UNBOUND, 0);
+	queue->wq = alloc_workqueue("rxe_fault", WQ_UNBOUND | WQ_HIGHPRI, 0);
 	if (!queue->wq) {
 		kfree(queue);
 		return NULL;

@@ -22,8 +22,11 @@ enum rxe_fault_direction {
 	RXE_FAULT_NUM,
 };
 
-/* one look-up's worth: a long message goes on as soon as its first part can */
-#define RXE_FAULT_BATCH		(16UL << 20)
+/*
+ * What a worker faults in before the QP goes on: milliseconds, so that no peer's
+ * timer takes the wait for a loss (67 ms where perftest sets it).
+ */
+#define RXE_FAULT_BATCH		(1UL << 20)
 
 /**
  * struct rxe_fault - a page fault
