@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * On-demand memory whose pages a program provides, by userfaultfd: an access
+ * waits until they are there, and sees what the program has put into them.
+ */
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "memory.h"
+#include "rc_stream.h"
+
+#define W	IBV_WR_RDMA_WRITE
+#define R	IBV_WR_RDMA_READ
+#define SIZE	STREAM_SIZE
+#define PAGES	(SIZE / PAGE_BYTES)
+
+static int uffd;
+
+static void *anonymous(void)
+{
+	void *addr = mmap(NULL, SIZE, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	CHECK(addr != MAP_FAILED);
+	return addr;
+}
+
+static void watch(void *addr, unsigned long features, unsigned long mode)
+{
+	struct uffdio_api api = { .api = UFFD_API, .features = features };
+	struct uffdio_register range = {
+		.range = { .start = (uintptr_t)addr, .len = SIZE },
+		.mode = mode,
+	};
+
+	uffd = syscall(SYS_userfaultfd, O_CLOEXEC);
+	if (uffd < 0)
+		skip("no userfaultfd");
+	if (ioctl(uffd, UFFDIO_API, &api) ||
+	    ioctl(uffd, UFFDIO_REGISTER, &range))
+		skip("userfaultfd has not got that");
+}
+
+/* the page that somebody waits for */
+static void *next_wanted(void)
+{
+	struct uffd_msg msg;
+
+	CHECK_EQ(read(uffd, &msg, sizeof(msg)), sizeof(msg));
+	CHECK_EQ(msg.event, UFFD_EVENT_PAGEFAULT);
+	return (void *)((uintptr_t)msg.arg.pagefault.address & -PAGE_BYTES);
+}
+
+static void provide(void *page, const void *content)
+{
+	struct uffdio_copy copy = {
+		.dst = (uintptr_t)page,
+		.src = (uintptr_t)content,
+		.len = PAGE_BYTES,
+	};
+
+	CHECK_EQ(ioctl(uffd, UFFDIO_COPY, &copy), 0);
+}
+
+static void allow_writes(void *page)
+{
+	struct uffdio_writeprotect protect = {
+		.range = { .start = (uintptr_t)page, .len = PAGE_BYTES },
+	};
+
+	CHECK_EQ(ioctl(uffd, UFFDIO_WRITEPROTECT, &protect), 0);
+}
+
+static void forbid_writes(void *addr)
+{
+	struct uffdio_writeprotect protect = {
+		.range = { .start = (uintptr_t)addr, .len = SIZE },
+		.mode = UFFDIO_WRITEPROTECT_MODE_WP,
+	};
+
+	CHECK_EQ(ioctl(uffd, UFFDIO_WRITEPROTECT, &protect), 0);
+}
+
+/* provides pages of pattern 9, and takes its time */
+static void *provide_all(void *arg)
+{
+	unsigned char *base = arg, *content = anonymous(), *page;
+	unsigned int i;
+
+	rc_fill(content, SIZE, 9);
+	for (i = 0; i < PAGES; i++) {
+		page = next_wanted();
+		sleep_ms(5);
+		provide(page, content + (page - base));
+	}
+	return NULL;
+}
+
+/* A read by a peer gets what the program provides; others do not wait for it. */
+static void read_what_is_provided(enum ibv_wr_opcode opcode)
+{
+	const struct rc_config config = {};
+	unsigned char *memory = anonymous();
+	pthread_t thread;
+	struct rc_end a, b;
+	struct stream s;
+
+	stream_up_on(&s, opcode, memory, anonymous());
+	rc_connect(&a, &s.pair.hosts[0], &b, &s.pair.hosts[1], &config);
+	watch(memory, 0, UFFDIO_REGISTER_MODE_MISSING);
+	rc_post(&s.pair.a, opcode, rc_sge(&s.local, 0, SIZE), &s.remote, 0);
+	rc_check_moves(&a, &b, RC_ODP_ACCESS);
+	rc_check_moves(&b, &a, RC_ODP_ACCESS);
+	rc_check_idle(s.pair.a.send_cq);
+	CHECK_EQ(pthread_create(&thread, NULL, provide_all, memory), 0);
+	rc_wait_ok(s.pair.a.send_cq);
+	CHECK_EQ(pthread_join(thread, NULL), 0);
+	rc_check(sink_of(&s)->addr, SIZE, 9);
+	rc_disconnect(&a);
+	rc_disconnect(&b);
+	stream_down(&s);
+	close(uffd);
+}
+
+static void missing_at_the_responder(void)
+{
+	read_what_is_provided(R);
+}
+
+static void missing_at_the_requester(void)
+{
+	read_what_is_provided(W);
+}
+
+/* A write into part of a page leaves the rest of it as provided. */
+static void write_over_what_is_provided(void)
+{
+	unsigned char *memory = anonymous(), *expected = anonymous();
+	pthread_t thread;
+	struct stream s;
+	size_t at;
+
+	stream_up_on(&s, W, anonymous(), memory);
+	watch(memory, 0, UFFDIO_REGISTER_MODE_MISSING);
+	rc_fill(s.local.addr, SIZE, 3);
+	rc_fill(expected, SIZE, 9);
+	CHECK_EQ(pthread_create(&thread, NULL, provide_all, memory), 0);
+	for (at = 100; at < SIZE; at += PAGE_BYTES) {
+		rc_do(&s.pair.a, W, rc_sge(&s.local, at, 200), &s.remote, at);
+		memcpy(expected + at, s.local.addr + at, 200);
+	}
+	CHECK_EQ(pthread_join(thread, NULL), 0);
+	CHECK(!memcmp(memory, expected, SIZE));
+	stream_down(&s);
+	close(uffd);
+}
+
+/**
+ * struct snapshot - a copy of memory as it was when it was taken, made page by
+ *		     page before each is first written to
+ * @memory: that peers go on to write to
+ * @copy: the copy
+ * @pages: that have been written to since
+ */
+struct snapshot {
+	unsigned char *memory;
+	unsigned char *copy;
+	unsigned int pages;
+};
+
+static void *copy_before_write(void *arg)
+{
+	struct snapshot *snapshot = arg;
+	unsigned char *page;
+
+	while (snapshot->pages < PAGES) {
+		page = next_wanted();
+		memcpy(snapshot->copy + (page - snapshot->memory), page,
+		       PAGE_BYTES);
+		allow_writes(page);
+		snapshot->pages++;
+	}
+	return NULL;
+}
+
+/*
+ * Snapshots, as machines that move are made of: no write of a peer gets past the
+ * protection, though the driver has the pages for writing already.
+ */
+static void no_write_gets_past(enum ibv_wr_opcode opcode)
+{
+	struct snapshot snapshot = {
+		.memory = anonymous(),
+		.copy = anonymous(),
+	};
+	pthread_t thread;
+	struct stream s;
+	int round;
+
+	stream_up_on(&s, opcode, anonymous(), snapshot.memory);
+	watch(snapshot.memory, UFFD_FEATURE_PAGEFAULT_FLAG_WP,
+	      UFFDIO_REGISTER_MODE_WP);
+	for (round = 0; round < 8; round++) {
+		test_at("round %d", round);
+		rc_fill(source_of(&s)->addr, SIZE, round);
+		rc_do(&s.pair.a, opcode, rc_sge(&s.local, 0, SIZE), &s.remote,
+		      0);
+		forbid_writes(snapshot.memory);
+		snapshot.pages = 0;
+		CHECK_EQ(pthread_create(&thread, NULL, copy_before_write,
+					&snapshot), 0);
+		rc_fill(source_of(&s)->addr, SIZE, round + 100);
+		rc_do(&s.pair.a, opcode, rc_sge(&s.local, 0, SIZE), &s.remote,
+		      0);
+		CHECK_EQ(pthread_join(thread, NULL), 0);
+		rc_check(snapshot.copy, SIZE, round);
+		rc_check(snapshot.memory, SIZE, round + 100);
+	}
+	stream_down(&s);
+	close(uffd);
+}
+
+static void protected_at_the_responder(void)
+{
+	no_write_gets_past(W);
+}
+
+static void protected_at_the_requester(void)
+{
+	no_write_gets_past(R);
+}
+
+static const struct test tests[] = {
+	{ "a read of missing pages", missing_at_the_responder },
+	{ "a write from missing pages", missing_at_the_requester },
+	{ "writes to parts of missing pages", write_over_what_is_provided },
+	{ "writes to protected pages", protected_at_the_responder },
+	{ "reads to protected pages", protected_at_the_requester },
+	{}
+};
+
+int main(int argc, char **argv)
+{
+	rc_tests(tests, argv + 1);
+}
