@@ -26,7 +26,7 @@ enum rxe_fault_direction {
  * What a worker faults in before the QP goes on: milliseconds, so that no peer's
  * timer takes the wait for a loss (67 ms where perftest sets it).
  */
-#define RXE_FAULT_BATCH		(1UL << 20)
+#define RXE_FAULT_BATCH		(1024 * 1024UL)
 
 /**
  * struct rxe_fault - a page fault

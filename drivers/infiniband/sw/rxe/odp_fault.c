@@ -360,7 +360,8 @@ static int fault_range(struct odp_fault *fault, unsigned long addr,
  * time it returns, some may have been taken away again.
  *
  * Context: a thread of the umem's mm or of the kernel; sleeps, for as long as
- * the memory's owner likes. No lock of the mm's held, nor any that a notifier's caller may wait for.
+ * the memory's owner likes. No lock of the mm's held, nor any that a notifier's
+ * caller may wait for.
  * Return: 0: each page was present at some moment during the call, or with
  * ODP_FAULT_PRESENT each that the CPU had; -EFAULT: outside the umem, no mapping,
  * no permission, memory that has no pages, or the umem or its mm are gone;

@@ -56,7 +56,7 @@ const char *scratch(const char *variable)
 	return name;
 }
 
-static bool swaps(const char *name)
+static bool is_swap(const char *name)
 {
 	FILE *file = fopen("/proc/swaps", "r");
 	char line[200], *found = NULL;
@@ -75,7 +75,7 @@ void scratch_free(void)
 {
 	const char *disk = scratch("SCRATCH_DEV");
 
-	if (disk && swaps(disk))
+	if (disk && is_swap(disk))
 		command("swapoff %s", disk);
 }
 
@@ -83,7 +83,7 @@ void need_swap(void)
 {
 	const char *disk = scratch("SCRATCH_DEV");
 
-	if (swaps(NULL))
+	if (is_swap(NULL))
 		return;
 	if (!disk)
 		skip("no swap, and no SCRATCH_DEV");

@@ -22,7 +22,7 @@
 #define W	IBV_WR_RDMA_WRITE
 #define R	IBV_WR_RDMA_READ
 #define SIZE	STREAM_SIZE
-#define MIB	(1UL << 20)
+#define MIB	(1024 * 1024UL)
 
 /**
  * struct disk - a file system with one file
@@ -69,7 +69,7 @@ static void disk_up(struct disk *disk, const char *device, const char *options)
 		scratch_free();
 	disk->device = device;
 	disk->options = options;
-	strcpy(disk->dir, "/tmp/rc_storage.XXXXXX");
+	snprintf(disk->dir, sizeof(disk->dir), "/tmp/rc_storage.XXXXXX");
 	CHECK(mkdtemp(disk->dir));
 	command("umount -q %s || true", device);
 	/* blocks of a page, as DAX wants it */
