@@ -10,10 +10,10 @@ VM := $(SELFTESTS)/vm/vm
 
 # What the harness takes from make's command line.
 export CMD DEBUG_NEED DEBUG_TESTS DEBUG_WITHIN KERNEL KERNELS TESTS MTU MEM CPUS \
-	STORM_SECONDS TIME_LIMIT QUIET_LIMIT
+	STORM_SECONDS LONG_TESTS TIME_LIMIT QUIET_LIMIT
 
 .DELETE_ON_ERROR:
-.PHONY: all modules run shell test test-debug check install clean \
+.PHONY: all modules run shell test test-all test-debug check install clean \
 	distclean help
 
 all: modules
@@ -28,6 +28,12 @@ shell:
 	@$(VM) shell
 
 test:
+	@$(VM) test
+
+test-all: export LONG_TESTS := yes
+test-all: export STORM_SECONDS := 600
+test-all: export TIME_LIMIT := 9000
+test-all:
 	@$(VM) test
 
 test-debug:
@@ -57,6 +63,7 @@ help:
 	@echo 'make run CMD="..."    run another command in that guest'
 	@echo 'make shell            an interactive guest; leave the shell to end it'
 	@echo 'make test             all tests on the Debian kernels 6.1 and 6.12'
+	@echo 'make test-all         the same with what takes long: an hour more'
 	@echo 'make test-debug       the same on a kernel with KASAN, lockdep and more'
 	@echo 'make check            checkpatch, shellcheck, sparse'
 	@echo 'make clean            remove what "make" built'

@@ -356,11 +356,73 @@ static void above_the_limit(void)
 	scratch_free();
 }
 
+static unsigned long memory_of_machine(void)
+{
+	return sysconf(_SC_PHYS_PAGES) * PAGE_BYTES;
+}
+
+static void more_than_there_is(void)
+{
+	if (!getenv("LONG_TESTS"))
+		skip("takes minutes: LONG_TESTS=yes");
+	need_swap();
+	fill_and_read_back((memory_of_machine() / 8 * 9) & -MIB);
+	scratch_free();
+}
+
+/*
+ * Memory that only peers use beside memory that the CPU goes through once and
+ * again, both together more than there may be: reclaim has to find the former in
+ * use. Without an answer from the driver's table each pass of the peer's finds
+ * nearly all of it gone.
+ */
+static void hot_stays(void)
+{
+	const size_t hot = 24 * MIB, cold = 96 * MIB, step = 12 * MIB;
+	const struct rc_config config = { .mtu = IBV_MTU_4096 };
+	const unsigned int passes = 40;
+	unsigned long long faults;
+	unsigned char *scanned = anonymous(cold);
+	struct rc_buf message, memory;
+	struct rc_pair pair;
+	unsigned int pass;
+	size_t at;
+
+	if (access("/sys/fs/cgroup/cgroup.subtree_control", W_OK))
+		skip("no control groups");
+	need_swap();
+	rc_set_mtu(4200);
+	rc_pair_up(&pair, &config);
+	enter_group("40M");
+	rc_buf_get(&message, &pair.hosts[0], MIB, RC_ALL_ACCESS);
+	rc_buf_get(&memory, &pair.hosts[1], hot, RC_ODP_ACCESS);
+	rc_fill(memory.addr, hot, 1);
+	faults = rc_counters("page_faults");
+	for (pass = 0; pass < passes; pass++) {
+		test_at("pass %u", pass);
+		for (at = 0; at < hot; at += MIB)
+			rc_do(&pair.a, R, rc_sge(&message, 0, MIB), &memory,
+			      at);
+		memset(scanned + pass * step % cold, pass, step);
+	}
+	faults = rc_counters("page_faults") - faults;
+	printf("# %llu %% of the accesses to pages in use were faults\n",
+	       faults * 100 / (passes * hot / PAGE_BYTES));
+	CHECK(faults < passes * hot / PAGE_BYTES / 4);
+	rc_buf_put(&memory);
+	rc_buf_put(&message);
+	rc_pair_down(&pair);
+	leave_group();
+	scratch_free();
+}
+
 static const struct test tests[] = {
 	{ "a file on a disk", file_on_disk },
 	{ "a file in persistent memory", file_on_pmem },
 	{ "a disk that is full", disk_full },
 	{ "more than a control group may have", above_the_limit, 300 },
+	{ "more than there is of memory", more_than_there_is, 1800 },
+	{ "what peers use stays when memory is short", hot_stays, 300 },
 	{}
 };
 

@@ -2,6 +2,7 @@
 /*
  * Full traffic on one CPU beside an invalidation storm on the other: all data
  * is right, and nothing fails. STORM_SECONDS sets how long; five minutes else.
+ * The kernel's own storm, which moves pages between memory nodes, is switched on.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -12,6 +13,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "memory.h"
 #include "rc_pair.h"
 
 #define SECONDS		300
@@ -20,6 +22,7 @@
 #define SIZE		(SLOTS * SLOT_SIZE)
 #define WORDS		(SIZE / sizeof(uint64_t))
 #define PAGE		4096
+#define BALANCING	"/proc/sys/kernel/numa_balancing"
 
 /**
  * struct field - one side's memory: a shared file's, so that what is taken away
@@ -47,14 +50,20 @@ static void *map(int fd, void *at)
 	return addr;
 }
 
-static void field_up(struct field *field, struct rc_host *host)
+static void field_up(struct field *field, struct rc_host *host, bool implicit)
 {
 	field->fd = memfd_create("storm", 0);
 	CHECK(field->fd >= 0);
 	CHECK_EQ(ftruncate(field->fd, SIZE), 0);
 	field->view = map(field->fd, NULL);
-	rc_buf_reg(&field->buf, host, map(field->fd, NULL), SIZE,
-		   RC_ODP_ACCESS);
+	field->buf = (struct rc_buf) {
+		.addr = map(field->fd, NULL),
+		.len = SIZE,
+		.access = RC_ODP_ACCESS,
+	};
+	field->buf.mr = ibv_reg_mr(host->pd, implicit ? NULL : field->buf.addr,
+				   implicit ? SIZE_MAX : SIZE, RC_ODP_ACCESS);
+	CHECK(field->buf.mr);
 }
 
 static void run_on(int cpu)
@@ -131,19 +140,27 @@ static unsigned int seconds(void)
 	return text ? atoi(text) : SECONDS;
 }
 
-static void storm(void)
+static void storm(bool implicit)
 {
 	unsigned long long end = now_ms() + seconds() * 1000ULL, said = 0;
 	struct rc_config config = {};
 	unsigned long long faults;
+	char balancing[2] = "0";
 	struct rc_pair pair;
 	uint64_t round = 0;
+	FILE *balanced;
 	pthread_t thread;
 
 	run_on(0);
+	balanced = fopen(BALANCING, "r");
+	if (balanced) {
+		CHECK_EQ(fread(balancing, 1, 1, balanced), 1);
+		fclose(balanced);
+		write_file(BALANCING, "1");
+	}
 	rc_pair_up(&pair, &config);
-	field_up(&fields[0], &pair.hosts[0]);
-	field_up(&fields[1], &pair.hosts[1]);
+	field_up(&fields[0], &pair.hosts[0], implicit);
+	field_up(&fields[1], &pair.hosts[1], implicit);
 	faults = rc_counters("page_faults");
 	CHECK(!pthread_create(&thread, NULL, run_storm, NULL));
 	for (; now_ms() < end; round++) {
@@ -166,10 +183,24 @@ static void storm(void)
 	rc_buf_put(&fields[0].buf);
 	rc_buf_put(&fields[1].buf);
 	rc_pair_down(&pair);
+	if (balanced)
+		write_file(BALANCING, balancing);
+}
+
+static void storm_explicit(void)
+{
+	storm(false);
+}
+
+static void storm_implicit(void)
+{
+	storm(true);
 }
 
 static const struct test tests[] = {
-	{ "all data is right in an invalidation storm", storm, 3600 },
+	{ "an invalidation storm, explicit regions", storm_explicit, 3600 },
+	{ "an invalidation storm, the whole address space", storm_implicit,
+	  3600 },
 	{}
 };
 
