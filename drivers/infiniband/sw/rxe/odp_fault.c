@@ -193,15 +193,22 @@ static long look_up(struct odp_fault *fault, unsigned long addr,
 	return got;
 }
 
-/* References are dropped whether or not the pages were published: no pins. */
+/*
+ * References are dropped whether or not the pages were published: no pins. The
+ * look-up has marked each page as referenced, which a fault of the CPU's does
+ * not. Together with the accessed bit one use would look like two, and reclaim
+ * would keep all that a peer has ever streamed through.
+ */
 static void drop_pages(struct odp_fault *fault, long got)
 {
 	long i;
 
 	if (odp_broken(ODP_RULE_NO_PIN))
 		return;
-	for (i = 0; i < got; i++)
+	for (i = 0; i < got; i++) {
+		folio_clear_referenced(page_folio(fault->pages[i]));
 		put_page(fault->pages[i]);
+	}
 }
 
 /* The errors of the look-up that say something to our callers. */
@@ -364,8 +371,8 @@ static int fault_range(struct odp_fault *fault, unsigned long addr,
  * caller may wait for.
  * Return: 0: each page was present at some moment during the call, or with
  * ODP_FAULT_PRESENT each that the CPU had; -EFAULT: outside the umem, no mapping,
- * no permission, memory that has no pages, or the umem or its mm are gone;
- * -EINVAL: another process's; -ENOMEM; -EINTR: the calling task is killed.
+ * no permission, memory that has no pages, another process's, or the umem or its
+ * mm are gone; -ENOMEM; -EINTR: the calling task is killed.
  */
 int odp_umem_fault(struct odp_umem *umem, unsigned long addr, size_t len,
 		   unsigned int flags)
@@ -384,7 +391,7 @@ int odp_umem_fault(struct odp_umem *umem, unsigned long addr, size_t len,
 	    (fault_writes(&fault) && !umem->writable))
 		return -EFAULT;
 	if (!(current->flags & PF_KTHREAD) && current->mm != umem->ctx->mm)
-		return -EINVAL;
+		return -EFAULT;
 	if (!len)
 		return 0;
 
