@@ -309,6 +309,12 @@ static void fill_and_read_back(size_t len)
 
 #define GROUP	"/sys/fs/cgroup/rc_storage"
 
+static void need_groups(void)
+{
+	if (access("/sys/fs/cgroup/cgroup.subtree_control", W_OK))
+		skip("no control groups");
+}
+
 static void enter_group(const char *memory_max)
 {
 	char pid[20];
@@ -345,8 +351,7 @@ static void leave_group(void)
 
 static void above_the_limit(void)
 {
-	if (access("/sys/fs/cgroup/cgroup.subtree_control", W_OK))
-		skip("no control groups");
+	need_groups();
 	need_swap();
 	enter_group("32M");
 	fill_and_read_back(160 * MIB);
@@ -356,6 +361,12 @@ static void above_the_limit(void)
 	scratch_free();
 }
 
+static void need_time(void)
+{
+	if (!getenv("LONG_TESTS"))
+		skip("takes minutes: LONG_TESTS=yes");
+}
+
 static unsigned long memory_of_machine(void)
 {
 	return sysconf(_SC_PHYS_PAGES) * PAGE_BYTES;
@@ -363,8 +374,7 @@ static unsigned long memory_of_machine(void)
 
 static void more_than_there_is(void)
 {
-	if (!getenv("LONG_TESTS"))
-		skip("takes minutes: LONG_TESTS=yes");
+	need_time();
 	need_swap();
 	fill_and_read_back((memory_of_machine() / 8 * 9) & -MIB);
 	scratch_free();
@@ -373,14 +383,14 @@ static void more_than_there_is(void)
 /*
  * Memory that only peers use beside memory that the CPU goes through once and
  * again, both together more than there may be: reclaim has to find the former in
- * use. Without an answer from the driver's table each pass of the peer's finds
- * nearly all of it gone.
+ * use. How well it does is the kernel's affair, so this is a figure first of all;
+ * without answers from the driver's table it was a quarter on 6.12.
  */
 static void hot_stays(void)
 {
-	const size_t hot = 24 * MIB, cold = 96 * MIB, step = 12 * MIB;
+	const size_t hot = 24 * MIB, cold = 96 * MIB, step = 4 * MIB;
 	const struct rc_config config = { .mtu = IBV_MTU_4096 };
-	const unsigned int passes = 40;
+	const unsigned int passes = 60;
 	unsigned long long faults;
 	unsigned char *scanned = anonymous(cold);
 	struct rc_buf message, memory;
@@ -388,8 +398,8 @@ static void hot_stays(void)
 	unsigned int pass;
 	size_t at;
 
-	if (access("/sys/fs/cgroup/cgroup.subtree_control", W_OK))
-		skip("no control groups");
+	need_time();
+	need_groups();
 	need_swap();
 	rc_set_mtu(4200);
 	rc_pair_up(&pair, &config);
@@ -408,7 +418,7 @@ static void hot_stays(void)
 	faults = rc_counters("page_faults") - faults;
 	printf("# %llu %% of the accesses to pages in use were faults\n",
 	       faults * 100 / (passes * hot / PAGE_BYTES));
-	CHECK(faults < passes * hot / PAGE_BYTES / 4);
+	CHECK(faults < passes * hot / PAGE_BYTES / 5);
 	rc_buf_put(&memory);
 	rc_buf_put(&message);
 	rc_pair_down(&pair);

@@ -101,6 +101,25 @@ add_source_tools()
 	'
 }
 
+# A newer rdma-core than Debian 12's, for its python tests and its provider, which
+# knows more of what the driver can do. Debian 12's debootstrap does not know the
+# suite by its name.
+newest_suite=forky
+newest_root=/opt/rdma-core
+
+add_newest_rdma_core()
+{
+	local new=$1$newest_root mirror=$2
+
+	debootstrap --variant=minbase \
+		--include=ibverbs-providers,iproute2,python3-pyverbs,rdma-core \
+		"$newest_suite" "$new" \
+		"${mirror:-http://deb.debian.org/debian}" sid
+	cp -r "$new/usr/share/doc/rdma-core/tests" "$new/"
+	gunzip "$new/tests/"*.gz
+	rm -rf "$new/var/cache/apt/archives/"*.deb
+}
+
 build_root()
 {
 	local root=$1 mirror packages name
@@ -124,6 +143,7 @@ build_root()
 	done
 	add_source_tools "$root"
 	in_root "$root" apt-get clean
+	add_newest_rdma_core "$root" "$mirror"
 }
 
 # Build beside and rename: a root that is there is whole.
