@@ -36,11 +36,10 @@ void scratch_free(void);
 /* there is swap: what there is already, or SCRATCH_DEV; skips without */
 void need_swap(void);
 /*
- * Every page goes to the swap or the file that it is of. Pages that wait in
- * another CPU's lists to be put on the LRU are passed by: stay_on_this_cpu().
+ * Every page goes to the swap or the file that it is of. Those that wait in a
+ * CPU's list to be put on the LRU go from there only, so each CPU has its turn.
  */
 void page_out(void *addr, size_t len);
-void stay_on_this_cpu(void);
 
 /* new memory, without a page as yet, that begins where a huge page could */
 void *map_aligned(size_t len);

@@ -245,7 +245,6 @@ static void free_until_written(void)
 	struct stream s;
 
 	need_swap();
-	stay_on_this_cpu();
 	stream_up(&s, W);
 	rc_fill(s.local.addr, SIZE, 1);
 	memset(s.remote.addr, 7, SIZE);
@@ -320,7 +319,6 @@ static void swap_all(enum ibv_wr_opcode opcode, void *source, void *sink)
 static void swapped(void)
 {
 	need_swap();
-	stay_on_this_cpu();
 	swap_all(W, anonymous(), anonymous());
 	swap_all(R, anonymous(), anonymous());
 	swap_all(W, anonymous_shared(), memfd_shared());

@@ -23,7 +23,6 @@ static void swapped_out(void)
 	int umem = umem_writable(memory, PAGES * PAGE), round, i;
 
 	need_swap();
-	stay_on_this_cpu();
 	for (round = 0; round < 6; round++) {
 		test_at("round %d", round);
 		for (i = 0; i < PAGES; i++) {
@@ -53,7 +52,6 @@ static void free_until_written(void)
 	int umem = umem_writable(memory, PAGES * PAGE), i;
 
 	need_swap();
-	stay_on_this_cpu();
 	memset(memory, 1, PAGES * PAGE);
 	CHECK_EQ(umem_fault(umem, memory, PAGES * PAGE, ODP_TEST_WRITE), 0);
 	CHECK_EQ(madvise(memory, PAGES * PAGE, MADV_FREE), 0);
