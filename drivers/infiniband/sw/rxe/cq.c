@@ -111,6 +111,11 @@ int rxe_resize_cq(struct ib_cq *ibcq, int cqe, struct ib_udata *udata)
 	if (err)
 		goto destroy_ring;
 
+	/*
+	 * What is replaced is looked up in the lock hold that replaces it, so
+	 * that resizes that race each destroy another ring, and after the hold
+	 * nobody is in it: all who use a ring have this lock.
+	 */
 	spin_lock_irq(&cq->lock);
 	old = cq->ring;
 	err = rxe_cq_move(cq, ring);

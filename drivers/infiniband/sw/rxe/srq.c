@@ -113,6 +113,11 @@ static int rxe_srq_resize(struct rxe_srq *srq, struct ib_srq_attr *attr,
 		goto destroy_ring;
 	}
 
+	/*
+	 * What is replaced is looked up in the lock hold that replaces it, so
+	 * that resizes that race each destroy another ring, and after the hold
+	 * nobody is in it: all who use a ring have this lock.
+	 */
 	spin_lock_bh(&srq->lock);
 	old = srq->ring;
 	err = rxe_srq_move(srq, ring);
