@@ -143,19 +143,21 @@ static unsigned int seconds(void)
 static void storm(bool implicit)
 {
 	unsigned long long end = now_ms() + seconds() * 1000ULL, said = 0;
+	bool balanced = !access(BALANCING, W_OK);
 	struct rc_config config = {};
 	unsigned long long faults;
 	char balancing[2] = "0";
 	struct rc_pair pair;
 	uint64_t round = 0;
-	FILE *balanced;
 	pthread_t thread;
+	FILE *file;
 
 	run_on(0);
-	balanced = fopen(BALANCING, "r");
 	if (balanced) {
-		CHECK_EQ(fread(balancing, 1, 1, balanced), 1);
-		fclose(balanced);
+		file = fopen(BALANCING, "r");
+		CHECK(file);
+		CHECK_EQ(fread(balancing, 1, 1, file), 1);
+		fclose(file);
 		write_file(BALANCING, "1");
 	}
 	rc_pair_up(&pair, &config);
