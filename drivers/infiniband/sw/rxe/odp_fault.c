@@ -6,8 +6,8 @@
  * Readers of hmm_range_fault() will recognise it: read the sequence, look up,
  * lock, check, publish or start again. A look-up that loses to notifiers again
  * and again tries fewer pages each time, and in the end looks up with the
- * mmap_lock held for writing, which keeps out every notifier that a program
- * can make happen in a loop.
+ * mmap_lock and the VMAs held for writing, which keeps out every notifier that a
+ * program can make happen in a loop.
  */
 #include <linux/kthread.h>
 #include <linux/mm.h>
@@ -255,12 +255,25 @@ static long fault_shared(struct odp_fault *fault, unsigned long addr,
 	return got;
 }
 
+/* Until the mmap_lock, which is held for writing, is unlocked. */
+static void shut_out_vma_readers(struct mm_struct *mm, unsigned long addr,
+				 unsigned long end)
+{
+	struct vm_area_struct *vma;
+
+	while (addr < end && (vma = find_vma(mm, addr)) &&
+	       vma->vm_start < end) {
+		odp_vma_start_write(vma);
+		addr = vma->vm_end;
+	}
+}
+
 /*
- * With the mmap_lock held for writing nobody unmaps, protects, discards, forks
- * or merges; notifiers that do without it (reclaim, migration) find something
- * to do once. Nothing is waited for, as who we would wait for may need the
- * lock: pages that are not in memory are left to fault_shared(), and so are
- * errors, which may be a wait that was not granted.
+ * With the mmap_lock held for writing nobody unmaps, protects, forks or merges,
+ * and with the VMAs' locks nobody discards; notifiers that do without them
+ * (reclaim, migration) find something to do once. Nothing is waited for, as who
+ * we would wait for may need the lock: pages that are not in memory are left to
+ * fault_shared(), and so are errors, which may be a wait that was not granted.
  */
 static long fault_exclusive(struct odp_fault *fault, unsigned long addr,
 			    unsigned long nr)
@@ -275,6 +288,7 @@ static long fault_exclusive(struct odp_fault *fault, unsigned long addr,
 		goto put_mm;
 	}
 
+	shut_out_vma_readers(mm, addr, addr + (nr << PAGE_SHIFT));
 	got = try_begin(fault);
 	if (!got) {
 		got = odp_get_user_pages_remote(mm, addr, nr,
