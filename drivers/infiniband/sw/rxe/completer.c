@@ -469,7 +469,7 @@ void rxe_ack_timeout(struct timer_list *timer)
 		goto unlock;
 
 	/* the peer is not late while it is we who wait, or have yet to send */
-	if (sq->rnr_waiting || sq->responses_parked ||
+	if (sq->rnr_waiting || sq->parked || sq->responses_parked ||
 	    atomic_read(&qp->anchor->flows[RXE_FLOW_REQUESTS].in_flight))
 		sq->progress = jiffies;
 

@@ -573,6 +573,7 @@ void rxe_requester_resume(struct rxe_qp *qp, int err)
 	spin_lock_bh(&sq->lock);
 	if (sq->parked) {
 		sq->parked = false;
+		sq->progress = jiffies;
 		qp->anchor->faults[RXE_FAULT_REQUESTER].err = err;
 		rxe_flow_continue(&qp->anchor->flows[RXE_FLOW_REQUESTS]);
 	}
