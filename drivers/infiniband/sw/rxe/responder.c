@@ -17,6 +17,8 @@
 
 /* what a parked QP may hold: above the window of the usual requester */
 #define RXE_PENDING_REQUESTS	(4U << 20)
+/* 1.28 ms, as coded: who has lost patience need not ask every 10 microseconds */
+#define RXE_CALM_RNR_TIMER	14
 /* packets processed under one hold of the lock, before others get a turn */
 #define RXE_RESPONDER_BUDGET	64
 
@@ -70,10 +72,10 @@ void rxe_send_ack(struct rxe_qp *qp, u8 syndrome, u32 psn)
 	rxe_send_aeth(qp, IB_OPCODE_RC_ACKNOWLEDGE, syndrome, psn);
 }
 
-static void rxe_send_rnr_nak(struct rxe_qp *qp, u32 psn)
+static void rxe_send_rnr_nak(struct rxe_qp *qp, u8 timer, u32 psn)
 {
 	rxe_count(qp->dev, RXE_STAT_SENT_RNR);
-	rxe_send_ack(qp, RXE_SYN_RNR_NAK | qp->attr.min_rnr_timer, psn);
+	rxe_send_ack(qp, RXE_SYN_RNR_NAK | timer, psn);
 }
 
 /**
@@ -475,7 +477,7 @@ static int rxe_rc_process(struct rxe_qp *qp, struct sk_buff *skb)
 		return err;
 	case RXE_SYN_RNR_NAK:
 		rq->nak_sent = true;
-		rxe_send_rnr_nak(qp, pkt->psn);
+		rxe_send_rnr_nak(qp, qp->attr.min_rnr_timer, pkt->psn);
 		return 0;
 	default:
 		rxe_responder_fail(qp, err, pkt->psn);
@@ -513,39 +515,73 @@ static u32 rxe_request_psns(const struct rxe_qp *qp, const struct sk_buff *skb)
 	return max_t(u32, DIV_ROUND_UP_ULL(be32_to_cpu(reth->len), qp->mtu), 1);
 }
 
+/* The PSN after all that was executed or waits. */
+static u32 rxe_new_psn(const struct rxe_rq *rq)
+{
+	if (rxe_backlog_empty(&rq->pending) ||
+	    rxe_psn_diff(rq->pending_psn, rq->epsn) < 0)
+		return rq->epsn;
+	return rq->pending_psn;
+}
+
 static void rxe_queue_request(struct rxe_qp *qp, struct sk_buff *skb)
 {
+	u32 end = rxe_psn_add(rxe_pkt(skb)->psn, rxe_request_psns(qp, skb));
 	struct rxe_rq *rq = &qp->rq;
+	u32 new = rxe_new_psn(rq);
 
-	rq->pending_psn = rxe_psn_add(rxe_pkt(skb)->psn,
-				      rxe_request_psns(qp, skb));
+	rq->pending_psn = rxe_psn_diff(end, new) > 0 ? end : new;
 	rxe_backlog_add(qp->dev, &rq->pending, skb);
 }
 
+static void rxe_calm_at(struct rxe_qp *qp, u32 psn)
+{
+	u8 timer = qp->attr.min_rnr_timer;
+
+	/* 0 is the longest */
+	if (timer && timer < RXE_CALM_RNR_TIMER)
+		timer = RXE_CALM_RNR_TIMER;
+	rxe_send_rnr_nak(qp, timer, psn);
+}
+
 /*
- * A request that waits, or is behind one that does. That it comes again says that the requester
- * has lost patience: a NAK makes it wait for us without spending its retries.
+ * The requester has lost patience. A NAK makes it wait for us without spending
+ * its retries, and acknowledges all before it: it says so at the request that
+ * waits, and at one before that whose answer is missed. The rest of what comes
+ * with those needs none.
  */
+static void rxe_calm(struct rxe_qp *qp, const struct sk_buff *skb, u32 waiting)
+{
+	const struct rxe_pkt *pkt = rxe_pkt(skb);
+	bool answered = !(pkt->op->flags & (RXE_OP_SEND | RXE_OP_WRITE));
+	int diff = rxe_psn_diff(pkt->psn, waiting);
+
+	if (!diff || (diff < 0 && answered))
+		rxe_calm_at(qp, pkt->psn);
+}
+
+/* A request that waits, or is behind one that does. */
 static void rxe_defer(struct rxe_qp *qp, struct sk_buff *skb)
 {
 	struct rxe_rq *rq = &qp->rq;
-	bool full = !rxe_backlog_has_room(qp->dev, &rq->pending, skb,
-					  RXE_PENDING_REQUESTS);
 	u32 waiting = rq->read.active ? rq->read.psn : rq->epsn;
-	u32 end = rxe_backlog_empty(&rq->pending) ? rq->epsn : rq->pending_psn;
 	u32 psn = rxe_pkt(skb)->psn;
-	bool again = rxe_psn_diff(psn, waiting) >= 0 &&
-		     rxe_psn_diff(psn, end) < 0;
+	bool again = rxe_psn_diff(psn, rxe_new_psn(rq)) < 0 &&
+		     (rq->parked || rxe_psn_diff(psn, waiting) >= 0);
+	bool room = rxe_backlog_has_room(qp->dev, &rq->pending, skb,
+					 RXE_PENDING_REQUESTS);
 
-	if (!full && (!again || !rxe_is_reliable(qp))) {
+	if (room && (!again || !rxe_is_reliable(qp))) {
 		rxe_queue_request(qp, skb);
 		return;
 	}
 
 	if (!rxe_is_reliable(qp))
 		rxe_count(qp->dev, RXE_STAT_RCVD_DROPS);
-	else if (full || psn == waiting)
-		rxe_send_rnr_nak(qp, waiting);
+	else if (again)
+		rxe_calm(qp, skb, waiting);
+	else
+		rxe_calm_at(qp, waiting);
 	kfree_skb(skb);
 }
 
