@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#include <linux/random.h>
 #include <rdma/rdma_user_rxe.h>
 #include <rdma/uverbs_ioctl.h>
 
@@ -6,56 +7,66 @@
 #include "dev.h"
 #include "handle.h"
 
+static int rxe_ah_publish(struct rxe_ah *ah, struct ib_udata *udata)
+{
+	struct rxe_create_ah_resp resp = {};
+	int err;
+
+	if (udata->outlen < sizeof(resp))
+		return -EINVAL;
+
+	ah->handle = rxe_handle_create(&to_rdev(ah->ibah.device)->ahs);
+	if (IS_ERR(ah->handle))
+		return PTR_ERR(ah->handle);
+
+	resp.ah_num = ah->handle->number;
+	err = ib_copy_to_udata(udata, &resp, sizeof(resp));
+	if (err) {
+		rxe_handle_discard(ah->handle);
+		return err;
+	}
+
+	rxe_handle_publish(ah->handle, ah);
+	return 0;
+}
+
 /**
  * rxe_create_ah - ib_device_ops.create_ah
  * @ibah: allocated by the core
  * @init: where to; its GRH and source GID were resolved by the core
- * @udata: the program's; it gets the number that its requests are to have
+ * @udata: the program's; it gets the number that its requests are to have.
+ *	   NULL: the user is in the kernel, and names it by its address
  *
- * Context: may sleep.
+ * Context: may sleep if @init says so.
  * Return: 0 or a negative errno.
  */
 int rxe_create_ah(struct ib_ah *ibah, struct rdma_ah_init_attr *init,
 		  struct ib_udata *udata)
 {
 	struct rxe_dev *dev = to_rdev(ibah->device);
-	struct rxe_create_ah_resp resp = {};
 	struct rxe_ah *ah = to_rah(ibah);
 	int err;
 
-	if (!udata)
-		return -EOPNOTSUPP;
-	if (udata->outlen < sizeof(resp))
-		return -EINVAL;
-
-	err = dst_cache_init(&ah->path.cache, GFP_KERNEL_ACCOUNT);
+	err = dst_cache_init(&ah->path.cache,
+			     init->flags & RDMA_CREATE_AH_SLEEPABLE ?
+				     GFP_KERNEL_ACCOUNT : GFP_ATOMIC);
 	if (err)
 		return err;
 
-	ah->handle = rxe_handle_create(&dev->ahs);
-	if (IS_ERR(ah->handle)) {
-		err = PTR_ERR(ah->handle);
-		goto destroy_cache;
-	}
-
-	err = rxe_path_init(&ah->path, dev, init->ah_attr, ah->handle->number,
+	err = rxe_path_init(&ah->path, dev, init->ah_attr, get_random_u32(),
 			    0);
 	if (err)
-		goto discard_handle;
-
-	resp.ah_num = ah->handle->number;
-	err = ib_copy_to_udata(udata, &resp, sizeof(resp));
-	if (err)
-		goto discard_handle;
+		goto destroy_cache;
 
 	ah->attr = *init->ah_attr;
 	/* the reference is the core's */
 	ah->attr.grh.sgid_attr = NULL;
-	rxe_handle_publish(ah->handle, ah);
+
+	err = udata ? rxe_ah_publish(ah, udata) : 0;
+	if (err)
+		goto destroy_cache;
 	return 0;
 
-discard_handle:
-	rxe_handle_discard(&dev->ahs, ah->handle);
 destroy_cache:
 	dst_cache_destroy(&ah->path.cache);
 	return err;
@@ -77,18 +88,20 @@ int rxe_query_ah(struct ib_ah *ibah, struct rdma_ah_attr *attr)
 
 /**
  * rxe_destroy_ah - ib_device_ops.destroy_ah
- * @ibah: the address handle; requests that still name it fail
+ * @ibah: the address handle; a program's requests that still name it fail, and
+ *	  kernel users have none that are not complete
  * @flags: enum rdma_destroy_ah_flags
  *
- * Context: may sleep, for packets that are being sent.
+ * Context: any for an address handle of the kernel's; else may sleep, for
+ * packets that are being sent.
  * Return: 0.
  */
 int rxe_destroy_ah(struct ib_ah *ibah, u32 flags)
 {
-	struct rxe_dev *dev = to_rdev(ibah->device);
 	struct rxe_ah *ah = to_rah(ibah);
 
-	rxe_handle_destroy(&dev->ahs, ah->handle);
+	if (ah->handle)
+		rxe_handle_destroy(ah->handle);
 	dst_cache_destroy(&ah->path.cache);
 	return 0;
 }

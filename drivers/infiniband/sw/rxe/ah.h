@@ -11,7 +11,8 @@ struct rxe_handle;
 /**
  * struct rxe_ah - an address handle: where datagrams go
  * @ibah: the core's part
- * @handle: its number, which a program's requests name it by
+ * @handle: its number, which a program's requests name it by; NULL: a kernel
+ *	    user's
  * @attr: as created
  * @path: to there
  */

@@ -22,7 +22,7 @@ static atomic_t rxe_anchors;
 /**
  * rxe_anchor_create - make a QP's anchor
  * @qp: the QP
- * @faulter: the workers of its program
+ * @faulter: the workers of its program; NULL: it has none
  *
  * Context: may sleep.
  * Return: the anchor with one reference, the QP's, or NULL: no memory.
@@ -41,7 +41,8 @@ struct rxe_anchor *rxe_anchor_create(struct rxe_qp *qp,
 	refcount_set(&anchor->refs, 1);
 	spin_lock_init(&anchor->lock);
 	anchor->qp = qp;
-	anchor->faulter = rxe_fault_queue_get(faulter);
+	if (faulter)
+		anchor->faulter = rxe_fault_queue_get(faulter);
 	for (i = 0; i < RXE_FLOW_NUM; i++)
 		anchor->flows[i].anchor = anchor;
 	rxe_faults_init(anchor);
@@ -85,7 +86,8 @@ void rxe_anchor_put(struct rxe_anchor *anchor)
 	if (!refcount_dec_and_test(&anchor->refs))
 		return;
 
-	rxe_fault_queue_put(anchor->faulter);
+	if (anchor->faulter)
+		rxe_fault_queue_put(anchor->faulter);
 	kfree(anchor);
 	if (atomic_dec_and_test(&rxe_anchors))
 		wake_up_var(&rxe_anchors);

@@ -44,7 +44,7 @@ struct rxe_flow {
  * @lock: guards @qp; taken in any context
  * @qp: NULL once the QP is being destroyed
  * @qpn: the QP's number, for those who watch
- * @faulter: who faults for it, held
+ * @faulter: who faults for it, held; NULL: a kernel user, whose memory is there
  * @flows: what the QP sends, for each direction
  * @faults: page faults, one at a time for each direction of the QP
  */

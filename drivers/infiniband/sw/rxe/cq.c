@@ -3,13 +3,21 @@
 
 #include "cq.h"
 #include "dev.h"
-#include "ucontext.h"
+
+/* IBV_WC_WITH_INV: programs' flags are the kernel's but for this one */
+#define RXE_UVERBS_WC_WITH_INV	BIT(3)
+
+static size_t rxe_wc_size(const struct ib_udata *udata)
+{
+	return udata ? sizeof(struct ib_uverbs_wc) : sizeof(struct ib_wc);
+}
 
 /**
  * rxe_create_cq - ib_device_ops.create_cq
  * @ibcq: allocated by the core
- * @attr: what the program asks for
- * @udata: the program's; it gets what it needs to map the ring
+ * @attr: what the user asks for
+ * @udata: the program's; it gets what it needs to map the ring. NULL: the user
+ *	   is in the kernel
  *
  * Context: may sleep.
  * Return: 0 or a negative errno.
@@ -19,40 +27,31 @@ int rxe_create_cq(struct ib_cq *ibcq, const struct ib_cq_init_attr *attr,
 {
 	struct rxe_create_cq_resp resp = {};
 	struct rxe_cq *cq = to_rcq(ibcq);
-	struct rxe_ucontext *uctx;
 	int err;
 
 	if (attr->flags)
 		return -EOPNOTSUPP;
-	if (!udata)
-		return -EOPNOTSUPP;
-	if (udata->outlen < sizeof(resp))
+	if (udata && udata->outlen < sizeof(resp))
 		return -EINVAL;
 	if (!attr->cqe || attr->cqe > RXE_MAX_CQE)
 		return -EINVAL;
 	if (attr->comp_vector >= ibcq->device->num_comp_vectors)
 		return -EINVAL;
 
-	uctx = rdma_udata_to_drv_context(udata, struct rxe_ucontext, ibuc);
 	spin_lock_init(&cq->lock);
-	cq->ring = rxe_ring_create(attr->cqe, sizeof(struct ib_uverbs_wc));
-	if (!cq->ring)
-		return -ENOMEM;
+	cq->ring = rxe_ring_create(attr->cqe, rxe_wc_size(udata), udata,
+				   &resp.mi);
+	if (IS_ERR(cq->ring))
+		return PTR_ERR(cq->ring);
 
-	err = rxe_ring_export(cq->ring, &uctx->ibuc, &resp.mi);
-	if (err)
-		goto destroy_ring;
-
-	err = ib_copy_to_udata(udata, &resp, sizeof(resp));
-	if (err)
-		goto destroy_ring;
+	err = udata ? ib_copy_to_udata(udata, &resp, sizeof(resp)) : 0;
+	if (err) {
+		rxe_ring_destroy(cq->ring);
+		return err;
+	}
 
 	ibcq->cqe = cq->ring->mask;
 	return 0;
-
-destroy_ring:
-	rxe_ring_destroy(cq->ring);
-	return err;
 }
 
 /* Completions that wait in the old ring are the first in the new one. */
@@ -68,7 +67,7 @@ static int rxe_cq_move(struct rxe_cq *cq, struct rxe_ring *to)
 	for (i = 0; i < n; i++)
 		memcpy(rxe_ring_slot(to, i),
 		       rxe_ring_slot(from, cq->producer - n + i),
-		       sizeof(struct ib_uverbs_wc));
+		       1UL << to->slot_shift);
 	rxe_ring_produce(to, n);
 	cq->ring = to;
 	cq->producer = n;
@@ -80,7 +79,8 @@ static int rxe_cq_move(struct rxe_cq *cq, struct rxe_ring *to)
  * rxe_resize_cq - ib_device_ops.resize_cq
  * @ibcq: the queue, which goes on meanwhile
  * @cqe: completions that it is to hold
- * @udata: the program's; it gets what it needs to map the new ring
+ * @udata: the program's; it gets what it needs to map the new ring. NULL: the
+ *	   user is in the kernel
  *
  * Context: may sleep.
  * Return: 0; -EINVAL: more completions are waiting; another errno.
@@ -90,24 +90,17 @@ int rxe_resize_cq(struct ib_cq *ibcq, int cqe, struct ib_udata *udata)
 	struct rxe_resize_cq_resp resp = {};
 	struct rxe_cq *cq = to_rcq(ibcq);
 	struct rxe_ring *ring, *old;
-	struct rxe_ucontext *uctx;
 	int err;
 
-	if (!udata)
-		return -EOPNOTSUPP;
-	if (udata->outlen < sizeof(resp) || cqe < 1 || cqe > RXE_MAX_CQE)
+	if ((udata && udata->outlen < sizeof(resp)) || cqe < 1 ||
+	    cqe > RXE_MAX_CQE)
 		return -EINVAL;
 
-	uctx = rdma_udata_to_drv_context(udata, struct rxe_ucontext, ibuc);
-	ring = rxe_ring_create(cqe, sizeof(struct ib_uverbs_wc));
-	if (!ring)
-		return -ENOMEM;
+	ring = rxe_ring_create(cqe, rxe_wc_size(udata), udata, &resp.mi);
+	if (IS_ERR(ring))
+		return PTR_ERR(ring);
 
-	err = rxe_ring_export(ring, &uctx->ibuc, &resp.mi);
-	if (err)
-		goto destroy_ring;
-
-	err = ib_copy_to_udata(udata, &resp, sizeof(resp));
+	err = udata ? ib_copy_to_udata(udata, &resp, sizeof(resp)) : 0;
 	if (err)
 		goto destroy_ring;
 
@@ -172,6 +165,35 @@ int rxe_req_notify_cq(struct ib_cq *ibcq, enum ib_cq_notify_flags flags)
 	return missed;
 }
 
+/**
+ * rxe_poll_cq - ib_device_ops.poll_cq
+ * @ibcq: a queue of the kernel's
+ * @num: completions to be taken at most
+ * @wc: filled with them
+ *
+ * Context: any.
+ * Return: how many were taken; -EINVAL: the queue is a program's.
+ */
+int rxe_poll_cq(struct ib_cq *ibcq, int num, struct ib_wc *wc)
+{
+	struct rxe_cq *cq = to_rcq(ibcq);
+	unsigned long irq;
+	u32 at;
+	int n;
+
+	if (ibcq->uobject)
+		return -EINVAL;
+
+	spin_lock_irqsave(&cq->lock, irq);
+	at = cq->ring->buf->consumer_index;
+	for (n = 0; n < num && rxe_ring_filled(cq->ring, at); n++, at++)
+		memcpy(&wc[n], rxe_ring_slot(cq->ring, at), sizeof(*wc));
+	rxe_ring_consume(cq->ring, at);
+	spin_unlock_irqrestore(&cq->lock, irq);
+
+	return n;
+}
+
 static void rxe_cq_raise_overrun(struct rxe_cq *cq)
 {
 	struct ib_event event = {
@@ -184,6 +206,41 @@ static void rxe_cq_raise_overrun(struct rxe_cq *cq)
 		cq->ibcq.event_handler(&event, cq->ibcq.cq_context);
 }
 
+static struct ib_uverbs_wc rxe_wc_to_uverbs(const struct ib_wc *wc)
+{
+	struct ib_uverbs_wc uwc = {
+		.wr_id = wc->wr_id,
+		.status = wc->status,
+		.opcode = wc->opcode,
+		.byte_len = wc->byte_len,
+		.qp_num = wc->qp->qp_num,
+		.src_qp = wc->src_qp,
+		.wc_flags = wc->wc_flags & (IB_WC_GRH | IB_WC_WITH_IMM),
+		.port_num = wc->port_num,
+	};
+	if (wc->wc_flags & IB_WC_WITH_INVALIDATE) {
+		uwc.wc_flags |= RXE_UVERBS_WC_WITH_INV;
+		uwc.ex.invalidate_rkey = wc->ex.invalidate_rkey;
+	} else {
+		uwc.ex.imm_data = wc->ex.imm_data;
+	}
+	return uwc;
+}
+
+static void rxe_cq_add(struct rxe_cq *cq, const struct ib_wc *wc)
+{
+	void *slot = rxe_ring_slot(cq->ring, cq->producer);
+	struct ib_uverbs_wc uwc;
+
+	if (cq->ibcq.uobject) {
+		uwc = rxe_wc_to_uverbs(wc);
+		memcpy(slot, &uwc, sizeof(uwc));
+	} else {
+		memcpy(slot, wc, sizeof(*wc));
+	}
+	rxe_ring_produce(cq->ring, ++cq->producer);
+}
+
 /**
  * rxe_cq_post - complete a work request
  * @cq: the queue
@@ -191,11 +248,11 @@ static void rxe_cq_raise_overrun(struct rxe_cq *cq)
  * @solicited: it raises an event where only solicited ones do; errors always
  *
  * Context: any; under locks of a QP, none of which completion handlers take.
- * Return: false: the queue is overrun, and the completion is lost. The
- * program gets IB_EVENT_CQ_ERR; the QP is to enter the error state
+ * Return: false: the queue is overrun, and the completion is lost. Its user
+ * gets IB_EVENT_CQ_ERR; the QP is to enter the error state
  * (IBTA 11.6.3.1).
  */
-bool rxe_cq_post(struct rxe_cq *cq, const struct ib_uverbs_wc *wc,
+bool rxe_cq_post(struct rxe_cq *cq, const struct ib_wc *wc,
 		 bool solicited)
 {
 	bool notify, raise_overrun = false;
@@ -214,9 +271,7 @@ bool rxe_cq_post(struct rxe_cq *cq, const struct ib_uverbs_wc *wc,
 		return false;
 	}
 
-	memcpy(rxe_ring_slot(cq->ring, cq->producer), wc, sizeof(*wc));
-	rxe_ring_produce(cq->ring, ++cq->producer);
-
+	rxe_cq_add(cq, wc);
 	notify = cq->armed == IB_CQ_NEXT_COMP ||
 		 (cq->armed == IB_CQ_SOLICITED && solicited);
 	if (notify)

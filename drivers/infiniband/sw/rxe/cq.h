@@ -7,13 +7,11 @@
 
 #include "ring.h"
 
-/* IBV_WC_WITH_INV: programs' flags are the kernel's but for this one */
-#define RXE_WC_WITH_INV	BIT(3)
-
 /**
  * struct rxe_cq - a completion queue
  * @ibcq: the core's part
- * @ring: shared with the program, which consumes
+ * @ring: shared with the program, which consumes; of struct ib_uverbs_wc, or
+ *	  of struct ib_wc where the user is in the kernel
  * @lock: serialises producers and arming; taken in softirq
  * @producer: next slot; the ring's own index is the program's to scribble on
  * @armed: which completion raises the next event: 0 for none
@@ -39,8 +37,9 @@ int rxe_create_cq(struct ib_cq *ibcq, const struct ib_cq_init_attr *attr,
 int rxe_resize_cq(struct ib_cq *ibcq, int cqe, struct ib_udata *udata);
 int rxe_destroy_cq(struct ib_cq *ibcq, struct ib_udata *udata);
 int rxe_req_notify_cq(struct ib_cq *ibcq, enum ib_cq_notify_flags flags);
+int rxe_poll_cq(struct ib_cq *ibcq, int num, struct ib_wc *wc);
 
-bool rxe_cq_post(struct rxe_cq *cq, const struct ib_uverbs_wc *wc,
+bool rxe_cq_post(struct rxe_cq *cq, const struct ib_wc *wc,
 		 bool solicited);
 
 #endif

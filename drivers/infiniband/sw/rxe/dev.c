@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* The RDMA device over a netdev. */
+#include <linux/etherdevice.h>
 #include <linux/percpu.h>
 #include <net/addrconf.h>
 #include <rdma/ib_addr.h>
@@ -53,6 +54,20 @@ void rxe_dev_destroy(struct rxe_dev *dev)
 	rxe_handle_table_destroy(&dev->mrs);
 }
 
+static __be64 rxe_node_guid(const struct net_device *ndev)
+{
+	u8 addr[ETH_ALEN];
+	__be64 guid;
+
+	/* tunnels have no address of their own */
+	if (ndev->addr_len == ETH_ALEN)
+		ether_addr_copy(addr, ndev->dev_addr);
+	else
+		eth_random_addr(addr);
+	addrconf_addr_eui48((u8 *)&guid, addr);
+	return guid;
+}
+
 static int rxe_dev_register(struct rxe_dev *dev, const char *name)
 {
 	struct ib_device *ibdev = &dev->ibdev;
@@ -65,7 +80,7 @@ static int rxe_dev_register(struct rxe_dev *dev, const char *name)
 	ibdev->uverbs_cmd_mask |= BIT_ULL(IB_USER_VERBS_CMD_POST_SEND) |
 				  BIT_ULL(IB_USER_VERBS_CMD_REQ_NOTIFY_CQ);
 	strscpy(ibdev->node_desc, "rxe", sizeof(ibdev->node_desc));
-	addrconf_addr_eui48((u8 *)&ibdev->node_guid, dev->ndev->dev_addr);
+	ibdev->node_guid = rxe_node_guid(dev->ndev);
 	ib_set_device_ops(ibdev, &rxe_dev_ops);
 
 	err = ib_device_set_netdev(ibdev, dev->ndev, 1);

@@ -21,6 +21,7 @@
 #define RXE_MAX_CQ		0x100000
 #define RXE_MAX_CQE		32767
 #define RXE_MAX_MR		0x400000
+#define RXE_MAX_FAST_PAGES	512
 #define RXE_MAX_SRQ		0x100000
 #define RXE_MAX_SRQ_WR		16384
 #define RXE_MAX_AH		0x400000

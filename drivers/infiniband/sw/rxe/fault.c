@@ -115,6 +115,9 @@ int rxe_fault_start(struct rxe_fault *fault, struct odp_umem *umem,
 	return -EAGAIN;
 }
 
+/* rxe_wq is there for reclaim, too, and must not wait for what is not */
+static struct workqueue_struct *rxe_fault_reaper;
+
 static void rxe_fault_queue_free(struct work_struct *work)
 {
 	struct rxe_fault_queue *queue =
@@ -177,15 +180,29 @@ struct rxe_fault_queue *rxe_fault_queue_get(struct rxe_fault_queue *queue)
 void rxe_fault_queue_put(struct rxe_fault_queue *queue)
 {
 	if (refcount_dec_and_test(&queue->refs))
-		queue_work(rxe_wq, &queue->free);
+		queue_work(rxe_fault_reaper, &queue->free);
 }
 
 /**
- * rxe_fault_queues_wait - wait for the last worker
+ * rxe_fault_queues_init - get ready for programs that fault
+ *
+ * Context: may sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int rxe_fault_queues_init(void)
+{
+	rxe_fault_reaper = alloc_workqueue("rxe_fault_reaper", WQ_UNBOUND, 0);
+	return rxe_fault_reaper ? 0 : -ENOMEM;
+}
+
+/**
+ * rxe_fault_queues_exit - wait for the last worker
  *
  * Context: may sleep for as long as a fault may; no program is left.
  */
-void rxe_fault_queues_wait(void)
+void rxe_fault_queues_exit(void)
 {
 	wait_var_event(&rxe_fault_queues, !atomic_read(&rxe_fault_queues));
+	/* the last one may be on its way out of rxe_fault_queue_free() */
+	destroy_workqueue(rxe_fault_reaper);
 }

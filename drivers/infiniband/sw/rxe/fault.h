@@ -70,7 +70,8 @@ struct rxe_fault_queue {
 struct rxe_fault_queue *rxe_fault_queue_create(void);
 struct rxe_fault_queue *rxe_fault_queue_get(struct rxe_fault_queue *queue);
 void rxe_fault_queue_put(struct rxe_fault_queue *queue);
-void rxe_fault_queues_wait(void);
+int rxe_fault_queues_init(void);
+void rxe_fault_queues_exit(void);
 
 void rxe_faults_init(struct rxe_anchor *anchor);
 int rxe_fault_start(struct rxe_fault *fault, struct odp_umem *umem,

@@ -43,6 +43,26 @@ void rxe_handle_table_destroy(struct rxe_handle_table *table)
 }
 
 /**
+ * rxe_handle_create_unlisted - make a handle that is in no table
+ * @number: of an object that is found in another way
+ *
+ * Context: may sleep.
+ * Return: the handle or an ERR_PTR.
+ */
+struct rxe_handle *rxe_handle_create_unlisted(u32 number)
+{
+	struct rxe_handle *handle;
+
+	handle = kzalloc(sizeof(*handle), GFP_KERNEL_ACCOUNT);
+	if (!handle)
+		return ERR_PTR(-ENOMEM);
+
+	handle->number = number;
+	init_completion(&handle->idle);
+	return handle;
+}
+
+/**
  * rxe_handle_create - reserve a number
  * @table: where it is reserved; look-ups miss it until it is published
  *
@@ -57,12 +77,11 @@ struct rxe_handle *rxe_handle_create(struct rxe_handle_table *table)
 	if (atomic_read(&table->ht.nelems) >= RXE_HANDLE_MAX)
 		return ERR_PTR(-ENOSPC);
 
-	handle = kzalloc(sizeof(*handle), GFP_KERNEL_ACCOUNT);
-	if (!handle)
-		return ERR_PTR(-ENOMEM);
+	handle = rxe_handle_create_unlisted(0);
+	if (IS_ERR(handle))
+		return handle;
 
-	init_completion(&handle->idle);
-
+	handle->table = table;
 	do {
 		do {
 			handle->number = get_random_u32() >>
@@ -80,17 +99,22 @@ struct rxe_handle *rxe_handle_create(struct rxe_handle_table *table)
 	return handle;
 }
 
+static void rxe_handle_unlist(struct rxe_handle *handle)
+{
+	if (handle->table)
+		rhashtable_remove_fast(&handle->table->ht, &handle->node,
+				       rxe_handle_params);
+}
+
 /**
  * rxe_handle_discard - give a number back that was never published
- * @table: where the handle was created
  * @handle: gone after this
  *
  * Context: may sleep.
  */
-void rxe_handle_discard(struct rxe_handle_table *table,
-			struct rxe_handle *handle)
+void rxe_handle_discard(struct rxe_handle *handle)
 {
-	rhashtable_remove_fast(&table->ht, &handle->node, rxe_handle_params);
+	rxe_handle_unlist(handle);
 	kfree_rcu(handle, rcu);
 }
 
@@ -111,15 +135,13 @@ void rxe_handle_publish(struct rxe_handle *handle, void *object)
 
 /**
  * rxe_handle_destroy - withdraw a number and wait for the object's users
- * @table: where the handle was created
  * @handle: published; gone after this
  *
  * Context: may sleep; the wait is for critical sections of softirq users only.
  */
-void rxe_handle_destroy(struct rxe_handle_table *table,
-			struct rxe_handle *handle)
+void rxe_handle_destroy(struct rxe_handle *handle)
 {
-	rhashtable_remove_fast(&table->ht, &handle->node, rxe_handle_params);
+	rxe_handle_unlist(handle);
 	rxe_handle_put(handle);
 	wait_for_completion(&handle->idle);
 	kfree_rcu(handle, rcu);

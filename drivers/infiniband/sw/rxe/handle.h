@@ -4,6 +4,7 @@
 #define RXE_HANDLE_H
 
 #include <linux/completion.h>
+#include <linux/list.h>
 #include <linux/rcupdate.h>
 #include <linux/refcount.h>
 #include <linux/rhashtable-types.h>
@@ -11,7 +12,9 @@
 
 /**
  * struct rxe_handle - a number, and the object that it names
- * @node: in the table, by @number
+ * @table: where it is found by @number, or NULL: it is found in another way
+ * @node: in @table
+ * @entry: or in a list
  * @number: 24 bits, random, so that it can be neither guessed nor soon reused
  * @refs: users of @object; the table's own is the first
  * @idle: completed when the last of @refs is dropped
@@ -19,7 +22,11 @@
  * @rcu: the handle outlives its object until no look-up can see it
  */
 struct rxe_handle {
-	struct rhash_head node;
+	struct rxe_handle_table *table;
+	union {
+		struct rhash_head node;
+		struct list_head entry;
+	};
 	u32 number;
 	refcount_t refs;
 	struct completion idle;
@@ -35,11 +42,10 @@ int rxe_handle_table_init(struct rxe_handle_table *table);
 void rxe_handle_table_destroy(struct rxe_handle_table *table);
 
 struct rxe_handle *rxe_handle_create(struct rxe_handle_table *table);
-void rxe_handle_discard(struct rxe_handle_table *table,
-			struct rxe_handle *handle);
+struct rxe_handle *rxe_handle_create_unlisted(u32 number);
+void rxe_handle_discard(struct rxe_handle *handle);
 void rxe_handle_publish(struct rxe_handle *handle, void *object);
-void rxe_handle_destroy(struct rxe_handle_table *table,
-			struct rxe_handle *handle);
+void rxe_handle_destroy(struct rxe_handle *handle);
 void *rxe_handle_get(struct rxe_handle_table *table, u32 number);
 
 /**

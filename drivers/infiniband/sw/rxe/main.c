@@ -19,7 +19,8 @@ static int rxe_newlink(const char *name, struct net_device *ndev)
 {
 	struct ib_device *ibdev;
 
-	if (ndev->type != ARPHRD_ETHER && ndev->type != ARPHRD_LOOPBACK)
+	if (ndev->type != ARPHRD_ETHER && ndev->type != ARPHRD_LOOPBACK &&
+	    ndev->type != ARPHRD_NONE)
 		return -EINVAL;
 	/* the core gives its addresses to the device of the netdev below */
 	if (is_vlan_dev(ndev))
@@ -70,14 +71,18 @@ static int __init rxe_module_init(void)
 {
 	int err;
 
-	/* bound to CPUs, as flows are */
-	rxe_wq = alloc_workqueue("rxe", WQ_HIGHPRI, 0);
+	/* bound to CPUs, as flows are; swap may be at the other end of one */
+	rxe_wq = alloc_workqueue("rxe", WQ_HIGHPRI | WQ_MEM_RECLAIM, 0);
 	if (!rxe_wq)
 		return -ENOMEM;
 
-	err = rxe_handle_table_init(&rxe_qps);
+	err = rxe_fault_queues_init();
 	if (err)
 		goto destroy_wq;
+
+	err = rxe_handle_table_init(&rxe_qps);
+	if (err)
+		goto exit_fault_queues;
 
 	err = rxe_net_init();
 	if (err)
@@ -94,6 +99,8 @@ exit_net:
 	rxe_net_exit();
 destroy_qps:
 	rxe_handle_table_destroy(&rxe_qps);
+exit_fault_queues:
+	rxe_fault_queues_exit();
 destroy_wq:
 	destroy_workqueue(rxe_wq);
 	return err;
@@ -107,7 +114,7 @@ static void __exit rxe_module_exit(void)
 	rxe_net_exit();
 	rxe_handle_table_destroy(&rxe_qps);
 	rxe_anchors_wait();
-	rxe_fault_queues_wait();
+	rxe_fault_queues_exit();
 	destroy_workqueue(rxe_wq);
 	/* for what kfree_rcu() and the ODP core have left to RCU */
 	rcu_barrier();

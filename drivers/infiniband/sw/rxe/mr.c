@@ -10,6 +10,7 @@
 #include "fault.h"
 #include "mr.h"
 #include "mw.h"
+#include "qp.h"
 #include "ucontext.h"
 
 #define RXE_MR_ACCESS	(IB_ACCESS_LOCAL_WRITE | IB_ACCESS_REMOTE_WRITE | \
@@ -26,7 +27,7 @@ static const struct odp_umem_ops rxe_odp_ops = {
 static bool rxe_mr_allows(const struct rxe_mr *mr,
 			  const struct rxe_access *access)
 {
-	if (mr->ibmr.lkey != access->key || mr->ibmr.pd != access->pd ||
+	if (mr->key != access->key || mr->ibmr.pd != access->pd ||
 	    (mr->access & access->rights) != access->rights)
 		return false;
 	return access->whole ||
@@ -44,8 +45,8 @@ static struct rxe_mr *keyed_to_mr(struct rxe_keyed *keyed)
 	return container_of(keyed, struct rxe_mr, keyed);
 }
 
-static int rxe_pinned_access(const struct rxe_mr *mr, u64 offset, u32 len,
-			     odp_actor_t actor, void *arg)
+static int rxe_pages_access(const struct rxe_mr *mr, u64 offset, u32 len,
+			    odp_actor_t actor, void *arg)
 {
 	unsigned long at = offset_in_page(mr->addr) + offset;
 	void *kaddr;
@@ -96,9 +97,35 @@ int rxe_region_access(const struct rxe_mr *mr, u64 offset,
 		      const struct rxe_access *access, odp_actor_t actor,
 		      void *arg)
 {
-	if (mr->odp)
+	switch (mr->kind) {
+	case RXE_MR_ODP:
 		return rxe_odp_access(mr, offset, access, actor, arg);
-	return rxe_pinned_access(mr, offset, access->len, actor, arg);
+	case RXE_MR_DMA:
+		return rxe_dma_access(access, actor, arg);
+	default:
+		return rxe_pages_access(mr, offset, access->len, actor, arg);
+	}
+}
+
+static int rxe_allowed_access(const struct rxe_mr *mr,
+			      const struct rxe_access *access,
+			      odp_actor_t actor, void *arg)
+{
+	if (!rxe_mr_allows(mr, access))
+		return -EACCES;
+	return rxe_region_access(mr, access->iova - mr->ibmr.iova, access,
+				 actor, arg);
+}
+
+static int rxe_fast_access(struct rxe_mr *mr, const struct rxe_access *access,
+			   odp_actor_t actor, void *arg)
+{
+	int err;
+
+	spin_lock(&mr->lock);
+	err = rxe_allowed_access(mr, access, actor, arg);
+	spin_unlock(&mr->lock);
+	return err;
 }
 
 /**
@@ -122,17 +149,18 @@ int rxe_mr_access(const struct rxe_access *access, odp_actor_t actor,
 	struct rxe_keyed *keyed = rxe_keyed_get(to_rdev(access->pd->device),
 						access->key);
 	struct rxe_mr *mr;
-	int err = -EACCES;
+	int err;
 
 	if (!keyed)
-		return err;
+		return -EACCES;
 
 	mr = keyed_to_mr(keyed);
 	if (keyed->is_window)
 		err = rxe_mw_access(keyed_to_mw(keyed), access, actor, arg);
-	else if (rxe_mr_allows(mr, access))
-		err = rxe_region_access(mr, access->iova - mr->ibmr.iova,
-					access, actor, arg);
+	else if (mr->kind == RXE_MR_FAST)
+		err = rxe_fast_access(mr, access, actor, arg);
+	else
+		err = rxe_allowed_access(mr, access, actor, arg);
 	rxe_handle_put(keyed->handle);
 
 	return err;
@@ -164,6 +192,34 @@ int rxe_mr_check(const struct rxe_access *access)
 }
 
 /**
+ * rxe_invalidate - take a key back, as a request asks
+ * @qp: the QP that the request was posted to, or came for
+ * @key: from a program or a peer: anything
+ *
+ * When it returns, no access by this key is under way.
+ *
+ * Context: BH disabled, the lock of the queue is held.
+ * Return: 0; -EINVAL: it is not the key of a window of type 2 that is bound to
+ * this QP, nor that of a fast registration.
+ */
+int rxe_invalidate(struct rxe_qp *qp, u32 key)
+{
+	struct rxe_keyed *keyed = rxe_keyed_get(qp->dev, key);
+	int err;
+
+	if (!keyed)
+		return -EINVAL;
+
+	if (keyed->is_window)
+		err = rxe_mw_invalidate(keyed_to_mw(keyed), qp, key);
+	else
+		err = rxe_mr_invalidate(keyed_to_mr(keyed), qp, key);
+	rxe_handle_put(keyed->handle);
+
+	return err;
+}
+
+/**
  * rxe_mr_hold_odp - find on-demand memory, to fault it in
  * @access: where, and by what right; the rights tell what is wrong
  * @umem: set to the memory, held
@@ -188,11 +244,11 @@ int rxe_mr_hold_odp(const struct rxe_access *access, struct odp_umem **umem,
 	mr = keyed_to_mr(keyed);
 	if (keyed->is_window)
 		err = -EFAULT;
-	else if (mr->ibmr.lkey != access->key)
+	else if (mr->key != access->key)
 		err = -ENOENT;
 	else if (mr->ibmr.pd != access->pd)
 		err = -EPERM;
-	else if (!mr->odp)
+	else if (mr->kind != RXE_MR_ODP)
 		err = -EINVAL;
 	else if ((mr->access & access->rights) != access->rights)
 		err = -EPERM;
@@ -305,12 +361,10 @@ static int rxe_mr_pin(struct rxe_mr *mr, u64 start, u64 length, int access)
 
 static void rxe_mr_release(struct rxe_mr *mr)
 {
-	if (mr->odp) {
+	if (mr->odp)
 		odp_umem_destroy(mr->odp);
-	} else {
-		kvfree(mr->pages);
-		ib_umem_release(mr->umem);
-	}
+	kvfree(mr->pages);
+	ib_umem_release(mr->umem);
 }
 
 /* All of it, as it is now; what comes there later may be anything. */
@@ -335,16 +389,69 @@ static int rxe_mr_map(struct rxe_mr *mr, struct rxe_ucontext *uctx, u64 start,
 		      u64 length, int access)
 {
 	struct rxe_dev *dev = to_rdev(mr->ibmr.device);
+	struct odp_umem *umem;
 
-	if (!(access & IB_ACCESS_ON_DEMAND))
+	if (mr->kind == RXE_MR_PINNED)
 		return rxe_mr_pin(mr, start, length, access);
 	if ((access & IB_ACCESS_HUGETLB) && !rxe_is_hugetlb(start, length))
 		return -EINVAL;
 
-	mr->odp = odp_umem_register(&uctx->odp, start, length,
-				    ib_access_writable(access), &rxe_odp_ops,
-				    &dev->odp);
-	return PTR_ERR_OR_ZERO(mr->odp);
+	umem = odp_umem_register(&uctx->odp, start, length,
+				 ib_access_writable(access), &rxe_odp_ops,
+				 &dev->odp);
+	if (IS_ERR(umem))
+		return PTR_ERR(umem);
+
+	mr->odp = umem;
+	return 0;
+}
+
+/**
+ * rxe_mr_alloc - begin to make a region
+ * @ibpd: the protection domain
+ * @kind: where the memory is
+ *
+ * Context: may sleep.
+ * Return: a region that has no memory and no key, or NULL: no memory.
+ */
+struct rxe_mr *rxe_mr_alloc(struct ib_pd *ibpd, enum rxe_mr_kind kind)
+{
+	struct rxe_mr *mr;
+
+	mr = kzalloc(sizeof(*mr), GFP_KERNEL_ACCOUNT);
+	if (!mr)
+		return NULL;
+
+	mr->ibmr.device = ibpd->device;
+	mr->ibmr.pd = ibpd;
+	mr->kind = kind;
+	spin_lock_init(&mr->lock);
+	return mr;
+}
+
+/**
+ * rxe_mr_publish - give a region its key
+ * @mr: the region, which can be used from now on where it has memory
+ *
+ * Context: may sleep.
+ * Return: 0 or a negative errno.
+ */
+int rxe_mr_publish(struct rxe_mr *mr)
+{
+	struct rxe_handle *handle;
+
+	handle = rxe_handle_create(&to_rdev(mr->ibmr.device)->mrs);
+	if (IS_ERR(handle))
+		return PTR_ERR(handle);
+
+	mr->keyed.handle = handle;
+	mr->ibmr.lkey = rxe_new_key(handle);
+	mr->ibmr.rkey = mr->ibmr.lkey;
+	/* there is no access to what a request has yet to register */
+	if (mr->kind != RXE_MR_FAST)
+		mr->key = mr->ibmr.lkey;
+	rxe_handle_publish(handle, &mr->keyed);
+	return 0;
 }
 
 /**
@@ -365,7 +472,6 @@ static int rxe_mr_map(struct rxe_mr *mr, struct rxe_ucontext *uctx, u64 start,
 struct ib_mr *rxe_reg_user_mr(struct ib_pd *ibpd, u64 start, u64 length,
 			      u64 iova, int access, struct ib_udata *udata)
 {
-	struct rxe_dev *dev = to_rdev(ibpd->device);
 	struct rxe_ucontext *uctx =
 		rdma_udata_to_drv_context(udata, struct rxe_ucontext, ibuc);
 	bool odp = access & IB_ACCESS_ON_DEMAND;
@@ -384,12 +490,10 @@ struct ib_mr *rxe_reg_user_mr(struct ib_pd *ibpd, u64 start, u64 length,
 	    check_add_overflow(start, length - 1, &end))
 		return ERR_PTR(-EINVAL);
 
-	mr = kzalloc(sizeof(*mr), GFP_KERNEL_ACCOUNT);
+	mr = rxe_mr_alloc(ibpd, odp ? RXE_MR_ODP : RXE_MR_PINNED);
 	if (!mr)
 		return ERR_PTR(-ENOMEM);
 
-	mr->ibmr.device = ibpd->device;
-	mr->ibmr.pd = ibpd;
 	mr->ibmr.iova = iova;
 	mr->ibmr.length = length;
 	mr->access = access;
@@ -400,15 +504,9 @@ struct ib_mr *rxe_reg_user_mr(struct ib_pd *ibpd, u64 start, u64 length,
 	if (err)
 		goto free_mr;
 
-	mr->keyed.handle = rxe_handle_create(&dev->mrs);
-	if (IS_ERR(mr->keyed.handle)) {
-		err = PTR_ERR(mr->keyed.handle);
+	err = rxe_mr_publish(mr);
+	if (err)
 		goto release_mr;
-	}
-
-	mr->ibmr.lkey = rxe_new_key(mr->keyed.handle);
-	mr->ibmr.rkey = mr->ibmr.lkey;
-	rxe_handle_publish(mr->keyed.handle, &mr->keyed);
 	return &mr->ibmr;
 
 release_mr:
@@ -430,13 +528,12 @@ free_mr:
  */
 int rxe_dereg_mr(struct ib_mr *ibmr, struct ib_udata *udata)
 {
-	struct rxe_dev *dev = to_rdev(ibmr->device);
 	struct rxe_mr *mr = to_rmr(ibmr);
 
 	if (atomic_cmpxchg(&mr->windows, 0, -1) != 0)
 		return -EBUSY;
 
-	rxe_handle_destroy(&dev->mrs, mr->keyed.handle);
+	rxe_handle_destroy(mr->keyed.handle);
 	rxe_mr_release(mr);
 	kfree(mr);
 	return 0;

@@ -13,6 +13,7 @@
 
 struct ib_umem;
 struct rxe_fault;
+struct rxe_qp;
 
 /* the lowest bits of a key are its owner's choice; the others are a handle's */
 #define RXE_KEY_BITS	8
@@ -47,21 +48,37 @@ static inline bool rxe_in_bounds(u64 start, u64 length, u64 iova, u64 len)
 	return iova >= start && offset <= length && len <= length - offset;
 }
 
+enum rxe_mr_kind {
+	RXE_MR_PINNED,	/* a program's memory, as it was when registered */
+	RXE_MR_ODP,	/* a program's memory, paged on demand */
+	RXE_MR_DMA,	/* all of the kernel's memory */
+	RXE_MR_FAST,	/* the kernel's pages that a send request registers */
+};
+
 /**
  * struct rxe_mr - a memory region
- * @ibmr: the core's part; its lkey and rkey are the same
+ * @ibmr: the core's part
  * @keyed: what its key names
+ * @kind: where the memory is
+ * @key: its only key; 0: there is no access
  * @windows: that are bound to it; negative: it is going
  * @access: enum ib_access_flags
- * @addr: user address of the first byte; @ibmr.iova is how peers call it
- * @umem: pinned memory, or NULL
- * @pages: the pages of @umem
- * @odp: memory paged on demand, or NULL
+ * @addr: user address of the first byte; @ibmr.iova is how peers call it. Of
+ *	  kernel memory only what lies within the page
+ * @umem: of pinned memory
+ * @pages: of pinned or fast registered memory
+ * @odp: memory paged on demand
  * @implicit: @odp is the whole address space
+ * @lock: of a fast registration, and held for an access, so that none outlasts
+ *	  the key
+ * @num_pages: in @pages, of a fast registration
+ * @max_pages: that there is room for
  */
 struct rxe_mr {
 	struct ib_mr ibmr;
 	struct rxe_keyed keyed;
+	enum rxe_mr_kind kind;
+	u32 key;
 	atomic_t windows;
 	int access;
 	unsigned long addr;
@@ -69,6 +86,22 @@ struct rxe_mr {
 	struct page **pages;
 	struct odp_umem *odp;
 	bool implicit;
+	/* inside a QP's locks */
+	spinlock_t lock;
+	u32 num_pages;
+	u32 max_pages;
+};
+
+/**
+ * struct rxe_reg - a request to register memory of the kernel's
+ * @mr: the region, with the pages that were mapped to it
+ * @key: from now on
+ * @access: enum ib_access_flags
+ */
+struct rxe_reg {
+	struct rxe_mr *mr;
+	u32 key;
+	int access;
 };
 
 /**
@@ -114,6 +147,20 @@ int rxe_sgl_access(const struct rxe_access *proto, const struct rxe_sge *sge,
 
 int rxe_copy_from_mr(void *kaddr, size_t len, void *arg);
 int rxe_copy_to_mr(void *kaddr, size_t len, void *arg);
+
+struct rxe_mr *rxe_mr_alloc(struct ib_pd *ibpd, enum rxe_mr_kind kind);
+int rxe_mr_publish(struct rxe_mr *mr);
+int rxe_invalidate(struct rxe_qp *qp, u32 key);
+
+struct ib_mr *rxe_get_dma_mr(struct ib_pd *ibpd, int access);
+struct ib_mr *rxe_alloc_mr(struct ib_pd *ibpd, enum ib_mr_type type,
+			   u32 max_num_sg);
+int rxe_map_mr_sg(struct ib_mr *ibmr, struct scatterlist *sg, int sg_nents,
+		  unsigned int *sg_offset);
+int rxe_mr_register(struct rxe_qp *qp, const struct rxe_reg *reg);
+int rxe_mr_invalidate(struct rxe_mr *mr, struct rxe_qp *qp, u32 key);
+int rxe_dma_access(const struct rxe_access *access, odp_actor_t actor,
+		   void *arg);
 
 int rxe_mr_hold_odp(const struct rxe_access *access, struct odp_umem **umem,
 		    unsigned long *addr);

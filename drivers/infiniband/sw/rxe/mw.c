@@ -57,12 +57,12 @@ int rxe_dealloc_mw(struct ib_mw *ibmw)
 {
 	struct rxe_mw *mw = to_rmw(ibmw);
 
-	rxe_handle_destroy(&to_rdev(ibmw->device)->mrs, mw->keyed.handle);
+	rxe_handle_destroy(mw->keyed.handle);
 	rxe_mw_unbind(mw);
 	return 0;
 }
 
-/* The window of a key that a request or a packet names, held. */
+/* The window of a key that a request names, held. */
 static struct rxe_mw *rxe_mw_get(struct rxe_qp *qp, u32 rkey)
 {
 	struct rxe_keyed *keyed = rxe_keyed_get(qp->dev, rkey);
@@ -175,33 +175,24 @@ int rxe_mw_bind(struct rxe_qp *qp, const struct rxe_bind *bind)
 }
 
 /**
- * rxe_mw_invalidate - take a window's key back, as a request asks
- * @qp: the QP that the request was posted to, or came for
- * @rkey: from a program or a peer: anything
+ * rxe_mw_invalidate - take a window's key back
+ * @mw: the window, held
+ * @qp: the QP that the request to do so was posted to, or came for
+ * @rkey: the key
  *
- * When it returns, no access by this key is under way.
- *
- * Context: BH disabled, the lock of the queue is held.
- * Return: 0; -EINVAL: it is not the key of a window of type 2 that is bound to
- * this QP.
+ * Context, Return: as rxe_invalidate().
  */
-int rxe_mw_invalidate(struct rxe_qp *qp, u32 rkey)
+int rxe_mw_invalidate(struct rxe_mw *mw, struct rxe_qp *qp, u32 rkey)
 {
-	struct rxe_mw *mw = rxe_mw_get(qp, rkey);
 	int err = -EINVAL;
 
-	if (!mw)
-		return err;
-
 	spin_lock(&mw->lock);
-	if (mw->ibmw.type == IB_MW_TYPE_2 && mw->mr && mw->rkey == rkey &&
-	    mw->qpn == qp->ibqp.qp_num) {
+	if (mw->ibmw.type == IB_MW_TYPE_2 && mw->ibmw.pd == qp->ibqp.pd &&
+	    mw->mr && mw->rkey == rkey && mw->qpn == qp->ibqp.qp_num) {
 		rxe_mw_unbind(mw);
 		err = 0;
 	}
 	spin_unlock(&mw->lock);
-	rxe_handle_put(mw->keyed.handle);
-
 	return err;
 }
 

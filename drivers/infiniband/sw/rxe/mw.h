@@ -64,7 +64,7 @@ int rxe_alloc_mw(struct ib_mw *ibmw, struct ib_udata *udata);
 int rxe_dealloc_mw(struct ib_mw *ibmw);
 
 int rxe_mw_bind(struct rxe_qp *qp, const struct rxe_bind *bind);
-int rxe_mw_invalidate(struct rxe_qp *qp, u32 rkey);
+int rxe_mw_invalidate(struct rxe_mw *mw, struct rxe_qp *qp, u32 rkey);
 
 int rxe_mw_access(struct rxe_mw *mw, const struct rxe_access *access,
 		  odp_actor_t actor, void *arg);

@@ -199,6 +199,21 @@ static struct pernet_operations rxe_net_ops = {
 	.size = sizeof(struct rxe_net),
 };
 
+/* The netdev of a source address: the device's own, or a VLAN on it. */
+static int rxe_ifindex_of(const struct rxe_dev *dev,
+			  const struct ib_gid_attr *sgid)
+{
+	const struct net_device *ndev;
+	int ifindex;
+
+	rcu_read_lock();
+	ndev = rdma_read_gid_attr_ndev_rcu(sgid);
+	ifindex = IS_ERR(ndev) ? dev->ndev->ifindex : ndev->ifindex;
+	rcu_read_unlock();
+
+	return ifindex;
+}
+
 /**
  * rxe_path_init - set up the way to a peer
  * @path: to be filled; its route cache exists
@@ -226,8 +241,9 @@ int rxe_path_init(struct rxe_path *path, struct rxe_dev *dev,
 		return -EINVAL;
 
 	path->oif = 0;
-	if (ipv6_addr_type(&path->daddr) & IPV6_ADDR_LINKLOCAL)
-		path->oif = dev->ndev->ifindex;
+	if (rdma_is_multicast_addr(&path->daddr) ||
+	    (ipv6_addr_type(&path->daddr) & IPV6_ADDR_LINKLOCAL))
+		path->oif = rxe_ifindex_of(dev, sgid);
 
 	path->flow_label = cpu_to_be32(grh->flow_label) & IPV6_FLOWLABEL_MASK;
 	path->sport = cpu_to_be16(rdma_get_udp_sport(grh->flow_label, qpn,
@@ -243,6 +259,7 @@ static struct dst_entry *rxe_route4(struct net *net, struct rxe_path *path)
 	struct flowi4 fl4 = {
 		.saddr = path->saddr.s6_addr32[3],
 		.daddr = path->daddr.s6_addr32[3],
+		.flowi4_oif = path->oif,
 		.flowi4_proto = IPPROTO_UDP,
 		.fl4_sport = path->sport,
 		.fl4_dport = cpu_to_be16(ROCE_V2_UDP_DPORT),

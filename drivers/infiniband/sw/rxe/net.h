@@ -18,7 +18,7 @@ struct rxe_qp;
  * @saddr: ours, as a GID; IPv4 addresses are mapped ones
  * @daddr: the peer's
  * @flow_label: of IPv6
- * @oif: netdev that a link-local @daddr is on, or 0
+ * @oif: netdev that a link-local or multicast @daddr is on, or 0
  * @sport: the UDP source port, which spreads QPs over queues and paths
  * @hop_limit: 0: the route's own
  * @traffic_class: DSCP and ECN

@@ -5,6 +5,7 @@
 #include "compat.h"
 #include "completer.h"
 #include "cq.h"
+#include "gsi.h"
 #include "qp.h"
 #include "requester.h"
 #include "responder.h"
@@ -123,6 +124,7 @@ static int rxe_service_of(enum ib_qp_type type)
 	case IB_QPT_UC:
 		return IB_OPCODE_UC;
 	case IB_QPT_UD:
+	case IB_QPT_GSI:
 		return IB_OPCODE_UD;
 	default:
 		return -EOPNOTSUPP;
@@ -132,7 +134,9 @@ static int rxe_service_of(enum ib_qp_type type)
 static int rxe_check_init(const struct ib_qp_init_attr *init,
 			  const struct ib_udata *udata)
 {
-	if (rxe_service_of(init->qp_type) < 0 || init->create_flags || !udata)
+	if (rxe_service_of(init->qp_type) < 0 || init->create_flags)
+		return -EOPNOTSUPP;
+	if (udata && init->qp_type == IB_QPT_GSI)
 		return -EOPNOTSUPP;
 	if (!init->send_cq || !init->recv_cq)
 		return -EINVAL;
@@ -143,36 +147,37 @@ static int rxe_check_init(const struct ib_qp_init_attr *init,
 	if (!init->srq && (init->cap.max_recv_wr > RXE_MAX_QP_WR ||
 			   init->cap.max_recv_sge > RXE_MAX_SGE))
 		return -EINVAL;
-	if (udata->outlen < sizeof(struct rxe_create_qp_resp))
+	if (udata && udata->outlen < sizeof(struct rxe_create_qp_resp))
 		return -EINVAL;
 	return 0;
 }
 
-static int rxe_qp_export(struct rxe_qp *qp, struct ib_udata *udata)
+static struct rxe_fault_queue *rxe_faulter_of(struct ib_udata *udata)
 {
-	struct rxe_ucontext *uctx =
-		rdma_udata_to_drv_context(udata, struct rxe_ucontext, ibuc);
-	struct rxe_create_qp_resp resp = {};
-	int err;
+	if (!udata)
+		return NULL;
+	return rdma_udata_to_drv_context(udata, struct rxe_ucontext,
+					 ibuc)->faulter;
+}
 
-	if (qp->rq.ring) {
-		err = rxe_ring_export(qp->rq.ring, &uctx->ibuc, &resp.rq_mi);
-		if (err)
-			return err;
-	}
+static int rxe_qp_publish(struct rxe_qp *qp)
+{
+	qp->handle = rxe_handle_create(&rxe_qps);
+	if (IS_ERR(qp->handle))
+		return PTR_ERR(qp->handle);
 
-	err = rxe_ring_export(qp->sq.ring, &uctx->ibuc, &resp.sq_mi);
-	if (err)
-		return err;
-
-	return ib_copy_to_udata(udata, &resp, sizeof(resp));
+	qp->ibqp.qp_num = qp->handle->number;
+	qp->anchor->qpn = qp->ibqp.qp_num;
+	rxe_handle_publish(qp->handle, qp);
+	return 0;
 }
 
 /**
  * rxe_create_qp - ib_device_ops.create_qp
  * @ibqp: allocated by the core
- * @init: what the program asks for; its capabilities are set to what it gets
- * @udata: the program's; it gets what it needs to map the rings
+ * @init: what the user asks for; its capabilities are set to what it gets
+ * @udata: the program's; it gets what it needs to map the rings. NULL: the user
+ *	   is in the kernel
  *
  * Context: may sleep.
  * Return: 0 or a negative errno.
@@ -180,15 +185,14 @@ static int rxe_qp_export(struct rxe_qp *qp, struct ib_udata *udata)
 int rxe_create_qp(struct ib_qp *ibqp, struct ib_qp_init_attr *init,
 		  struct ib_udata *udata)
 {
+	struct rxe_create_qp_resp resp = {};
 	struct rxe_qp *qp = to_rqp(ibqp);
-	struct rxe_ucontext *uctx;
 	int err;
 
 	err = rxe_check_init(init, udata);
 	if (err)
 		return err;
 
-	uctx = rdma_udata_to_drv_context(udata, struct rxe_ucontext, ibuc);
 	qp->dev = to_rdev(ibqp->device);
 	qp->service = rxe_service_of(init->qp_type);
 	/* connections have a path MTU; a datagram is one packet, of any size */
@@ -201,7 +205,7 @@ int rxe_create_qp(struct ib_qp *ibqp, struct ib_qp_init_attr *init,
 	hrtimer_setup(&qp->sq.rnr_timer, rxe_rnr_timeout, CLOCK_MONOTONIC,
 		      HRTIMER_MODE_REL_SOFT);
 
-	qp->anchor = rxe_anchor_create(qp, uctx->faulter);
+	qp->anchor = rxe_anchor_create(qp, rxe_faulter_of(udata));
 	if (!qp->anchor)
 		return -ENOMEM;
 
@@ -209,28 +213,26 @@ int rxe_create_qp(struct ib_qp *ibqp, struct ib_qp_init_attr *init,
 	if (err)
 		goto put_anchor;
 
-	err = rxe_sq_create(qp, init);
+	err = rxe_sq_create(qp, init, udata, &resp.sq_mi);
 	if (err)
 		goto destroy_cache;
 
-	err = rxe_rq_create(qp, init);
+	err = rxe_rq_create(qp, init, udata, &resp.rq_mi);
 	if (err)
 		goto destroy_sq;
 
-	err = rxe_qp_export(qp, udata);
+	err = udata ? ib_copy_to_udata(udata, &resp, sizeof(resp)) : 0;
 	if (err)
 		goto destroy_rq;
 
-	qp->handle = rxe_handle_create(&rxe_qps);
-	if (IS_ERR(qp->handle)) {
-		err = PTR_ERR(qp->handle);
+	if (init->qp_type == IB_QPT_GSI)
+		err = rxe_gsi_publish(qp);
+	else
+		err = rxe_qp_publish(qp);
+	if (err)
 		goto destroy_rq;
-	}
 
-	ibqp->qp_num = qp->handle->number;
-	qp->anchor->qpn = ibqp->qp_num;
 	init->cap = qp->cap;
-	rxe_handle_publish(qp->handle, qp);
 	return 0;
 
 destroy_rq:
@@ -260,7 +262,9 @@ int rxe_destroy_qp(struct ib_qp *ibqp, struct ib_udata *udata)
 {
 	struct rxe_qp *qp = to_rqp(ibqp);
 
-	rxe_handle_destroy(&rxe_qps, qp->handle);
+	if (ibqp->qp_type == IB_QPT_GSI)
+		rxe_gsi_withdraw(qp);
+	rxe_handle_destroy(qp->handle);
 	rxe_anchor_detach(qp->anchor);
 
 	spin_lock_bh(&qp->sq.lock);
@@ -282,59 +286,4 @@ int rxe_destroy_qp(struct ib_qp *ibqp, struct ib_udata *udata)
 	dst_cache_destroy(&qp->path.cache);
 	rxe_anchor_put(qp->anchor);
 	return 0;
-}
-
-/**
- * rxe_post_send - ring the doorbell: ib_device_ops.post_send
- * @ibqp: the QP of a program, which has filled its ring
- * @wr: NULL: the program's requests are in the ring
- * @bad_wr: set to @wr on error
- *
- * Context: process.
- * Return: 0 or -EINVAL: the QP's state allows no send requests, and those in
- * the ring are dropped (IBTA 10.8.2: an immediate error).
- */
-int rxe_post_send(struct ib_qp *ibqp, const struct ib_send_wr *wr,
-		  const struct ib_send_wr **bad_wr)
-{
-	struct rxe_qp *qp = to_rqp(ibqp);
-	int err = 0;
-
-	if (wr) {
-		*bad_wr = wr;
-		return -EINVAL;
-	}
-
-	spin_lock_bh(&qp->sq.lock);
-	switch (qp->state) {
-	case IB_QPS_RTS:
-	case IB_QPS_SQD:
-		rxe_requester_run(qp);
-		break;
-	case IB_QPS_SQE:
-	case IB_QPS_ERR:
-		mod_delayed_work(rxe_wq, &qp->flush, 0);
-		break;
-	default:
-		rxe_sq_reset(qp);
-		err = -EINVAL;
-	}
-	spin_unlock_bh(&qp->sq.lock);
-
-	return err;
-}
-
-/**
- * rxe_post_recv - refuse: ib_device_ops.post_recv
- * @ibqp: the QP of a program
- * @wr: from a program that does not know that it has a ring
- * @bad_wr: set to @wr
- *
- * Return: -EINVAL.
- */
-int rxe_post_recv(struct ib_qp *ibqp, const struct ib_recv_wr *wr,
-		  const struct ib_recv_wr **bad_wr)
-{
-	*bad_wr = wr;
-	return -EINVAL;
 }

@@ -18,7 +18,8 @@
  * @ibqp: the core's part
  * @dev: its device
  * @handle: its number
- * @service: IB_OPCODE_RC, _UC or _UD: what its packets' opcodes begin with
+ * @service: IB_OPCODE_RC, _UC or _UD: what its packets' opcodes begin with; the
+ *	     GSI QP is a UD one
  * @anchor: what packets and faults under way hold on to
  * @state: IB_QPS_ERR is entered under either queue's lock, IB_QPS_SQE under the
  *	   send queue's, every other state under both
@@ -58,6 +59,11 @@ static inline struct rxe_qp *to_rqp(struct ib_qp *ibqp)
 	return container_of(ibqp, struct rxe_qp, ibqp);
 }
 
+static inline bool rxe_is_kernel(const struct rxe_qp *qp)
+{
+	return !qp->ibqp.uobject;
+}
+
 static inline bool rxe_is_reliable(const struct rxe_qp *qp)
 {
 	return qp->service == IB_OPCODE_RC;
@@ -75,10 +81,6 @@ int rxe_modify_qp(struct ib_qp *ibqp, struct ib_qp_attr *attr, int mask,
 int rxe_query_qp(struct ib_qp *ibqp, struct ib_qp_attr *attr, int mask,
 		 struct ib_qp_init_attr *init);
 int rxe_destroy_qp(struct ib_qp *ibqp, struct ib_udata *udata);
-int rxe_post_send(struct ib_qp *ibqp, const struct ib_send_wr *wr,
-		  const struct ib_send_wr **bad_wr);
-int rxe_post_recv(struct ib_qp *ibqp, const struct ib_recv_wr *wr,
-		  const struct ib_recv_wr **bad_wr);
 
 void rxe_qp_fail(struct rxe_qp *qp, int event);
 void rxe_qp_fail_sq(struct rxe_qp *qp);

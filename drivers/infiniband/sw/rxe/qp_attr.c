@@ -126,7 +126,7 @@ static void rxe_enter_state(struct rxe_qp *qp, enum ib_qp_state state)
 		rxe_qp_reset(qp);
 	/* what was posted behind a request that failed fails, too */
 	if (state == IB_QPS_RTS && qp->state == IB_QPS_SQE)
-		rxe_sq_flush(qp, qp->sq.ring->mask);
+		rxe_sq_flush(qp, qp->sq.mask);
 	if (state == IB_QPS_SQD && qp->state != IB_QPS_SQD)
 		qp->sq.draining = true;
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* From the UDP socket to the queue pair. */
+#include <linux/if_vlan.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <linux/udp.h>
@@ -7,6 +8,7 @@
 #include <net/sock.h>
 
 #include "completer.h"
+#include "gsi.h"
 #include "icrc.h"
 #include "net.h"
 #include "qp.h"
@@ -31,6 +33,29 @@ int rxe_copy_payload(void *kaddr, size_t len, void *arg)
 	err = skb_copy_bits(payload->skb, payload->offset, kaddr, len);
 	payload->offset += len;
 	return err;
+}
+
+/**
+ * rxe_pkt_dgid - where a packet was sent to
+ * @skb: the packet
+ * @gid: set to its destination address
+ *
+ * Context: any.
+ * Return: false: the packet has options or extensions, which RoCEv2 has not.
+ */
+bool rxe_pkt_dgid(const struct sk_buff *skb, union ib_gid *gid)
+{
+	if (ip_hdr(skb)->version == 4) {
+		if (ip_hdr(skb)->ihl != sizeof(struct iphdr) / 4)
+			return false;
+		ipv6_addr_set_v4mapped(ip_hdr(skb)->daddr,
+				       (struct in6_addr *)gid->raw);
+	} else {
+		if (ipv6_hdr(skb)->nexthdr != IPPROTO_UDP)
+			return false;
+		memcpy(gid->raw, &ipv6_hdr(skb)->daddr, sizeof(gid->raw));
+	}
+	return true;
 }
 
 /* Fill in what the BTH says. Our data begins with the UDP header. */
@@ -59,6 +84,8 @@ static bool rxe_parse(struct sk_buff *skb)
 	apsn = be32_to_cpu(bth->apsn);
 	pad = bth->flags >> RXE_BTH_PAD_SHIFT & RXE_BTH_PAD_MASK;
 	pkt->psn = apsn & RXE_PSN_MASK;
+	pkt->vlan_id = is_vlan_dev(skb->dev) ? vlan_dev_vlan_id(skb->dev) :
+					       RXE_NO_VLAN;
 	pkt->ack_req = apsn & RXE_BTH_ACK_REQ;
 	pkt->solicited = bth->flags & RXE_BTH_SE;
 
@@ -123,9 +150,12 @@ static struct rxe_qp *rxe_find_qp(const struct net *net,
 {
 	const struct rxe_bth *bth;
 	struct rxe_qp *qp;
+	u32 qpn;
 
 	bth = (const struct rxe_bth *)(skb->data + sizeof(struct udphdr));
-	qp = rxe_handle_get(&rxe_qps, be32_to_cpu(bth->qpn) & RXE_QPN_MASK);
+	qpn = be32_to_cpu(bth->qpn) & RXE_QPN_MASK;
+	qp = qpn == RXE_GSI_QPN ? rxe_gsi_get(net, skb) :
+				  rxe_handle_get(&rxe_qps, qpn);
 	if (!qp)
 		return NULL;
 

@@ -4,14 +4,18 @@
 
 #include <linux/skbuff.h>
 #include <net/dst.h>
+#include <rdma/ib_verbs.h>
 
 #include "wire.h"
+
+#define RXE_NO_VLAN	0xffff
 
 /**
  * struct rxe_pkt - a received packet, in its skb's control block
  * @op: what its opcode means
  * @psn: of the BTH
  * @payload_len: bytes
+ * @vlan_id: that it came by, or RXE_NO_VLAN
  * @opcode: of the BTH
  * @ack_req: the requester wants an acknowledgment
  * @solicited: the completion is to raise a solicited event
@@ -22,6 +26,7 @@ struct rxe_pkt {
 	const struct rxe_opcode *op;
 	u32 psn;
 	u16 payload_len;
+	u16 vlan_id;
 	u8 opcode;
 	bool ack_req;
 	bool solicited;
@@ -58,6 +63,9 @@ static inline struct rxe_payload rxe_pkt_payload(struct sk_buff *skb)
 	return (struct rxe_payload) { skb, rxe_pkt(skb)->op->hdr_len };
 }
 
+struct rxe_dev;
+
+bool rxe_pkt_dgid(const struct sk_buff *skb, union ib_gid *gid);
 int rxe_copy_payload(void *kaddr, size_t len, void *arg);
 
 #endif

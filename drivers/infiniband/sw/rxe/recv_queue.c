@@ -11,15 +11,19 @@
  * rxe_rq_create - make a QP's receive queue
  * @qp: the QP; its capabilities are set to what is granted
  * @init: what the program asks for, within the device's limits
+ * @udata: the program's; NULL: the user is in the kernel
+ * @mi: filled with what the program passes to mmap(), where there is a ring
  *
  * Context: may sleep.
- * Return: 0 or -ENOMEM.
+ * Return: 0 or a negative errno.
  */
-int rxe_rq_create(struct rxe_qp *qp, const struct ib_qp_init_attr *init)
+int rxe_rq_create(struct rxe_qp *qp, const struct ib_qp_init_attr *init,
+		  struct ib_udata *udata, struct mminfo *mi)
 {
 	u32 max_sge = init->srq ? to_rsrq(init->srq)->max_sge :
 				  init->cap.max_recv_sge;
 	struct rxe_rq *rq = &qp->rq;
+	struct rxe_ring *ring;
 
 	rq->wqe = kzalloc(struct_size(rq->wqe, sge, max_t(u32, max_sge, 1)),
 			  GFP_KERNEL_ACCOUNT);
@@ -27,13 +31,14 @@ int rxe_rq_create(struct rxe_qp *qp, const struct ib_qp_init_attr *init)
 		return -ENOMEM;
 
 	if (!init->srq) {
-		rq->ring = rxe_ring_create(init->cap.max_recv_wr,
-					   rxe_rwqe_slot_size(max_sge));
-		if (!rq->ring) {
+		ring = rxe_ring_create(init->cap.max_recv_wr,
+				       rxe_rwqe_slot_size(max_sge), udata, mi);
+		if (IS_ERR(ring)) {
 			kfree(rq->wqe);
-			return -ENOMEM;
+			return PTR_ERR(ring);
 		}
-		qp->cap.max_recv_wr = rq->ring->mask;
+		rq->ring = ring;
+		qp->cap.max_recv_wr = ring->mask;
 		qp->cap.max_recv_sge = max_sge;
 	}
 
@@ -89,7 +94,7 @@ void rxe_rq_reset(struct rxe_qp *qp)
 }
 
 /**
- * rxe_rwqe_take - take a request out of a program's ring
+ * rxe_rwqe_take - take a request out of a ring
  * @wqe: filled with it; has room for @max_sge
  * @ring: where it is
  * @head: its index; moved on
@@ -124,6 +129,55 @@ bool rxe_rwqe_take(struct rxe_rwqe *wqe, struct rxe_ring *ring, u32 *head,
 	return true;
 }
 
+static int rxe_rwqe_post_one(struct rxe_ring *ring, u32 max_sge,
+			     const struct ib_recv_wr *wr)
+{
+	u32 index = ring->buf->producer_index;
+	struct rxe_recv_wqe *slot;
+
+	if (wr->num_sge > max_sge)
+		return -EINVAL;
+	if (!rxe_ring_space(ring, index))
+		return -ENOMEM;
+
+	BUILD_BUG_ON(sizeof(struct ib_sge) != sizeof(struct rxe_sge));
+	slot = rxe_ring_slot(ring, index);
+	slot->wr_id = wr->wr_id;
+	slot->dma.num_sge = wr->num_sge;
+	memcpy(slot->dma.sge, wr->sg_list,
+	       wr->num_sge * sizeof(*slot->dma.sge));
+	rxe_ring_produce(ring, index + 1);
+	return 0;
+}
+
+/**
+ * rxe_rwqe_post - put requests of a kernel user's into its ring
+ * @ring: of the user's
+ * @max_sge: that a request may have
+ * @wr: the requests
+ * @bad_wr: set to the first that was not taken
+ *
+ * Context: any.
+ * Return: 0; -EINVAL: too many entries; -ENOMEM: the ring is full.
+ */
+int rxe_rwqe_post(struct rxe_ring *ring, u32 max_sge,
+		  const struct ib_recv_wr *wr,
+		  const struct ib_recv_wr **bad_wr)
+{
+	unsigned long irq;
+	int err = 0;
+
+	spin_lock_irqsave(&ring->post_lock, irq);
+	for (; wr && !err; wr = wr->next) {
+		err = rxe_rwqe_post_one(ring, max_sge, wr);
+		if (err)
+			*bad_wr = wr;
+	}
+	spin_unlock_irqrestore(&ring->post_lock, irq);
+
+	return err;
+}
+
 /**
  * rxe_rq_fetch - have a request to be filled: the one under way, or the next
  * @qp: the QP
@@ -154,11 +208,11 @@ bool rxe_rq_fetch(struct rxe_qp *qp)
  *
  * Context: the receive queue's lock is held.
  */
-void rxe_rq_complete(struct rxe_qp *qp, struct ib_uverbs_wc *wc,
+void rxe_rq_complete(struct rxe_qp *qp, struct ib_wc *wc,
 		     bool solicited)
 {
 	wc->wr_id = qp->rq.wqe->wr_id;
-	wc->qp_num = qp->ibqp.qp_num;
+	wc->qp = &qp->ibqp;
 	wc->port_num = 1;
 	qp->rq.wqe_busy = false;
 	if (!rxe_cq_post(to_rcq(qp->ibqp.recv_cq), wc, solicited))
@@ -196,7 +250,7 @@ bool rxe_rq_flush(struct rxe_qp *qp, int budget)
 	/* what is in a shared queue is for the other QPs */
 	while (budget-- &&
 	       (rq->wqe_busy || (!qp->ibqp.srq && rxe_rq_fetch(qp)))) {
-		struct ib_uverbs_wc wc = { .status = IB_WC_WR_FLUSH_ERR };
+		struct ib_wc wc = { .status = IB_WC_WR_FLUSH_ERR };
 
 		rxe_rq_complete(qp, &wc, false);
 		flushed = true;

@@ -80,7 +80,7 @@ enum rxe_message {
 /**
  * struct rxe_rq - a receive queue, with the state of the responder
  * @lock: of everything here; BH-safe
- * @ring: shared with the program; NULL: the QP uses a shared receive queue
+ * @ring: of the user's requests; NULL: the QP uses a shared receive queue
  * @head: next request in the ring; runs freely
  * @last_wqe_told: the event that no more shared requests will be taken is out
  * @wqe: copy of the request that is being filled
@@ -132,14 +132,18 @@ struct rxe_rq {
 	bool parked;
 };
 
-int rxe_rq_create(struct rxe_qp *qp, const struct ib_qp_init_attr *init);
+int rxe_rq_create(struct rxe_qp *qp, const struct ib_qp_init_attr *init,
+		  struct ib_udata *udata, struct mminfo *mi);
 void rxe_rq_destroy(struct rxe_qp *qp);
 void rxe_rq_reset(struct rxe_qp *qp);
 
 bool rxe_rwqe_take(struct rxe_rwqe *wqe, struct rxe_ring *ring, u32 *head,
 		   u32 max_sge);
+int rxe_rwqe_post(struct rxe_ring *ring, u32 max_sge,
+		  const struct ib_recv_wr *wr,
+		  const struct ib_recv_wr **bad_wr);
 bool rxe_rq_fetch(struct rxe_qp *qp);
-void rxe_rq_complete(struct rxe_qp *qp, struct ib_uverbs_wc *wc,
+void rxe_rq_complete(struct rxe_qp *qp, struct ib_wc *wc,
 		     bool solicited);
 bool rxe_rq_flush(struct rxe_qp *qp, int budget);
 

@@ -434,6 +434,18 @@ static bool rxe_window_open(const struct rxe_qp *qp)
 	return rxe_psn_diff(sq->psn, sq->una_psn) < (s32)window;
 }
 
+static int rxe_execute_locally(struct rxe_qp *qp, const struct rxe_swqe *wqe)
+{
+	switch (wqe->opcode) {
+	case IB_WR_BIND_MW:
+		return rxe_mw_bind(qp, &wqe->bind);
+	case IB_WR_REG_MR:
+		return rxe_mr_register(qp, &wqe->reg);
+	default:
+		return rxe_invalidate(qp, wqe->rkey);
+	}
+}
+
 /* A request that concerns this side only: it is done, or has failed. */
 static void rxe_execute(struct rxe_qp *qp, struct rxe_swqe *wqe)
 {
@@ -441,9 +453,7 @@ static void rxe_execute(struct rxe_qp *qp, struct rxe_swqe *wqe)
 	int err = 0;
 
 	if (!wqe->executed)
-		err = wqe->opcode == IB_WR_BIND_MW ?
-			      rxe_mw_bind(qp, &wqe->bind) :
-			      rxe_mw_invalidate(qp, wqe->rkey);
+		err = rxe_execute_locally(qp, wqe);
 	if (err) {
 		wqe->error = IB_WC_MW_BIND_ERR;
 		return;

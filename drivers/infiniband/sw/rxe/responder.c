@@ -102,7 +102,7 @@ void rxe_responder_fail(struct rxe_qp *qp, u8 syndrome, u32 psn)
  */
 void rxe_fail_receive(struct rxe_qp *qp, enum ib_wc_status status)
 {
-	struct ib_uverbs_wc wc = { .status = status };
+	struct ib_wc wc = { .status = status };
 
 	rxe_rq_complete(qp, &wc, false);
 }
@@ -117,7 +117,7 @@ static u32 rxe_invalidated_rkey(const struct sk_buff *skb)
 static void rxe_complete_receive(struct rxe_qp *qp, const struct sk_buff *skb)
 {
 	const struct rxe_pkt *pkt = rxe_pkt(skb);
-	struct ib_uverbs_wc wc = {
+	struct ib_wc wc = {
 		.status = IB_WC_SUCCESS,
 		.opcode = IB_WC_RECV,
 		.byte_len = qp->rq.offset,
@@ -128,7 +128,7 @@ static void rxe_complete_receive(struct rxe_qp *qp, const struct sk_buff *skb)
 	if (pkt->op->flags & RXE_OP_WRITE)
 		wc.opcode = IB_WC_RECV_RDMA_WITH_IMM;
 	if (pkt->op->flags & RXE_OP_INV) {
-		wc.wc_flags = RXE_WC_WITH_INV;
+		wc.wc_flags = IB_WC_WITH_INVALIDATE;
 		wc.ex.invalidate_rkey = rxe_invalidated_rkey(skb);
 	}
 	if (pkt->op->flags & RXE_OP_IMM) {
@@ -216,7 +216,7 @@ int rxe_respond_send(struct rxe_qp *qp, struct sk_buff *skb)
 	}
 
 	if ((pkt->op->flags & RXE_OP_INV) &&
-	    rxe_mw_invalidate(qp, rxe_invalidated_rkey(skb)))
+	    rxe_invalidate(qp, rxe_invalidated_rkey(skb)))
 		return RXE_SYN_NAK_REM_ACCESS;
 
 	rq->offset = offset + pkt->payload_len;

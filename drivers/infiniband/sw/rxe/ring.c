@@ -3,18 +3,12 @@
 #include <linux/mm.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
+#include <rdma/uverbs_ioctl.h>
 
 #include "ring.h"
+#include "ucontext.h"
 
-/**
- * rxe_ring_create - allocate a ring
- * @entries: how many it must hold at a time
- * @entry_size: bytes of one
- *
- * Context: may sleep.
- * Return: the ring, or NULL: no memory.
- */
-struct rxe_ring *rxe_ring_create(u32 entries, size_t entry_size)
+static struct rxe_ring *rxe_ring_alloc(u32 entries, size_t entry_size)
 {
 	u32 slots = roundup_pow_of_two(entries + 1);
 	struct rxe_ring *ring;
@@ -23,6 +17,7 @@ struct rxe_ring *rxe_ring_create(u32 entries, size_t entry_size)
 	if (!ring)
 		return NULL;
 
+	spin_lock_init(&ring->post_lock);
 	ring->mask = slots - 1;
 	ring->slot_shift = order_base_2(entry_size);
 	ring->buf = vmalloc_user(sizeof(*ring->buf) +
@@ -51,23 +46,16 @@ void rxe_ring_free(struct rxe_ring *ring)
 	kfree(ring);
 }
 
-/**
- * rxe_ring_export - let a program map a ring
- * @ring: the ring
- * @uctx: the program's context
- * @mi: filled with what the program passes to mmap()
- *
- * Context: may sleep.
- * Return: 0 or a negative errno.
- */
-int rxe_ring_export(struct rxe_ring *ring, struct ib_ucontext *uctx,
-		    struct mminfo *mi)
+static int rxe_ring_export(struct rxe_ring *ring, struct ib_udata *udata,
+			   struct mminfo *mi)
 {
+	struct rxe_ucontext *uctx =
+		rdma_udata_to_drv_context(udata, struct rxe_ucontext, ibuc);
 	size_t size = PAGE_ALIGN(sizeof(*ring->buf) +
 				 ((size_t)(ring->mask + 1) << ring->slot_shift));
 	int err;
 
-	err = rdma_user_mmap_entry_insert(uctx, &ring->entry, size);
+	err = rdma_user_mmap_entry_insert(&uctx->ibuc, &ring->entry, size);
 	if (err)
 		return err;
 
@@ -75,6 +63,36 @@ int rxe_ring_export(struct rxe_ring *ring, struct ib_ucontext *uctx,
 	mi->offset = rdma_user_mmap_get_offset(&ring->entry);
 	mi->size = size;
 	return 0;
+}
+
+/**
+ * rxe_ring_create - make a ring
+ * @entries: how many it must hold at a time
+ * @entry_size: bytes of one
+ * @udata: of the program that is to share it; NULL: the ring of a kernel user
+ * @mi: filled with what the program passes to mmap()
+ *
+ * Context: may sleep.
+ * Return: the ring or an ERR_PTR.
+ */
+struct rxe_ring *rxe_ring_create(u32 entries, size_t entry_size,
+				 struct ib_udata *udata, struct mminfo *mi)
+{
+	struct rxe_ring *ring;
+	int err;
+
+	ring = rxe_ring_alloc(entries, entry_size);
+	if (!ring)
+		return ERR_PTR(-ENOMEM);
+	if (!udata)
+		return ring;
+
+	err = rxe_ring_export(ring, udata, mi);
+	if (err) {
+		rxe_ring_free(ring);
+		return ERR_PTR(err);
+	}
+	return ring;
 }
 
 /**

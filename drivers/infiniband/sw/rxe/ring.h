@@ -2,11 +2,13 @@
 /*
  * Rings that a program and the driver share: work queues, which the program
  * fills, and completion queues, which the driver fills. Whatever is in the
- * shared memory may change at any time to anything.
+ * shared memory may change at any time to anything. Kernel users' rings are
+ * the same, but that nobody maps them.
  */
 #ifndef RXE_RING_H
 #define RXE_RING_H
 
+#include <linux/spinlock.h>
 #include <linux/types.h>
 #include <rdma/ib_verbs.h>
 #include <rdma/rdma_user_rxe.h>
@@ -18,6 +20,7 @@
  * @mask: number of slots, a power of two, less one; one slot stays empty
  * @slot_shift: log2 of a slot's size in bytes
  * @exported: @entry is in the ucontext's table
+ * @post_lock: serialises kernel users that fill a work queue
  */
 struct rxe_ring {
 	struct rdma_user_mmap_entry entry;
@@ -25,11 +28,12 @@ struct rxe_ring {
 	u32 mask;
 	u8 slot_shift;
 	bool exported;
+	/* innermost; kernel users post in any context */
+	spinlock_t post_lock;
 };
 
-struct rxe_ring *rxe_ring_create(u32 entries, size_t entry_size);
-int rxe_ring_export(struct rxe_ring *ring, struct ib_ucontext *uctx,
-		    struct mminfo *mi);
+struct rxe_ring *rxe_ring_create(u32 entries, size_t entry_size,
+				 struct ib_udata *udata, struct mminfo *mi);
 void rxe_ring_destroy(struct rxe_ring *ring);
 void rxe_ring_free(struct rxe_ring *ring);
 int rxe_mmap(struct ib_ucontext *uctx, struct vm_area_struct *vma);

@@ -20,56 +20,71 @@ static const enum ib_wc_opcode rxe_send_wc_opcodes[] = {
 	[IB_WR_SEND_WITH_INV] = IB_WC_SEND,
 	[IB_WR_BIND_MW] = IB_WC_BIND_MW,
 	[IB_WR_LOCAL_INV] = IB_WC_LOCAL_INV,
+	[IB_WR_REG_MR] = IB_WC_REG_MR,
 };
 
 /* what a service can do: IBTA volume 1, table 38 */
-#define RXE_UD_REQUESTS	(BIT(IB_WR_SEND) | BIT(IB_WR_SEND_WITH_IMM))
-#define RXE_UC_REQUESTS	(RXE_UD_REQUESTS | BIT(IB_WR_RDMA_WRITE) |	\
-			 BIT(IB_WR_RDMA_WRITE_WITH_IMM) |		\
-			 BIT(IB_WR_BIND_MW) | BIT(IB_WR_LOCAL_INV))
-#define RXE_RC_REQUESTS	(RXE_UC_REQUESTS | BIT(IB_WR_RDMA_READ) |	\
-			 BIT(IB_WR_ATOMIC_CMP_AND_SWP) |		\
-			 BIT(IB_WR_ATOMIC_FETCH_AND_ADD) |		\
-			 BIT(IB_WR_SEND_WITH_INV) | BIT(IB_WR_FLUSH) |	\
-			 BIT(IB_WR_ATOMIC_WRITE))
+#define RXE_UD_REQUESTS	(BIT_ULL(IB_WR_SEND) | BIT_ULL(IB_WR_SEND_WITH_IMM))
+#define RXE_UC_REQUESTS	(RXE_UD_REQUESTS | BIT_ULL(IB_WR_RDMA_WRITE) |	\
+			 BIT_ULL(IB_WR_RDMA_WRITE_WITH_IMM) |		\
+			 BIT_ULL(IB_WR_BIND_MW) |			\
+			 BIT_ULL(IB_WR_LOCAL_INV) | BIT_ULL(IB_WR_REG_MR))
+#define RXE_RC_REQUESTS	(RXE_UC_REQUESTS | BIT_ULL(IB_WR_RDMA_READ) |	\
+			 BIT_ULL(IB_WR_ATOMIC_CMP_AND_SWP) |		\
+			 BIT_ULL(IB_WR_ATOMIC_FETCH_AND_ADD) |		\
+			 BIT_ULL(IB_WR_SEND_WITH_INV) |			\
+			 BIT_ULL(IB_WR_FLUSH) | BIT_ULL(IB_WR_ATOMIC_WRITE))
+/* what only a program, or only the kernel, has a way to ask for */
+#define RXE_USER_ONLY	(BIT_ULL(IB_WR_BIND_MW) | BIT_ULL(IB_WR_FLUSH) | \
+			 BIT_ULL(IB_WR_ATOMIC_WRITE))
+#define RXE_KERNEL_ONLY	BIT_ULL(IB_WR_REG_MR)
 
 /**
  * rxe_sq_create - make a QP's send queue
  * @qp: the QP; its capabilities are set to what is granted
  * @init: what the program asks for, within the device's limits
+ * @udata: the program's; NULL: the user is in the kernel
+ * @mi: filled with what the program passes to mmap()
  *
  * Context: may sleep.
- * Return: 0 or -ENOMEM.
+ * Return: 0 or a negative errno.
  */
-int rxe_sq_create(struct rxe_qp *qp, const struct ib_qp_init_attr *init)
+int rxe_sq_create(struct rxe_qp *qp, const struct ib_qp_init_attr *init,
+		  struct ib_udata *udata, struct mminfo *mi)
 {
 	struct rxe_sq *sq = &qp->sq;
+	struct rxe_ring *ring;
 	size_t data;
 
 	data = max_t(size_t, init->cap.max_send_sge * sizeof(struct rxe_sge),
 		     init->cap.max_inline_data);
 	data = max_t(size_t, data, sizeof(struct rxe_sge));
-	sq->ring = rxe_ring_create(init->cap.max_send_wr,
-				   sizeof(struct rxe_send_wqe) + data);
-	if (!sq->ring)
-		return -ENOMEM;
+	sq->mask = roundup_pow_of_two(init->cap.max_send_wr + 1) - 1;
+	if (udata) {
+		ring = rxe_ring_create(sq->mask,
+				       sizeof(struct rxe_send_wqe) + data,
+				       udata, mi);
+		if (IS_ERR(ring))
+			return PTR_ERR(ring);
+		sq->ring = ring;
+		/* slots are a power of two: what is left over is for inline */
+		data = (1UL << ring->slot_shift) - sizeof(struct rxe_send_wqe);
+		data = min_t(size_t, data, RXE_MAX_INLINE);
+	}
 
-	/* the slots are a power of two: what is left over holds inline data */
-	data = (1UL << sq->ring->slot_shift) - sizeof(struct rxe_send_wqe);
-	data = min_t(size_t, data, RXE_MAX_INLINE);
 	sq->wqe_size = ALIGN(sizeof(struct rxe_swqe) + data, sizeof(u64));
-	sq->wqes = kvcalloc(sq->ring->mask + 1, sq->wqe_size,
-			    GFP_KERNEL_ACCOUNT);
+	sq->wqes = kvcalloc(sq->mask + 1, sq->wqe_size, GFP_KERNEL_ACCOUNT);
 	if (!sq->wqes) {
 		rxe_ring_destroy(sq->ring);
 		return -ENOMEM;
 	}
 
-	qp->cap.max_send_wr = sq->ring->mask;
+	qp->cap.max_send_wr = sq->mask;
 	qp->cap.max_send_sge = init->cap.max_send_sge;
 	qp->cap.max_inline_data = data;
 	sq->signal_all = init->sq_sig_type == IB_SIGNAL_ALL_WR;
 	spin_lock_init(&sq->lock);
+	spin_lock_init(&sq->post_lock);
 	rxe_backlog_init(&sq->responses);
 	return 0;
 }
@@ -87,6 +102,24 @@ void rxe_sq_destroy(struct rxe_qp *qp)
 	rxe_ring_destroy(qp->sq.ring);
 }
 
+/* Requests that the user has posted and that are not fetched. */
+static u32 rxe_sq_filled(const struct rxe_sq *sq)
+{
+	if (sq->ring)
+		return rxe_ring_filled(sq->ring, sq->fetched);
+	/* pairs with rxe_post_one(): the request is there */
+	return smp_load_acquire(&sq->posted) - sq->fetched;
+}
+
+/* Tell the user that the places of all requests before @done are free again. */
+static void rxe_sq_give_back(struct rxe_sq *sq, u32 done)
+{
+	/* pairs with rxe_post_one(): we look at none of them any more */
+	smp_store_release(&sq->done, done);
+	if (sq->ring)
+		rxe_ring_consume(sq->ring, done);
+}
+
 /**
  * rxe_sq_reset - forget all requests: the QP enters the reset state
  * @qp: the QP
@@ -97,10 +130,9 @@ void rxe_sq_reset(struct rxe_qp *qp)
 {
 	struct rxe_sq *sq = &qp->sq;
 
-	sq->fetched += rxe_ring_filled(sq->ring, sq->fetched);
+	sq->fetched += rxe_sq_filled(sq);
 	sq->next = sq->fetched;
-	sq->done = sq->fetched;
-	rxe_ring_consume(sq->ring, sq->done);
+	rxe_sq_give_back(sq, sq->fetched);
 
 	sq->rd_outstanding = 0;
 	sq->draining = false;
@@ -149,7 +181,7 @@ static bool rxe_swqe_copy_sges(struct rxe_qp *qp, struct rxe_swqe *wqe,
 	return true;
 }
 
-static u32 rxe_requests_of(u8 service)
+static u64 rxe_requests_of(u8 service)
 {
 	switch (service) {
 	case IB_OPCODE_UD:
@@ -164,8 +196,11 @@ static u32 rxe_requests_of(u8 service)
 static bool rxe_swqe_allowed(const struct rxe_qp *qp,
 			     const struct rxe_swqe *wqe)
 {
+	u64 requests = rxe_requests_of(qp->service) &
+		       ~(rxe_is_kernel(qp) ? RXE_USER_ONLY : RXE_KERNEL_ONLY);
+
 	return wqe->opcode < ARRAY_SIZE(rxe_send_wc_opcodes) &&
-	       (rxe_requests_of(qp->service) & BIT(wqe->opcode));
+	       (requests & BIT_ULL(wqe->opcode));
 }
 
 /* What the request is about, apart from its data. */
@@ -242,8 +277,17 @@ static bool rxe_swqe_copy_data(struct rxe_qp *qp, struct rxe_swqe *wqe,
 	}
 }
 
-static u8 rxe_swqe_check(struct rxe_qp *qp, const struct rxe_swqe *wqe,
-			 bool data_ok)
+/**
+ * rxe_swqe_check - whether a request can be done, as far as can be told now
+ * @qp: the QP
+ * @wqe: the request
+ * @data_ok: its data is well described
+ *
+ * Context: any.
+ * Return: IB_WC_SUCCESS, or what is wrong with it.
+ */
+u8 rxe_swqe_check(const struct rxe_qp *qp, const struct rxe_swqe *wqe,
+		  bool data_ok)
 {
 	if (!rxe_swqe_allowed(qp, wqe) || !data_ok)
 		return IB_WC_LOC_QP_OP_ERR;
@@ -260,34 +304,23 @@ static u8 rxe_swqe_check(struct rxe_qp *qp, const struct rxe_swqe *wqe,
 	return IB_WC_SUCCESS;
 }
 
-/**
- * rxe_sq_fetch - take the next request out of the program's ring
- * @qp: the QP
- *
- * The slot is copied, each byte once, and the copy is what is checked: the
- * program can write to the slot at any time. Requests that are wrong are kept,
- * to fail in their turn.
- *
- * Context: the send queue's lock is held.
- * Return: the copy, or NULL: there is none.
+/*
+ * Take a request out of the program's ring. The slot is copied, each byte once,
+ * and the copy is what is checked: the program can write to the slot at any
+ * time. Requests that are wrong are kept, to fail in their turn.
  */
-struct rxe_swqe *rxe_sq_fetch(struct rxe_qp *qp)
+static void rxe_sq_copy(struct rxe_qp *qp)
 {
-	const struct rxe_send_wqe *slot;
 	struct rxe_sq *sq = &qp->sq;
+	struct rxe_swqe *wqe = rxe_sq_wqe(sq, sq->fetched);
+	const struct rxe_send_wqe *slot;
 	struct rxe_send_wr wr;
-	struct rxe_swqe *wqe;
 	bool data_ok;
-
-	if (sq->fetched - sq->done >= sq->ring->mask ||
-	    !rxe_ring_filled(sq->ring, sq->fetched))
-		return NULL;
 
 	slot = rxe_ring_slot(sq->ring, sq->fetched);
 	memcpy(&wr, &slot->wr, sizeof(wr));
 	barrier_data(&wr);
 
-	wqe = rxe_sq_wqe(sq, sq->fetched++);
 	wqe->wr_id = wr.wr_id;
 	wqe->opcode = wr.opcode;
 	wqe->flags = wr.send_flags;
@@ -297,32 +330,50 @@ struct rxe_swqe *rxe_sq_fetch(struct rxe_qp *qp)
 	rxe_swqe_copy_target(wqe, &wr);
 	data_ok = rxe_swqe_copy_data(qp, wqe, slot);
 	wqe->error = rxe_swqe_check(qp, wqe, data_ok);
-	return wqe;
+}
+
+/**
+ * rxe_sq_fetch - take the next request that the user has posted
+ * @qp: the QP
+ *
+ * Context: the send queue's lock is held.
+ * Return: the request, or NULL: there is none.
+ */
+struct rxe_swqe *rxe_sq_fetch(struct rxe_qp *qp)
+{
+	struct rxe_sq *sq = &qp->sq;
+
+	if (sq->fetched - sq->done >= sq->mask || !rxe_sq_filled(sq))
+		return NULL;
+	if (sq->ring)
+		rxe_sq_copy(qp);
+	return rxe_sq_wqe(sq, sq->fetched++);
 }
 
 static void rxe_sq_complete_one(struct rxe_qp *qp, enum ib_wc_status status)
 {
 	struct rxe_sq *sq = &qp->sq;
 	struct rxe_swqe *wqe = rxe_sq_wqe(sq, sq->done);
-	struct ib_uverbs_wc wc = {
+	bool silent = status == IB_WC_SUCCESS && !sq->signal_all &&
+		      !(wqe->flags & IB_SEND_SIGNALED);
+	struct ib_wc wc = {
 		.wr_id = wqe->wr_id,
 		.status = status,
-		.qp_num = qp->ibqp.qp_num,
+		.qp = &qp->ibqp,
 	};
 
-	sq->done++;
-	if ((s32)(sq->next - sq->done) < 0)
-		sq->next = sq->done;
-
-	/* before the CQE: who sees that may count on the slot */
-	rxe_ring_consume(sq->ring, sq->done);
-
 	if (status == IB_WC_SUCCESS) {
-		if (!sq->signal_all && !(wqe->flags & IB_SEND_SIGNALED))
-			return;
 		wc.opcode = rxe_send_wc_opcodes[wqe->opcode];
 		wc.byte_len = wqe->length;
 	}
+
+	/* before the CQE: who sees that may count on the place */
+	rxe_sq_give_back(sq, sq->done + 1);
+	if ((s32)(sq->next - sq->done) < 0)
+		sq->next = sq->done;
+
+	if (silent)
+		return;
 	if (!rxe_cq_post(to_rcq(qp->ibqp.send_cq), &wc, false))
 		rxe_qp_fail(qp, IB_EVENT_QP_FATAL);
 }

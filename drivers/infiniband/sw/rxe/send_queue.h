@@ -14,6 +14,7 @@
 #include "mw.h"
 #include "ring.h"
 
+struct rxe_ah;
 struct rxe_qp;
 
 /**
@@ -22,9 +23,11 @@ struct rxe_qp;
  * @remote_addr: of RDMA and atomics
  * @compare_add: operand of atomics
  * @swap: operand of compare and swap
- * @ud: of datagrams: the address handle, the receiver and its Q_Key
+ * @ud: of datagrams: the address handle, by its number where a program names
+ *	it, the receiver and its Q_Key
  * @flush: of flushing: how many bytes, what kind, and whether all of the region
  * @bind: of binding a memory window
+ * @reg: of a fast registration
  * @opcode: enum ib_wr_opcode
  * @flags: enum ib_send_flags
  * @rkey: of RDMA and atomics; or to be invalidated
@@ -57,11 +60,15 @@ struct rxe_swqe {
 			};
 		};
 		struct {
-			u32 ah_num;
+			union {
+				u32 ah_num;
+				struct rxe_ah *ah;
+			};
 			u32 qpn;
 			u32 qkey;
 		} ud;
 		struct rxe_bind bind;
+		struct rxe_reg reg;
 	};
 	u32 opcode;
 	u32 flags;
@@ -82,9 +89,12 @@ struct rxe_swqe {
 
 /**
  * struct rxe_sq - a send queue, with the state of requester and completer
- * @lock: of everything here; BH-safe
- * @ring: shared with the program
- * @wqes: copies of the requests from @done to @fetched
+ * @lock: of everything here but @posted; BH-safe
+ * @ring: shared with the program; NULL: a kernel user posts to @wqes
+ * @post_lock: of @posted, and of the requests before they are posted
+ * @posted: after the last request of a kernel user's; runs freely
+ * @wqes: the requests from @done on, a program's: copies of those to @fetched
+ * @mask: how many there is room for, a power of two, less one
  * @wqe_size: bytes of one copy
  * @signal_all: every request completes with a CQE
  * @draining: SQD was entered, and its event not yet raised
@@ -113,7 +123,11 @@ struct rxe_sq {
 	/* outermost of the driver's */
 	spinlock_t lock;
 	struct rxe_ring *ring;
+	/* innermost; kernel users post in any context */
+	spinlock_t post_lock;
+	u32 posted;
 	void *wqes;
+	u32 mask;
 	size_t wqe_size;
 	bool signal_all;
 	bool draining;
@@ -143,17 +157,20 @@ struct rxe_sq {
 	bool responses_parked;
 };
 
-int rxe_sq_create(struct rxe_qp *qp, const struct ib_qp_init_attr *init);
+int rxe_sq_create(struct rxe_qp *qp, const struct ib_qp_init_attr *init,
+		  struct ib_udata *udata, struct mminfo *mi);
 void rxe_sq_destroy(struct rxe_qp *qp);
 void rxe_sq_reset(struct rxe_qp *qp);
 
+u8 rxe_swqe_check(const struct rxe_qp *qp, const struct rxe_swqe *wqe,
+		  bool data_ok);
 struct rxe_swqe *rxe_sq_fetch(struct rxe_qp *qp);
 void rxe_sq_complete(struct rxe_qp *qp, enum ib_wc_status status);
 bool rxe_sq_flush(struct rxe_qp *qp, int budget);
 
 static inline struct rxe_swqe *rxe_sq_wqe(const struct rxe_sq *sq, u32 index)
 {
-	return sq->wqes + (index & sq->ring->mask) * sq->wqe_size;
+	return sq->wqes + (index & sq->mask) * sq->wqe_size;
 }
 
 static inline bool rxe_swqe_is_read(const struct rxe_swqe *wqe)
@@ -179,7 +196,8 @@ static inline bool rxe_swqe_is_answered(const struct rxe_swqe *wqe)
 /* nothing is sent for it */
 static inline bool rxe_swqe_is_local(const struct rxe_swqe *wqe)
 {
-	return wqe->opcode == IB_WR_BIND_MW || wqe->opcode == IB_WR_LOCAL_INV;
+	return wqe->opcode == IB_WR_BIND_MW || wqe->opcode == IB_WR_LOCAL_INV ||
+	       wqe->opcode == IB_WR_REG_MR;
 }
 
 static inline bool rxe_swqe_is_atomic(const struct rxe_swqe *wqe)

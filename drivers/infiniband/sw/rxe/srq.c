@@ -7,18 +7,13 @@
 #include "recv_queue.h"
 #include "ring.h"
 #include "srq.h"
-#include "ucontext.h"
-
-static struct rxe_ring *rxe_srq_ring_create(u32 max_wr, u32 max_sge)
-{
-	return rxe_ring_create(max_wr, rxe_rwqe_slot_size(max_sge));
-}
 
 /**
  * rxe_create_srq - ib_device_ops.create_srq
  * @ibsrq: allocated by the core
- * @init: what the program asks for; set to what it gets
- * @udata: the program's; it gets what it needs to map the ring
+ * @init: what the user asks for; set to what it gets
+ * @udata: the program's; it gets what it needs to map the ring. NULL: the user
+ *	   is in the kernel
  *
  * Context: may sleep.
  * Return: 0 or a negative errno.
@@ -28,38 +23,32 @@ int rxe_create_srq(struct ib_srq *ibsrq, struct ib_srq_init_attr *init,
 {
 	struct rxe_create_srq_resp resp = {};
 	struct rxe_srq *srq = to_rsrq(ibsrq);
-	struct rxe_ucontext *uctx;
 	int err;
 
-	if (init->srq_type != IB_SRQT_BASIC || !udata)
+	if (init->srq_type != IB_SRQT_BASIC)
 		return -EOPNOTSUPP;
 	if (!init->attr.max_wr || init->attr.max_wr > RXE_MAX_SRQ_WR ||
 	    init->attr.max_sge > RXE_MAX_SGE)
 		return -EINVAL;
-	if (udata->outlen < sizeof(resp))
+	if (udata && udata->outlen < sizeof(resp))
 		return -EINVAL;
 
-	uctx = rdma_udata_to_drv_context(udata, struct rxe_ucontext, ibuc);
 	spin_lock_init(&srq->lock);
 	srq->max_sge = init->attr.max_sge;
-	srq->ring = rxe_srq_ring_create(init->attr.max_wr, srq->max_sge);
-	if (!srq->ring)
-		return -ENOMEM;
+	srq->ring = rxe_ring_create(init->attr.max_wr,
+				    rxe_rwqe_slot_size(srq->max_sge), udata,
+				    &resp.mi);
+	if (IS_ERR(srq->ring))
+		return PTR_ERR(srq->ring);
 
-	err = rxe_ring_export(srq->ring, &uctx->ibuc, &resp.mi);
-	if (err)
-		goto destroy_ring;
-
-	err = ib_copy_to_udata(udata, &resp, sizeof(resp));
-	if (err)
-		goto destroy_ring;
+	err = udata ? ib_copy_to_udata(udata, &resp, sizeof(resp)) : 0;
+	if (err) {
+		rxe_ring_destroy(srq->ring);
+		return err;
+	}
 
 	init->attr.max_wr = srq->ring->mask;
 	return 0;
-
-destroy_ring:
-	rxe_ring_destroy(srq->ring);
-	return err;
 }
 
 /* Requests that wait in the old ring are the first in the new one. */
@@ -85,13 +74,14 @@ static int rxe_srq_move(struct rxe_srq *srq, struct rxe_ring *to)
 static int rxe_srq_resize(struct rxe_srq *srq, struct ib_srq_attr *attr,
 			  struct ib_udata *udata)
 {
-	struct rxe_ucontext *uctx =
-		rdma_udata_to_drv_context(udata, struct rxe_ucontext, ibuc);
 	struct rxe_modify_srq_cmd cmd;
 	struct rxe_ring *ring, *old;
 	struct mminfo mi = {};
 	int err;
 
+	/* kernel users post without the lock under which a ring is replaced */
+	if (!udata)
+		return -EOPNOTSUPP;
 	if (!attr->max_wr || attr->max_wr > RXE_MAX_SRQ_WR)
 		return -EINVAL;
 
@@ -99,13 +89,10 @@ static int rxe_srq_resize(struct rxe_srq *srq, struct ib_srq_attr *attr,
 	if (err)
 		return err;
 
-	ring = rxe_srq_ring_create(attr->max_wr, srq->max_sge);
-	if (!ring)
-		return -ENOMEM;
-
-	err = rxe_ring_export(ring, &uctx->ibuc, &mi);
-	if (err)
-		goto destroy_ring;
+	ring = rxe_ring_create(attr->max_wr, rxe_rwqe_slot_size(srq->max_sge),
+			       udata, &mi);
+	if (IS_ERR(ring))
+		return PTR_ERR(ring);
 
 	if (copy_to_user(u64_to_user_ptr(cmd.mmap_info_addr), &mi,
 			 sizeof(mi))) {
@@ -189,6 +176,28 @@ int rxe_query_srq(struct ib_srq *ibsrq, struct ib_srq_attr *attr)
 	spin_unlock_bh(&srq->lock);
 
 	return 0;
+}
+
+/**
+ * rxe_post_srq_recv - ib_device_ops.post_srq_recv
+ * @ibsrq: a queue of the kernel's
+ * @wr: the requests
+ * @bad_wr: set to the first that was not taken
+ *
+ * Context: any.
+ * Return: 0 or a negative errno.
+ */
+int rxe_post_srq_recv(struct ib_srq *ibsrq, const struct ib_recv_wr *wr,
+		      const struct ib_recv_wr **bad_wr)
+{
+	struct rxe_srq *srq = to_rsrq(ibsrq);
+
+	/* a program has a ring for that */
+	if (ibsrq->uobject) {
+		*bad_wr = wr;
+		return -EINVAL;
+	}
+	return rxe_rwqe_post(srq->ring, srq->max_sge, wr, bad_wr);
 }
 
 /**

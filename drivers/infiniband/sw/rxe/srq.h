@@ -12,7 +12,7 @@ struct rxe_rwqe;
  * struct rxe_srq - a receive queue that QPs share
  * @ibsrq: the core's part
  * @lock: of everything below; BH-safe
- * @ring: shared with the program
+ * @ring: of the user's requests
  * @head: next request in the ring; runs freely
  * @max_sge: of a request
  * @limit: an event tells the program, once, when fewer requests than that are
@@ -38,6 +38,8 @@ int rxe_create_srq(struct ib_srq *ibsrq, struct ib_srq_init_attr *init,
 int rxe_modify_srq(struct ib_srq *ibsrq, struct ib_srq_attr *attr,
 		   enum ib_srq_attr_mask mask, struct ib_udata *udata);
 int rxe_query_srq(struct ib_srq *ibsrq, struct ib_srq_attr *attr);
+int rxe_post_srq_recv(struct ib_srq *ibsrq, const struct ib_recv_wr *wr,
+		      const struct ib_recv_wr **bad_wr);
 int rxe_destroy_srq(struct ib_srq *ibsrq, struct ib_udata *udata);
 
 bool rxe_srq_fetch(struct rxe_srq *srq, struct rxe_rwqe *wqe);

@@ -38,7 +38,8 @@ int rxe_ud_request(struct rxe_qp *qp, struct rxe_swqe *wqe)
 	__be32 *immdt;
 	int err;
 
-	ah = rxe_ah_get(qp->ibqp.pd, wqe->ud.ah_num);
+	ah = rxe_is_kernel(qp) ? wqe->ud.ah :
+				 rxe_ah_get(qp->ibqp.pd, wqe->ud.ah_num);
 	if (!ah)
 		return -ENXIO;
 
@@ -68,7 +69,8 @@ int rxe_ud_request(struct rxe_qp *qp, struct rxe_swqe *wqe)
 	}
 	rxe_requester_send(qp, &ah->path, wqe, skb, 1);
 put_ah:
-	rxe_handle_put(ah->handle);
+	if (ah->handle)
+		rxe_handle_put(ah->handle);
 	return err;
 }
 
@@ -85,16 +87,8 @@ bool rxe_ud_is_ours(struct rxe_dev *dev, const struct sk_buff *skb)
 	const struct ib_gid_attr *attr;
 	union ib_gid gid;
 
-	if (ip_hdr(skb)->version == 4) {
-		if (ip_hdr(skb)->ihl != sizeof(struct iphdr) / 4)
-			return false;
-		ipv6_addr_set_v4mapped(ip_hdr(skb)->daddr,
-				       (struct in6_addr *)gid.raw);
-	} else {
-		if (ipv6_hdr(skb)->nexthdr != IPPROTO_UDP)
-			return false;
-		memcpy(gid.raw, &ipv6_hdr(skb)->daddr, sizeof(gid.raw));
-	}
+	if (!rxe_pkt_dgid(skb, &gid))
+		return false;
 
 	attr = rdma_find_gid(&dev->ibdev, &gid, IB_GID_TYPE_ROCE_UDP_ENCAP,
 			     NULL);
@@ -143,14 +137,21 @@ static void rxe_ud_complete(struct rxe_qp *qp, const struct sk_buff *skb)
 {
 	const struct rxe_deth *deth = rxe_pkt_eth(skb);
 	const struct rxe_pkt *pkt = rxe_pkt(skb);
-	struct ib_uverbs_wc wc = {
+	struct ib_wc wc = {
 		.status = IB_WC_SUCCESS,
 		.opcode = IB_WC_RECV,
 		.byte_len = sizeof(struct ib_grh) + pkt->payload_len,
 		.src_qp = be32_to_cpu(deth->sqp) & RXE_QPN_MASK,
-		.wc_flags = IB_WC_GRH,
+		.wc_flags = IB_WC_GRH | IB_WC_WITH_NETWORK_HDR_TYPE,
+		.network_hdr_type = ip_hdr(skb)->version == 4 ?
+					    RDMA_NETWORK_IPV4 :
+					    RDMA_NETWORK_IPV6,
 	};
 
+	if (pkt->vlan_id != RXE_NO_VLAN) {
+		wc.wc_flags |= IB_WC_WITH_VLAN;
+		wc.vlan_id = pkt->vlan_id;
+	}
 	if (pkt->op->flags & RXE_OP_IMM) {
 		wc.wc_flags |= IB_WC_WITH_IMM;
 		wc.ex.imm_data = *(const __be32 *)(deth + 1);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #include <linux/mm.h>
-#include <net/addrconf.h>
 #include <rdma/ib_cache.h>
+#include <rdma/ib_mad.h>
 #include <rdma/uverbs_ioctl.h>
 
 #include "advise.h"
@@ -12,6 +12,7 @@
 #include "fault.h"
 #include "mr.h"
 #include "mw.h"
+#include "post.h"
 #include "qp.h"
 #include "ring.h"
 #include "srq.h"
@@ -30,20 +31,19 @@ static int rxe_query_device(struct ib_device *ibdev,
 			    struct ib_device_attr *attr,
 			    struct ib_udata *udata)
 {
-	struct rxe_dev *dev = to_rdev(ibdev);
-
-	if (udata->inlen || udata->outlen)
+	if (udata && (udata->inlen || udata->outlen))
 		return -EINVAL;
 
 	memset(attr, 0, sizeof(*attr));
 	attr->vendor_id = RXE_VENDOR_ID;
-	addrconf_addr_eui48((u8 *)&attr->sys_image_guid, dev->ndev->dev_addr);
+	attr->sys_image_guid = ibdev->node_guid;
 	attr->max_mr_size = U64_MAX;
 	attr->page_size_cap = PAGE_SIZE;
 	attr->device_cap_flags = IB_DEVICE_RC_RNR_NAK_GEN |
 				 IB_DEVICE_SYS_IMAGE_GUID |
 				 IB_DEVICE_CURR_QP_STATE_MOD |
 				 IB_DEVICE_SRQ_RESIZE |
+				 IB_DEVICE_MEM_MGT_EXTENSIONS |
 				 IB_DEVICE_MEM_WINDOW |
 				 IB_DEVICE_MEM_WINDOW_TYPE_2B |
 				 RXE_PLACEMENT_CAPS |
@@ -57,6 +57,7 @@ static int rxe_query_device(struct ib_device *ibdev,
 	attr->max_cq = RXE_MAX_CQ;
 	attr->max_cqe = RXE_MAX_CQE;
 	attr->max_mr = RXE_MAX_MR;
+	attr->max_fast_reg_page_list_len = RXE_MAX_FAST_PAGES;
 	attr->max_srq = RXE_MAX_SRQ;
 	attr->max_srq_wr = RXE_MAX_SRQ_WR;
 	attr->max_srq_sge = RXE_MAX_SGE;
@@ -86,14 +87,20 @@ static int rxe_query_port(struct ib_device *ibdev, u32 port,
 				IB_PORT_PHYS_STATE_DISABLED;
 	attr->max_mtu = IB_MTU_4096;
 	attr->active_mtu = rxe_dev_mtu(dev);
+	attr->port_cap_flags = IB_PORT_CM_SUP;
 	attr->qkey_viol_cntr = rxe_stat_sum(dev, RXE_STAT_QKEY_VIOLATION);
 	attr->gid_tbl_len = RXE_GID_TABLE_LEN;
 	attr->max_msg_sz = RXE_MAX_MSG;
 	attr->ip_gids = true;
 	attr->pkey_tbl_len = 1;
 	attr->max_vl_num = 1;
-	return ib_get_eth_speed(ibdev, port, &attr->active_speed,
-				&attr->active_width);
+	/* a netdev that is going tells none, and the port is only down */
+	if (ib_get_eth_speed(ibdev, port, &attr->active_speed,
+			     &attr->active_width)) {
+		attr->active_speed = IB_SPEED_SDR;
+		attr->active_width = IB_WIDTH_1X;
+	}
+	return 0;
 }
 
 static int rxe_query_pkey(struct ib_device *ibdev, u32 port, u16 index,
@@ -117,10 +124,8 @@ static int rxe_get_port_immutable(struct ib_device *ibdev, u32 port,
 {
 	immutable->pkey_tbl_len = 1;
 	immutable->gid_tbl_len = RXE_GID_TABLE_LEN;
-	/* RoCEv2 without management datagrams: there is no UD service yet */
-	immutable->core_cap_flags = RDMA_CORE_CAP_PROT_ROCE_UDP_ENCAP |
-				    RDMA_CORE_CAP_AF_IB |
-				    RDMA_CORE_CAP_ETH_AH;
+	immutable->max_mad_size = IB_MGMT_MAD_SIZE;
+	immutable->core_cap_flags = RDMA_CORE_PORT_IBA_ROCE_UDP_ENCAP;
 	return 0;
 }
 
@@ -206,6 +211,7 @@ const struct ib_device_ops rxe_dev_ops = {
 
 	.advise_mr = rxe_advise_mr,
 	.alloc_hw_port_stats = rxe_alloc_hw_port_stats,
+	.alloc_mr = rxe_alloc_mr,
 	.alloc_mw = rxe_alloc_mw,
 	.alloc_pd = rxe_alloc_pd,
 	.alloc_ucontext = rxe_alloc_ucontext,
@@ -227,15 +233,19 @@ const struct ib_device_ops rxe_dev_ops = {
 	.disassociate_ucontext = rxe_disassociate_ucontext,
 	.fill_res_mr_entry = rxe_fill_res_mr,
 	.fill_stat_mr_entry = rxe_fill_stat_mr,
+	.get_dma_mr = rxe_get_dma_mr,
 	.get_hw_stats = rxe_get_hw_stats,
 	.get_link_layer = rxe_get_link_layer,
 	.get_port_immutable = rxe_get_port_immutable,
+	.map_mr_sg = rxe_map_mr_sg,
 	.mmap = rxe_mmap,
 	.mmap_free = rxe_mmap_free,
 	.modify_qp = rxe_modify_qp,
 	.modify_srq = rxe_modify_srq,
+	.poll_cq = rxe_poll_cq,
 	.post_recv = rxe_post_recv,
 	.post_send = rxe_post_send,
+	.post_srq_recv = rxe_post_srq_recv,
 	.query_ah = rxe_query_ah,
 	.query_device = rxe_query_device,
 	.query_pkey = rxe_query_pkey,

@@ -20,6 +20,7 @@
 #define RXE_DEFAULT_PKEY	0xffff
 #define RXE_PSN_MASK		0xffffff
 #define RXE_QPN_MASK		0xffffff
+#define RXE_GSI_QPN		1
 
 struct rxe_bth {
 	u8	opcode;
