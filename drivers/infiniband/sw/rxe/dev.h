@@ -26,6 +26,8 @@
 #define RXE_MAX_SRQ_WR		16384
 #define RXE_MAX_AH		0x400000
 #define RXE_MAX_PD		0x100000
+#define RXE_MAX_MCAST_GROUPS	8192
+#define RXE_MAX_MCAST_QPS	1024
 #define RXE_GID_TABLE_LEN	1024
 #define RXE_MAX_MSG		0x80000000U
 
@@ -40,6 +42,7 @@
  * @stats: counters of each CPU
  * @backlog: bytes of packets that wait for memory, of all QPs
  * @odp: paging totals of the device's memory regions
+ * @mcast_groups: that the netdev has joined for the device's QPs
  * @port_up: the port's state when the last event was raised
  */
 struct rxe_dev {
@@ -52,6 +55,7 @@ struct rxe_dev {
 	struct rxe_stats __percpu *stats;
 	atomic_long_t backlog;
 	struct odp_counters odp;
+	u32 mcast_groups;
 	bool port_up;
 };
 

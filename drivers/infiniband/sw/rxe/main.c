@@ -10,6 +10,7 @@
 #include "anchor.h"
 #include "dev.h"
 #include "fault.h"
+#include "mcast.h"
 #include "net.h"
 #include "qp.h"
 
@@ -84,9 +85,13 @@ static int __init rxe_module_init(void)
 	if (err)
 		goto exit_fault_queues;
 
-	err = rxe_net_init();
+	err = rxe_mcast_init();
 	if (err)
 		goto destroy_qps;
+
+	err = rxe_net_init();
+	if (err)
+		goto exit_mcast;
 
 	err = register_netdevice_notifier(&rxe_netdev_notifier);
 	if (err)
@@ -97,6 +102,8 @@ static int __init rxe_module_init(void)
 
 exit_net:
 	rxe_net_exit();
+exit_mcast:
+	rxe_mcast_exit();
 destroy_qps:
 	rxe_handle_table_destroy(&rxe_qps);
 exit_fault_queues:
@@ -112,6 +119,7 @@ static void __exit rxe_module_exit(void)
 	unregister_netdevice_notifier(&rxe_netdev_notifier);
 	ib_unregister_driver(RDMA_DRIVER_RXE);
 	rxe_net_exit();
+	rxe_mcast_exit();
 	rxe_handle_table_destroy(&rxe_qps);
 	rxe_anchors_wait();
 	rxe_fault_queues_exit();

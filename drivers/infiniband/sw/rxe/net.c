@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#include <linux/igmp.h>
+#include <linux/inetdevice.h>
+#include <linux/rtnetlink.h>
 #include <linux/udp.h>
 #include <net/ip.h>
 #include <net/ip6_checksum.h>
@@ -54,6 +57,7 @@ static struct socket *rxe_open_socket(struct net *net, sa_family_t family)
 		.ipv6_v6only = true,
 	};
 	struct socket *sock;
+	int loop = 1;
 	int err;
 
 	err = udp_sock_create(net, &port, &sock);
@@ -61,6 +65,13 @@ static struct socket *rxe_open_socket(struct net *net, sa_family_t family)
 		return ERR_PTR(err);
 
 	setup_udp_tunnel_sock(net, sock, &tunnel);
+	/* which that has switched off: members of a group may be on one host */
+	err = sock->ops->setsockopt(sock, SOL_IP, IP_MULTICAST_LOOP,
+				    KERNEL_SOCKPTR(&loop), sizeof(loop));
+	if (err) {
+		udp_tunnel_sock_release(sock);
+		return ERR_PTR(err);
+	}
 	return sock;
 }
 
@@ -198,6 +209,64 @@ static struct pernet_operations rxe_net_ops = {
 	.id = &rxe_net_id,
 	.size = sizeof(struct rxe_net),
 };
+
+/**
+ * rxe_net_join - receive what is sent to a multicast group
+ * @dev: the device
+ * @mgid: the group's address
+ *
+ * Context: may sleep; takes RTNL.
+ * Return: 0 or a negative errno.
+ */
+int rxe_net_join(struct rxe_dev *dev, const union ib_gid *mgid)
+{
+	const struct in6_addr *addr = (const struct in6_addr *)mgid->raw;
+	struct rxe_net *rnet = net_generic(dev->net, rxe_net_id);
+	struct in_device *in_dev;
+	int err = -ENODEV;
+
+	rtnl_lock();
+	if (ipv6_addr_v4mapped(addr)) {
+		in_dev = __in_dev_get_rtnl(dev->ndev);
+		if (in_dev) {
+			ip_mc_inc_group(in_dev, addr->s6_addr32[3]);
+			err = 0;
+		}
+	} else if (rnet->sock6) {
+		err = ipv6_stub->ipv6_sock_mc_join(rnet->sock6->sk,
+					    dev->ndev->ifindex, addr);
+	}
+	rtnl_unlock();
+
+	return err;
+}
+
+/**
+ * rxe_net_leave - the counterpart of rxe_net_join()
+ * @dev: the device
+ * @mgid: the group's address
+ *
+ * A netdev that is gone has left all groups.
+ *
+ * Context: may sleep; takes RTNL.
+ */
+void rxe_net_leave(struct rxe_dev *dev, const union ib_gid *mgid)
+{
+	const struct in6_addr *addr = (const struct in6_addr *)mgid->raw;
+	struct rxe_net *rnet = net_generic(dev->net, rxe_net_id);
+	struct in_device *in_dev;
+
+	rtnl_lock();
+	if (ipv6_addr_v4mapped(addr)) {
+		in_dev = __in_dev_get_rtnl(dev->ndev);
+		if (in_dev)
+			ip_mc_dec_group(in_dev, addr->s6_addr32[3]);
+	} else if (rnet->sock6) {
+		ipv6_stub->ipv6_sock_mc_drop(rnet->sock6->sk, dev->ndev->ifindex,
+				      addr);
+	}
+	rtnl_unlock();
+}
 
 /* The netdev of a source address: the device's own, or a VLAN on it. */
 static int rxe_ifindex_of(const struct rxe_dev *dev,

@@ -41,6 +41,9 @@ void rxe_net_exit(void);
 int rxe_net_add(struct rxe_dev *dev, struct net *net);
 void rxe_net_remove(struct rxe_dev *dev);
 
+int rxe_net_join(struct rxe_dev *dev, const union ib_gid *mgid);
+void rxe_net_leave(struct rxe_dev *dev, const union ib_gid *mgid);
+
 int rxe_path_init(struct rxe_path *path, struct rxe_dev *dev,
 		  const struct rdma_ah_attr *ah, u32 qpn, u32 peer_qpn);
 

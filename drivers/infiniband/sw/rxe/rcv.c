@@ -10,6 +10,7 @@
 #include "completer.h"
 #include "gsi.h"
 #include "icrc.h"
+#include "mcast.h"
 #include "net.h"
 #include "qp.h"
 #include "rcv.h"
@@ -145,17 +146,21 @@ static bool rxe_is_for(const struct rxe_qp *qp, const struct net *net,
 				     rxe_from_peer(qp, skb);
 }
 
-static struct rxe_qp *rxe_find_qp(const struct net *net,
-				  const struct sk_buff *skb)
+static u32 rxe_dest_qpn(const struct sk_buff *skb)
 {
 	const struct rxe_bth *bth;
-	struct rxe_qp *qp;
-	u32 qpn;
 
 	bth = (const struct rxe_bth *)(skb->data + sizeof(struct udphdr));
-	qpn = be32_to_cpu(bth->qpn) & RXE_QPN_MASK;
+	return be32_to_cpu(bth->qpn) & RXE_QPN_MASK;
+}
+
+static struct rxe_qp *rxe_find_qp(const struct net *net,
+				  const struct sk_buff *skb, u32 qpn)
+{
+	struct rxe_qp *qp;
+
 	qp = qpn == RXE_GSI_QPN ? rxe_gsi_get(net, skb) :
-				  rxe_handle_get(&rxe_qps, qpn);
+			     rxe_handle_get(&rxe_qps, qpn);
 	if (!qp)
 		return NULL;
 
@@ -168,6 +173,16 @@ static struct rxe_qp *rxe_find_qp(const struct net *net,
 	return NULL;
 }
 
+static void rxe_rcv_group(const struct net *net, struct sk_buff *skb)
+{
+	if (rxe_service(rxe_pkt(skb)->opcode) == IB_OPCODE_UD &&
+	    rxe_check_icrc(skb)) {
+		skb_pull(skb, sizeof(struct udphdr));
+		rxe_mcast_rcv(net, skb);
+	}
+	consume_skb(skb);
+}
+
 /**
  * rxe_udp_rcv - take a packet off the RoCEv2 port: udp_sock.encap_rcv
  * @sk: the socket
@@ -178,12 +193,20 @@ static struct rxe_qp *rxe_find_qp(const struct net *net,
  */
 int rxe_udp_rcv(struct sock *sk, struct sk_buff *skb)
 {
+	struct net *net = sock_net(sk);
 	struct rxe_qp *qp;
+	u32 qpn;
 
 	if (!rxe_parse(skb))
 		goto drop;
 
-	qp = rxe_find_qp(sock_net(sk), skb);
+	qpn = rxe_dest_qpn(skb);
+	if (qpn == RXE_MULTICAST_QPN) {
+		rxe_rcv_group(net, skb);
+		return 0;
+	}
+
+	qp = rxe_find_qp(net, skb, qpn);
 	if (!qp)
 		goto drop;
 

@@ -10,6 +10,7 @@
 #include "cq.h"
 #include "dev.h"
 #include "fault.h"
+#include "mcast.h"
 #include "mr.h"
 #include "mw.h"
 #include "post.h"
@@ -64,6 +65,10 @@ static int rxe_query_device(struct ib_device *ibdev,
 	attr->max_ah = RXE_MAX_AH;
 	attr->max_mw = RXE_MAX_MR;
 	attr->max_pd = RXE_MAX_PD;
+	attr->max_mcast_grp = RXE_MAX_MCAST_GROUPS;
+	attr->max_mcast_qp_attach = RXE_MAX_MCAST_QPS;
+	attr->max_total_mcast_qp_attach =
+		RXE_MAX_MCAST_GROUPS * RXE_MAX_MCAST_QPS;
 	attr->max_qp_rd_atom = RXE_MAX_RD_ATOMIC;
 	attr->max_qp_init_rd_atom = RXE_MAX_RD_ATOMIC;
 	attr->max_res_rd_atom = U16_MAX;
@@ -215,6 +220,7 @@ const struct ib_device_ops rxe_dev_ops = {
 	.alloc_mw = rxe_alloc_mw,
 	.alloc_pd = rxe_alloc_pd,
 	.alloc_ucontext = rxe_alloc_ucontext,
+	.attach_mcast = rxe_attach_mcast,
 	.create_ah = rxe_create_ah,
 	.create_cq = rxe_create_cq_op,
 	.create_qp = rxe_create_qp,
@@ -225,6 +231,7 @@ const struct ib_device_ops rxe_dev_ops = {
 	.dealloc_pd = rxe_dealloc_pd,
 	.dealloc_ucontext = rxe_dealloc_ucontext,
 	.dereg_mr = rxe_dereg_mr,
+	.detach_mcast = rxe_detach_mcast,
 	.destroy_ah = rxe_destroy_ah,
 	.destroy_cq = rxe_destroy_cq,
 	.resize_cq = rxe_resize_cq,

@@ -21,6 +21,7 @@
 #define RXE_PSN_MASK		0xffffff
 #define RXE_QPN_MASK		0xffffff
 #define RXE_GSI_QPN		1
+#define RXE_MULTICAST_QPN	0xffffff
 
 struct rxe_bth {
 	u8	opcode;

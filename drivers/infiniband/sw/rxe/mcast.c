@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* Multicast groups: IBTA volume 1, 10.5, and annex A17.4.2. */
+#include <linux/if_vlan.h>
+#include <linux/mutex.h>
+#include <linux/rhashtable.h>
+#include <linux/slab.h>
+
+#include "mcast.h"
+#include "net.h"
+#include "qp.h"
+#include "rcv.h"
+#include "responder.h"
+
+/**
+ * struct rxe_member - a QP in a multicast group
+ * @node: in rxe_members, by @mgid
+ * @mgid: the group's address
+ * @qp: the QP, which leaves its groups before it goes
+ * @handle: of the QP; outlives it as long as look-ups may see this
+ * @rcu: so does this
+ */
+struct rxe_member {
+	struct rhlist_head node;
+	union ib_gid mgid;
+	struct rxe_qp *qp;
+	struct rxe_handle *handle;
+	struct rcu_head rcu;
+};
+
+static const struct rhashtable_params rxe_member_params = {
+	.head_offset = offsetof(struct rxe_member, node),
+	.key_offset = offsetof(struct rxe_member, mgid),
+	.key_len = sizeof(union ib_gid),
+	.automatic_shrinking = true,
+};
+
+/* all QPs in all groups; changed under the lock, looked up under RCU */
+static struct rhltable rxe_members;
+static DEFINE_MUTEX(rxe_members_lock);
+
+/* A QP's own membership, and how many its device has in the group. */
+static struct rxe_member *rxe_member_find(const struct rxe_qp *qp,
+					  const union ib_gid *mgid,
+					  u32 *of_device)
+{
+	struct rxe_member *member, *found = NULL;
+	struct rhlist_head *list, *pos;
+
+	*of_device = 0;
+	rcu_read_lock();
+	list = rhltable_lookup(&rxe_members, mgid, rxe_member_params);
+	rhl_for_each_entry_rcu(member, pos, list, node) {
+		if (member->qp->dev == qp->dev)
+			(*of_device)++;
+		if (member->qp == qp)
+			found = member;
+	}
+	rcu_read_unlock();
+
+	return found;
+}
+
+static int rxe_member_add(struct rxe_qp *qp, const union ib_gid *mgid)
+{
+	struct rxe_member *member;
+	int err;
+
+	member = kzalloc(sizeof(*member), GFP_KERNEL_ACCOUNT);
+	if (!member)
+		return -ENOMEM;
+
+	member->mgid = *mgid;
+	member->qp = qp;
+	member->handle = qp->handle;
+	err = rhltable_insert(&rxe_members, &member->node, rxe_member_params);
+	if (err)
+		kfree(member);
+	return err;
+}
+
+static void rxe_member_remove(struct rxe_member *member)
+{
+	rhltable_remove(&rxe_members, &member->node, rxe_member_params);
+	kfree_rcu(member, rcu);
+}
+
+/**
+ * rxe_attach_mcast - ib_device_ops.attach_mcast
+ * @ibqp: a UD QP
+ * @mgid: the group's address, which is a multicast one
+ * @mlid: unused
+ *
+ * The first of a device's QPs has the netdev join the group.
+ *
+ * Context: may sleep; takes RTNL.
+ * Return: 0 or a negative errno.
+ */
+int rxe_attach_mcast(struct ib_qp *ibqp, union ib_gid *mgid, u16 mlid)
+{
+	struct rxe_qp *qp = to_rqp(ibqp);
+	u32 others;
+	int err = 0;
+
+	mutex_lock(&rxe_members_lock);
+	if (rxe_member_find(qp, mgid, &others))
+		goto unlock;
+
+	err = -ENOMEM;
+	if (others >= RXE_MAX_MCAST_QPS)
+		goto unlock;
+	if (!others) {
+		if (qp->dev->mcast_groups >= RXE_MAX_MCAST_GROUPS)
+			goto unlock;
+		err = rxe_net_join(qp->dev, mgid);
+		if (err)
+			goto unlock;
+		qp->dev->mcast_groups++;
+	}
+
+	err = rxe_member_add(qp, mgid);
+	if (err && !others) {
+		rxe_net_leave(qp->dev, mgid);
+		qp->dev->mcast_groups--;
+	}
+unlock:
+	mutex_unlock(&rxe_members_lock);
+	return err;
+}
+
+/**
+ * rxe_detach_mcast - ib_device_ops.detach_mcast
+ * @ibqp: a UD QP
+ * @mgid: the group's address
+ * @mlid: unused
+ *
+ * Context: may sleep; takes RTNL.
+ * Return: 0; -EINVAL: the QP is not in the group.
+ */
+int rxe_detach_mcast(struct ib_qp *ibqp, union ib_gid *mgid, u16 mlid)
+{
+	struct rxe_qp *qp = to_rqp(ibqp);
+	struct rxe_member *member;
+	int err = -EINVAL;
+	u32 members;
+
+	mutex_lock(&rxe_members_lock);
+	member = rxe_member_find(qp, mgid, &members);
+	if (member) {
+		rxe_member_remove(member);
+		if (members == 1) {
+			rxe_net_leave(qp->dev, mgid);
+			qp->dev->mcast_groups--;
+		}
+		err = 0;
+	}
+	mutex_unlock(&rxe_members_lock);
+
+	return err;
+}
+
+/* A netdev of the device's, or a VLAN on it, was where the packet came in. */
+static bool rxe_came_by(const struct rxe_dev *dev, const struct sk_buff *skb)
+{
+	const struct net_device *ndev = skb->dev;
+
+	if (is_vlan_dev(ndev))
+		ndev = vlan_dev_real_dev(ndev);
+	return ndev == dev->ndev;
+}
+
+static void rxe_mcast_deliver(const struct rxe_member *member,
+			      const struct net *net, struct sk_buff *skb)
+{
+	struct rxe_qp *qp = member->qp;
+	struct sk_buff *copy;
+
+	if (!rxe_handle_hold(member->handle))
+		return;
+
+	/* pairs with modify_qp(), as for any packet */
+	if (smp_load_acquire(&qp->state) >= IB_QPS_RTR &&
+	    net_eq(net, qp->dev->net) && rxe_came_by(qp->dev, skb)) {
+		rxe_count(qp->dev, RXE_STAT_RCVD_PKTS);
+		copy = skb_clone(skb, GFP_ATOMIC);
+		if (copy)
+			rxe_responder_rcv(qp, copy);
+		else
+			rxe_count(qp->dev, RXE_STAT_RCVD_DROPS);
+	}
+	rxe_handle_put(member->handle);
+}
+
+/**
+ * rxe_mcast_rcv - hand a datagram to the QPs of its group
+ * @net: where it came in
+ * @skb: the packet, whose data begins with the BTH
+ *
+ * Context: softirq.
+ */
+void rxe_mcast_rcv(const struct net *net, struct sk_buff *skb)
+{
+	struct rhlist_head *list, *pos;
+	struct rxe_member *member;
+	union ib_gid mgid;
+
+	if (!rxe_pkt_dgid(skb, &mgid))
+		return;
+
+	rcu_read_lock();
+	list = rhltable_lookup(&rxe_members, &mgid, rxe_member_params);
+	rhl_for_each_entry_rcu(member, pos, list, node)
+		rxe_mcast_deliver(member, net, skb);
+	rcu_read_unlock();
+}
+
+/**
+ * rxe_mcast_init - make the table of groups
+ *
+ * Context: may sleep.
+ * Return: 0 or a negative errno.
+ */
+int rxe_mcast_init(void)
+{
+	return rhltable_init(&rxe_members, &rxe_member_params);
+}
+
+/**
+ * rxe_mcast_exit - the counterpart of rxe_mcast_init()
+ *
+ * Context: may sleep; no QP is left.
+ */
+void rxe_mcast_exit(void)
+{
+	rhltable_destroy(&rxe_members);
+}
