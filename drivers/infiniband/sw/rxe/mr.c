@@ -517,6 +517,53 @@ free_mr:
 }
 
 /**
+ * rxe_rereg_user_mr - ib_device_ops.rereg_user_mr
+ * @ibmr: the region
+ * @flags: enum ib_mr_rereg_flags: which of the following change
+ * @start: user address
+ * @length: bytes
+ * @iova: how peers call @start
+ * @access: enum ib_access_flags
+ * @ibpd: the protection domain
+ * @udata: the program's
+ *
+ * What was there goes on until something new is there, with other keys
+ * (IBTA 11.2.8.5).
+ *
+ * Context: may sleep.
+ * Return: the region that takes the place of @ibmr, which the core then
+ * deregisters; or an ERR_PTR, and nothing is changed.
+ */
+struct ib_mr *rxe_rereg_user_mr(struct ib_mr *ibmr, int flags, u64 start,
+				u64 length, u64 iova, int access,
+				struct ib_pd *ibpd, struct ib_udata *udata)
+{
+	struct rxe_mr *mr = to_rmr(ibmr);
+	struct ib_mr *new;
+
+	if (flags & ~IB_MR_REREG_SUPPORTED)
+		return ERR_PTR(-EOPNOTSUPP);
+
+	if (!(flags & IB_MR_REREG_PD))
+		ibpd = ibmr->pd;
+	if (!(flags & IB_MR_REREG_ACCESS))
+		access = mr->access;
+	if (!(flags & IB_MR_REREG_TRANS)) {
+		start = mr->addr;
+		length = mr->implicit ? U64_MAX : ibmr->length;
+		iova = ibmr->iova;
+	}
+
+	/* from here on no window is bound to it: it is as good as gone */
+	if (atomic_cmpxchg(&mr->windows, 0, -1) != 0)
+		return ERR_PTR(-EBUSY);
+	new = rxe_reg_user_mr(ibpd, start, length, iova, access, udata);
+	if (IS_ERR(new))
+		atomic_set(&mr->windows, 0);
+	return new;
+}
+
+/**
  * rxe_dereg_mr - ib_device_ops.dereg_mr
  * @ibmr: the region
  * @udata: unused
@@ -530,7 +577,7 @@ int rxe_dereg_mr(struct ib_mr *ibmr, struct ib_udata *udata)
 {
 	struct rxe_mr *mr = to_rmr(ibmr);
 
-	if (atomic_cmpxchg(&mr->windows, 0, -1) != 0)
+	if (atomic_cmpxchg(&mr->windows, 0, -1) > 0)
 		return -EBUSY;
 
 	rxe_handle_destroy(mr->keyed.handle);
