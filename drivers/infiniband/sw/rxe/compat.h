@@ -11,7 +11,11 @@
 
 /* RDMA core */
 
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 2, 0)
+#define rxe_umem_get ib_umem_get_va
+#else
 #define rxe_umem_get ib_umem_get
+#endif
 
 /* 6.12: create_cq() gets the uverbs attributes instead of the udata */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 11, 0)
@@ -20,6 +24,30 @@
 #else
 #define RXE_CREATE_CQ_ARG	struct ib_udata *udata
 #define rxe_create_cq_udata()	udata
+#endif
+
+/* 7.2: it is called for programs only, with an unsigned number */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 2, 0)
+#define rxe_resize_cq_op	resize_user_cq
+typedef unsigned int rxe_cqe_t;
+#else
+#define rxe_resize_cq_op	resize_cq
+typedef int rxe_cqe_t;
+#endif
+
+/* 6.17: DMA handles, which are of devices that can make them: there is none */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 17, 0)
+#define RXE_REG_USER_MR_ARGS	struct ib_dmah *dmah, struct ib_udata *udata
+#else
+#define RXE_REG_USER_MR_ARGS	struct ib_udata *udata
+#endif
+
+/* 6.14: drivers that tell programs of their ports have to say so */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 14, 0)
+#define RXE_REPORT_PORT_EVENT_OP	\
+	.report_port_event = rxe_report_port_event,
+#else
+#define RXE_REPORT_PORT_EVENT_OP
 #endif
 
 /* 6.3: flush and atomic write */
@@ -49,6 +77,28 @@ struct rxe_flush_wr {
 #define RXE_PLACEMENT_CAPS	(IB_DEVICE_FLUSH_GLOBAL | IB_DEVICE_ATOMIC_WRITE)
 /* IB_UVERBS_ODP_SUPPORT_FLUSH and _ATOMIC_WRITE, which came later */
 #define RXE_ODP_PLACEMENT_CAPS	(BIT(6) | BIT(7))
+#endif
+
+/* network; before 7.2 IPv6 can be a module, and tunnels are of a socket */
+
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 2, 0)
+#define rxe_ip6_dst_lookup_flow	ip6_dst_lookup_flow
+#define rxe_ipv6_sock_mc_join	ipv6_sock_mc_join
+#define rxe_ipv6_sock_mc_drop	ipv6_sock_mc_drop
+#define rxe_tunnel_sock(sock)	((sock)->sk)
+#else
+#include <net/ipv6_stubs.h>
+#define rxe_ip6_dst_lookup_flow	ipv6_stub->ipv6_dst_lookup_flow
+#define rxe_ipv6_sock_mc_join	ipv6_stub->ipv6_sock_mc_join
+#define rxe_ipv6_sock_mc_drop	ipv6_stub->ipv6_sock_mc_drop
+#define rxe_tunnel_sock(sock)	(sock)
+#endif
+
+/* 7.2: it is to be asked for where it was the default */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 2, 0)
+#define RXE_WQ_PERCPU	WQ_PERCPU
+#else
+#define RXE_WQ_PERCPU	0
 #endif
 
 /* timers */

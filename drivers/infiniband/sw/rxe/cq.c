@@ -85,7 +85,7 @@ static int rxe_cq_move(struct rxe_cq *cq, struct rxe_ring *to)
  * Context: may sleep.
  * Return: 0; -EINVAL: more completions are waiting; another errno.
  */
-int rxe_resize_cq(struct ib_cq *ibcq, int cqe, struct ib_udata *udata)
+int rxe_resize_cq(struct ib_cq *ibcq, rxe_cqe_t cqe, struct ib_udata *udata)
 {
 	struct rxe_resize_cq_resp resp = {};
 	struct rxe_cq *cq = to_rcq(ibcq);

@@ -5,6 +5,7 @@
 #include <linux/spinlock.h>
 #include <rdma/ib_verbs.h>
 
+#include "compat.h"
 #include "ring.h"
 
 /**
@@ -34,7 +35,7 @@ static inline struct rxe_cq *to_rcq(struct ib_cq *ibcq)
 
 int rxe_create_cq(struct ib_cq *ibcq, const struct ib_cq_init_attr *attr,
 		  struct ib_udata *udata);
-int rxe_resize_cq(struct ib_cq *ibcq, int cqe, struct ib_udata *udata);
+int rxe_resize_cq(struct ib_cq *ibcq, rxe_cqe_t cqe, struct ib_udata *udata);
 int rxe_destroy_cq(struct ib_cq *ibcq, struct ib_udata *udata);
 int rxe_req_notify_cq(struct ib_cq *ibcq, enum ib_cq_notify_flags flags);
 int rxe_poll_cq(struct ib_cq *ibcq, int num, struct ib_wc *wc);

@@ -39,6 +39,23 @@ void rxe_dev_port_event(struct rxe_dev *dev)
 }
 
 /**
+ * rxe_report_port_event - ib_device_ops.report_port_event
+ * @ibdev: the device
+ * @ndev: its netdev
+ * @event: what has happened to that
+ *
+ * Newer cores tell programs themselves, of other netdevs than bonds. The
+ * notifier does for all, and what has been told is not told again.
+ *
+ * Context: under RTNL.
+ */
+void rxe_report_port_event(struct ib_device *ibdev, struct net_device *ndev,
+			   unsigned long event)
+{
+	rxe_dev_port_event(to_rdev(ibdev));
+}
+
+/**
  * rxe_dev_destroy - free what a device has: ib_device_ops.dealloc_driver
  * @dev: the device, or as much of it as rxe_dev_create() has made
  *

@@ -76,5 +76,7 @@ static inline enum ib_mtu rxe_dev_mtu(const struct rxe_dev *dev)
 int rxe_dev_create(const char *name, struct net_device *ndev);
 void rxe_dev_destroy(struct rxe_dev *dev);
 void rxe_dev_port_event(struct rxe_dev *dev);
+void rxe_report_port_event(struct ib_device *ibdev, struct net_device *ndev,
+			   unsigned long event);
 
 #endif

@@ -8,6 +8,7 @@
 #include <rdma/rdma_netlink.h>
 
 #include "anchor.h"
+#include "compat.h"
 #include "dev.h"
 #include "fault.h"
 #include "mcast.h"
@@ -73,7 +74,8 @@ static int __init rxe_module_init(void)
 	int err;
 
 	/* bound to CPUs, as flows are; swap may be at the other end of one */
-	rxe_wq = alloc_workqueue("rxe", WQ_HIGHPRI | WQ_MEM_RECLAIM, 0);
+	rxe_wq = alloc_workqueue("rxe", WQ_HIGHPRI | WQ_MEM_RECLAIM |
+				 RXE_WQ_PERCPU, 0);
 	if (!rxe_wq)
 		return -ENOMEM;
 

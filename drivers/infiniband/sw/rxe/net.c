@@ -7,7 +7,6 @@
 #include <net/ip6_checksum.h>
 #include <net/ip6_route.h>
 #include <net/ipv6.h>
-#include <net/ipv6_stubs.h>
 #include <net/net_namespace.h>
 #include <net/netns/generic.h>
 #include <net/route.h>
@@ -17,6 +16,7 @@
 #include <rdma/ib_cache.h>
 
 #include "anchor.h"
+#include "compat.h"
 #include "dev.h"
 #include "icrc.h"
 #include "net.h"
@@ -64,12 +64,12 @@ static struct socket *rxe_open_socket(struct net *net, sa_family_t family)
 	if (err)
 		return ERR_PTR(err);
 
-	setup_udp_tunnel_sock(net, sock, &tunnel);
+	setup_udp_tunnel_sock(net, rxe_tunnel_sock(sock), &tunnel);
 	/* which that has switched off: members of a group may be on one host */
 	err = sock->ops->setsockopt(sock, SOL_IP, IP_MULTICAST_LOOP,
 				    KERNEL_SOCKPTR(&loop), sizeof(loop));
 	if (err) {
-		udp_tunnel_sock_release(sock);
+		udp_tunnel_sock_release(rxe_tunnel_sock(sock));
 		return ERR_PTR(err);
 	}
 	return sock;
@@ -78,9 +78,9 @@ static struct socket *rxe_open_socket(struct net *net, sa_family_t family)
 static void rxe_close_sockets(struct rxe_net *rnet)
 {
 	if (rnet->sock4)
-		udp_tunnel_sock_release(rnet->sock4);
+		udp_tunnel_sock_release(rxe_tunnel_sock(rnet->sock4));
 	if (rnet->sock6)
-		udp_tunnel_sock_release(rnet->sock6);
+		udp_tunnel_sock_release(rxe_tunnel_sock(rnet->sock6));
 	rnet->sock4 = NULL;
 	rnet->sock6 = NULL;
 }
@@ -233,7 +233,7 @@ int rxe_net_join(struct rxe_dev *dev, const union ib_gid *mgid)
 			err = 0;
 		}
 	} else if (rnet->sock6) {
-		err = ipv6_stub->ipv6_sock_mc_join(rnet->sock6->sk,
+		err = rxe_ipv6_sock_mc_join(rnet->sock6->sk,
 					    dev->ndev->ifindex, addr);
 	}
 	rtnl_unlock();
@@ -262,7 +262,7 @@ void rxe_net_leave(struct rxe_dev *dev, const union ib_gid *mgid)
 		if (in_dev)
 			ip_mc_dec_group(in_dev, addr->s6_addr32[3]);
 	} else if (rnet->sock6) {
-		ipv6_stub->ipv6_sock_mc_drop(rnet->sock6->sk, dev->ndev->ifindex,
+		rxe_ipv6_sock_mc_drop(rnet->sock6->sk, dev->ndev->ifindex,
 				      addr);
 	}
 	rtnl_unlock();
@@ -367,7 +367,7 @@ static struct dst_entry *rxe_route6(struct net *net, struct sock *sk,
 	if (dst)
 		return dst;
 
-	dst = ipv6_stub->ipv6_dst_lookup_flow(net, sk, &fl6, NULL);
+	dst = rxe_ip6_dst_lookup_flow(net, sk, &fl6, NULL);
 	if (!IS_ERR(dst))
 		dst_cache_set_ip6(&path->cache, dst, &path->saddr);
 	return dst;

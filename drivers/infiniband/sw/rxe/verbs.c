@@ -180,6 +180,13 @@ static int rxe_create_cq_op(struct ib_cq *ibcq,
 	return rxe_create_cq(ibcq, attr, rxe_create_cq_udata());
 }
 
+static struct ib_mr *rxe_reg_user_mr_op(struct ib_pd *ibpd, u64 start,
+					u64 length, u64 iova, int access,
+					RXE_REG_USER_MR_ARGS)
+{
+	return rxe_reg_user_mr(ibpd, start, length, iova, access, udata);
+}
+
 static void rxe_mmap_free(struct rdma_user_mmap_entry *entry)
 {
 	rxe_ring_free(container_of(entry, struct rxe_ring, entry));
@@ -234,7 +241,7 @@ const struct ib_device_ops rxe_dev_ops = {
 	.detach_mcast = rxe_detach_mcast,
 	.destroy_ah = rxe_destroy_ah,
 	.destroy_cq = rxe_destroy_cq,
-	.resize_cq = rxe_resize_cq,
+	.rxe_resize_cq_op = rxe_resize_cq,
 	.destroy_qp = rxe_destroy_qp,
 	.destroy_srq = rxe_destroy_srq,
 	.disassociate_ucontext = rxe_disassociate_ucontext,
@@ -259,9 +266,10 @@ const struct ib_device_ops rxe_dev_ops = {
 	.query_port = rxe_query_port,
 	.query_qp = rxe_query_qp,
 	.query_srq = rxe_query_srq,
-	.reg_user_mr = rxe_reg_user_mr,
+	.reg_user_mr = rxe_reg_user_mr_op,
 	.req_notify_cq = rxe_req_notify_cq,
 	.rereg_user_mr = rxe_rereg_user_mr,
+	RXE_REPORT_PORT_EVENT_OP
 
 	INIT_RDMA_OBJ_SIZE(ib_ah, rxe_ah, ibah),
 	INIT_RDMA_OBJ_SIZE(ib_cq, rxe_cq, ibcq),
