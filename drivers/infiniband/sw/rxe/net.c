@@ -503,6 +503,8 @@ void rxe_tx_send(struct rxe_qp *qp, struct rxe_path *path, struct sk_buff *skb,
 	skb->priority = rt_tos2priority(path->traffic_class);
 	rxe_flow_add(&qp->anchor->flows[direction], skb);
 	rxe_count(qp->dev, RXE_STAT_SENT_PKTS);
+	rxe_count_more(qp->dev, RXE_STAT_SENT_BYTES,
+		       icrc_offset + RXE_ICRC_BYTES);
 	if (path->ipv4)
 		ip_local_out(net, sock->sk, skb);
 	else

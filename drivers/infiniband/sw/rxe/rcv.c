@@ -59,6 +59,20 @@ bool rxe_pkt_dgid(const struct sk_buff *skb, union ib_gid *gid)
 	return true;
 }
 
+/**
+ * rxe_count_rcvd - count a packet
+ * @dev: the device that it is for
+ * @skb: the packet; its ICRC is right
+ *
+ * Context: softirq.
+ */
+void rxe_count_rcvd(struct rxe_dev *dev, const struct sk_buff *skb)
+{
+	rxe_count(dev, RXE_STAT_RCVD_PKTS);
+	rxe_count_more(dev, RXE_STAT_RCVD_BYTES,
+		       be16_to_cpu(udp_hdr(skb)->len) - sizeof(struct udphdr));
+}
+
 /* Fill in what the BTH says. Our data begins with the UDP header. */
 static bool rxe_parse(struct sk_buff *skb)
 {
@@ -216,7 +230,7 @@ int rxe_udp_rcv(struct sock *sk, struct sk_buff *skb)
 		goto drop;
 	}
 
-	rxe_count(qp->dev, RXE_STAT_RCVD_PKTS);
+	rxe_count_rcvd(qp->dev, skb);
 	skb_pull(skb, sizeof(struct udphdr));
 	if (rxe_pkt(skb)->op->flags & RXE_OP_RESPONSE)
 		rxe_completer_rcv(qp, skb);

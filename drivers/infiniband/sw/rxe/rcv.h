@@ -65,6 +65,7 @@ static inline struct rxe_payload rxe_pkt_payload(struct sk_buff *skb)
 
 struct rxe_dev;
 
+void rxe_count_rcvd(struct rxe_dev *dev, const struct sk_buff *skb);
 bool rxe_pkt_dgid(const struct sk_buff *skb, union ib_gid *gid);
 int rxe_copy_payload(void *kaddr, size_t len, void *arg);
 

@@ -20,6 +20,9 @@ enum {
 static const struct rdma_stat_desc rxe_stat_descs[RXE_STAT_ALL] = {
 	[RXE_STAT_SENT_PKTS].name = "sent_pkts",
 	[RXE_STAT_RCVD_PKTS].name = "rcvd_pkts",
+	/* from the BTH to the ICRC */
+	[RXE_STAT_SENT_BYTES].name = "sent_bytes",
+	[RXE_STAT_RCVD_BYTES].name = "rcvd_bytes",
 	[RXE_STAT_DUP_REQUEST].name = "duplicate_request",
 	[RXE_STAT_OUT_OF_SEQ_REQUEST].name = "out_of_seq_request",
 	[RXE_STAT_RCVD_RNR].name = "rcvd_rnr_err",

@@ -15,6 +15,8 @@ struct sk_buff;
 enum rxe_stat {
 	RXE_STAT_SENT_PKTS,
 	RXE_STAT_RCVD_PKTS,
+	RXE_STAT_SENT_BYTES,
+	RXE_STAT_RCVD_BYTES,
 	RXE_STAT_DUP_REQUEST,
 	RXE_STAT_OUT_OF_SEQ_REQUEST,
 	RXE_STAT_RCVD_RNR,
@@ -39,7 +41,9 @@ struct rxe_stats {
 	u64 count[RXE_STAT_NUM];
 };
 
-#define rxe_count(dev, stat) this_cpu_inc((dev)->stats->count[stat])
+#define rxe_count_more(dev, stat, n)	\
+	this_cpu_add((dev)->stats->count[stat], n)
+#define rxe_count(dev, stat)	rxe_count_more(dev, stat, 1)
 
 struct rdma_hw_stats *rxe_alloc_hw_port_stats(struct ib_device *ibdev,
 					      u32 port);

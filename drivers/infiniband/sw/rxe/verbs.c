@@ -13,6 +13,7 @@
 #include "mcast.h"
 #include "mr.h"
 #include "mw.h"
+#include "pma.h"
 #include "post.h"
 #include "qp.h"
 #include "ring.h"
@@ -260,6 +261,7 @@ const struct ib_device_ops rxe_dev_ops = {
 	.post_recv = rxe_post_recv,
 	.post_send = rxe_post_send,
 	.post_srq_recv = rxe_post_srq_recv,
+	.process_mad = rxe_process_mad,
 	.query_ah = rxe_query_ah,
 	.query_device = rxe_query_device,
 	.query_pkey = rxe_query_pkey,
