@@ -14,6 +14,7 @@
 
 #define PAGE_PRESENT	0x8000000000000000ULL
 #define PAGE_FRAME	0x007fffffffffffffULL
+#define PAGE_REFERENCED	0x4
 
 void write_file(const char *name, const char *text)
 {
@@ -35,6 +36,20 @@ unsigned long page_frame(const void *at)
 		 sizeof(entry));
 	close(fd);
 	return entry & PAGE_PRESENT ? entry & PAGE_FRAME : 0;
+}
+
+bool page_referenced(const void *at)
+{
+	unsigned long frame = page_frame(at);
+	int fd = open("/proc/kpageflags", O_RDONLY);
+	uint64_t flags;
+
+	CHECK(frame);
+	CHECK(fd >= 0);
+	CHECK_EQ(pread(fd, &flags, sizeof(flags), frame * sizeof(flags)),
+		 sizeof(flags));
+	close(fd);
+	return flags & PAGE_REFERENCED;
 }
 
 bool any_present(const void *addr, size_t len)

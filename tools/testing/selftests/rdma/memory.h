@@ -24,6 +24,8 @@ void write_file(const char *name, const char *text);
 
 /* the number of the page that is mapped there; 0: none is */
 unsigned long page_frame(const void *at);
+/* its page is marked as used, apart from the page table that it is in */
+bool page_referenced(const void *at);
 bool any_present(const void *addr, size_t len);
 
 /*

@@ -6,6 +6,9 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <pthread.h>
 #include <rdma/ib_user_ioctl_cmds.h>
 #include <rdma/ib_user_ioctl_verbs.h>
 #include <rdma/rdma_user_ioctl_cmds.h>
@@ -15,6 +18,8 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "rc_pair.h"
 
@@ -372,6 +377,15 @@ static struct counts prefetched(struct ibv_pd *pd, unsigned int advice,
 	return before;
 }
 
+/* memory that the program, too, names by another address */
+static void reg_at(struct rc_buf *buf, struct rc_host *host, void *memory,
+		   uint64_t iova)
+{
+	buf->addr = (void *)iova;
+	buf->mr = ibv_reg_mr_iova(host->pd, memory, SIZE, iova, RC_ODP_ACCESS);
+	CHECK(buf->mr);
+}
+
 /* What was prefetched costs no fault, for the access that it was meant for. */
 static void prefetch(bool whole, bool wait)
 {
@@ -389,9 +403,8 @@ static void prefetch(bool whole, bool wait)
 	if (whole)
 		whole_reg(&remote, &pair.hosts[1], RC_ALL_ACCESS);
 	else
-		rc_buf_reg(&remote, &pair.hosts[1], memory, SIZE,
-			   RC_ODP_ACCESS);
-	base = memory - remote.addr;
+		reg_at(&remote, &pair.hosts[1], memory, 0x5555555555555000);
+	base = whole ? (uintptr_t)memory : 0;
 	rc_fill(local.addr, SIZE, 4);
 
 	/* two pieces, which share a page */
@@ -469,6 +482,39 @@ static void prefetch_present(void)
 	CHECK_EQ(ibv_dereg_mr(remote.mr), 0);
 	rc_buf_put(&local);
 	rc_pair_down(&pair);
+}
+
+/* An advice does not wait for memory that nobody provides. */
+static void prefetch_late(void)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	unsigned char *memory = map(SIZE);
+	struct uffdio_register range = {
+		.range = { .start = (uintptr_t)memory, .len = SIZE },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	struct counts before;
+	struct rc_host host;
+	struct ibv_sge sge;
+	struct rc_buf odp;
+	int uffd;
+
+	uffd = syscall(SYS_userfaultfd, O_CLOEXEC);
+	if (uffd < 0)
+		skip("no userfaultfd");
+	CHECK_EQ(ioctl(uffd, UFFDIO_API, &api), 0);
+	CHECK_EQ(ioctl(uffd, UFFDIO_REGISTER, &range), 0);
+	rc_open(&host, 1);
+	rc_buf_reg(&odp, &host, memory, SIZE, RC_ODP_ACCESS);
+	before = counts_of(1);
+	sge = rc_sge(&odp, 0, SIZE);
+	CHECK_EQ(advise(host.pd, READ, 0, &sge, 1), 0);
+	check_counts(1, before, 0, 0);
+	/* from now on the kernel provides it */
+	CHECK_EQ(close(uffd), 0);
+	wait_prefetched(1, before, PAGES);
+	rc_buf_put(&odp);
+	rc_close(&host);
 }
 
 static void prefetch_refused(void)
@@ -689,6 +735,48 @@ static void traced(void)
 	rc_pair_down(&pair);
 }
 
+static bool over;
+
+static void *discard(void *page)
+{
+	while (!__atomic_load_n(&over, __ATOMIC_ACQUIRE))
+		CHECK_EQ(madvise(page, PAGE, MADV_DONTNEED), 0);
+	return NULL;
+}
+
+/* Look-ups that lose to a notifier, too: each that is counted is seen. */
+static void traced_retries(void)
+{
+	unsigned long long end = now_ms() + 30000 * limit_factor(), retries;
+	struct rc_config config = {};
+	struct rc_buf local, remote;
+	struct rc_pair pair;
+	pthread_t thread;
+	char addr[40];
+
+	mount("tracefs", TRACING, "tracefs", 0, NULL);
+	rc_pair_up(&pair, &config);
+	rc_buf_get(&local, &pair.hosts[0], PAGE, RC_ALL_ACCESS);
+	rc_buf_get(&remote, &pair.hosts[1], PAGE, RC_ODP_ACCESS);
+	snprintf(addr, sizeof(addr), "addr=%#lx ", (unsigned long)remote.addr);
+	retries = rc_counter(1, "page_fault_retries");
+	trace_write(TRACING "events/rdma_odp/odp_retry/enable", "1");
+	trace_write(TRACING "trace", "");
+	CHECK(!pthread_create(&thread, NULL, discard, remote.addr));
+	do {
+		CHECK(now_ms() < end);
+		rc_do(&pair.a, W, rc_sge(&local, 0, PAGE), &remote, 0);
+	} while (!trace_lines("odp_retry:", addr));
+	__atomic_store_n(&over, true, __ATOMIC_RELEASE);
+	CHECK(!pthread_join(thread, NULL));
+	trace_write(TRACING "events/rdma_odp/odp_retry/enable", "0");
+	CHECK_EQ(rc_counter(1, "page_fault_retries") - retries,
+		 trace_lines("odp_retry:", addr));
+	rc_buf_put(&local);
+	rc_buf_put(&remote);
+	rc_pair_down(&pair);
+}
+
 static const struct test tests[] = {
 	{ "what is announced", capabilities },
 	{ "the whole address space", implicit },
@@ -699,10 +787,12 @@ static const struct test tests[] = {
 	{ "prefetch, explicit regions", prefetch_explicit },
 	{ "prefetch, the whole address space", prefetch_implicit },
 	{ "prefetch of what is present", prefetch_present },
+	{ "prefetch of what is late", prefetch_late, 30 },
 	{ "prefetch that is refused", prefetch_refused },
 	{ "regions of huge pages", hugetlb },
 	{ "what rdma shows of regions", shown },
 	{ "what can be traced", traced },
+	{ "what can be traced of lost look-ups", traced_retries },
 	{}
 };
 

@@ -88,17 +88,21 @@ static void forbid_writes(void *addr)
 }
 
 /* provides pages of pattern 9, and takes its time */
-static void *provide_all(void *arg)
+static void provide_pages(unsigned char *base, unsigned int pages)
 {
-	unsigned char *base = arg, *content = anonymous(), *page;
-	unsigned int i;
+	unsigned char *content = anonymous(), *page;
 
 	rc_fill(content, SIZE, 9);
-	for (i = 0; i < PAGES; i++) {
+	while (pages--) {
 		page = next_wanted();
 		sleep_ms(5);
 		provide(page, content + (page - base));
 	}
+}
+
+static void *provide_all(void *arg)
+{
+	provide_pages(arg, PAGES);
 	return NULL;
 }
 
@@ -136,6 +140,70 @@ static void missing_at_the_responder(void)
 static void missing_at_the_requester(void)
 {
 	read_what_is_provided(W);
+}
+
+/*
+ * The memory is there up to the middle of the message, and the rest comes after
+ * more than all retries would take. The peer has not been asked to acknowledge
+ * what it has: that it is silent is no reason to send that again.
+ */
+static void late_at_the_requester(void)
+{
+	const unsigned int there = PAGES / 8;
+	struct rc_config config = { .timeout = 14 };
+	unsigned char *memory = anonymous();
+	struct rc_buf local, remote;
+	unsigned long long repeated;
+	struct rc_pair pair;
+
+	rc_pair_up(&pair, &config);
+	rc_buf_reg(&local, &pair.hosts[0], memory, SIZE, RC_ODP_ACCESS);
+	rc_buf_get(&remote, &pair.hosts[1], SIZE, RC_ODP_ACCESS);
+	rc_fill(memory, there * PAGE_BYTES, 9);
+	watch(memory, 0, UFFDIO_REGISTER_MODE_MISSING);
+	rc_do(&pair.a, W, rc_sge(&local, 0, there * PAGE_BYTES), &remote, 0);
+	repeated = rc_counter(0, "completer_retry_err");
+	rc_post(&pair.a, W, rc_sge(&local, 0, SIZE), &remote, 0);
+	sleep_ms(1000 * limit_factor());
+	provide_pages(memory, PAGES - there);
+	rc_wait_ok(pair.a.send_cq);
+	rc_check(remote.addr, SIZE, 9);
+	CHECK_EQ(rc_counter(0, "completer_retry_err"), repeated);
+	rc_buf_put(&local);
+	rc_buf_put(&remote);
+	rc_pair_down(&pair);
+	close(uffd);
+}
+
+/*
+ * The same at the other side: the peer asks again and again, from before what
+ * waits, as that was not acknowledged. It is told to wait, and does.
+ */
+static void late_at_the_responder(void)
+{
+	const unsigned int there = PAGES / 8, wanted = 2 * there;
+	struct rc_config config = { .timeout = 14 };
+	unsigned char *memory = anonymous();
+	struct rc_buf local, remote;
+	struct rc_pair pair;
+
+	rc_pair_up(&pair, &config);
+	rc_buf_get(&local, &pair.hosts[0], SIZE, RC_ODP_ACCESS);
+	rc_buf_reg(&remote, &pair.hosts[1], memory, SIZE, RC_ODP_ACCESS);
+	rc_fill(memory, there * PAGE_BYTES, 8);
+	watch(memory, 0, UFFDIO_REGISTER_MODE_MISSING);
+	rc_fill(local.addr, SIZE, 7);
+	rc_do(&pair.a, W, rc_sge(&local, 0, there * PAGE_BYTES), &remote, 0);
+	rc_post(&pair.a, W, rc_sge(&local, 0, wanted * PAGE_BYTES), &remote,
+		0);
+	sleep_ms(2000 * limit_factor());
+	provide_pages(memory, wanted - there);
+	rc_wait_ok(pair.a.send_cq);
+	rc_check(remote.addr, wanted * PAGE_BYTES, 7);
+	rc_buf_put(&local);
+	rc_buf_put(&remote);
+	rc_pair_down(&pair);
+	close(uffd);
 }
 
 /* A write into part of a page leaves the rest of it as provided. */
@@ -239,6 +307,8 @@ static void protected_at_the_requester(void)
 static const struct test tests[] = {
 	{ "a read of missing pages", missing_at_the_responder },
 	{ "a write from missing pages", missing_at_the_requester },
+	{ "a write whose rest comes late", late_at_the_requester },
+	{ "a write to memory whose rest comes late", late_at_the_responder },
 	{ "writes to parts of missing pages", write_over_what_is_provided },
 	{ "writes to protected pages", protected_at_the_responder },
 	{ "reads to protected pages", protected_at_the_requester },

@@ -238,6 +238,14 @@ def wait_until(condition, what):
         time.sleep(0.002)
 
 
+def check_waiting(most):
+    """What rxe0 has been sent takes what one queue pair may hold, no more."""
+    wait_until(lambda: counter("parked_bytes") > most - most // 16,
+               "less waits than may")
+    waiting = counter("parked_bytes")
+    assert waiting <= most, f"{waiting} bytes wait, {most} may"
+
+
 class Wire:
     """
     The queue pair under test, in RTS, and the peer's end of its wire.

@@ -121,20 +121,22 @@ def flushes():
     """Of a range, and of all; again; in the order of what is round them."""
     if not can_flush():
         raise Skip("this kernel has no access flag for flushes")
-    with Wire(**WITH_FLUSH) as w:
-        for offset, length, level in ((0, SIZE, RANGE), (5, 7, RANGE),
-                                      (SIZE - 1, 1, RANGE), (8, 0, RANGE),
-                                      (0, 0, REGION), (-100, 1 << 30, REGION)):
-            at(f"{length} bytes at {offset}, level {level}")
-            w.request(Op.RDMA_WRITE_ONLY, w.reth(0, 5), payload=b"write")
-            w.memory.expected[:5] = b"write"
-            psn = flush(w, offset, length, level=level)
-            w.msn += 2
-            expect_done(w, psn)
-            w.memory.check()
-            flush(w, offset, length, level=level, psn=psn)
-            expect_done(w, psn)
-        w.check_alive()
+    for odp in (False, True):
+        with Wire(odp=odp, **WITH_FLUSH) as w:
+            w.memory.fill(pattern(SIZE, 0))
+            for offset, length, level in (
+                    (0, SIZE, RANGE), (5, 7, RANGE), (SIZE - 1, 1, RANGE),
+                    (8, 0, RANGE), (0, 0, REGION), (-100, 1 << 30, REGION)):
+                at(f"ODP {odp}, {length} bytes at {offset}, level {level}")
+                w.request(Op.RDMA_WRITE_ONLY, w.reth(0, 5), payload=b"write")
+                w.memory.expected[:5] = b"write"
+                psn = flush(w, offset, length, level=level)
+                w.msn += 2
+                expect_done(w, psn)
+                w.memory.check()
+                flush(w, offset, length, level=level, psn=psn)
+                expect_done(w, psn)
+            w.check_alive()
 
 
 def wrong_flushes():

@@ -13,9 +13,10 @@ from typing import NamedTuple
 
 import roce_wire
 from ktap_test import at
-from roce_packet import AtomicAckETH, Op, Syndrome, message, psn_add, \
+from roce_packet import AETH, AtomicAckETH, Op, Syndrome, message, psn_add, \
     read_response
-from roce_wire import RETRY_TIMEOUT, Fault, Wire, e, pattern
+from roce_wire import RETRY_TIMEOUT, Fault, Wire, check_waiting, counter, e, \
+    pattern, wait_until
 
 MTU = 256
 LENGTHS = (0, 1, 2, 3, 4, 5, MTU - 1, MTU, MTU + 1, 2 * MTU, 3 * MTU + 6)
@@ -607,6 +608,35 @@ def response_fault():
         finish(w)
 
 
+def too_many_responses():
+    """One queue pair holds so much of what waits, and drops the rest."""
+    with Wire(odp=True, mtu=1024) as w:
+        length = 2 * w.mtu
+        data = pattern(length, 1)
+        w.memory.fill(bytes(w.memory.size))
+        w.post("RDMA_READ", 0, length, remote=REMOTE, wr_id=1)
+        expect_read(w, w.psn, length)
+        fault = Fault(w.memory.addr, mmap.PAGESIZE)
+        w.memory.drop()
+        frame = w.frame(Op.RDMA_READ_RESPONSE_FIRST,
+                        AETH(syndrome=int(Syndrome.ACK)), psn=w.psn,
+                        payload=data[:w.mtu])
+        w.inject(frame)
+        assert fault.wait() == w.memory.addr
+        # each takes more memory than it is long
+        for _ in range((8 << 20) // w.mtu):
+            w.inject(frame)
+        check_waiting(8 << 20)
+        fault.fill(w.memory.addr, b"")
+        wait_until(lambda: not counter("parked_bytes"), "they wait for ever")
+        respond_read(w, w.psn, data, {1})
+        expect_done(w, 1)
+        w.memory.expected[:length] = data
+        w.memory.check()
+        w.psn = psn_add(w.psn, 2)
+        finish(w)
+
+
 TESTS = {
     "sends and writes": messages,
     "the ICRC as scapy computes it": icrc_of_scapy,
@@ -628,6 +658,7 @@ TESTS = {
     "retries": retries,
     "data to be sent is faulted in": send_fault,
     "memory is gone when the response comes": response_fault,
+    "too many responses to memory that is gone": too_many_responses,
 }
 
 if __name__ == "__main__":

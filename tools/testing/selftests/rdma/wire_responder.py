@@ -14,7 +14,8 @@ import roce_wire
 from ktap_test import at
 from roce_packet import AETH, RETH, AtomicAckETH, Op, Syndrome, \
     bth_at, message, psn_add, put, seal
-from roce_wire import ALL_RIGHTS, Fault, Wire, e, pattern
+from roce_wire import ALL_RIGHTS, Fault, Wire, check_waiting, counter, e, \
+    pattern, wait_until
 
 MTU = 256
 MAX_MSG = 1 << 31
@@ -591,6 +592,63 @@ def while_it_faults():
         w.check_alive()
 
 
+def again_while_it_faults():
+    """
+    Who asks again for what is before the request that waits is told to wait:
+    where that was to be answered, and at the request itself. It need not come
+    again as soon as the queue pair's timer would have it: 14 is 1.28 ms.
+    """
+    page = mmap.PAGESIZE
+    with Wire(odp=True, rnr_timer=1) as w:
+        fault = Fault(w.memory.addr + page, page)
+        requests = (
+            (Op.FETCH_ADD, w.atomic_eth(8, 3), b""),
+            (Op.RDMA_WRITE_ONLY, w.reth(16, 3), b"one"),
+            (Op.RDMA_WRITE_ONLY, w.reth(page, 3), b"two"),
+            (Op.RDMA_WRITE_ONLY, w.reth(24, 5), b"three"),
+        )
+        first = w.psn
+        frames = [w.frame(op, eth, payload=data, psn=psn_add(first, i))
+                  for i, (op, eth, data) in enumerate(requests)]
+        w.inject(*frames[:3])
+        assert w.receive().opcode == Op.ATOMIC_ACKNOWLEDGE
+        assert fault.wait() == w.memory.addr + page
+        w.msn += 2
+        for _ in range(3):
+            w.inject(*frames)
+            w.expect_nak(Syndrome.RNR_NAK | 14, first)
+            w.expect_nak(Syndrome.RNR_NAK | 14, psn_add(first, 2))
+        fault.fill(w.memory.addr + page, b"content")
+        w.msn += 2
+        w.psn = psn_add(first, len(frames))
+        w.memory.expected = bytearray(w.memory.size)
+        w.memory.expected[8:11] = b"\x03\0\0"
+        w.memory.expected[16:19] = b"one"
+        w.memory.expected[24:29] = b"three"
+        w.memory.expected[page:page + 7] = b"twotent"
+        w.check_alive()
+        w.memory.check()
+
+
+def too_much_while_it_faults():
+    """One queue pair holds so much of what waits, and has the rest sent again."""
+    with Wire(odp=True, mtu=1024) as w:
+        fault = Fault(w.memory.addr, mmap.PAGESIZE)
+        first = w.psn
+        frame = w.frame(Op.RDMA_WRITE_ONLY, w.reth(0, w.mtu), psn=first,
+                        payload=pattern(w.mtu, 1))
+        w.inject(frame)
+        assert fault.wait() == w.memory.addr
+        # each takes more memory than it is long
+        for i in range(1, (4 << 20) // w.mtu):
+            w.inject(seal(put(frame, bth_at(frame) + 9,
+                              psn_add(first, i).to_bytes(3, "big"))))
+        check_waiting(4 << 20)
+        w.expect_nak(Syndrome.RNR_NAK | 14, first)
+        fault.fill(w.memory.addr, b"")
+        wait_until(lambda: not counter("parked_bytes"), "it waits for ever")
+
+
 def read_while_it_faults():
     """A read that waits for memory, comes again, and is followed by a write."""
     with Wire(odp=True) as w:
@@ -637,6 +695,8 @@ TESTS = {
     "no receive is posted": not_ready,
     "responses to nothing": stray_responses,
     "while memory is faulted in": while_it_faults,
+    "once more while memory is faulted in": again_while_it_faults,
+    "too much while memory is faulted in": too_much_while_it_faults,
     "a read while its memory is faulted in": read_while_it_faults,
 }
 

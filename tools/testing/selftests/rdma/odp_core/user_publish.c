@@ -6,6 +6,7 @@
  */
 #include <sys/wait.h>
 
+#include "../memory.h"
 #include "user.h"
 
 #define HOLD_MS	20000
@@ -173,6 +174,20 @@ static void no_pins(void)
 	CHECK(before <= 4);
 }
 
+/* A look-up is no use of its own, or reclaim would take one use for two. */
+static void not_referenced(void)
+{
+	char *memory;
+	int umem;
+
+	umem = register_pages(&memory, 2);
+	write_value(memory, 1);
+	CHECK_EQ(umem_fault(umem, memory, PAGE, 0), 0);
+	CHECK(!page_referenced(memory));
+	CHECK_EQ(umem_fault(umem, memory + PAGE, PAGE, ODP_TEST_WRITE), 0);
+	CHECK(!page_referenced(memory + PAGE));
+}
+
 /* Shared with a child, a page is copied before it is written, as by the CPU. */
 static void written_page_is_ours(void)
 {
@@ -227,6 +242,7 @@ const struct test publish_tests[] = {
 	{ "nor for a umem that is being destroyed", destruction_comes },
 	{ "nor once the mm is gone", release_comes },
 	{ "nothing is pinned", no_pins },
+	{ "nor marked as referenced", not_referenced },
 	{ "what is written is looked up for writing", written_page_is_ours },
 	{ "what is looked up for reading is not written", read_is_not_write },
 	{}
