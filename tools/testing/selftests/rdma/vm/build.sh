@@ -11,16 +11,26 @@ build_dir()
 		"$(printf '%s' "$tree" | sha256sum | cut -c 1-12)" "$1"
 }
 
-# kernel_headers NAME: sets headers, where the chroot finds that kernel's.
+# kernel_headers NAME DIR: sets headers, where the chroot finds that kernel's;
+# modules_in, the root inside it in which modules are built; and binds, what that
+# takes. DIR is what is built in.
 kernel_headers()
 {
-	if [ "$1" = debug ]; then
+	modules_in=/
+	binds=()
+	case $1 in
+	debug)
 		headers=/mnt/debug
-		headers_bind=(--bind "$(debug_kernel_dir)/build" /mnt/debug)
-	else
-		headers=/usr/src/linux-headers-$(kernel_release "$1")
-		headers_bind=()
-	fi
+		binds=(--bind "$(debug_kernel_dir)/build" /mnt/debug)
+		return
+		;;
+	newest)
+		modules_in=$newest_kernel_root
+		binds=(--bind "$2" "$modules_in/mnt/build"
+			--bind /proc "$modules_in/proc")
+		;;
+	esac
+	headers=/usr/src/linux-headers-$(kernel_release "$1")
 }
 
 compile()
@@ -31,8 +41,9 @@ compile()
 	[ ! -e "$tree/$selftests/odp_core/Kbuild" ] ||
 		test_modules=$selftests/odp_core
 	in_root "$root" --bind "$tree" /mnt/tree --bind "$1" /mnt/build \
-		"${headers_bind[@]}" env KDIR="$headers" DRIVER="$driver" \
-		TEST_MODULES="$test_modules" MAKE_ARGS="${make_args-}" \
+		"${binds[@]}" env KDIR="$headers" MODULES_IN="$modules_in" \
+		DRIVER="$driver" TEST_MODULES="$test_modules" \
+		MAKE_ARGS="${make_args-}" \
 		STRICT="${STRICT-}" \
 		bash "/mnt/tree/$selftests/vm/compile.sh"
 }
@@ -43,7 +54,7 @@ build_locked()
 	local dir=$1 log=$1/log
 
 	rm -rf "$dir/out"
-	kernel_headers "$2"
+	kernel_headers "$2" "$dir"
 	if ! compile "$dir" >"$log" 2>&1; then
 		grep -iE -A 6 'error|warning|\*\*\*' "$log" | head -n 80 >&2
 		die "build for $2 failed; the whole output is in $log"

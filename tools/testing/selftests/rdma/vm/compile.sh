@@ -3,7 +3,8 @@
 #
 # In the Debian root: take the tree from /mnt/tree to /mnt/build/src, build it
 # there against the kernel headers KDIR, put the products into /mnt/build/out.
-# DRIVER and TEST_MODULES are directories of modules, MAKE_ARGS goes to kbuild.
+# DRIVER and TEST_MODULES are directories of modules, MAKE_ARGS goes to kbuild,
+# which runs in the root MODULES_IN.
 
 set -eu
 
@@ -27,7 +28,8 @@ rsync -a --delete --exclude '*.o' --exclude '*.ko' --exclude '*.mod' \
 build_module()
 {
 	# shellcheck disable=SC2086 # a list of words
-	make -j"$jobs" -C "$KDIR" M="$PWD/$1" W=1 $MAKE_ARGS modules &&
+	chroot "$MODULES_IN" make -j"$jobs" -C "$KDIR" M="$PWD/$1" W=1 \
+		$MAKE_ARGS modules &&
 		cp "$1"/*.ko $out/
 }
 

@@ -10,6 +10,7 @@ export HOME=/root TERM=${TERM:-vt100} LC_ALL=C.UTF-8
 export ODP_CORE_KO=/rxe-odp/odp_core_test.ko RXE_KO=/rxe-odp/rdma_rxe.ko
 export RDMA_CORE_ROOT=/opt/rdma-core
 export KSFT=/usr/src/kselftest/tools/testing/selftests
+export RXE_SELFTESTS=/opt/newest-kernel/selftests/rdma
 # What the host passed on: RXE, TOPOLOGY, MTU, INTERACTIVE and the like.
 # shellcheck source=/dev/null
 . /share/env

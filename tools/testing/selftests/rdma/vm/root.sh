@@ -3,13 +3,15 @@
 #
 # The Debian 12 root: everything that Debian provides (user land, compiler,
 # kernels with their modules and headers) in one cached directory. Modules and
-# tests are built in it and guests boot from it, so the host needs little.
+# tests are built in it and guests boot from it, so the host needs little. In it
+# are what newer Debians have: rdma-core, and a kernel with its compiler.
 
 suite=bookworm
 
 # Kernels by the name that make's KERNELS= takes, and Debian's meta packages
-# which say what the newest of that series is called.
-kernel_names="6.1 6.12"
+# which say what the newest of that series is called. "newest" is Debian 13's
+# backport, whose modules Debian 12's compiler cannot build.
+kernel_names="6.1 6.12 newest"
 declare -A kernel_meta=([6.1]=amd64 [6.12]=6.12-amd64)
 
 root_hash()
@@ -81,6 +83,57 @@ meta_release()
 		sed -n 's/^linux-image-\([^ ,]*\).*/\1/p' | grep .
 }
 
+# add_rxe_selftests ROOT VERSION: the kernel's own, which test the driver that
+# takes the place of the kernel's.
+add_rxe_selftests()
+{
+	local source=linux-source-${2%.*}
+
+	in_root "$1$newest_kernel_root" sh -euc '
+		cd /tmp
+		apt-get download "$1"
+	' download "$source"
+	in_root "$1" sh -euc '
+		cd "$1"
+		mkdir selftests
+		dpkg-deb --fsys-tarfile "tmp/$2"_*.deb |
+			tar -xO "./usr/src/$2.tar.xz" |
+			tar -C selftests --strip-components=4 -xJ --wildcards \
+				"$2/tools/testing/selftests/rdma/*" \
+				"$2/tools/testing/selftests/kselftest/*"
+		rm "tmp/$2"_*.deb
+	' unpack "$newest_kernel_root" "$source"
+}
+
+# The newest kernel, in a root of its own that is just enough to build modules;
+# guests find it where they look for the others.
+newest_kernel_suite=trixie
+newest_kernel_root=/opt/newest-kernel
+
+add_newest_kernel()
+{
+	local root=$1 new=$1$newest_kernel_root mirror=$2 release
+
+	: "${mirror:=http://deb.debian.org/debian}"
+	debootstrap --variant=minbase --include=gcc,make,kmod \
+		"$newest_kernel_suite" "$new" "$mirror"
+	cp "$root/etc/apt/apt.conf.d/90harness" "$new/etc/apt/apt.conf.d/"
+	echo "deb $mirror $newest_kernel_suite-backports main" \
+		>>"$new/etc/apt/sources.list"
+	in_root "$new" sh -euc '
+		apt-get update
+		apt-get install -y --no-install-recommends \
+			-t "$1-backports" linux-image-amd64 linux-headers-amd64
+		apt-get clean
+	' install "$newest_kernel_suite"
+	release=$(ls "$new/usr/lib/modules")
+	echo "$release" >"$root/etc/kernels/newest"
+	ln -s "../../..$newest_kernel_root/usr/lib/modules/$release" \
+		"$root/usr/lib/modules/"
+	ln -s "..$newest_kernel_root/boot/vmlinuz-$release" "$root/boot/"
+	add_rxe_selftests "$root" "${release%%+*}"
+}
+
 # The kernel's own selftest helpers, checkpatch and sparse's inputs are taken
 # from Debian's source package, not copied into this tree.
 add_source_tools()
@@ -129,7 +182,7 @@ build_root()
 	write_apt_config "$root"
 	in_root "$root" apt-get update
 	packages=$(grep -v '^#' "$vm_dir/packages")
-	for name in $kernel_names; do
+	for name in "${!kernel_meta[@]}"; do
 		packages+=" linux-image-${kernel_meta[$name]}"
 		packages+=" linux-headers-${kernel_meta[$name]}"
 	done
@@ -138,12 +191,13 @@ build_root()
 	in_root "$root" env INITRD=No apt-get install -y \
 		--no-install-recommends $packages linux-source-6.12
 	mkdir "$root/etc/kernels"
-	for name in $kernel_names; do
+	for name in "${!kernel_meta[@]}"; do
 		meta_release "$root" "$name" >"$root/etc/kernels/$name"
 	done
 	add_source_tools "$root"
 	in_root "$root" apt-get clean
 	add_newest_rdma_core "$root" "$mirror"
+	add_newest_kernel "$root" "$mirror"
 }
 
 # Build beside and rename: a root that is there is whole.
