@@ -9,7 +9,7 @@ SELFTESTS := $(CURDIR)/tools/testing/selftests/rdma
 VM := $(SELFTESTS)/vm/vm
 
 # What the harness takes from make's command line.
-export CMD DEBUG_NEED DEBUG_TESTS DEBUG_WITHIN KERNEL KERNELS TESTS MTU MEM CPUS \
+export CMD DEBUG_NEED DEBUG_TESTS DEBUG_WITHIN KERNEL KERNELS NEWEST_TESTS PEERS TESTS MTU MEM CPUS \
 	STORM_SECONDS LONG_TESTS TIME_LIMIT QUIET_LIMIT
 
 .DELETE_ON_ERROR:
@@ -62,13 +62,13 @@ help:
 	@echo 'make run              boot a guest, run perftest with --odp between two hosts in it'
 	@echo 'make run CMD="..."    run another command in that guest'
 	@echo 'make shell            an interactive guest; leave the shell to end it'
-	@echo 'make test             all tests on the Debian kernels 6.1 and 6.12'
+	@echo 'make test             all tests on the Debian kernels 6.1, 6.12 and the newest'
 	@echo 'make test-all         the same with what takes long: an hour more'
 	@echo 'make test-debug       the same on a kernel with KASAN, lockdep and more'
 	@echo 'make check            checkpatch, shellcheck, sparse'
 	@echo 'make clean            remove what "make" built'
 	@echo 'make distclean        remove the cache: Debian root, debug kernel, logs'
 	@echo
-	@echo 'Guests take KERNEL=6.1|6.12|debug (run, shell), KERNELS="6.1 6.12" and'
+	@echo 'Guests take KERNEL=6.1|6.12|newest|debug (run, shell), KERNELS="6.1 6.12" and'
 	@echo 'TESTS="name ..." (test), MTU=, MEM= (MiB), CPUS=, TIME_LIMIT= (seconds).'
 	@echo 'The cache is RXE_ODP_CACHE ('"$${XDG_CACHE_HOME:-\$$HOME/.cache}"'/rxe-odp).'

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
  * Two hosts that may run different drivers, one process on each: every
- * operation of RC in both directions, data checked. Both run the same tests in
- * the same order; they meet over TCP for each.
+ * operation of RC in both directions, data checked, and those of UC of which
+ * both sides learn. Both run the same tests in the same order; they meet over TCP
+ * for each.
  *
- * rc_peer listen ADDRESS | connect ADDRESS [pinned | lossy]
+ * rc_peer listen ADDRESS | connect ADDRESS [pinned] [lossy]
  *
  * The memory is on-demand where the device has that, or pinned if so asked.
  * lossy: packets get lost; both sides have to be told.
@@ -118,10 +119,12 @@ static void barrier(struct peers *p)
 	hear(p->socket, &byte, 1);
 }
 
-static int access_of(struct rc_host *host)
+static int access_of(struct rc_host *host, const struct rc_config *config)
 {
 	struct ibv_device_attr_ex attr;
 
+	if (config->type == IBV_QPT_UC)
+		return RC_UC_ACCESS | (pinned ? 0 : IBV_ACCESS_ON_DEMAND);
 	CHECK_EQ(ibv_query_device_ex(host->ctx, NULL, &attr), 0);
 	if (!pinned && attr.odp_caps.general_caps & IBV_ODP_SUPPORT)
 		return RC_ODP_ACCESS;
@@ -134,7 +137,7 @@ static void peers_up(struct peers *p, const struct rc_config *config)
 
 	rc_open(&p->host, 0);
 	rc_end_create(&p->end, &p->host, config);
-	rc_buf_get(&p->buf, &p->host, BUF_SIZE, access_of(&p->host));
+	rc_buf_get(&p->buf, &p->host, BUF_SIZE, access_of(&p->host, config));
 	self = (struct side) {
 		.gid = p->host.gids[config->ipv6].gid,
 		.qpn = p->end.qp->qp_num,
@@ -235,10 +238,14 @@ static void move_all(const struct rc_config *config, enum ibv_wr_opcode opcode)
 	peers_up(&p, config);
 	for (active = 0; active < 2; active++)
 		for (i = 0; i < NUM(lengths); i++) {
+			/* a burst of packets may be too much for a queue */
+			if (config->type == IBV_QPT_UC && lengths[i] > 5000)
+				continue;
 			/* the kernel's own does not answer one that is repeated */
 			if (lossy && opcode == IBV_WR_RDMA_READ && !lengths[i])
 				continue;
-			test_at("IPv%c, MTU %u, %s, length %zu",
+			test_at("%s, IPv%c, MTU %u, %s, length %zu",
+				config->type == IBV_QPT_UC ? "UC" : "RC",
 				config->ipv6 ? '6' : '4', 128 << config->mtu,
 				active == listener ? "active" : "passive",
 				lengths[i]);
@@ -247,9 +254,9 @@ static void move_all(const struct rc_config *config, enum ibv_wr_opcode opcode)
 	peers_down(&p);
 }
 
-static void all_paths(enum ibv_wr_opcode opcode)
+static void all_paths(enum ibv_wr_opcode opcode, enum ibv_qp_type type)
 {
-	struct rc_config config = {};
+	struct rc_config config = { .type = type };
 
 	for (config.mtu = IBV_MTU_256; config.mtu <= IBV_MTU_4096; config.mtu++)
 		move_all(&config, opcode);
@@ -260,27 +267,37 @@ static void all_paths(enum ibv_wr_opcode opcode)
 
 static void writes(void)
 {
-	all_paths(IBV_WR_RDMA_WRITE);
+	all_paths(IBV_WR_RDMA_WRITE, IBV_QPT_RC);
 }
 
 static void writes_imm(void)
 {
-	all_paths(IBV_WR_RDMA_WRITE_WITH_IMM);
+	all_paths(IBV_WR_RDMA_WRITE_WITH_IMM, IBV_QPT_RC);
 }
 
 static void reads(void)
 {
-	all_paths(IBV_WR_RDMA_READ);
+	all_paths(IBV_WR_RDMA_READ, IBV_QPT_RC);
 }
 
 static void sends(void)
 {
-	all_paths(IBV_WR_SEND);
+	all_paths(IBV_WR_SEND, IBV_QPT_RC);
 }
 
 static void sends_imm(void)
 {
-	all_paths(IBV_WR_SEND_WITH_IMM);
+	all_paths(IBV_WR_SEND_WITH_IMM, IBV_QPT_RC);
+}
+
+/* What is lost of these is lost. */
+static void unreliable(void)
+{
+	if (lossy)
+		skip("packets get lost");
+	all_paths(IBV_WR_RDMA_WRITE_WITH_IMM, IBV_QPT_UC);
+	all_paths(IBV_WR_SEND, IBV_QPT_UC);
+	all_paths(IBV_WR_SEND_WITH_IMM, IBV_QPT_UC);
 }
 
 /* post an atomic of the active side; returns what was there before */
@@ -392,6 +409,9 @@ static void errors(void)
 	struct peers p;
 	int active;
 
+	/* who has refused is silent from then on: the NAK comes once or never */
+	if (lossy)
+		skip("packets get lost");
 	for (active = 0; active < 2; active++) {
 		peers_up(&p, &config);
 		wrong_key(&p, active == listener);
@@ -408,19 +428,24 @@ static const struct test tests[] = {
 	{ "compare-and-swap, fetch-and-add", atomics },
 	{ "bursts of writes from both sides", bursts },
 	{ "a wrong key is refused", errors },
+	{ "UC, sends and writes with immediate", unreliable },
 	{}
 };
 
 int main(int argc, char **argv)
 {
+	int i;
+
 	listener = argc > 1 && !strcmp(argv[1], "listen");
 	if (argc < 3 || inet_pton(AF_INET, argv[2], &address.sin_addr) != 1) {
-		fprintf(stderr, "usage: %s listen|connect ADDRESS [pinned|lossy]\n",
+		fprintf(stderr, "usage: %s listen|connect ADDRESS [pinned] [lossy]\n",
 			argv[0]);
 		return 2;
 	}
 	address.sin_port = htons(PORT);
-	pinned = argc > 3 && !strcmp(argv[3], "pinned");
-	lossy = argc > 3 && !strcmp(argv[3], "lossy");
+	for (i = 3; i < argc; i++) {
+		pinned |= !strcmp(argv[i], "pinned");
+		lossy |= !strcmp(argv[i], "lossy");
+	}
 	run_tests(tests, argv + argc);
 }

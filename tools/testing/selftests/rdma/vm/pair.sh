@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
 # Two guests on one Ethernet cable: one with our driver, one with the kernel's
-# own rdma_rxe. Each runs guest_interop.sh in its role.
+# own rdma_rxe, and maybe another kernel. Each runs guest_interop.sh in its role.
 
 cable_guest_env()
 {
@@ -72,18 +72,18 @@ wait_for_pair()
 	done
 }
 
-# run_pair KERNEL SHARE_OURS SHARE_INTREE
+# run_pair KERNEL PEER SHARE_OURS SHARE_INTREE
 run_pair()
 {
 	local cable
 
 	cable=$(mktemp -d /tmp/rxe-odp.XXXXXX)
-	say "booting two guests with $(kernel_version "$1") on one cable"
-	start_cable_guest "$1" ours "$2" "$cable/socket"
+	say "booting two guests on one cable: $(kernel_version "$1"), and the kernel's own driver on $(kernel_version "$2")"
+	start_cable_guest "$1" ours "$3" "$cable/socket"
 	while [ ! -S "$cable/socket" ] && kill -0 "${pids[ours]}" 2>/dev/null; do
 		sleep 0.2
 	done
-	start_cable_guest "$1" intree "$3" "$cable/socket"
+	start_cable_guest "$2" intree "$4" "$cable/socket"
 	wait_for_pair
 	rm -r "$cable"
 }
@@ -93,31 +93,34 @@ nothing_started()
 	[ ! -e "$1/out/started" ] && [ ! -e "$2/out/started" ]
 }
 
+# cmd_test_interop KERNEL PEER RESULTS: PEER is the kernel of the peer
 cmd_test_interop()
 {
-	local kernel=$1 first try role
+	local kernel=$1 peer=$2 first try role
 
-	results=$2
+	results=$3
 	declare -gA pids=() statuses=()
 	: "${MEM:=1024}"
 	TOPOLOGY=cable STRICT=1 prepare "$kernel"
 	cable_guest_env "$kernel" ours 10.0.1.1 10.0.1.2 >"$share/env"
 	first=$share
-	share2=$share.peer
-	cp -a "$first" "$share2"
-	cable_guest_env "$kernel" intree 10.0.1.2 10.0.1.1 >"$share2/env"
+	new_share "$peer"
+	share2=$share
+	share=$first
+	RXE=intree STRICT=1 build_for "$peer" "$share2/build"
+	cable_guest_env "$peer" intree 10.0.1.2 10.0.1.1 >"$share2/env"
 	echo 'exec bash /share/guest_interop.sh' | tee "$first/cmd" >"$share2/cmd"
 	for try in 1 2 3; do
-		run_pair "$kernel" "$first" "$share2"
+		run_pair "$kernel" "$peer" "$first" "$share2"
 		nothing_started "$first" "$share2" || break
 		[ "$try" = 3 ] || say "neither guest had begun: trying again"
 	done
 	for role in ours intree; do
 		[ "$role" = ours ] && share=$first || share=$share2
 		if [ -e "$share/out/interop.result" ]; then
-			account "$kernel" "interop-$role" "$(cat "$share/out/interop.result")"
+			account "$kernel" "interop-$role-$peer" "$(cat "$share/out/interop.result")"
 		else
-			account_failure "$kernel" "interop-$role" \
+			account_failure "$kernel" "interop-$role-$peer" \
 				"the guest failed (exit status ${statuses[$role]})"
 		fi
 	done

@@ -181,19 +181,43 @@ debug_fits()
 	return 1
 }
 
+# test_on KERNEL TEST...
 test_on()
 {
 	local began=$SECONDS
 
-	part "$1" test-kernel "$1" "$results" "${chosen[@]}"
+	part "$1" test-kernel "$1" "$results" "${@:2}"
 	if [ $((SECONDS - began)) -gt "$slowest" ]; then
 		slowest=$((SECONDS - began))
 	fi
 }
 
+# The peers' kernels are the oldest and the newest. The two of them meet; all of
+# ours meet both where it may take long.
+test_interop_on()
+{
+	local peer peers=
+
+	case $1 in
+	debug)
+		return
+		;;
+	6.1)
+		peers=newest
+		;;
+	newest)
+		peers=6.1
+		;;
+	esac
+	[ "${LONG_TESTS-}" != yes ] || peers="6.1 newest"
+	for peer in ${PEERS:-$peers}; do
+		part "$1" test-interop "$1" "$peer" "$results"
+	done
+}
+
 cmd_test()
 {
-	local kernel slowest=0
+	local kernel names slowest=0 status=0
 
 	install_host_packages
 	need_root_dir
@@ -202,14 +226,18 @@ cmd_test()
 	results=$(mktemp "$cache/results.XXXXXX")
 	[ -z "$with_harness" ] || part 6.1 test-harness "$results"
 	for kernel in ${KERNELS:-$kernel_names}; do
-		[ "${#chosen[@]}" -eq 0 ] || test_on "$kernel"
-		[ -z "$with_interop" ] || [ "$kernel" = debug ] ||
-			part "$kernel" test-interop "$kernel" "$results"
+		names=("${chosen[@]}")
+		[ "$kernel" != newest ] || [ -z "${NEWEST_TESTS-}" ] ||
+			read -ra names <<<"$NEWEST_TESTS"
+		[ "${#names[@]}" -eq 0 ] || test_on "$kernel" "${names[@]}"
+		[ -z "$with_interop" ] || test_interop_on "$kernel"
 	done
 	if [ -n "${DEBUG_WITHIN-}" ] && debug_fits; then
 		[ -z "${DEBUG_TESTS-}" ] || read -ra chosen <<<"$DEBUG_TESTS"
-		test_on debug
+		test_on debug "${chosen[@]}"
 	fi
 	say "done after $((SECONDS / 60)) min"
-	summary "$results"
+	summary "$results" || status=$?
+	rm "$results"
+	return "$status"
 }
