@@ -45,8 +45,13 @@ static struct ibv_ah *address(struct rc_host *from, struct ibv_pd *pd,
 			.hop_limit = 64,
 		},
 	};
-	struct ibv_ah *ah = ibv_create_ah(pd, &attr);
+	struct ibv_ah *ah;
+	int tries = 0;
 
+	/* a neighbour is given one second to answer, as in rc_to_rtr() */
+	do {
+		ah = ibv_create_ah(pd, &attr);
+	} while (!ah && errno == ETIMEDOUT && tries++ < 10);
 	CHECK(ah);
 	return ah;
 }
@@ -422,6 +427,7 @@ static void handle_destroyed(void)
 {
 	struct ud ud;
 	struct rc_host *hosts = ud.pair.hosts;
+	unsigned long long arrived = rc_counter(1, "out_of_buffer");
 	unsigned int failed = 0;
 	struct ibv_wc wc;
 	int round, i;
@@ -438,12 +444,16 @@ static void handle_destroyed(void)
 			      wc.status == IBV_WC_LOC_QP_OP_ERR ||
 			      wc.status == IBV_WC_WR_FLUSH_ERR);
 			failed += wc.status != IBV_WC_SUCCESS;
+			arrived += wc.status == IBV_WC_SUCCESS;
 		}
 		if (rc_state(&ud.pair.a) != IBV_QPS_RTS)
 			back_to_rts(&ud.pair.a);
 		ud.ah = address(&hosts[0], hosts[0].pd, &hosts[1], false);
 	}
 	printf("# %u of 1600 came too late\n", failed);
+	/* sent is not arrived: none must find the next one's request */
+	while (rc_counter(1, "out_of_buffer") < arrived)
+		sleep_ms(1);
 	one_more(&ud, 1);
 	ud_down(&ud);
 }
