@@ -2,14 +2,24 @@
 #
 # Sums the KTAP output of one test program and prints
 #	PASSED FAILED SKIPPED reasons...
-# where reasons say what was wrong apart from results that are "not ok". Give
-# status= (its exit status), limit= (seconds, for the text) by -v.
+# where reasons say what was wrong: of the first results that are "not ok" their
+# names and the last two lines said before them, and all else. Give status= (its
+# exit status), limit= (seconds, for the text) by -v.
 # A program that says nothing, or less than its plan, has failed.
+
+function reason(text)
+{
+	reasons = reasons (reasons == "" ? "" : "; ") text
+}
 
 function wrong(text)
 {
 	failed++
-	reasons = reasons (reasons == "" ? "" : "; ") text
+	reason(text)
+}
+
+BEGIN {
+	most_named = 3
 }
 
 # Only the outermost level counts: subtests show as their parent's result.
@@ -19,8 +29,14 @@ function wrong(text)
 	plan_skip = toupper($0) ~ /# *SKIP/
 	next
 }
+/^# / {
+	before = last
+	last = substr($0, 3)
+	next
+}
 /^ok([ \t]|$)/ {
 	results++
+	before = last = ""
 	if (toupper($0) ~ /#[ \t]*SKIP/)
 		skipped++
 	else
@@ -33,8 +49,10 @@ function wrong(text)
 		skipped++
 	} else {
 		failed++
-		not_ok++
+		if (++not_ok <= most_named)
+			reason($0 " [" before "] [" last "]")
 	}
+	before = last = ""
 	next
 }
 /^Bail out!/ {
