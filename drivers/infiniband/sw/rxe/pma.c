@@ -20,9 +20,10 @@ static u64 rxe_pma_counter(const struct rxe_dev *dev, enum rxe_stat stat,
 }
 
 /* IBTA counts data in words of four bytes. */
-static u64 rxe_pma_words(const struct rxe_dev *dev, enum rxe_stat bytes)
+static u64 rxe_pma_words(const struct rxe_dev *dev, enum rxe_stat bytes,
+			 u64 max)
 {
-	return rxe_stat_sum(dev, bytes) / 4;
+	return min(rxe_stat_sum(dev, bytes) / 4, max);
 }
 
 static __be16 rxe_class_port_info(struct ib_class_port_info *info)
@@ -44,11 +45,9 @@ static __be16 rxe_port_counters(const struct rxe_dev *dev,
 	counters->port_xmit_discards =
 		cpu_to_be16(rxe_pma_counter(dev, RXE_STAT_SEND_ERR, U16_MAX));
 	counters->port_xmit_data =
-		cpu_to_be32(min_t(u64, rxe_pma_words(dev, RXE_STAT_SENT_BYTES),
-				  U32_MAX));
+		cpu_to_be32(rxe_pma_words(dev, RXE_STAT_SENT_BYTES, U32_MAX));
 	counters->port_rcv_data =
-		cpu_to_be32(min_t(u64, rxe_pma_words(dev, RXE_STAT_RCVD_BYTES),
-				  U32_MAX));
+		cpu_to_be32(rxe_pma_words(dev, RXE_STAT_RCVD_BYTES, U32_MAX));
 	counters->port_xmit_packets =
 		cpu_to_be32(rxe_pma_counter(dev, RXE_STAT_SENT_PKTS, U32_MAX));
 	counters->port_rcv_packets =
@@ -60,9 +59,9 @@ static __be16 rxe_port_counters_ext(const struct rxe_dev *dev,
 				    struct ib_pma_portcounters_ext *counters)
 {
 	counters->port_xmit_data =
-		cpu_to_be64(rxe_pma_words(dev, RXE_STAT_SENT_BYTES));
+		cpu_to_be64(rxe_pma_words(dev, RXE_STAT_SENT_BYTES, U64_MAX));
 	counters->port_rcv_data =
-		cpu_to_be64(rxe_pma_words(dev, RXE_STAT_RCVD_BYTES));
+		cpu_to_be64(rxe_pma_words(dev, RXE_STAT_RCVD_BYTES, U64_MAX));
 	counters->port_xmit_packets =
 		cpu_to_be64(rxe_stat_sum(dev, RXE_STAT_SENT_PKTS));
 	counters->port_rcv_packets =
@@ -118,26 +117,22 @@ int rxe_process_mad(struct ib_device *ibdev, int flags, u32 port,
 		    size_t *out_size, u16 *out_pkey_index)
 {
 	const struct ib_mad_hdr *hdr = &in->mad_hdr;
-	struct ib_pma_mad *answer = (void *)out;
 
-	if (hdr->mgmt_class != IB_MGMT_CLASS_PERF_MGMT)
+	/* the rest is for others, or an answer to somebody on this host */
+	if (hdr->mgmt_class != IB_MGMT_CLASS_PERF_MGMT ||
+	    (hdr->method != IB_MGMT_METHOD_GET &&
+	     hdr->method != IB_MGMT_METHOD_SET))
 		return IB_MAD_RESULT_SUCCESS;
 
 	memset(out, 0, sizeof(*out));
 	out->mad_hdr = *hdr;
 	out->mad_hdr.method = IB_MGMT_METHOD_GET_RESP;
-	switch (hdr->method) {
-	case IB_MGMT_METHOD_GET:
+	if (hdr->method == IB_MGMT_METHOD_GET)
 		out->mad_hdr.status = rxe_pma_get(to_rdev(ibdev), port,
-						  (const void *)in, answer);
-		break;
-	case IB_MGMT_METHOD_SET:
+						  (const void *)in,
+						  (void *)out);
+	else
 		out->mad_hdr.status =
 			cpu_to_be16(IB_MGMT_MAD_STATUS_UNSUPPORTED_METHOD_ATTRIB);
-		break;
-	default:
-		/* answers to somebody on this host */
-		return IB_MAD_RESULT_SUCCESS;
-	}
 	return IB_MAD_RESULT_SUCCESS | IB_MAD_RESULT_REPLY;
 }
