@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "ktap_test.h"
@@ -122,6 +126,62 @@ void page_out(void *addr, size_t len)
 		CHECK_EQ(madvise(addr, len, MADV_PAGEOUT), 0);
 	}
 	CHECK_EQ(sched_setaffinity(0, sizeof(before), &before), 0);
+}
+
+int userfaultfd_on(void *addr, size_t len, unsigned long mode)
+{
+	struct uffdio_api api = {
+		.api = UFFD_API,
+		.features = mode == UFFDIO_REGISTER_MODE_WP ?
+				    UFFD_FEATURE_PAGEFAULT_FLAG_WP : 0,
+	};
+	struct uffdio_register range = {
+		.range = { .start = (uintptr_t)addr, .len = len },
+		.mode = mode,
+	};
+	int fd;
+
+	fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return -1;
+	if (ioctl(fd, UFFDIO_API, &api) ||
+	    ioctl(fd, UFFDIO_REGISTER, &range)) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+int miss_pages(void *addr, size_t len)
+{
+	int fd = userfaultfd_on(addr, len, UFFDIO_REGISTER_MODE_MISSING);
+
+	if (fd < 0)
+		skip("no userfaultfd");
+	return fd;
+}
+
+void *userfaultfd_wait(int fd, unsigned int ms)
+{
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+	struct uffd_msg msg;
+
+	if (poll(&poll_fd, 1, ms) != 1)
+		return NULL;
+	CHECK_EQ(read(fd, &msg, sizeof(msg)), sizeof(msg));
+	CHECK_EQ(msg.event, UFFD_EVENT_PAGEFAULT);
+	return (void *)((uintptr_t)msg.arg.pagefault.address & -PAGE_BYTES);
+}
+
+void userfaultfd_copy(int fd, void *page, const void *content)
+{
+	struct uffdio_copy copy = {
+		.dst = (uintptr_t)page,
+		.src = (uintptr_t)content,
+		.len = PAGE_BYTES,
+	};
+
+	CHECK_EQ(ioctl(fd, UFFDIO_COPY, &copy), 0);
 }
 
 void *map_aligned(size_t len)

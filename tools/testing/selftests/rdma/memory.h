@@ -43,6 +43,18 @@ void need_swap(void);
  */
 void page_out(void *addr, size_t len);
 
+/*
+ * A userfaultfd for memory, of UFFDIO_REGISTER_MODE_*: a fault sleeps until it has
+ * been answered or the descriptor is closed. -1: the kernel has not got that.
+ */
+int userfaultfd_on(void *addr, size_t len, unsigned long mode);
+/* the same for missing pages; skips where there is none */
+int miss_pages(void *addr, size_t len);
+/* the page that somebody waits for; NULL: nobody has for that long */
+void *userfaultfd_wait(int fd, unsigned int ms);
+/* provide it */
+void userfaultfd_copy(int fd, void *page, const void *content);
+
 /* new memory, without a page as yet, that begins where a huge page could */
 void *map_aligned(size_t len);
 

@@ -3,17 +3,16 @@
  * Programs whose memory is never there, by a userfaultfd that nobody answers,
  * hold up themselves and nobody else, and hold no more memory than is theirs.
  */
-#include <fcntl.h>
 #include <linux/userfaultfd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "memory.h"
 #include "rc_pair.h"
 
 /* above what any one queue of work has workers for */
@@ -43,24 +42,6 @@ struct crowd {
 	int uffd;
 };
 
-static void nothing_there(struct crowd *crowd)
-{
-	struct uffdio_api api = { .api = UFFD_API };
-	struct uffdio_register range = {
-		.range = {
-			.start = (uintptr_t)crowd->to.addr,
-			.len = crowd->to.len,
-		},
-		.mode = UFFDIO_REGISTER_MODE_MISSING,
-	};
-
-	crowd->uffd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
-	if (crowd->uffd < 0)
-		skip("no userfaultfd");
-	CHECK_EQ(ioctl(crowd->uffd, UFFDIO_API, &api), 0);
-	CHECK_EQ(ioctl(crowd->uffd, UFFDIO_REGISTER, &range), 0);
-}
-
 static void crowd_up(struct crowd *crowd, int n, size_t each)
 {
 	struct rc_config config = { .depth = 2, .rnr_timer = 31 };
@@ -74,7 +55,7 @@ static void crowd_up(struct crowd *crowd, int n, size_t each)
 	CHECK(crowd->pairs);
 	rc_buf_get(&crowd->from, &crowd->hosts[0], each, RC_ALL_ACCESS);
 	rc_buf_get(&crowd->to, &crowd->hosts[1], n * each, RC_ODP_ACCESS);
-	nothing_there(crowd);
+	crowd->uffd = miss_pages(crowd->to.addr, crowd->to.len);
 	rc_fill(crowd->from.addr, each, 3);
 	for (i = 0; i < n; i++) {
 		rc_connect(&crowd->pairs[i].a, &crowd->hosts[0],

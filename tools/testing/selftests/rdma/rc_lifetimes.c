@@ -5,19 +5,16 @@
  * not notice.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/userfaultfd.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "memory.h"
 #include "rc_traffic.h"
 
 #define HUNG_MS		60000
@@ -107,41 +104,23 @@ struct asleep {
 	atomic_bool go;
 };
 
-/* Pages of a buffer for which a handler is asked: a fault sleeps until then. */
-static int unanswered(struct rc_buf *buf)
-{
-	struct uffdio_api api = { .api = UFFD_API };
-	struct uffdio_register area = {
-		.range = { .start = (uintptr_t)buf->addr, .len = buf->len },
-		.mode = UFFDIO_REGISTER_MODE_MISSING,
-	};
-	int fd;
-
-	fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0)
-		skip("no userfaultfd here");
-	CHECK_EQ(ioctl(fd, UFFDIO_API, &api), 0);
-	CHECK_EQ(ioctl(fd, UFFDIO_REGISTER, &area), 0);
-	return fd;
-}
-
 static void sleeper(struct asleep *asleep, enum ibv_wr_opcode opcode,
 		    bool remote_sleeps, enum ending ending)
 {
 	struct rc_config config = {};
 	struct rc_buf local, remote;
-	struct pollfd poll_fd = { .events = POLLIN };
+	struct rc_buf *missing;
 	struct rc_pair pair;
 
 	rc_pair_up(&pair, &config);
 	rc_buf_get(&local, &pair.hosts[0], SIZE, RC_ODP_ACCESS);
 	rc_buf_get(&remote, &pair.hosts[1], SIZE, RC_ODP_ACCESS);
 	memset(remote_sleeps ? local.addr : remote.addr, 1, SIZE);
-	asleep->uffd = unanswered(remote_sleeps ? &remote : &local);
+	missing = remote_sleeps ? &remote : &local;
+	asleep->uffd = miss_pages(missing->addr, missing->len);
 	rc_post_recv(&pair.b, &remote, 0, SIZE, 1);
 	rc_post(&pair.a, opcode, rc_sge(&local, 0, SIZE), &remote, 0);
-	poll_fd.fd = asleep->uffd;
-	CHECK_EQ(poll(&poll_fd, 1, HUNG_MS * limit_factor()), 1);
+	CHECK(userfaultfd_wait(asleep->uffd, HUNG_MS * limit_factor()));
 	asleep->sleeps = true;
 	wait_for(&asleep->go);
 	if (ending == ENDING_DESTROY) {

@@ -7,7 +7,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <rdma/ib_user_ioctl_cmds.h>
 #include <rdma/ib_user_ioctl_verbs.h>
@@ -21,6 +20,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "memory.h"
 #include "rc_pair.h"
 
 #define PAGE		4096UL
@@ -487,23 +487,13 @@ static void prefetch_present(void)
 /* An advice does not wait for memory that nobody provides. */
 static void prefetch_late(void)
 {
-	struct uffdio_api api = { .api = UFFD_API };
 	unsigned char *memory = map(SIZE);
-	struct uffdio_register range = {
-		.range = { .start = (uintptr_t)memory, .len = SIZE },
-		.mode = UFFDIO_REGISTER_MODE_MISSING,
-	};
+	int uffd = miss_pages(memory, SIZE);
 	struct counts before;
 	struct rc_host host;
 	struct ibv_sge sge;
 	struct rc_buf odp;
-	int uffd;
 
-	uffd = syscall(SYS_userfaultfd, O_CLOEXEC);
-	if (uffd < 0)
-		skip("no userfaultfd");
-	CHECK_EQ(ioctl(uffd, UFFDIO_API, &api), 0);
-	CHECK_EQ(ioctl(uffd, UFFDIO_REGISTER, &range), 0);
 	rc_open(&host, 1);
 	rc_buf_reg(&odp, &host, memory, SIZE, RC_ODP_ACCESS);
 	before = counts_of(1);

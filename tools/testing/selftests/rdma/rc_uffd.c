@@ -3,13 +3,11 @@
  * On-demand memory whose pages a program provides, by userfaultfd: an access
  * waits until they are there, and sees what the program has put into them.
  */
-#include <fcntl.h>
 #include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "memory.h"
@@ -31,41 +29,13 @@ static void *anonymous(void)
 	return addr;
 }
 
-static void watch(void *addr, unsigned long features, unsigned long mode)
-{
-	struct uffdio_api api = { .api = UFFD_API, .features = features };
-	struct uffdio_register range = {
-		.range = { .start = (uintptr_t)addr, .len = SIZE },
-		.mode = mode,
-	};
-
-	uffd = syscall(SYS_userfaultfd, O_CLOEXEC);
-	if (uffd < 0)
-		skip("no userfaultfd");
-	if (ioctl(uffd, UFFDIO_API, &api) ||
-	    ioctl(uffd, UFFDIO_REGISTER, &range))
-		skip("userfaultfd has not got that");
-}
-
 /* the page that somebody waits for */
 static void *next_wanted(void)
 {
-	struct uffd_msg msg;
+	void *page = userfaultfd_wait(uffd, -1);
 
-	CHECK_EQ(read(uffd, &msg, sizeof(msg)), sizeof(msg));
-	CHECK_EQ(msg.event, UFFD_EVENT_PAGEFAULT);
-	return (void *)((uintptr_t)msg.arg.pagefault.address & -PAGE_BYTES);
-}
-
-static void provide(void *page, const void *content)
-{
-	struct uffdio_copy copy = {
-		.dst = (uintptr_t)page,
-		.src = (uintptr_t)content,
-		.len = PAGE_BYTES,
-	};
-
-	CHECK_EQ(ioctl(uffd, UFFDIO_COPY, &copy), 0);
+	CHECK(page);
+	return page;
 }
 
 static void allow_writes(void *page)
@@ -96,7 +66,7 @@ static void provide_pages(unsigned char *base, unsigned int pages)
 	while (pages--) {
 		page = next_wanted();
 		sleep_ms(5);
-		provide(page, content + (page - base));
+		userfaultfd_copy(uffd, page, content + (page - base));
 	}
 }
 
@@ -117,7 +87,7 @@ static void read_what_is_provided(enum ibv_wr_opcode opcode)
 
 	stream_up_on(&s, opcode, memory, anonymous());
 	rc_connect(&a, &s.pair.hosts[0], &b, &s.pair.hosts[1], &config);
-	watch(memory, 0, UFFDIO_REGISTER_MODE_MISSING);
+	uffd = miss_pages(memory, SIZE);
 	rc_post(&s.pair.a, opcode, rc_sge(&s.local, 0, SIZE), &s.remote, 0);
 	rc_check_moves(&a, &b, RC_ODP_ACCESS);
 	rc_check_moves(&b, &a, RC_ODP_ACCESS);
@@ -143,67 +113,75 @@ static void missing_at_the_requester(void)
 }
 
 /*
- * The memory is there up to the middle of the message, and the rest comes after
- * more than all retries would take. The peer has not been asked to acknowledge
- * what it has: that it is silent is no reason to send that again.
+ * A write of which one side's memory is there up to an eighth, fewer packets than
+ * one of them asks for an acknowledgment; the rest comes after more than all
+ * retries would take. Before, that eighth is written alone.
+ */
+static void late(struct rc_pair *pair, struct rc_buf *local,
+		 struct rc_buf *remote, struct rc_buf *missing)
+{
+	const size_t there = SIZE / 8;
+
+	rc_fill(missing->addr, there, 9);
+	uffd = miss_pages(missing->addr, SIZE);
+	if (missing != local)
+		rc_fill(local->addr, SIZE, 9);
+	rc_do(&pair->a, W, rc_sge(local, 0, there), remote, 0);
+	rc_post(&pair->a, W, rc_sge(local, 0, SIZE), remote, 0);
+	sleep_ms(2000 * limit_factor());
+	provide_pages(missing->addr, (SIZE - there) / PAGE_BYTES);
+	rc_wait_ok(pair->a.send_cq);
+	rc_check(remote->addr, SIZE, 9);
+	close(uffd);
+}
+
+static void late_up(struct rc_pair *pair, struct rc_buf *local,
+		    struct rc_buf *remote)
+{
+	struct rc_config config = { .timeout = 14 };
+
+	rc_pair_up(pair, &config);
+	rc_buf_get(local, &pair->hosts[0], SIZE, RC_ODP_ACCESS);
+	rc_buf_get(remote, &pair->hosts[1], SIZE, RC_ODP_ACCESS);
+}
+
+static void late_down(struct rc_pair *pair, struct rc_buf *local,
+		      struct rc_buf *remote)
+{
+	rc_buf_put(local);
+	rc_buf_put(remote);
+	rc_pair_down(pair);
+}
+
+/*
+ * The peer has not been asked to acknowledge what it has: that it is silent is
+ * no reason to send that again.
  */
 static void late_at_the_requester(void)
 {
-	const unsigned int there = PAGES / 8;
-	struct rc_config config = { .timeout = 14 };
-	unsigned char *memory = anonymous();
 	struct rc_buf local, remote;
 	unsigned long long repeated;
 	struct rc_pair pair;
 
-	rc_pair_up(&pair, &config);
-	rc_buf_reg(&local, &pair.hosts[0], memory, SIZE, RC_ODP_ACCESS);
-	rc_buf_get(&remote, &pair.hosts[1], SIZE, RC_ODP_ACCESS);
-	rc_fill(memory, there * PAGE_BYTES, 9);
-	watch(memory, 0, UFFDIO_REGISTER_MODE_MISSING);
-	rc_do(&pair.a, W, rc_sge(&local, 0, there * PAGE_BYTES), &remote, 0);
+	late_up(&pair, &local, &remote);
 	repeated = rc_counter(0, "completer_retry_err");
-	rc_post(&pair.a, W, rc_sge(&local, 0, SIZE), &remote, 0);
-	sleep_ms(1000 * limit_factor());
-	provide_pages(memory, PAGES - there);
-	rc_wait_ok(pair.a.send_cq);
-	rc_check(remote.addr, SIZE, 9);
+	late(&pair, &local, &remote, &local);
 	CHECK_EQ(rc_counter(0, "completer_retry_err"), repeated);
-	rc_buf_put(&local);
-	rc_buf_put(&remote);
-	rc_pair_down(&pair);
-	close(uffd);
+	late_down(&pair, &local, &remote);
 }
 
 /*
- * The same at the other side: the peer asks again and again, from before what
- * waits, as that was not acknowledged. It is told to wait, and does.
+ * The peer asks again and again, from before what waits, as that was not
+ * acknowledged. It is told to wait, and does.
  */
 static void late_at_the_responder(void)
 {
-	const unsigned int there = PAGES / 8, wanted = 2 * there;
-	struct rc_config config = { .timeout = 14 };
-	unsigned char *memory = anonymous();
 	struct rc_buf local, remote;
 	struct rc_pair pair;
 
-	rc_pair_up(&pair, &config);
-	rc_buf_get(&local, &pair.hosts[0], SIZE, RC_ODP_ACCESS);
-	rc_buf_reg(&remote, &pair.hosts[1], memory, SIZE, RC_ODP_ACCESS);
-	rc_fill(memory, there * PAGE_BYTES, 8);
-	watch(memory, 0, UFFDIO_REGISTER_MODE_MISSING);
-	rc_fill(local.addr, SIZE, 7);
-	rc_do(&pair.a, W, rc_sge(&local, 0, there * PAGE_BYTES), &remote, 0);
-	rc_post(&pair.a, W, rc_sge(&local, 0, wanted * PAGE_BYTES), &remote,
-		0);
-	sleep_ms(2000 * limit_factor());
-	provide_pages(memory, wanted - there);
-	rc_wait_ok(pair.a.send_cq);
-	rc_check(remote.addr, wanted * PAGE_BYTES, 7);
-	rc_buf_put(&local);
-	rc_buf_put(&remote);
-	rc_pair_down(&pair);
-	close(uffd);
+	late_up(&pair, &local, &remote);
+	late(&pair, &local, &remote, &remote);
+	late_down(&pair, &local, &remote);
 }
 
 /* A write into part of a page leaves the rest of it as provided. */
@@ -215,7 +193,7 @@ static void write_over_what_is_provided(void)
 	size_t at;
 
 	stream_up_on(&s, W, anonymous(), memory);
-	watch(memory, 0, UFFDIO_REGISTER_MODE_MISSING);
+	uffd = miss_pages(memory, SIZE);
 	rc_fill(s.local.addr, SIZE, 3);
 	rc_fill(expected, SIZE, 9);
 	CHECK_EQ(pthread_create(&thread, NULL, provide_all, memory), 0);
@@ -272,8 +250,9 @@ static void no_write_gets_past(enum ibv_wr_opcode opcode)
 	int round;
 
 	stream_up_on(&s, opcode, anonymous(), snapshot.memory);
-	watch(snapshot.memory, UFFD_FEATURE_PAGEFAULT_FLAG_WP,
-	      UFFDIO_REGISTER_MODE_WP);
+	uffd = userfaultfd_on(snapshot.memory, SIZE, UFFDIO_REGISTER_MODE_WP);
+	if (uffd < 0)
+		skip("userfaultfd does not protect");
 	for (round = 0; round < 8; round++) {
 		test_at("round %d", round);
 		rc_fill(source_of(&s)->addr, SIZE, round);

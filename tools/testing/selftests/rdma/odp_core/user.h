@@ -95,10 +95,4 @@ void notifier_begin_nowait(struct notifier *n, const void *start, size_t len);
 /* let it call end, and return when that is done */
 void notifier_end(struct notifier *n);
 
-/* a userfaultfd that misses pages of the range, or -1 */
-int userfaultfd_on(void *start, size_t len);
-/* wait until a fault has come to it */
-bool userfaultfd_wait(int fd, unsigned int ms);
-void userfaultfd_copy(int fd, void *start, const void *page);
-
 #endif

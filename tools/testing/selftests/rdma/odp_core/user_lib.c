@@ -3,10 +3,7 @@
  * Talking to the module.
  */
 #include <fcntl.h>
-#include <linux/userfaultfd.h>
-#include <poll.h>
 #include <sys/ioctl.h>
-#include <sys/syscall.h>
 
 #include "user.h"
 
@@ -302,42 +299,4 @@ void notifier_end(struct notifier *n)
 	wait_step(n, STARTED);
 	step_to(n, TO_END);
 	CHECK(!pthread_join(n->thread, NULL));
-}
-
-int userfaultfd_on(void *start, size_t len)
-{
-	struct uffdio_api api = { .api = UFFD_API };
-	struct uffdio_register reg = {
-		.range = { .start = (unsigned long)start, .len = len },
-		.mode = UFFDIO_REGISTER_MODE_MISSING,
-	};
-	int fd;
-
-	fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0)
-		return -1;
-	CHECK(!ioctl(fd, UFFDIO_API, &api));
-	CHECK(!ioctl(fd, UFFDIO_REGISTER, &reg));
-	return fd;
-}
-
-bool userfaultfd_wait(int fd, unsigned int ms)
-{
-	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
-	struct uffd_msg msg;
-
-	return poll(&poll_fd, 1, ms) == 1 &&
-	       read(fd, &msg, sizeof(msg)) == sizeof(msg) &&
-	       msg.event == UFFD_EVENT_PAGEFAULT;
-}
-
-void userfaultfd_copy(int fd, void *start, const void *page)
-{
-	struct uffdio_copy copy = {
-		.dst = (unsigned long)start,
-		.src = (unsigned long)page,
-		.len = PAGE,
-	};
-
-	CHECK(!ioctl(fd, UFFDIO_COPY, &copy));
 }

@@ -5,9 +5,11 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <linux/userfaultfd.h>
 #include <signal.h>
 #include <sys/wait.h>
 
+#include "../memory.h"
 #include "user.h"
 
 #define HOLD_MS	20000
@@ -44,9 +46,7 @@ static void look_up_sleeps(void)
 	struct job destroy;
 	int umem, fd;
 
-	fd = userfaultfd_on(memory, 4 * PAGE);
-	if (fd < 0)
-		skip("no userfaultfd");
+	fd = miss_pages(memory, 4 * PAGE);
 	umem = umem_register(memory, 4 * PAGE, ODP_TEST_WRITE);
 	CHECK(umem >= 0);
 	CHECK_EQ(fault_async(umem, memory), 0);
@@ -116,7 +116,8 @@ static void exit_while_fault_sleeps(void)
 		char *memory = map_memory(PAGE);
 		int umem;
 
-		uffd = userfaultfd_on(memory, PAGE);
+		uffd = userfaultfd_on(memory, PAGE,
+				      UFFDIO_REGISTER_MODE_MISSING);
 		if (uffd < 0)
 			_exit(77);
 		umem = umem_register(memory, PAGE, ODP_TEST_WRITE);
