@@ -22,6 +22,8 @@ MODULE_SECONDS = 300
 NEEDS_KERNEL = {
     "test_rdmacm.CMTestCase.test_rdmacm_async_resolve_addrinfo": (6, 18),
 }
+# before, the kernel's own driver has no links in net namespaces
+FIRST_WITH_NETNS = (7, 0)
 # in hosta's namespace, and in a mount namespace that ends with the command
 ENTER = """
 mount -t proc proc "$0/proc" && mount -t sysfs sysfs "$0/sys" &&
@@ -70,14 +72,18 @@ def run_all(module):
     return status, said, dict(ends)
 
 
+def release():
+    """The kernel's, as a pair of numbers."""
+    return tuple(int(n) for n in re.findall(r"\d+", platform.release())[:2])
+
+
 def look_at(name, ends):
     """One test has passed, is skipped, or fails here."""
     end = ends.get(name, "never ended")
     needs = NEEDS_KERNEL.get(name)
-    release = tuple(int(n) for n in re.findall(r"\d+", platform.release())[:2])
     if end.startswith("skipped"):
         raise ktap_test.Skip(end[len("skipped "):])
-    if end != "ok" and needs and release < needs:
+    if end != "ok" and needs and release() < needs:
         raise ktap_test.Skip("needs a newer kernel's core")
     assert end == "ok", end
 
@@ -91,16 +97,51 @@ def set_huge_pages(number):
     return before
 
 
-def tests_of(module):
-    """Run a module; a function for each of its tests, by name."""
-    _, said, ends = run_all(module)
+def show_trouble(module, said, ends):
+    """What a module has said, if not all of its tests are as they should be."""
     names = names_of(module)
-    tests = {name: lambda name=name: look_at(name, ends) for name in names}
     if any(ends.get(name) not in ("ok", None) and
            not ends[name].startswith("skipped") for name in names) or \
             len(ends) < len(names):
         print("\n".join(f"# {line}" for line in said.splitlines()))
-    return tests
+
+
+def two_hosts(what):
+    subprocess.run([os.path.join(ktap_test.HERE, "two_hosts.sh"), what],
+                   check=True)
+
+
+def load(driver):
+    """Have the kernel's own driver, or the one that is under test."""
+    two_hosts("down")
+    subprocess.run(["modprobe", "-r", "rdma_rxe"], check=True)
+    subprocess.run(["modprobe", "rdma_rxe"] if driver == "intree" else
+                   ["insmod", os.environ["RXE_KO"]], check=True)
+    two_hosts("up")
+
+
+def ends_on_the_kernels_own():
+    """What becomes of all tests there; None where it is not to be known."""
+    if os.environ.get("LONG_TESTS") != "yes" or release() < FIRST_WITH_NETNS:
+        return None
+    load("intree")
+    ends = {}
+    for module in modules():
+        ends |= run_all(module)[2]
+    load("ours")
+    return ends
+
+
+def none_is_missing(ends, own):
+    """Each test that passes on the kernel's own driver passes here."""
+    if own is None:
+        raise ktap_test.Skip("with LONG_TESTS, where the kernel's own driver "
+                             "knows net namespaces")
+    passed = [name for name, end in own.items() if end == "ok"]
+    missing = [name for name in passed if ends.get(name) != "ok"]
+    print(f"# {len(passed)} tests pass on the kernel's own driver, "
+          f"{list(ends.values()).count('ok')} here; missing: {missing}")
+    assert passed and not missing
 
 
 def main():
@@ -110,10 +151,18 @@ def main():
         ktap_test.skip_all("needs two_hosts.sh up, and RDMA_CORE_ROOT")
     subprocess.run(["modprobe", "-a", "rdma_ucm"], check=True)
     before = set_huge_pages(64)
+    own = ends_on_the_kernels_own()
+    ends = {}
     tests = {}
     for module in modules():
-        tests |= tests_of(module)
+        _, said, of_module = run_all(module)
+        show_trouble(module, said, of_module)
+        ends |= of_module
+        for name in names_of(module):
+            tests[name] = lambda name=name: look_at(name, ends)
     set_huge_pages(before)
+    tests["none of what the kernel's own driver passes is missing"] = \
+        lambda: none_is_missing(ends, own)
     ktap_test.run_tests(tests)
 
 
