@@ -118,20 +118,21 @@ static void missing_at_the_requester(void)
  * retries would take. Before, that eighth is written alone.
  */
 static void late(struct rc_pair *pair, struct rc_buf *local,
-		 struct rc_buf *remote, struct rc_buf *missing)
+		 struct rc_buf *remote, struct rc_buf *missing, size_t len)
 {
+	const unsigned int seed = missing == local ? 9 : 7;
 	const size_t there = SIZE / 8;
 
 	rc_fill(missing->addr, there, 9);
 	uffd = miss_pages(missing->addr, SIZE);
 	if (missing != local)
-		rc_fill(local->addr, SIZE, 9);
+		rc_fill(local->addr, len, seed);
 	rc_do(&pair->a, W, rc_sge(local, 0, there), remote, 0);
-	rc_post(&pair->a, W, rc_sge(local, 0, SIZE), remote, 0);
+	rc_post(&pair->a, W, rc_sge(local, 0, len), remote, 0);
 	sleep_ms(2000 * limit_factor());
-	provide_pages(missing->addr, (SIZE - there) / PAGE_BYTES);
+	provide_pages(missing->addr, (len - there) / PAGE_BYTES);
 	rc_wait_ok(pair->a.send_cq);
-	rc_check(remote->addr, SIZE, 9);
+	rc_check(remote->addr, len, seed);
 	close(uffd);
 }
 
@@ -165,7 +166,7 @@ static void late_at_the_requester(void)
 
 	late_up(&pair, &local, &remote);
 	repeated = rc_counter(0, "completer_retry_err");
-	late(&pair, &local, &remote, &local);
+	late(&pair, &local, &remote, &local, SIZE);
 	CHECK_EQ(rc_counter(0, "completer_retry_err"), repeated);
 	late_down(&pair, &local, &remote);
 }
@@ -180,7 +181,7 @@ static void late_at_the_responder(void)
 	struct rc_pair pair;
 
 	late_up(&pair, &local, &remote);
-	late(&pair, &local, &remote, &remote);
+	late(&pair, &local, &remote, &remote, SIZE / 4);
 	late_down(&pair, &local, &remote);
 }
 
