@@ -10,11 +10,11 @@ VM := $(SELFTESTS)/vm/vm
 
 # What the harness takes from make's command line.
 export CMD DEBUG_NEED DEBUG_TESTS DEBUG_WITHIN KERNEL KERNELS NEWEST_TESTS PEERS TESTS MTU MEM CPUS \
-	STORM_SECONDS LONG_TESTS TIME_LIMIT QUIET_LIMIT
+	STORM_SECONDS LONG_TESTS TIME_LIMIT QUIET_LIMIT QUICK PAIRS
 
 .DELETE_ON_ERROR:
-.PHONY: all modules run shell test test-all test-debug check install clean \
-	distclean help
+.PHONY: all modules run shell test test-all test-debug bench check install \
+	clean distclean help
 
 all: modules
 
@@ -38,6 +38,9 @@ test-all:
 
 test-debug:
 	@$(VM) test-debug
+
+bench:
+	@$(VM) bench
 
 check:
 	@$(VM) check
@@ -65,6 +68,7 @@ help:
 	@echo 'make test             all tests on the Debian kernels 6.1, 6.12 and the newest'
 	@echo 'make test-all         the same with what takes long: an hour more'
 	@echo 'make test-debug       the same on a kernel with KASAN, lockdep and more'
+	@echo 'make bench            this driver beside the kernel'"'"'s own; QUICK=1: ten minutes'
 	@echo 'make check            checkpatch, shellcheck, sparse'
 	@echo 'make clean            remove what "make" built'
 	@echo 'make distclean        remove the cache: Debian root, debug kernel, logs'

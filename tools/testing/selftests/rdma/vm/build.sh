@@ -35,11 +35,13 @@ kernel_headers()
 
 compile()
 {
-	local driver='' test_modules=''
+	local driver='' test_modules='' module
 
 	[ "${RXE:-ours}" != ours ] || driver=drivers/infiniband/sw/rxe
-	[ ! -e "$tree/$selftests/odp_core/Kbuild" ] ||
-		test_modules=$selftests/odp_core
+	for module in odp_core rxe_limit; do
+		[ ! -e "$tree/$selftests/$module/Kbuild" ] ||
+			test_modules+=" $selftests/$module"
+	done
 	in_root "$root" --bind "$tree" /mnt/tree --bind "$1" /mnt/build \
 		"${binds[@]}" env KDIR="$headers" MODULES_IN="$modules_in" \
 		DRIVER="$driver" TEST_MODULES="$test_modules" \

@@ -8,6 +8,7 @@
 most_tries=3	# boots, where nothing of the command has started
 guest_failed=125	# the exit status when it is not the command's own
 qemu_args=()	# what add_test_devices adds
+guest_cpu=	# flags that an emulated processor is to have, or not
 
 # guest_limits KERNEL: defaults of what the user may set. A guest is slow where
 # it has to be emulated, and slower by far with all the checks of the debug
@@ -38,7 +39,7 @@ accelerator()
 	if has_kvm; then
 		printf '%s\n' -accel kvm -cpu host
 	else
-		printf '%s\n' -accel tcg,thread=multi -cpu max
+		printf '%s\n' -accel tcg,thread=multi -cpu "max$guest_cpu"
 	fi
 }
 

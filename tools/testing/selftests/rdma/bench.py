@@ -1,0 +1,368 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+"""
+Two drivers on one machine: this one and the kernel's own rdma_rxe, loaded in
+turn, measured by unmodified perftest between the two hosts of two_hosts.sh.
+
+    bench.py OUTPUT.csv
+
+Needs root, no loaded rdma_rxe, RXE_KO (this driver's module), LIMIT_KO (that of
+rxe_limit), perftest and iperf3. PAIRS= says how often both drivers have their
+turn, QUICK=yes leaves most rows out. Each line of the output is one figure:
+pair, driver, MTU of the netdevs, row, metric, value.
+
+hosta is on CPU 0 and hostb on CPU 1, as two machines would be: programs by
+their affinity, received packets by RPS. That is so for both drivers.
+"""
+
+import csv
+import dataclasses
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.realpath(__file__))
+TWO_HOSTS = os.path.join(HERE, "two_hosts.sh")
+QUICK = os.environ.get("QUICK") in ("1", "yes")
+PAIRS = int(os.environ.get("PAIRS") or (3 if QUICK else 5))
+RUN_SECONDS = 120
+# messages, so that slow drivers take half a second
+COUNTS = {2: 10000, 8: 10000, 64: 10000, 1024: 5000, 4096: 5000, 65536: 500,
+          1 << 20: 40}
+
+
+def names_of_size(size):
+    """65536 is 64 KiB."""
+    for unit, name in ((1 << 20, "MiB"), (1 << 10, "KiB")):
+        if size >= unit:
+            return f"{size // unit} {name}"
+    return f"{size} B"
+
+
+def call(*command, **args):
+    return subprocess.run(command, check=True, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          **args).stdout
+
+
+class Failed(Exception):
+    """A run gave no figure; the reason is shown, and the bench goes on."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Host:
+    """One of the two hosts."""
+    name: str
+    netdev: str
+    device: str
+    addr: str
+    cpu: int
+
+    def command(self, *words):
+        return ["ip", "netns", "exec", self.name, "taskset", "-c",
+                str(self.cpu), *map(str, words)]
+
+    def gid(self):
+        """As it is since hosts_up(): to look for it takes long."""
+        return GIDS[self]
+
+
+CLIENT = Host("hosta", "va", "rxe0", "10.0.0.1", 0)
+SERVER = Host("hostb", "vb", "rxe1", "10.0.0.2", 1)
+HOSTS = (CLIENT, SERVER)
+GIDS = {}
+
+
+def wait_for_port(port, server):
+    end = time.monotonic() + 20
+    while not call("ip", "netns", "exec", SERVER.name, "ss", "-Hltn",
+                   f"sport = {port}"):
+        if server.poll() is not None or time.monotonic() > end:
+            raise Failed("the server does not listen")
+        time.sleep(0.05)
+
+
+def end(process):
+    process.kill()
+    process.wait()
+
+
+def between(port, server_words, client_words, server_ends=True):
+    """What a client says that meets a server."""
+    with subprocess.Popen(SERVER.command(*server_words),
+                          stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL) as server:
+        try:
+            wait_for_port(port, server)
+            done = subprocess.run(CLIENT.command(*client_words), text=True,
+                                  stdout=subprocess.PIPE,
+                                  stderr=subprocess.STDOUT, check=False,
+                                  timeout=RUN_SECONDS)
+            if done.returncode:
+                raise Failed((done.stdout.strip().splitlines() or ["?"])[-1])
+            if server_ends and server.wait(RUN_SECONDS):
+                raise Failed("the server has failed")
+            return done.stdout
+        except subprocess.TimeoutExpired as late:
+            raise Failed(f"not done after {RUN_SECONDS} s") from late
+        finally:
+            end(server)
+
+
+def busy_ticks():
+    """What all CPUs have done, in hundredths of a second."""
+    with open("/proc/stat", encoding="ascii") as file:
+        fields = [int(word) for word in file.readline().split()[1:]]
+    idle, iowait = fields[3:5]
+    return sum(fields[:8]) - idle - iowait
+
+
+class Perftest:
+    """One program of perftest's, with its options."""
+
+    def __init__(self, program, size, *, odp=True, qps=1, service="RC"):
+        self.program = program
+        self.size = size
+        # its version 4.5 has --odp for nothing else
+        self.odp = odp and service == "RC" and "atomic" not in program
+        self.qps = qps
+        self.service = service
+        kind = program.removeprefix("ib_").replace("_", " ")
+        self.name = f"{kind} {names_of_size(size)}"
+        self.name += f", {service}" if service != "RC" else ""
+        self.name += ", ODP" if self.odp else ", pinned"
+        self.name += f", {qps} QPs" if qps > 1 else ""
+
+    def fits(self, mtu):
+        return self.service != "UD" or self.size <= mtu - 100
+
+    def run(self, count, *options):
+        """Its table's only line, as numbers."""
+        words = [self.program, "-F", "-u", "18", "-s", self.size, "-n", count,
+                 "-q", self.qps, *options]
+        if "atomic" in self.program:
+            words[words.index("-s"):words.index("-n")] = []
+        if self.qps == 1:
+            words[words.index("-q"):words.index("-q") + 2] = []
+        words += ["-c", self.service] if self.service != "RC" else []
+        words += ["--odp"] if self.odp else []
+        said = between(18515,
+                       words + ["-d", SERVER.device, "-x", SERVER.gid()],
+                       words + ["-d", CLIENT.device, "-x", CLIENT.gid(),
+                                SERVER.addr],
+                       server_ends=self.service == "RC")
+        lines = re.findall(rf"^ *{self.size} +([\d. \t]+)$", said, flags=re.M)
+        if not lines:
+            raise Failed("no table")
+        return [float(word) for word in lines[-1].split()]
+
+    def count(self):
+        return max(COUNTS[self.size] // self.qps, 5)
+
+
+class Bandwidth(Perftest):
+    def measure(self):
+        # iterations, peak, average, million messages a second
+        _, _, average, messages = self.run(self.count())
+        return {"MiB/s": average, "messages/s": messages * 1e6}
+
+
+class Latency(Perftest):
+    def measure(self):
+        # iterations, least, most, typical, average, deviation, 99 %, 99.9 %
+        numbers = self.run(2000)
+        return {"typical us": numbers[3], "99 % us": numbers[6]}
+
+
+class CpuTime(Perftest):
+    """
+    Both sides sleep until they are woken, which perftest has not for writes. What
+    a start costs is taken off.
+    """
+
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self.name = "CPU time, " + self.name
+
+    def measure(self):
+        used = []
+        for count in (self.count(), 5 * self.count()):
+            before = busy_ticks()
+            self.run(count, "-e")
+            used.append(busy_ticks() - before)
+        moved = 4 * self.count() * self.size
+        return {"ns/KiB": (used[1] - used[0]) * 1e7 / (moved / 1024)}
+
+
+class Cold:
+    """Page faults."""
+
+    name = "faults"
+
+    @staticmethod
+    def fits(_):
+        return True
+
+    @staticmethod
+    def measure():
+        try:
+            said = call(os.path.join(HERE, "bench_odp"), timeout=RUN_SECONDS)
+        except subprocess.CalledProcessError as failed:
+            raise Failed(failed.stdout.strip()) from failed
+        except subprocess.TimeoutExpired as late:
+            raise Failed(f"not done after {RUN_SECONDS} s") from late
+        return {name: float(value)
+                for name, value in map(str.split, said.splitlines())}
+
+
+class Tcp:
+    """What the same pair of netdevs does for TCP, for information."""
+
+    name = "TCP, iperf3"
+
+    @staticmethod
+    def fits(_):
+        return True
+
+    @staticmethod
+    def measure():
+        said = between(5201, ["iperf3", "-s", "-1"],
+                       ["iperf3", "-c", SERVER.addr, "-t", 2, "-J"])
+        bits = json.loads(said)["end"]["sum_received"]["bits_per_second"]
+        return {"MiB/s": bits / 8 / (1 << 20)}
+
+
+def main_rows():
+    """What the README shows, and the targets are set for."""
+    kinds = ("write", "read", "send")
+    return [
+        *(Bandwidth(f"ib_{kind}_bw", 65536) for kind in kinds),
+        Bandwidth("ib_write_bw", 65536, odp=False),
+        Bandwidth("ib_write_bw", 8),
+        Bandwidth("ib_atomic_bw", 8),
+        Latency("ib_write_lat", 8),
+        Latency("ib_send_lat", 8),
+        CpuTime("ib_read_bw", 65536),
+        CpuTime("ib_send_bw", 65536),
+        Cold(),
+    ]
+
+
+def all_rows():
+    """Those and the rest, none of them twice."""
+    sizes = (2, 64, 4096, 65536, 1 << 20)
+    rows = main_rows()
+    for kind in ("write", "read", "send"):
+        program = f"ib_{kind}_bw"
+        for odp in (False, True):
+            rows += [Bandwidth(program, size, odp=odp) for size in sizes]
+        rows += [Bandwidth(program, size, qps=qps)
+                 for qps in (4, 64) for size in (64, 65536)]
+        rows.append(Latency(f"ib_{kind}_lat", 8, odp=False))
+    rows += [Bandwidth("ib_send_bw", size, service="UD") for size in (64, 1024)]
+    rows.append(Latency("ib_send_lat", 8, service="UD"))
+    return list({row.name: row for row in rows}.values())
+
+
+def insert(module):
+    """Load a module from its file, and before it what it needs."""
+    needs = call("modinfo", "-F", "depends", module).strip()
+    for name in filter(None, needs.split(",")):
+        call("modprobe", name)
+    call("insmod", module)
+
+
+def load(driver):
+    if driver == "intree":
+        call("modprobe", "rdma_rxe")
+    else:
+        insert(os.environ["RXE_KO"])
+
+
+def hosts_up(mtu):
+    call(TWO_HOSTS, "up", env={**os.environ, "MTU": str(mtu)})
+    for host in HOSTS:
+        call("ip", "netns", "exec", host.name, "sh", "-c",
+             f"for queue in /sys/class/net/{host.netdev}/queues/rx-*; do "
+             f"echo {1 << host.cpu:x} >$queue/rps_cpus; done")
+        GIDS[host] = int(call(TWO_HOSTS, "gid", host.device, host.addr))
+
+
+class Bench:
+    """All figures, as they come, and how far it has got."""
+
+    def __init__(self, path):
+        self.file = open(path, "w", encoding="ascii", newline="")
+        self.writer = csv.writer(self.file)
+        self.writer.writerow(("pair", "driver", "mtu", "row", "metric",
+                              "value"))
+        self.rows = main_rows() if QUICK else all_rows()
+        self.mtus = (1500, 4200) if QUICK else (1500, 4200, 9000)
+        self.total = PAIRS * sum(
+            2 * sum(row.fits(mtu) for row in self.rows) + 1
+            for mtu in self.mtus)
+        self.done = 0
+
+    def write(self, *fields):
+        self.writer.writerow(fields)
+        self.file.flush()
+
+    def measure(self, pair, driver, mtu, row):
+        self.done += 1
+        try:
+            figures = row.measure()
+        except Failed as why:
+            figures = {}
+            text = f"no figure: {why}"
+        else:
+            text = ", ".join(f"{value:,.1f} {metric}"
+                             for metric, value in figures.items())
+        print(f"[{self.done}/{self.total}] {driver}, MTU {mtu}, {row.name}: "
+              f"{text}", flush=True)
+        for metric, value in figures.items():
+            self.write(pair, driver, mtu, row.name, metric, value)
+
+    def turn(self, pair, driver):
+        """One driver is loaded, and gone afterwards."""
+        load(driver)
+        for mtu in self.mtus:
+            hosts_up(mtu)
+            if driver == "ours":
+                self.measure(pair, "any", mtu, Tcp())
+            for row in self.rows:
+                if row.fits(mtu):
+                    self.measure(pair, driver, mtu, row)
+            call(TWO_HOSTS, "down")
+        call("modprobe", "-r", "rdma_rxe")
+
+    def limits(self):
+        """What this machine copies and sums, on one CPU."""
+        insert(os.environ["LIMIT_KO"])
+        for name in ("copy_ns", "crc_ns"):
+            with open(f"/sys/module/rxe_limit/parameters/{name}",
+                      encoding="ascii") as file:
+                for payload, value in zip((1024, 4096),
+                                          file.read().strip().split(",")):
+                    self.write(0, "any", 0, f"limit {payload}", name, value)
+                    print(f"limit: {name} of {payload} B: {value}")
+        call("rmmod", "rxe_limit")
+
+    def run(self):
+        self.limits()
+        for pair in range(PAIRS):
+            drivers = ["ours", "intree"]
+            for driver in drivers if pair % 2 == 0 else reversed(drivers):
+                self.turn(pair, driver)
+        self.file.close()
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(f"usage: {sys.argv[0]} OUTPUT.csv")
+    try:
+        Bench(sys.argv[1]).run()
+    except subprocess.CalledProcessError as error:
+        sys.exit(f"{' '.join(error.cmd)}: {error.stdout}")

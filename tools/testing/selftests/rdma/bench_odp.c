@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * How fast pages come: the first touch of memory through a peer's writes and
+ * reads, beside that by the CPU; the first byte after an invalidation; and what
+ * is left of the throughput while pages are taken away. For bench.py, on
+ * any driver that has on-demand paging. Prints "name value", a line each. What
+ * arrives is not looked at: that is the tests' to do.
+ */
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include "rc_pair.h"
+
+#define PAGE		4096UL
+#define MIB		(1024 * 1024UL)
+#define COLD_SIZE	(256 * MIB)
+#define MESSAGE		MIB
+#define WARM_SIZE	(16 * MIB)
+#define SMALL_MESSAGE	(64 * 1024UL)
+#define WARM_NS		2000000000ULL
+#define SAMPLES		200
+
+static unsigned long long now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000ULL + now.tv_nsec;
+}
+
+static void *cold_memory(void)
+{
+	void *addr = mmap(NULL, COLD_SIZE, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	CHECK(addr != MAP_FAILED);
+	/* pages of one size, whatever the host's policy */
+	CHECK_EQ(madvise(addr, COLD_SIZE, MADV_NOHUGEPAGE), 0);
+	return addr;
+}
+
+static void print_pages(const char *name, unsigned long long ns)
+{
+	printf("%s %.0f\n", name, COLD_SIZE / PAGE * 1e9 / ns);
+}
+
+static void by_the_cpu(void)
+{
+	unsigned long long began;
+	char *addr = cold_memory();
+
+	began = now_ns();
+	memset(addr, 1, COLD_SIZE);
+	print_pages("cold_memset_pages_per_s", now_ns() - began);
+	CHECK_EQ(munmap(addr, COLD_SIZE), 0);
+}
+
+static void by_a_peer(struct rc_pair *pair, enum ibv_wr_opcode opcode,
+		      const char *name)
+{
+	struct rc_buf local, remote;
+	unsigned long long began;
+	size_t at;
+
+	rc_buf_get(&local, &pair->hosts[0], MESSAGE, RC_ALL_ACCESS);
+	rc_buf_reg(&remote, &pair->hosts[1], cold_memory(), COLD_SIZE,
+		   RC_ODP_ACCESS);
+	memset(local.addr, 1, MESSAGE);
+	began = now_ns();
+	for (at = 0; at < COLD_SIZE; at += MESSAGE)
+		rc_do(&pair->a, opcode, rc_sge(&local, 0, MESSAGE), &remote,
+		      at);
+	print_pages(name, now_ns() - began);
+	rc_buf_put(&local);
+	rc_buf_put(&remote);
+}
+
+static int compare(const void *a, const void *b)
+{
+	unsigned long long x = *(const unsigned long long *)a;
+	unsigned long long y = *(const unsigned long long *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* One page is written to, taken away, and written to again. */
+static void first_bytes(struct rc_pair *pair)
+{
+	unsigned long long warm[SAMPLES], cold[SAMPLES], began;
+	struct rc_buf local, remote;
+	int i;
+
+	rc_buf_get(&local, &pair->hosts[0], PAGE, RC_ALL_ACCESS);
+	rc_buf_get(&remote, &pair->hosts[1], PAGE, RC_ODP_ACCESS);
+	memset(local.addr, 1, PAGE);
+	for (i = 0; i < SAMPLES; i++) {
+		began = now_ns();
+		rc_do(&pair->a, IBV_WR_RDMA_WRITE, rc_sge(&local, 0, 8),
+		      &remote, 0);
+		warm[i] = now_ns() - began;
+		rc_buf_drop(&remote);
+		began = now_ns();
+		rc_do(&pair->a, IBV_WR_RDMA_WRITE, rc_sge(&local, 0, 8),
+		      &remote, 0);
+		cold[i] = now_ns() - began;
+	}
+	qsort(warm, SAMPLES, sizeof(*warm), compare);
+	qsort(cold, SAMPLES, sizeof(*cold), compare);
+	printf("first_byte_warm_us %.1f\n", warm[SAMPLES / 2] / 1e3);
+	printf("first_byte_cold_us %.1f\n", cold[SAMPLES / 2] / 1e3);
+	rc_buf_put(&local);
+	rc_buf_put(&remote);
+}
+
+/**
+ * struct thief - takes single pages away
+ * @buf: of which
+ * @per_second: pages
+ * @over: there is nothing to be taken any more
+ */
+struct thief {
+	const struct rc_buf *buf;
+	unsigned long per_second;
+	bool over;
+};
+
+/* As many as are due, however late they are. */
+static void *steal(void *arg)
+{
+	struct thief *thief = arg;
+	unsigned long long began = now_ns();
+	unsigned long taken = 0, due;
+	unsigned int state = 1;
+
+	while (!__atomic_load_n(&thief->over, __ATOMIC_ACQUIRE)) {
+		due = (now_ns() - began) * thief->per_second / 1000000000ULL;
+		while (taken < due) {
+			CHECK_EQ(madvise(thief->buf->addr +
+					 draw(&state, WARM_SIZE / PAGE) * PAGE,
+					 PAGE, MADV_DONTNEED), 0);
+			taken++;
+		}
+		sleep_ms(1);
+	}
+	return NULL;
+}
+
+static void under_theft(struct rc_pair *pair, unsigned int percent)
+{
+	struct rc_buf local, remote;
+	unsigned long long began;
+	unsigned long bytes = 0;
+	struct thief thief = {
+		.buf = &remote,
+		.per_second = WARM_SIZE / PAGE * percent / 100,
+	};
+	pthread_t thread;
+	size_t at;
+
+	rc_buf_get(&local, &pair->hosts[0], SMALL_MESSAGE, RC_ALL_ACCESS);
+	rc_buf_get(&remote, &pair->hosts[1], WARM_SIZE, RC_ODP_ACCESS);
+	memset(local.addr, 1, SMALL_MESSAGE);
+	for (at = 0; at < WARM_SIZE; at += SMALL_MESSAGE)
+		rc_do(&pair->a, IBV_WR_RDMA_WRITE,
+		      rc_sge(&local, 0, SMALL_MESSAGE), &remote, at);
+	CHECK_EQ(pthread_create(&thread, NULL, steal, &thief), 0);
+	began = now_ns();
+	while (now_ns() - began < WARM_NS) {
+		at = bytes % WARM_SIZE;
+		rc_do(&pair->a, IBV_WR_RDMA_WRITE,
+		      rc_sge(&local, 0, SMALL_MESSAGE), &remote, at);
+		bytes += SMALL_MESSAGE;
+	}
+	printf("write_mib_per_s_%u_percent_taken %.1f\n", percent,
+	       bytes * 1e9 / (now_ns() - began) / MIB);
+	__atomic_store_n(&thief.over, true, __ATOMIC_RELEASE);
+	CHECK_EQ(pthread_join(thread, NULL), 0);
+	rc_buf_put(&local);
+	rc_buf_put(&remote);
+}
+
+/* the largest that the netdev has room for */
+static enum ibv_mtu path_mtu(void)
+{
+	struct ibv_port_attr port;
+	struct rc_host host;
+
+	rc_open(&host, 0);
+	CHECK_EQ(ibv_query_port(host.ctx, 1, &port), 0);
+	rc_close(&host);
+	return port.active_mtu;
+}
+
+int main(void)
+{
+	static const unsigned int percents[] = { 0, 1, 10, 50 };
+	struct rc_config config = { .mtu = path_mtu() };
+	struct rc_pair pair;
+	unsigned int i;
+
+	rc_pair_up(&pair, &config);
+	by_the_cpu();
+	by_a_peer(&pair, IBV_WR_RDMA_WRITE, "cold_write_pages_per_s");
+	by_a_peer(&pair, IBV_WR_RDMA_READ, "cold_read_pages_per_s");
+	first_bytes(&pair);
+	for (i = 0; i < NUM(percents); i++)
+		under_theft(&pair, percents[i]);
+	rc_pair_down(&pair);
+	return 0;
+}
