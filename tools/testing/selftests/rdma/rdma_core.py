@@ -114,7 +114,8 @@ def two_hosts(what):
 def load(driver):
     """Have the kernel's own driver, or the one that is under test."""
     two_hosts("down")
-    subprocess.run(["modprobe", "-r", "rdma_rxe"], check=True)
+    # what it needs stays, for the other one
+    subprocess.run(["rmmod", "rdma_rxe"], check=True)
     subprocess.run(["modprobe", "rdma_rxe"] if driver == "intree" else
                    ["insmod", os.environ["RXE_KO"]], check=True)
     two_hosts("up")
