@@ -8,7 +8,7 @@ turn, measured by unmodified perftest between the two hosts of two_hosts.sh.
 
 Needs root, no loaded rdma_rxe, RXE_KO (this driver's module), LIMIT_KO (that of
 rxe_limit), perftest and iperf3. PAIRS= says how often both drivers have their
-turn, QUICK=yes leaves most rows out. Each line of the output is one figure:
+turn, QUICK=1 leaves most rows out. Each line of the output is one figure:
 pair, driver, MTU of the netdevs, row, metric, value.
 
 hosta is on CPU 0 and hostb on CPU 1, as two machines would be: programs by
@@ -26,7 +26,7 @@ import time
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 TWO_HOSTS = os.path.join(HERE, "two_hosts.sh")
-QUICK = os.environ.get("QUICK") in ("1", "yes")
+QUICK = bool(os.environ.get("QUICK"))
 PAIRS = int(os.environ.get("PAIRS") or (3 if QUICK else 5))
 RUN_SECONDS = 120
 # messages, so that slow drivers take half a second

@@ -57,7 +57,7 @@ cmd_bench()
 	if [ -z "${QUICK-}" ] && ! has_kvm; then
 		GUEST_CMDLINE=${GUEST_CMDLINE#"$tuned_cmdline "}
 		guest_cpu=
-		QUICK=yes bench_boot stock
+		QUICK=1 bench_boot stock
 	fi
 	in_root "$root" --bind "$tree" /mnt/tree --bind "$bench_dir" /mnt/bench \
 		python3 "/mnt/tree/$selftests/bench_report.py" /mnt/bench
