@@ -114,14 +114,17 @@ int rxe_advise_mr(struct ib_pd *ibpd, enum ib_uverbs_advise_mr_advice advice,
 		  u32 flags, struct ib_sge *sgl, u32 num_sge,
 		  struct uverbs_attr_bundle *attrs)
 {
-	struct rxe_ucontext *uctx = to_ruc(ibpd->uobject->context);
 	int fault_flags = rxe_advice_flags(advice);
+	struct rxe_ucontext *uctx;
 	struct rxe_advice *todo;
 	int err = 0;
 	u32 i;
 
 	if (fault_flags < 0)
 		return fault_flags;
+	/* kernel users have nothing that is paged */
+	if (!ibpd->uobject)
+		return -EOPNOTSUPP;
 	if (flags & ~IB_UVERBS_ADVISE_MR_FLAG_FLUSH)
 		return -EINVAL;
 
@@ -137,6 +140,7 @@ int rxe_advise_mr(struct ib_pd *ibpd, enum ib_uverbs_advise_mr_advice advice,
 
 	if (!(flags & IB_UVERBS_ADVISE_MR_FLAG_FLUSH)) {
 		INIT_WORK(&todo->work, rxe_advice_work);
+		uctx = to_ruc(ibpd->uobject->context);
 		todo->faulter = rxe_fault_queue_get(uctx->faulter);
 		queue_work(todo->faulter->wq, &todo->work);
 		return 0;

@@ -482,6 +482,9 @@ struct ib_mr *rxe_reg_user_mr(struct ib_pd *ibpd, u64 start, u64 length,
 
 	if (access & ~(odp ? RXE_ODP_MR_ACCESS : RXE_MR_ACCESS))
 		return ERR_PTR(-EOPNOTSUPP);
+	/* RDS asks for it in a process that has opened no device */
+	if (odp && !uctx)
+		return ERR_PTR(-EOPNOTSUPP);
 	if (implicit && (access & IB_ACCESS_HUGETLB))
 		return ERR_PTR(-EINVAL);
 	if (implicit)
