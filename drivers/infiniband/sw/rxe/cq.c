@@ -50,6 +50,7 @@ int rxe_create_cq(struct ib_cq *ibcq, const struct ib_cq_init_attr *attr,
 		return err;
 	}
 
+	rxe_moderation_init(cq);
 	ibcq->cqe = cq->ring->mask;
 	return 0;
 }
@@ -134,7 +135,10 @@ destroy_ring:
  */
 int rxe_destroy_cq(struct ib_cq *ibcq, struct ib_udata *udata)
 {
-	rxe_ring_destroy(to_rcq(ibcq)->ring);
+	struct rxe_cq *cq = to_rcq(ibcq);
+
+	rxe_moderation_end(cq);
+	rxe_ring_destroy(cq->ring);
 	return 0;
 }
 
@@ -274,6 +278,8 @@ bool rxe_cq_post(struct rxe_cq *cq, const struct ib_wc *wc,
 	rxe_cq_add(cq, wc);
 	notify = cq->armed == IB_CQ_NEXT_COMP ||
 		 (cq->armed == IB_CQ_SOLICITED && solicited);
+	if (notify && rxe_cq_hold_event(cq, wc->status != IB_WC_SUCCESS))
+		notify = false;
 	if (notify)
 		cq->armed = 0;
 	spin_unlock_irqrestore(&cq->lock, irq);

@@ -2,6 +2,7 @@
 #ifndef RXE_CQ_H
 #define RXE_CQ_H
 
+#include <linux/hrtimer.h>
 #include <linux/spinlock.h>
 #include <rdma/ib_verbs.h>
 
@@ -17,6 +18,10 @@
  * @producer: next slot; the ring's own index is the program's to scribble on
  * @armed: which completion raises the next event: 0 for none
  * @overrun: a completion found no slot; the queue is broken
+ * @moderate_count: completions that raise an event; 0: no number does
+ * @moderate_period: microseconds after which one is raised; 0: no time does
+ * @held: completions that were to raise an event, which waits for more of them
+ * @timer: ends the time that it waits
  */
 struct rxe_cq {
 	struct ib_cq ibcq;
@@ -26,6 +31,10 @@ struct rxe_cq {
 	u32 producer;
 	enum ib_cq_notify_flags armed;
 	bool overrun;
+	u16 moderate_count;
+	u16 moderate_period;
+	u32 held;
+	struct hrtimer timer;
 };
 
 static inline struct rxe_cq *to_rcq(struct ib_cq *ibcq)
@@ -39,6 +48,11 @@ int rxe_resize_cq(struct ib_cq *ibcq, rxe_cqe_t cqe, struct ib_udata *udata);
 int rxe_destroy_cq(struct ib_cq *ibcq, struct ib_udata *udata);
 int rxe_req_notify_cq(struct ib_cq *ibcq, enum ib_cq_notify_flags flags);
 int rxe_poll_cq(struct ib_cq *ibcq, int num, struct ib_wc *wc);
+
+int rxe_modify_cq(struct ib_cq *ibcq, u16 count, u16 period);
+void rxe_moderation_init(struct rxe_cq *cq);
+void rxe_moderation_end(struct rxe_cq *cq);
+bool rxe_cq_hold_event(struct rxe_cq *cq, bool failed);
 
 bool rxe_cq_post(struct rxe_cq *cq, const struct ib_wc *wc,
 		 bool solicited);

@@ -58,6 +58,8 @@ static int rxe_query_device(struct ib_device *ibdev,
 	attr->max_sge_rd = RXE_MAX_SGE;
 	attr->max_cq = RXE_MAX_CQ;
 	attr->max_cqe = RXE_MAX_CQE;
+	attr->cq_caps.max_cq_moderation_count = U16_MAX;
+	attr->cq_caps.max_cq_moderation_period = U16_MAX;
 	attr->max_mr = RXE_MAX_MR;
 	attr->max_fast_reg_page_list_len = RXE_MAX_FAST_PAGES;
 	attr->max_srq = RXE_MAX_SRQ;
@@ -255,6 +257,7 @@ const struct ib_device_ops rxe_dev_ops = {
 	.map_mr_sg = rxe_map_mr_sg,
 	.mmap = rxe_mmap,
 	.mmap_free = rxe_mmap_free,
+	.modify_cq = rxe_modify_cq,
 	.modify_qp = rxe_modify_qp,
 	.modify_srq = rxe_modify_srq,
 	.poll_cq = rxe_poll_cq,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* Completion queues that change their size. */
+/* Completion queues that change their size, or raise fewer events. */
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -260,12 +260,186 @@ static void at_once(void)
 	rc_check_works();
 }
 
+/* librxe of Debian 12 has no ibv_modify_cq() */
+static void moderate(struct flow *flow, unsigned int count, unsigned int period)
+{
+	struct {
+		struct ib_uverbs_cmd_hdr hdr;
+		struct ib_uverbs_ex_cmd_hdr ex_hdr;
+		struct ib_uverbs_ex_modify_cq cmd;
+	} request = {
+		.hdr = {
+			.command = IB_USER_VERBS_CMD_FLAG_EXTENDED |
+				   IB_USER_VERBS_EX_CMD_MODIFY_CQ,
+			.in_words = sizeof(request.cmd) / 8,
+		},
+		.cmd = {
+			.cq_handle = cq_of(flow)->handle,
+			.attr_mask = IBV_CQ_ATTR_MODERATE,
+			.attr = { .cq_count = count, .cq_period = period },
+		},
+	};
+
+	CHECK_EQ(write(flow->pair.hosts[0].ctx->cmd_fd, &request,
+		       sizeof(request)), sizeof(request));
+}
+
+static void arm(struct flow *flow)
+{
+	CHECK_EQ(ibv_req_notify_cq(cq_of(flow), 0), 0);
+}
+
+static void event(struct flow *flow)
+{
+	struct ibv_cq *cq;
+	void *context;
+
+	CHECK_EQ(ibv_get_cq_event(flow->pair.a.send_channel, &cq, &context), 0);
+	CHECK(cq == cq_of(flow));
+	ibv_ack_cq_events(cq, 1);
+}
+
+/* All that was posted has completed, and raised nothing. */
+static void no_event(struct flow *flow)
+{
+	struct pollfd fd = {
+		.fd = flow->pair.a.send_channel->fd,
+		.events = POLLIN,
+	};
+
+	take(flow, flow->posted - flow->completed);
+	settle(flow);
+	CHECK_EQ(poll(&fd, 1, 0), 0);
+}
+
+static void by_number(void)
+{
+	struct flow flow;
+	int round;
+
+	flow_up(&flow, true);
+	moderate(&flow, 4, 0);
+	for (round = 0; round < 3; round++) {
+		arm(&flow);
+		post(&flow, 3);
+		no_event(&flow);
+		post(&flow, 1);
+		event(&flow);
+		/* once */
+		post(&flow, 5);
+		no_event(&flow);
+	}
+	flow_down(&flow);
+}
+
+static void by_time(void)
+{
+	struct ibv_device_attr_ex attr;
+	struct flow flow;
+
+	flow_up(&flow, true);
+	CHECK_EQ(ibv_query_device_ex(flow.pair.hosts[0].ctx, NULL, &attr), 0);
+	CHECK(attr.cq_mod_caps.max_cq_count >= 1000);
+	CHECK(attr.cq_mod_caps.max_cq_period >= 1000);
+	moderate(&flow, 1000, 1000);
+	arm(&flow);
+	post(&flow, 1);
+	event(&flow);
+	moderate(&flow, 0, 1);
+	arm(&flow);
+	post(&flow, 20);
+	event(&flow);
+	take(&flow, 21);
+
+	/* a time that begins when something waits already */
+	moderate(&flow, 1000, 0);
+	arm(&flow);
+	post(&flow, 3);
+	no_event(&flow);
+	moderate(&flow, 1000, 100);
+	event(&flow);
+	flow_down(&flow);
+}
+
+/* What waits is told of when there is nothing to wait for any more. */
+static void no_longer(void)
+{
+	struct flow flow;
+
+	flow_up(&flow, true);
+	moderate(&flow, 1000, 0);
+	arm(&flow);
+	post(&flow, 5);
+	no_event(&flow);
+	moderate(&flow, 5, 0);
+	event(&flow);
+	moderate(&flow, 1000, 0);
+	arm(&flow);
+	post(&flow, 5);
+	no_event(&flow);
+	moderate(&flow, 0, 0);
+	event(&flow);
+	arm(&flow);
+	post(&flow, 1);
+	event(&flow);
+	take(&flow, 1);
+	flow_down(&flow);
+}
+
+/* After these there may be none to wait for. */
+static void last_ones(void)
+{
+	struct flow flow;
+
+	flow_up(&flow, true);
+	moderate(&flow, 1000, 0);
+	CHECK_EQ(ibv_resize_cq(cq_of(&flow), 10), 0);
+	arm(&flow);
+	post(&flow, cq_of(&flow)->cqe - 1);
+	settle(&flow);
+	no_event(&flow);
+	arm(&flow);
+	post(&flow, cq_of(&flow)->cqe);
+	event(&flow);
+	take(&flow, cq_of(&flow)->cqe);
+
+	arm(&flow);
+	flow.remote.mr->rkey ^= 0xff00;
+	post(&flow, 1);
+	event(&flow);
+	rc_wait_status(cq_of(&flow), IBV_WC_REM_ACCESS_ERR);
+	flow.remote.mr->rkey ^= 0xff00;
+	flow_down(&flow);
+}
+
+/* Destroyed before the time is over. */
+static void gone_before(void)
+{
+	struct flow flow;
+	int i;
+
+	for (i = 0; i < 4; i++) {
+		flow_up(&flow, true);
+		moderate(&flow, 0, i % 2 ? 65535 : 300);
+		arm(&flow);
+		post(&flow, 1);
+		take(&flow, 1);
+		flow_down(&flow);
+	}
+	rc_check_works();
+}
+
 static const struct test tests[] = {
 	{ "another size while completions wait", sizes },
 	{ "sizes that are refused", refused },
 	{ "an event that was asked for before", events },
 	{ "another size in traffic", in_traffic },
 	{ "many sizes at once", at_once },
+	{ "an event for some number of completions", by_number },
+	{ "an event after some time", by_time },
+	{ "an event for each completion again", no_longer },
+	{ "an event for the last completions", last_ones },
+	{ "a queue goes before its event comes", gone_before },
 	{}
 };
 
