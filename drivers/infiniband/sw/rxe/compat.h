@@ -42,6 +42,16 @@ typedef int rxe_cqe_t;
 #define RXE_REG_USER_MR_ARGS	struct ib_udata *udata
 #endif
 
+/* 6.12: it gets the uverbs attributes instead of the udata */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 17, 0)
+#define RXE_REG_DMABUF_ARGS	struct ib_dmah *dmah, \
+				struct uverbs_attr_bundle *attrs
+#elif LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
+#define RXE_REG_DMABUF_ARGS	struct uverbs_attr_bundle *attrs
+#else
+#define RXE_REG_DMABUF_ARGS	struct ib_udata *udata
+#endif
+
 /* 6.14: drivers that tell programs of their ports have to say so */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 14, 0)
 #define RXE_REPORT_PORT_EVENT_OP	\
@@ -99,6 +109,23 @@ struct rxe_flush_wr {
 #define RXE_WQ_PERCPU	WQ_PERCPU
 #else
 #define RXE_WQ_PERCPU	0
+#endif
+
+/* buffers; 6.2: there is another call for those who have not locked them */
+
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)
+#define rxe_dma_buf_vmap	dma_buf_vmap_unlocked
+#define rxe_dma_buf_vunmap	dma_buf_vunmap_unlocked
+#else
+#define rxe_dma_buf_vmap	dma_buf_vmap
+#define rxe_dma_buf_vunmap	dma_buf_vunmap
+#endif
+
+/* 6.13: a string */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 13, 0)
+#define RXE_IMPORT_NS_DMA_BUF	MODULE_IMPORT_NS("DMA_BUF")
+#else
+#define RXE_IMPORT_NS_DMA_BUF	MODULE_IMPORT_NS(DMA_BUF)
 #endif
 
 /* timers */

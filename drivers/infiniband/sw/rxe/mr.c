@@ -7,6 +7,7 @@
 
 #include "compat.h"
 #include "dev.h"
+#include "dmabuf.h"
 #include "fault.h"
 #include "mr.h"
 #include "mw.h"
@@ -102,6 +103,8 @@ int rxe_region_access(const struct rxe_mr *mr, u64 offset,
 		return rxe_odp_access(mr, offset, access, actor, arg);
 	case RXE_MR_DMA:
 		return rxe_dma_access(access, actor, arg);
+	case RXE_MR_DMABUF:
+		return actor(mr->kaddr + mr->addr + offset, access->len, arg);
 	default:
 		return rxe_pages_access(mr, offset, access->len, actor, arg);
 	}
@@ -363,6 +366,8 @@ static void rxe_mr_release(struct rxe_mr *mr)
 {
 	if (mr->odp)
 		odp_umem_destroy(mr->odp);
+	if (mr->dmabuf)
+		rxe_dmabuf_release(mr);
 	kvfree(mr->pages);
 	ib_umem_release(mr->umem);
 }
@@ -560,7 +565,10 @@ struct ib_mr *rxe_rereg_user_mr(struct ib_mr *ibmr, int flags, u64 start,
 	/* from here on no window is bound to it: it is as good as gone */
 	if (atomic_cmpxchg(&mr->windows, 0, -1) != 0)
 		return ERR_PTR(-EBUSY);
-	new = rxe_reg_user_mr(ibpd, start, length, iova, access, udata);
+	if (mr->dmabuf && !(flags & IB_MR_REREG_TRANS))
+		new = rxe_dmabuf_rereg(mr, ibpd, access);
+	else
+		new = rxe_reg_user_mr(ibpd, start, length, iova, access, udata);
 	if (IS_ERR(new))
 		atomic_set(&mr->windows, 0);
 	return new;

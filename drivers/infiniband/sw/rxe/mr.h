@@ -11,6 +11,7 @@
 #include "dev.h"
 #include "handle.h"
 
+struct dma_buf;
 struct ib_umem;
 struct rxe_fault;
 struct rxe_qp;
@@ -51,6 +52,7 @@ static inline bool rxe_in_bounds(u64 start, u64 length, u64 iova, u64 len)
 enum rxe_mr_kind {
 	RXE_MR_PINNED,	/* a program's memory, as it was when registered */
 	RXE_MR_ODP,	/* a program's memory, paged on demand */
+	RXE_MR_DMABUF,	/* a buffer of another device's driver */
 	RXE_MR_DMA,	/* all of the kernel's memory */
 	RXE_MR_FAST,	/* the kernel's pages that a send request registers */
 };
@@ -64,10 +66,12 @@ enum rxe_mr_kind {
  * @windows: that are bound to it; negative: it is going
  * @access: enum ib_access_flags
  * @addr: user address of the first byte; @ibmr.iova is how peers call it. Of
- *	  kernel memory only what lies within the page
+ *	  kernel memory only what lies within the page; of a buffer the offset
  * @umem: of pinned memory
  * @pages: of pinned or fast registered memory
  * @odp: memory paged on demand
+ * @dmabuf: the buffer, held
+ * @kaddr: where all of @dmabuf is mapped
  * @implicit: @odp is the whole address space
  * @lock: of a fast registration, and held for an access, so that none outlasts
  *	  the key
@@ -85,6 +89,8 @@ struct rxe_mr {
 	struct ib_umem *umem;
 	struct page **pages;
 	struct odp_umem *odp;
+	struct dma_buf *dmabuf;
+	void *kaddr;
 	bool implicit;
 	/* inside a QP's locks */
 	spinlock_t lock;

@@ -9,6 +9,7 @@
 #include "compat.h"
 #include "cq.h"
 #include "dev.h"
+#include "dmabuf.h"
 #include "fault.h"
 #include "mcast.h"
 #include "mr.h"
@@ -190,6 +191,14 @@ static struct ib_mr *rxe_reg_user_mr_op(struct ib_pd *ibpd, u64 start,
 	return rxe_reg_user_mr(ibpd, start, length, iova, access, udata);
 }
 
+static struct ib_mr *rxe_reg_user_mr_dmabuf_op(struct ib_pd *ibpd, u64 offset,
+					       u64 length, u64 iova, int fd,
+					       int access,
+					       RXE_REG_DMABUF_ARGS)
+{
+	return rxe_reg_user_mr_dmabuf(ibpd, offset, length, iova, fd, access);
+}
+
 static void rxe_mmap_free(struct rdma_user_mmap_entry *entry)
 {
 	rxe_ring_free(container_of(entry, struct rxe_ring, entry));
@@ -272,6 +281,7 @@ const struct ib_device_ops rxe_dev_ops = {
 	.query_qp = rxe_query_qp,
 	.query_srq = rxe_query_srq,
 	.reg_user_mr = rxe_reg_user_mr_op,
+	.reg_user_mr_dmabuf = rxe_reg_user_mr_dmabuf_op,
 	.req_notify_cq = rxe_req_notify_cq,
 	.rereg_user_mr = rxe_rereg_user_mr,
 	RXE_REPORT_PORT_EVENT_OP

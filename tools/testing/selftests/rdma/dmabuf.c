@@ -1,0 +1,614 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Regions of buffers that other drivers have made: of udmabuf, or of vgem where
+ * the kernel has no udmabuf. librxe has no call for them: the command goes to the
+ * kernel as other providers send it.
+ */
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <linux/udmabuf.h>
+#include <rdma/ib_user_ioctl_cmds.h>
+#include <rdma/ib_user_ioctl_verbs.h>
+#include <rdma/ib_user_verbs.h>
+#include <rdma/rdma_user_ioctl_cmds.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "rc_pair.h"
+
+#define LEN	(64 * 1024UL)
+#define R	IBV_WR_RDMA_READ
+#define W	IBV_WR_RDMA_WRITE
+
+/**
+ * struct buffer - a dma-buf
+ * @fd: of it
+ * @addr: its memory, mapped as its owner maps it
+ */
+struct buffer {
+	int fd;
+	unsigned char *addr;
+};
+
+static unsigned char *map(int fd)
+{
+	void *addr = mmap(NULL, LEN, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	CHECK(addr != MAP_FAILED);
+	return addr;
+}
+
+static void from_udmabuf(struct buffer *buffer, int dev)
+{
+	struct udmabuf_create create = {
+		.memfd = memfd_create("buffer", MFD_ALLOW_SEALING),
+		.flags = UDMABUF_FLAGS_CLOEXEC,
+		.size = LEN,
+	};
+
+	CHECK((int)create.memfd >= 0);
+	CHECK_EQ(ftruncate(create.memfd, LEN), 0);
+	CHECK_EQ(fcntl(create.memfd, F_ADD_SEALS, F_SEAL_SHRINK), 0);
+	buffer->addr = map(create.memfd);
+	buffer->fd = ioctl(dev, UDMABUF_CREATE, &create);
+	CHECK(buffer->fd >= 0);
+	close(create.memfd);
+}
+
+/* of drm.h and drm_mode.h, which the kernel's headers for programs have not */
+struct drm_dumb {
+	__u32 height;
+	__u32 width;
+	__u32 bpp;
+	__u32 flags;
+	__u32 handle;
+	__u32 pitch;
+	__u64 size;
+};
+
+struct drm_prime {
+	__u32 handle;
+	__u32 flags;
+	__s32 fd;
+};
+
+#define DRM_CREATE_DUMB	_IOWR('d', 0xb2, struct drm_dumb)
+#define DRM_PRIME_TO_FD	_IOWR('d', 0x2d, struct drm_prime)
+
+static int open_vgem(void)
+{
+	char path[50];
+	glob_t found;
+	int fd = -1;
+
+	if (!system("modprobe -q vgem") &&
+	    !glob("/sys/devices/*/vgem/drm/card*", 0, NULL, &found)) {
+		snprintf(path, sizeof(path), "/dev/dri/%s",
+			 strrchr(found.gl_pathv[0], '/') + 1);
+		fd = open(path, O_RDWR);
+		globfree(&found);
+	}
+	return fd;
+}
+
+static void from_vgem(struct buffer *buffer, int dev, int flags)
+{
+	struct drm_dumb dumb = {
+		.height = LEN / 4096,
+		.width = 1024,
+		.bpp = 32,
+	};
+	struct drm_prime prime = { .flags = flags };
+
+	CHECK_EQ(ioctl(dev, DRM_CREATE_DUMB, &dumb), 0);
+	CHECK_EQ(dumb.size, LEN);
+	prime.handle = dumb.handle;
+	CHECK_EQ(ioctl(dev, DRM_PRIME_TO_FD, &prime), 0);
+	buffer->fd = prime.fd;
+	buffer->addr = flags & O_RDWR ? map(prime.fd) : NULL;
+}
+
+static void buffer_get(struct buffer *buffer)
+{
+	int dev = open("/dev/udmabuf", O_RDWR);
+
+	if (dev >= 0) {
+		from_udmabuf(buffer, dev);
+	} else {
+		dev = open_vgem();
+		if (dev < 0)
+			skip("the kernel has neither udmabuf nor vgem");
+		from_vgem(buffer, dev, O_RDWR | O_CLOEXEC);
+	}
+	close(dev);
+}
+
+static void buffer_put(struct buffer *buffer)
+{
+	CHECK_EQ(munmap(buffer->addr, LEN), 0);
+	CHECK_EQ(close(buffer->fd), 0);
+}
+
+/**
+ * struct registration - what is asked for
+ * @fd: of the buffer
+ * @offset: into it
+ * @len: bytes
+ * @iova: how the first byte is called
+ * @access: enum ibv_access_flags
+ */
+struct registration {
+	int fd;
+	uint64_t offset;
+	uint64_t len;
+	uint64_t iova;
+	uint32_t access;
+};
+
+#define IN_IDR(id, value)	{ .attr_id = (id), .data = (value),	\
+				  .flags = UVERBS_ATTR_F_MANDATORY }
+#define IN(id, value)		{ .attr_id = (id), .len = sizeof(value), \
+				  .data = (value),			\
+				  .flags = UVERBS_ATTR_F_MANDATORY }
+#define OUT(id, value)		{ .attr_id = (id), .len = sizeof(value), \
+				  .data = (uintptr_t)&(value),		\
+				  .flags = UVERBS_ATTR_F_MANDATORY }
+
+/* returns an errno */
+static int try_reg(struct rc_host *host, struct ibv_mr *mr,
+		   const struct registration *reg)
+{
+	struct {
+		struct ib_uverbs_ioctl_hdr hdr;
+		struct ib_uverbs_attr attrs[9];
+	} request = {
+		.hdr = {
+			.length = sizeof(request),
+			.object_id = UVERBS_OBJECT_MR,
+			.method_id = UVERBS_METHOD_REG_DMABUF_MR,
+			.num_attrs = NUM(request.attrs),
+			.driver_id = RDMA_DRIVER_RXE,
+		},
+		.attrs = {
+			IN_IDR(UVERBS_ATTR_REG_DMABUF_MR_HANDLE, 0),
+			IN_IDR(UVERBS_ATTR_REG_DMABUF_MR_PD_HANDLE,
+			       host->pd->handle),
+			IN(UVERBS_ATTR_REG_DMABUF_MR_OFFSET, reg->offset),
+			IN(UVERBS_ATTR_REG_DMABUF_MR_LENGTH, reg->len),
+			IN(UVERBS_ATTR_REG_DMABUF_MR_IOVA, reg->iova),
+			IN(UVERBS_ATTR_REG_DMABUF_MR_FD, (uint32_t)reg->fd),
+			IN(UVERBS_ATTR_REG_DMABUF_MR_ACCESS_FLAGS, reg->access),
+			OUT(UVERBS_ATTR_REG_DMABUF_MR_RESP_LKEY, mr->lkey),
+			OUT(UVERBS_ATTR_REG_DMABUF_MR_RESP_RKEY, mr->rkey),
+		},
+	};
+
+	if (ioctl(host->ctx->cmd_fd, RDMA_VERBS_IOCTL, &request))
+		return errno;
+	mr->context = host->ctx;
+	mr->handle = request.attrs[0].data;
+	return 0;
+}
+
+static int try_dereg(struct ibv_mr *mr)
+{
+	struct {
+		struct ib_uverbs_cmd_hdr hdr;
+		struct ib_uverbs_dereg_mr cmd;
+	} request = {
+		.hdr = {
+			.command = IB_USER_VERBS_CMD_DEREG_MR,
+			.in_words = sizeof(request) / 4,
+		},
+		.cmd = { .mr_handle = mr->handle },
+	};
+
+	return write(mr->context->cmd_fd, &request, sizeof(request)) < 0 ?
+	       errno : 0;
+}
+
+/* with other rights */
+static int try_rereg(struct ibv_mr *mr, uint32_t access)
+{
+	struct ib_uverbs_rereg_mr_resp answer = {};
+	struct {
+		struct ib_uverbs_cmd_hdr hdr;
+		struct ib_uverbs_rereg_mr cmd;
+	} request = {
+		.hdr = {
+			.command = IB_USER_VERBS_CMD_REREG_MR,
+			.in_words = sizeof(request) / 4,
+			.out_words = sizeof(answer) / 4,
+		},
+		.cmd = {
+			.response = (uintptr_t)&answer,
+			.mr_handle = mr->handle,
+			.flags = IBV_REREG_MR_CHANGE_ACCESS,
+			.access_flags = access,
+		},
+	};
+
+	if (write(mr->context->cmd_fd, &request, sizeof(request)) < 0)
+		return errno;
+	mr->lkey = answer.lkey;
+	mr->rkey = answer.rkey;
+	return 0;
+}
+
+/**
+ * struct side - a buffer that a host has registered
+ * @buffer: the buffer
+ * @mr: all of it, called as this process calls it
+ * @buf: the same, in the form that rc_post() takes
+ */
+struct side {
+	struct buffer buffer;
+	struct ibv_mr mr;
+	struct rc_buf buf;
+};
+
+/**
+ * struct moved - a connection between two buffers
+ * @pair: the connection
+ * @a: of end a
+ * @b: of end b
+ */
+struct moved {
+	struct rc_pair pair;
+	struct side a;
+	struct side b;
+};
+
+static void side_up(struct side *side, struct rc_host *host, uint32_t access)
+{
+	struct registration reg = { .len = LEN, .access = access };
+
+	buffer_get(&side->buffer);
+	reg.fd = side->buffer.fd;
+	reg.iova = (uintptr_t)side->buffer.addr;
+	CHECK_EQ(try_reg(host, &side->mr, &reg), 0);
+	side->buf.addr = side->buffer.addr;
+	side->buf.mr = &side->mr;
+}
+
+static void side_down(struct side *side)
+{
+	CHECK_EQ(try_dereg(&side->mr), 0);
+	buffer_put(&side->buffer);
+}
+
+static void up(struct moved *m, uint32_t access)
+{
+	struct rc_config config = {};
+
+	memset(m, 0, sizeof(*m));
+	rc_pair_up(&m->pair, &config);
+	side_up(&m->a, &m->pair.hosts[0], RC_ALL_ACCESS);
+	side_up(&m->b, &m->pair.hosts[1], access);
+}
+
+static void down(struct moved *m)
+{
+	side_down(&m->a);
+	side_down(&m->b);
+	rc_pair_down(&m->pair);
+}
+
+static void reconnect(struct moved *m)
+{
+	struct rc_config config = {};
+
+	rc_disconnect(&m->pair.a);
+	rc_disconnect(&m->pair.b);
+	rc_connect(&m->pair.a, &m->pair.hosts[0], &m->pair.b,
+		   &m->pair.hosts[1], &config);
+}
+
+static void is_refused(struct moved *m, enum ibv_wr_opcode opcode, size_t offset,
+		       size_t len)
+{
+	rc_post(&m->pair.a, opcode, rc_sge(&m->a.buf, 0, len), &m->b.buf, offset);
+	rc_wait_status(m->pair.a.send_cq, IBV_WC_REM_ACCESS_ERR);
+	reconnect(m);
+}
+
+/* @len bytes arrive at @to, and nothing else changes */
+static void check_only(const unsigned char *addr, size_t to, size_t len,
+		       unsigned int seed)
+{
+	rc_check_all(addr, to, 0xa5);
+	rc_check(addr + to, len, seed);
+	rc_check_all(addr + to + len, LEN - to - len, 0xa5);
+}
+
+static void moves(struct moved *m, size_t from, size_t to, size_t len,
+		  unsigned int seed)
+{
+	unsigned char *a = m->a.buffer.addr, *b = m->b.buffer.addr;
+
+	test_at("%zu bytes from %zu to %zu", len, from, to);
+	rc_fill(a + from, len, seed);
+	memset(b, 0xa5, LEN);
+	rc_do(&m->pair.a, W, rc_sge(&m->a.buf, from, len), &m->b.buf, to);
+	check_only(b, to, len, seed);
+
+	rc_fill(b + from, len, seed + 1);
+	memset(a, 0xa5, LEN);
+	rc_do(&m->pair.a, R, rc_sge(&m->a.buf, to, len), &m->b.buf, from);
+	check_only(a, to, len, seed + 1);
+
+	rc_fill(a + from, len, seed + 2);
+	memset(b, 0xa5, LEN);
+	rc_post_recv(&m->pair.b, &m->b.buf, to, len, seed);
+	rc_do(&m->pair.a, IBV_WR_SEND, rc_sge(&m->a.buf, from, len), NULL, 0);
+	CHECK_EQ(rc_wait_ok(m->pair.b.recv_cq).byte_len, len);
+	check_only(b, to, len, seed + 2);
+}
+
+static void data(void)
+{
+	struct moved m;
+
+	up(&m, RC_ALL_ACCESS);
+	moves(&m, 0, 0, LEN, 10);
+	moves(&m, 4095, 4093, 3, 20);
+	moves(&m, 1, 4097, 50001, 30);
+	moves(&m, LEN - 5000, 0, 5000, 40);
+	moves(&m, 7, LEN - 1, 1, 50);
+	down(&m);
+}
+
+static uint64_t atomic(struct moved *m, enum ibv_wr_opcode opcode, size_t at,
+		       uint64_t compare_add, uint64_t swap)
+{
+	struct ibv_sge sge = rc_sge(&m->a.buf, 16, 8);
+	struct ibv_send_wr wr = {
+		.sg_list = &sge,
+		.num_sge = 1,
+		.opcode = opcode,
+		.send_flags = IBV_SEND_SIGNALED,
+		.wr.atomic.remote_addr = (uintptr_t)m->b.buf.addr + at,
+		.wr.atomic.rkey = m->b.mr.rkey,
+		.wr.atomic.compare_add = compare_add,
+		.wr.atomic.swap = swap,
+	};
+	uint64_t before;
+
+	rc_post_send(&m->pair.a, &wr);
+	rc_wait_ok(m->pair.a.send_cq);
+	memcpy(&before, m->a.buffer.addr + 16, 8);
+	return before;
+}
+
+static void atomics(void)
+{
+	size_t at = 4096 - 8;
+	struct moved m;
+	uint64_t now;
+
+	up(&m, RC_ALL_ACCESS);
+	memset(m.b.buffer.addr, 0xa5, LEN);
+	memset(m.b.buffer.addr + at, 0, 8);
+	CHECK_EQ(atomic(&m, IBV_WR_ATOMIC_FETCH_AND_ADD, at, 1ULL << 40, 0), 0);
+	CHECK_EQ(atomic(&m, IBV_WR_ATOMIC_CMP_AND_SWP, at, 5, 6), 1ULL << 40);
+	CHECK_EQ(atomic(&m, IBV_WR_ATOMIC_CMP_AND_SWP, at, 1ULL << 40, 7),
+		 1ULL << 40);
+	memcpy(&now, m.b.buffer.addr + at, 8);
+	CHECK_EQ(now, 7);
+	rc_check_all(m.b.buffer.addr, at, 0xa5);
+	rc_check_all(m.b.buffer.addr + at + 8, LEN - at - 8, 0xa5);
+	down(&m);
+}
+
+/* A part of the buffer, by a name that has nothing to do with an address. */
+static void part(void)
+{
+	struct registration reg = {
+		.offset = 4096 + 100,
+		.len = 10000,
+		.iova = 0xfedcba9876543000 + 100,
+		.access = RC_ALL_ACCESS,
+	};
+	struct moved m;
+
+	up(&m, RC_ALL_ACCESS);
+	CHECK_EQ(try_dereg(&m.b.mr), 0);
+	reg.fd = m.b.buffer.fd;
+	CHECK_EQ(try_reg(&m.pair.hosts[1], &m.b.mr, &reg), 0);
+	m.b.buf.addr = (unsigned char *)reg.iova;
+	rc_fill(m.a.buffer.addr, 10001, 1);
+	memset(m.b.buffer.addr, 0xa5, LEN);
+	rc_do(&m.pair.a, W, rc_sge(&m.a.buf, 0, 10000), &m.b.buf, 0);
+	check_only(m.b.buffer.addr, 4096 + 100, 10000, 1);
+	is_refused(&m, W, 0, 10001);
+	is_refused(&m, W, 9999, 2);
+	is_refused(&m, R, 10000, 1);
+	is_refused(&m, W, -1UL, 1);
+	check_only(m.b.buffer.addr, 4096 + 100, 10000, 1);
+	down(&m);
+}
+
+static void rights(void)
+{
+	int access = IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_READ;
+	struct ibv_mw_bind bind = { .send_flags = IBV_SEND_SIGNALED };
+	unsigned int old;
+	struct ibv_mw *mw;
+	struct moved m;
+
+	up(&m, access);
+	memset(m.b.buffer.addr, 0xa5, LEN);
+	is_refused(&m, W, 0, 8);
+	rc_check_all(m.b.buffer.addr, LEN, 0xa5);
+
+	/* the same buffer by another key */
+	old = m.b.mr.rkey;
+	CHECK_EQ(try_rereg(&m.b.mr, RC_ALL_ACCESS | IBV_ACCESS_MW_BIND), 0);
+	CHECK(m.b.mr.rkey != old);
+	moves(&m, 0, 100, 5000, 1);
+	CHECK_EQ(try_rereg(&m.b.mr, RC_ODP_ACCESS), EOPNOTSUPP);
+	moves(&m, 0, 100, 5000, 4);
+
+	mw = ibv_alloc_mw(m.pair.hosts[1].pd, IBV_MW_TYPE_1);
+	CHECK(mw);
+	m.b.mr.pd = m.pair.hosts[1].pd;
+	m.b.mr.addr = m.b.buffer.addr;
+	m.b.mr.length = LEN;
+	bind.bind_info.mr = &m.b.mr;
+	bind.bind_info.addr = (uintptr_t)m.b.buffer.addr + 4000;
+	bind.bind_info.length = 3000;
+	bind.bind_info.mw_access_flags = IBV_ACCESS_REMOTE_WRITE;
+	CHECK_EQ(ibv_bind_mw(m.pair.b.qp, mw, &bind), 0);
+	rc_wait_ok(m.pair.b.send_cq);
+	CHECK_EQ(try_dereg(&m.b.mr), EBUSY);
+	m.b.mr.rkey = mw->rkey;
+	memset(m.b.buffer.addr, 0xa5, LEN);
+	rc_fill(m.a.buffer.addr, 3000, 7);
+	rc_do(&m.pair.a, W, rc_sge(&m.a.buf, 0, 3000), &m.b.buf, 4000);
+	check_only(m.b.buffer.addr, 4000, 3000, 7);
+	is_refused(&m, W, 3999, 1);
+	is_refused(&m, W, 6999, 2);
+	CHECK_EQ(ibv_dealloc_mw(mw), 0);
+	down(&m);
+}
+
+static int try_with(struct rc_host *host, int fd, uint64_t offset, uint64_t len,
+		    uint64_t iova, uint32_t access)
+{
+	struct registration reg = { fd, offset, len, iova, access };
+	struct ibv_mr mr;
+	int err;
+
+	err = try_reg(host, &mr, &reg);
+	if (!err)
+		CHECK_EQ(try_dereg(&mr), 0);
+	return err;
+}
+
+static void refused(void)
+{
+	struct buffer buffer, read_only;
+	struct rc_host host;
+	int fd, other, dev;
+
+	rc_open(&host, 0);
+	buffer_get(&buffer);
+	fd = buffer.fd;
+	CHECK_EQ(try_with(&host, fd, 0, LEN, 0, RC_ALL_ACCESS), 0);
+	CHECK_EQ(try_with(&host, fd, LEN - 1, 1, 4095, RC_ALL_ACCESS), 0);
+	CHECK_EQ(try_with(&host, fd, 0, LEN + 1, 0, RC_ALL_ACCESS), EINVAL);
+	CHECK_EQ(try_with(&host, fd, 1, LEN, 1, RC_ALL_ACCESS), EINVAL);
+	CHECK_EQ(try_with(&host, fd, LEN, 1, 0, RC_ALL_ACCESS), EINVAL);
+	CHECK_EQ(try_with(&host, fd, -4096UL, 8192, 0, RC_ALL_ACCESS), EINVAL);
+	CHECK_EQ(try_with(&host, fd, 4096, -1UL, 0, RC_ALL_ACCESS), EINVAL);
+	CHECK_EQ(try_with(&host, fd, 0, 0, 0, RC_ALL_ACCESS), EINVAL);
+	CHECK_EQ(try_with(&host, fd, 0, 8192, -4096UL, RC_ALL_ACCESS), EINVAL);
+	CHECK_EQ(try_with(&host, fd, 1, 1, 2, RC_ALL_ACCESS), EINVAL);
+	CHECK_EQ(try_with(&host, fd, 0, LEN, 0, IBV_ACCESS_REMOTE_WRITE),
+		 EINVAL);
+	CHECK_EQ(try_with(&host, -1, 0, LEN, 0, RC_ALL_ACCESS), EBADF);
+	other = open("/dev/zero", O_RDWR);
+	CHECK_EQ(try_with(&host, other, 0, LEN, 0, RC_ALL_ACCESS), EINVAL);
+
+	/* what its owner lets others only read */
+	dev = open_vgem();
+	if (dev >= 0) {
+		from_vgem(&read_only, dev, O_CLOEXEC);
+		CHECK_EQ(try_with(&host, read_only.fd, 0, LEN, 0,
+				  RC_ALL_ACCESS), EACCES);
+		CHECK_EQ(try_with(&host, read_only.fd, 0, LEN, 0,
+				  IBV_ACCESS_REMOTE_READ), 0);
+	}
+	buffer_put(&buffer);
+	rc_close(&host);
+}
+
+/* how many buffers there are, of whoever */
+static int buffers(void)
+{
+	FILE *file = fopen("/sys/kernel/debug/dma_buf/bufinfo", "r");
+	char line[500];
+	int n = -1;
+
+	if (!file)
+		skip("no dma_buf in debugfs");
+	while (fgets(line, sizeof(line), file))
+		if (strstr(line, " objects, "))
+			sscanf(line, "Total %d", &n);
+	fclose(file);
+	CHECK(n >= 0);
+	return n;
+}
+
+static void until_buffers(int n)
+{
+	unsigned long long end = now_ms() + 30000 * limit_factor();
+
+	while (buffers() != n) {
+		CHECK(now_ms() < end);
+		sleep_ms(20);
+	}
+}
+
+/* The region holds it, whatever the program closes, and nobody does afterwards. */
+static void held(void)
+{
+	int before = buffers();
+	struct moved m;
+
+	up(&m, RC_ALL_ACCESS);
+	CHECK_EQ(close(m.b.buffer.fd), 0);
+	moves(&m, 0, 0, LEN, 1);
+	CHECK_EQ(munmap(m.b.buffer.addr, LEN), 0);
+	rc_fill(m.a.buffer.addr, LEN, 4);
+	rc_do(&m.pair.a, W, rc_sge(&m.a.buf, 0, LEN), &m.b.buf, 0);
+	memset(m.a.buffer.addr, 0, LEN);
+	rc_do(&m.pair.a, R, rc_sge(&m.a.buf, 0, LEN), &m.b.buf, 0);
+	rc_check(m.a.buffer.addr, LEN, 4);
+	CHECK_EQ(buffers(), before + 2);
+	CHECK_EQ(try_dereg(&m.b.mr), 0);
+	until_buffers(before + 1);
+	side_down(&m.a);
+	rc_pair_down(&m.pair);
+	until_buffers(before);
+}
+
+/* The device lets go of it, and it stays its owner's. */
+static void device_gone(void)
+{
+	int before = buffers();
+	struct moved m;
+
+	up(&m, RC_ALL_ACCESS);
+	moves(&m, 0, 0, LEN, 1);
+	CHECK_EQ(close(m.b.buffer.fd), 0);
+	command("rdma link delete rxe1");
+	rc_check(m.b.buffer.addr, LEN, 3);
+	CHECK_EQ(munmap(m.b.buffer.addr, LEN), 0);
+	until_buffers(before + 1);
+	command("ip netns exec hostb rdma link add rxe1 type rxe netdev vb");
+	side_down(&m.a);
+	rc_check_works();
+}
+
+static const struct test tests[] = {
+	{ "writes, reads and sends between buffers", data },
+	{ "atomics", atomics },
+	{ "a part of a buffer, and its bounds", part },
+	{ "rights, new rights, and windows", rights },
+	{ "what is refused", refused },
+	{ "a buffer whose file is closed", held },
+	{ "a buffer whose device goes", device_gone },
+	{}
+};
+
+int main(int argc, char **argv)
+{
+	rc_tests(tests, argv + 1);
+}
