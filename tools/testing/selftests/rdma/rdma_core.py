@@ -6,6 +6,7 @@ is a root file system that has a newer rdma-core than the host may have, with
 its python tests in /tests.
 """
 
+import collections
 import os
 import platform
 import re
@@ -14,6 +15,7 @@ import subprocess
 import ktap_test
 
 ROOT = os.environ.get("RDMA_CORE_ROOT", "")
+PORT = "/sys/class/infiniband/rxe0/ports/1"
 HUGE_PAGES = "/proc/sys/vm/nr_hugepages"
 OF_VENDORS = re.compile(r"test_(mlx5|efa|irdma|cuda)")
 # a module that hangs is not to take the others with it
@@ -120,28 +122,54 @@ def load(driver):
     two_hosts("up")
 
 
-def ends_on_the_kernels_own():
-    """What becomes of all tests there; None where it is not to be known."""
+Own = collections.namedtuple("Own", "ends counters")
+
+
+def counters():
+    """The names of all that a port counts."""
+    return {f"{kind}/{name}" for kind in ("counters", "hw_counters")
+            for name in os.listdir(f"{PORT}/{kind}")}
+
+
+def the_kernels_own():
+    """
+    What becomes of all tests there, and what it counts; None where it is not to
+    be known.
+    """
     if os.environ.get("LONG_TESTS") != "yes" or release() < FIRST_WITH_NETNS:
         return None
     load("intree")
     ends = {}
     for module in modules():
         ends |= run_all(module)[1]
+    names = counters()
     load("ours")
-    return ends
+    return Own(ends, names)
+
+
+def need(own):
+    """What is known of the kernel's own driver."""
+    if own is None:
+        raise ktap_test.Skip("with LONG_TESTS, where the kernel's own driver "
+                             "knows net namespaces")
+    return own
 
 
 def none_is_missing(ends, own):
     """Each test that passes on the kernel's own driver passes here."""
-    if own is None:
-        raise ktap_test.Skip("with LONG_TESTS, where the kernel's own driver "
-                             "knows net namespaces")
-    passed = [name for name, end in own.items() if end == "ok"]
+    passed = [name for name, end in need(own).ends.items() if end == "ok"]
     missing = [name for name in passed if ends.get(name) != "ok"]
     print(f"# {len(passed)} tests pass on the kernel's own driver, "
           f"{list(ends.values()).count('ok')} here; missing: {missing}")
     assert passed and not missing
+
+
+def all_counters(own):
+    """Whoever watches a counter of the kernel's own driver finds it here."""
+    missing = need(own).counters - counters()
+    print(f"# {len(own.counters)} counters there, {len(counters())} here; "
+          f"missing: {missing}")
+    assert own.counters and not missing
 
 
 def main():
@@ -151,7 +179,7 @@ def main():
         ktap_test.skip_all("needs two_hosts.sh up, and RDMA_CORE_ROOT")
     subprocess.run(["modprobe", "-a", "rdma_ucm"], check=True)
     before = set_huge_pages(64)
-    own = ends_on_the_kernels_own()
+    own = the_kernels_own()
     ends = {}
     tests = {}
     for module in modules():
@@ -164,6 +192,8 @@ def main():
     set_huge_pages(before)
     tests["none of what the kernel's own driver passes is missing"] = \
         lambda: none_is_missing(ends, own)
+    tests["each of the kernel's own counters is there"] = \
+        lambda: all_counters(own)
     ktap_test.run_tests(tests)
 
 
