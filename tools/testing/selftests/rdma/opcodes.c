@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Traffic that has each packet which the services know, over IPv4 and IPv6, but
+ * for those that librxe of Debian 12 has no requests for: flush and atomic
+ * write. For dissect.py, which looks at it.
+ */
+#include <endian.h>
+#include <errno.h>
+#include <stdint.h>
+
+#include "rc_pair.h"
+
+#define MTU	IBV_MTU_256
+#define ONE	100
+#define MANY	(256 * 3 + 7)
+#define LEN	8192
+#define QKEY	0x1234
+
+/**
+ * struct traffic - a connection, and memory at both ends
+ * @pair: the connection
+ * @from: of end a
+ * @to: of end b
+ * @config: of @pair
+ */
+struct traffic {
+	struct rc_pair pair;
+	struct rc_buf from;
+	struct rc_buf to;
+	struct rc_config config;
+};
+
+static void up(struct traffic *t, enum ibv_qp_type type, bool ipv6)
+{
+	int access = type == IBV_QPT_UC ? RC_UC_ACCESS : RC_ALL_ACCESS;
+
+	memset(t, 0, sizeof(*t));
+	t->config.type = type;
+	t->config.ipv6 = ipv6;
+	t->config.mtu = MTU;
+	/* 10 ms: long enough for the sender to ask only a few times */
+	t->config.rnr_timer = 20;
+	rc_pair_up(&t->pair, &t->config);
+	rc_buf_get(&t->from, &t->pair.hosts[0], LEN, access);
+	rc_buf_get(&t->to, &t->pair.hosts[1], LEN, access | IBV_ACCESS_MW_BIND);
+	rc_fill(t->from.addr, LEN, 1);
+}
+
+static void down(struct traffic *t)
+{
+	rc_buf_put(&t->from);
+	rc_buf_put(&t->to);
+	rc_pair_down(&t->pair);
+}
+
+/* @extra: immediate data, or a key to be invalidated */
+static void post(struct traffic *t, enum ibv_wr_opcode opcode, size_t len,
+		 uint32_t extra)
+{
+	struct ibv_sge sge = rc_sge(&t->from, 0, len);
+	struct ibv_send_wr wr = {
+		.sg_list = &sge,
+		.num_sge = 1,
+		.opcode = opcode,
+		.send_flags = IBV_SEND_SIGNALED,
+		.imm_data = htobe32(extra),
+		.wr.rdma.remote_addr = (uintptr_t)t->to.addr,
+		.wr.rdma.rkey = t->to.mr->rkey,
+	};
+
+	if (opcode == IBV_WR_SEND_WITH_INV)
+		wr.invalidate_rkey = extra;
+	rc_post_send(&t->pair.a, &wr);
+}
+
+static void receives(struct traffic *t, enum ibv_wr_opcode opcode, size_t len,
+		     uint32_t extra)
+{
+	rc_post_recv(&t->pair.b, &t->to, 0, LEN, 1);
+	post(t, opcode, len, extra);
+	rc_wait_ok(t->pair.a.send_cq);
+	rc_wait_ok(t->pair.b.recv_cq);
+}
+
+static void writes(struct traffic *t, size_t len)
+{
+	struct ibv_sge sge = rc_sge(&t->from, 0, len);
+
+	rc_do(&t->pair.a, IBV_WR_RDMA_WRITE, sge, &t->to, 0);
+	receives(t, IBV_WR_RDMA_WRITE_WITH_IMM, len, 0x11223344);
+	receives(t, IBV_WR_SEND, len, 0);
+	receives(t, IBV_WR_SEND_WITH_IMM, len, 0x55667788);
+}
+
+static void send_with_invalidate(struct traffic *t, size_t len)
+{
+	struct ibv_mw *mw = ibv_alloc_mw(t->pair.hosts[1].pd, IBV_MW_TYPE_2);
+	struct ibv_send_wr wr = {
+		.opcode = IBV_WR_BIND_MW,
+		.send_flags = IBV_SEND_SIGNALED,
+		.bind_mw = {
+			.mw = mw,
+			.bind_info = {
+				.mr = t->to.mr,
+				.addr = (uintptr_t)t->to.addr,
+				.length = LEN,
+				.mw_access_flags = IBV_ACCESS_REMOTE_WRITE,
+			},
+		},
+	};
+
+	CHECK(mw);
+	wr.bind_mw.rkey = ibv_inc_rkey(mw->rkey);
+	rc_post_send(&t->pair.b, &wr);
+	rc_wait_ok(t->pair.b.send_cq);
+	receives(t, IBV_WR_SEND_WITH_INV, len, wr.bind_mw.rkey);
+	CHECK_EQ(ibv_dealloc_mw(mw), 0);
+}
+
+static void atomic(struct traffic *t, enum ibv_wr_opcode opcode)
+{
+	struct ibv_sge sge = rc_sge(&t->from, 0, 8);
+	struct ibv_send_wr wr = {
+		.sg_list = &sge,
+		.num_sge = 1,
+		.opcode = opcode,
+		.send_flags = IBV_SEND_SIGNALED,
+		.wr.atomic.remote_addr = (uintptr_t)t->to.addr,
+		.wr.atomic.rkey = t->to.mr->rkey,
+		.wr.atomic.compare_add = 0x0102030405060708,
+		.wr.atomic.swap = 0x1112131415161718,
+	};
+
+	rc_post_send(&t->pair.a, &wr);
+	rc_wait_ok(t->pair.a.send_cq);
+}
+
+/* The receiver has nothing ready for as long as it takes to say so. */
+static void not_ready(struct traffic *t)
+{
+	unsigned long long before = rc_counter(1, "send_rnr_err");
+
+	post(t, IBV_WR_SEND, ONE, 0);
+	while (rc_counter(1, "send_rnr_err") == before)
+		sleep_ms(1);
+	rc_post_recv(&t->pair.b, &t->to, 0, LEN, 1);
+	rc_wait_ok(t->pair.a.send_cq);
+	rc_wait_ok(t->pair.b.recv_cq);
+}
+
+static void reliable(bool ipv6)
+{
+	struct traffic t;
+
+	up(&t, IBV_QPT_RC, ipv6);
+	writes(&t, ONE);
+	writes(&t, MANY);
+	send_with_invalidate(&t, ONE);
+	send_with_invalidate(&t, MANY);
+	rc_do(&t.pair.a, IBV_WR_RDMA_READ, rc_sge(&t.from, 0, ONE), &t.to, 0);
+	rc_do(&t.pair.a, IBV_WR_RDMA_READ, rc_sge(&t.from, 0, MANY), &t.to, 0);
+	atomic(&t, IBV_WR_ATOMIC_CMP_AND_SWP);
+	atomic(&t, IBV_WR_ATOMIC_FETCH_AND_ADD);
+	not_ready(&t);
+	t.to.mr->rkey ^= 0xff00;
+	post(&t, IBV_WR_RDMA_WRITE, ONE, 0);
+	rc_wait_status(t.pair.a.send_cq, IBV_WC_REM_ACCESS_ERR);
+	t.to.mr->rkey ^= 0xff00;
+	down(&t);
+}
+
+static void unreliable(bool ipv6)
+{
+	struct traffic t;
+
+	up(&t, IBV_QPT_UC, ipv6);
+	writes(&t, ONE);
+	writes(&t, MANY);
+	down(&t);
+}
+
+static struct ibv_ah *address(const struct traffic *t)
+{
+	const struct rc_host *hosts = t->pair.hosts;
+	struct ibv_ah_attr attr = {
+		.is_global = 1,
+		.port_num = 1,
+		.grh = {
+			.dgid = hosts[1].gids[t->config.ipv6].gid,
+			.sgid_index = hosts[0].gids[t->config.ipv6].index,
+			.hop_limit = 64,
+		},
+	};
+	struct ibv_ah *ah;
+	int tries = 0;
+
+	/* a neighbour is given one second to answer, as in rc_to_rtr() */
+	do {
+		ah = ibv_create_ah(hosts[0].pd, &attr);
+	} while (!ah && errno == ETIMEDOUT && tries++ < 10);
+	CHECK(ah);
+	return ah;
+}
+
+static void datagram(struct traffic *t, struct ibv_ah *ah,
+		     enum ibv_wr_opcode opcode)
+{
+	struct ibv_sge sge = rc_sge(&t->from, 0, ONE);
+	struct ibv_send_wr wr = {
+		.sg_list = &sge,
+		.num_sge = 1,
+		.opcode = opcode,
+		.send_flags = IBV_SEND_SIGNALED,
+		.imm_data = htobe32(0x99aabbcc),
+		.wr.ud = {
+			.ah = ah,
+			.remote_qpn = t->pair.b.qp->qp_num,
+			.remote_qkey = QKEY,
+		},
+	};
+
+	rc_post_recv(&t->pair.b, &t->to, 0, LEN, 1);
+	rc_post_send(&t->pair.a, &wr);
+	rc_wait_ok(t->pair.a.send_cq);
+	rc_wait_ok(t->pair.b.recv_cq);
+}
+
+static void datagrams(bool ipv6)
+{
+	struct traffic t = { .config = {
+		.type = IBV_QPT_UD,
+		.qkey = QKEY,
+		.ipv6 = ipv6,
+	} };
+	struct ibv_ah *ah;
+
+	rc_pair_up(&t.pair, &t.config);
+	rc_buf_get(&t.from, &t.pair.hosts[0], LEN, RC_ALL_ACCESS);
+	rc_buf_get(&t.to, &t.pair.hosts[1], LEN, RC_ALL_ACCESS);
+	ah = address(&t);
+	datagram(&t, ah, IBV_WR_SEND);
+	datagram(&t, ah, IBV_WR_SEND_WITH_IMM);
+	CHECK_EQ(ibv_destroy_ah(ah), 0);
+	down(&t);
+}
+
+int main(void)
+{
+	int ipv6;
+
+	for (ipv6 = 0; ipv6 < 2; ipv6++) {
+		reliable(ipv6);
+		unreliable(ipv6);
+		datagrams(ipv6);
+	}
+	return 0;
+}
