@@ -1,40 +1,26 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
-# What the kernel itself does over RDMA: disks by NVMe over Fabrics and SRP, a
-# file system by NFS. What was written is read back, on both sides. Needs root,
-# rdma_rxe, fio and nfs-utils.
+# What the kernel itself does over RDMA: disks by NVMe over Fabrics, SRP and iSER,
+# a file system by NFS. What was written is read back, on both sides. Needs root,
+# rdma_rxe, fio, nfs-utils and open-iscsi.
 
 cd "$(dirname "$0")" || exit 1
 : "${KSFT:=$(realpath ..)}"
 # shellcheck source=/dev/null
 . "$KSFT/kselftest/ktap_helpers.sh"
+# shellcheck source-path=SCRIPTDIR
+. ./disk_lib.sh
 
 dir=$(mktemp -d)
 hosts_are_ours=
-nvmet=/sys/kernel/config/nvmet
 target=/sys/kernel/config/target
-ram=/dev/ram0
-ram_kib=65536
-uuid=10ab8bb3-5e55-4c5b-9a5c-6d0a0e2c6d6e
+core=$target/core/iblock_1/ram
+iqn=iqn.2026-11.rxe-odp:disks
+tpg=$target/iscsi/$iqn/tpgt_1
 # block devices live in the first net namespace, on a link that is theirs
 addr=10.1.0.1
 link=rxe_disks
-
-limited()
-{
-	timeout $((120 * ${LIMIT_FACTOR:-1})) "$@"
-}
-
-# eventually COMMAND...: true before half a minute is over
-eventually()
-{
-	for _ in $(seq $((60 * ${LIMIT_FACTOR:-1}))); do
-		"$@" && return
-		sleep 0.5
-	done
-	return 1
-}
 
 set_up()
 {
@@ -42,9 +28,7 @@ set_up()
 		hosts_are_ours=yes
 		./two_hosts.sh up >/dev/null 2>&1 || return
 	fi
-	mountpoint -q /sys/kernel/config ||
-		mount -t configfs configfs /sys/kernel/config || return
-	modprobe brd rd_nr=1 rd_size=$ram_kib || return
+	ram_disk 65536 || return
 	ip link add disks0 type veth peer name disks1 &&
 		ip addr add "$addr/24" dev disks0 &&
 		ip link set disks0 up && ip link set disks1 up &&
@@ -59,105 +43,15 @@ finish()
 	rm -r "$dir"
 } 2>/dev/null
 
-# put TEXT FILE
-put()
-{
-	printf '%s' "$1" >"$2"
-}
-
-nvme_disk()
-{
-	local file
-
-	for file in /sys/block/nvme*/device/subsysnqn; do
-		[ "$(cat "$file" 2>/dev/null)" = disks ] || continue
-		file=${file#/sys/block/}
-		# a path of several to a disk is no disk itself
-		[ -b "/dev/${file%%/*}" ] || continue
-		printf '/dev/%s' "${file%%/*}"
-		return
-	done
-}
-
-nvme_disk_is_there()
-{
-	[ -b "$(nvme_disk)" ]
-}
-
 nvme_up()
 {
-	modprobe -a nvmet-rdma nvme-rdma &&
-		mkdir -p $nvmet/subsystems/disks/namespaces/1 $nvmet/ports/1 &&
-		put 1 $nvmet/subsystems/disks/attr_allow_any_host &&
-		put $ram $nvmet/subsystems/disks/namespaces/1/device_path &&
-		put 1 $nvmet/subsystems/disks/namespaces/1/enable &&
-		put rdma $nvmet/ports/1/addr_trtype &&
-		put ipv4 $nvmet/ports/1/addr_adrfam &&
-		put $addr $nvmet/ports/1/addr_traddr &&
-		put 4420 $nvmet/ports/1/addr_trsvcid &&
-		ln -s $nvmet/subsystems/disks $nvmet/ports/1/subsystems/ &&
-		limited tee /dev/nvme-fabrics >/dev/null <<-END &&
-			transport=rdma,traddr=$addr,trsvcid=4420,nqn=disks,hostid=$uuid,hostnqn=nqn.2014-08.org.nvmexpress:uuid:$uuid
-		END
-		eventually nvme_disk_is_there
+	nvme_target_up $addr && nvme_connect $addr
 }
 
 nvme_down()
 {
-	local file
-
-	for file in /sys/class/nvme/*/subsysnqn; do
-		[ "$(cat "$file" 2>/dev/null)" != disks ] ||
-			limited tee "${file%/*}/delete_controller" <<<1 >/dev/null
-	done
-	rm -f $nvmet/ports/1/subsystems/disks
-	rmdir $nvmet/ports/1 &&
-		put 0 $nvmet/subsystems/disks/namespaces/1/enable &&
-		rmdir $nvmet/subsystems/disks/namespaces/1 \
-			$nvmet/subsystems/disks
-}
-
-# Written in random order, with many under way, and each block verified.
-verify_blocks()
-{
-	limited fio --name=verify --filename="$1" --direct=1 --rw=randwrite \
-		--bs="$2" --size="$3" --iodepth=16 --ioengine=libaio \
-		--verify=crc32c --do_verify=1 --verify_fatal=1 >"$dir/log" 2>&1
-}
-
-verify_disk()
-{
-	verify_blocks "$1" 4k 4m && verify_blocks "$1" 60k 30m &&
-		verify_blocks "$1" 1m 32m
-}
-
-# same_disk DISK: what it has is what its other side has
-same_disk()
-{
-	sync
-	blockdev --flushbufs "$ram"
-	cmp -n $((32 << 20)) "$1" "$ram" >"$dir/log" 2>&1
-}
-
-# file_system DISK: files outlive their mount
-file_system()
-{
-	local disk=$1
-
-	mkdir -p "$dir/mnt"
-	head -c 20000000 /dev/urandom >"$dir/data"
-	{
-		limited mkfs.ext4 -qF "$disk" &&
-			mount "$disk" "$dir/mnt" &&
-			limited cp "$dir/data" "$dir/mnt/" &&
-			umount "$dir/mnt" &&
-			blockdev --flushbufs "$disk" &&
-			mount "$disk" "$dir/mnt" &&
-			limited cmp "$dir/data" "$dir/mnt/data"
-	} >"$dir/log" 2>&1
-	set -- $?
-	umount "$dir/mnt"
-	return "$1"
+	nvme_disconnect
+	nvme_target_down
 }
 
 nvme_over_fabrics()
@@ -242,7 +136,19 @@ nfs_over_rdma()
 	return "$1"
 }
 
-srp_disk()
+# The RAM disk as SCSI targets know it.
+core_up()
+{
+	modprobe -a target_core_iblock sd_mod && mkdir -p "$core" &&
+		put "udev_path=$ram" "$core/control" && put 1 "$core/enable"
+}
+
+core_down()
+{
+	rmdir "$core" "${core%/*}"
+}
+
+scsi_disk()
 {
 	local disk
 
@@ -253,9 +159,18 @@ srp_disk()
 	done
 }
 
-srp_disk_is_there()
+scsi_disk_is_there()
 {
-	[ -b "$(srp_disk)" ]
+	[ -b "$(scsi_disk)" ]
+}
+
+# verify_scsi_disk: all that is done with such a disk
+verify_scsi_disk()
+{
+	local disk
+
+	disk=$(scsi_disk)
+	verify_disk "$disk" && same_disk "$disk" && file_system "$disk"
 }
 
 srp_portal()
@@ -268,15 +183,13 @@ srp_portal()
 
 srp_up()
 {
-	local guid core=$target/core/iblock_1/ram portal
+	local guid portal
 
-	modprobe -a target_core_iblock sd_mod ib_srpt ib_srp &&
-		mkdir -p $target/srpt &&
+	modprobe -a ib_srpt ib_srp && core_up && mkdir -p $target/srpt &&
 		put 5555 $target/srpt/discovery_auth/rdma_cm_port || return
 	guid=$(cat /sys/module/ib_srpt/parameters/srpt_service_guid)
 	portal=$(srp_portal)
-	mkdir -p "$core" && put "udev_path=$ram" "$core/control" &&
-		put 1 "$core/enable" && mkdir -p "$portal/lun/lun_0" &&
+	mkdir -p "$portal/lun/lun_0" &&
 		ln -s "$core" "$portal/lun/lun_0/" &&
 		put 1 "$portal/enable" &&
 		mkdir -p "$portal/acls/$addr/lun_0" &&
@@ -284,7 +197,7 @@ srp_up()
 		limited tee "/sys/class/infiniband_srp/srp-$link-1/add_target" <<-END &&
 			id_ext=${guid#0x},ioc_guid=${guid#0x},dest=$addr:5555
 		END
-		eventually srp_disk_is_there
+		eventually scsi_disk_is_there
 }
 
 srp_down()
@@ -298,17 +211,75 @@ srp_down()
 	put 0 "$portal/enable"
 	rm -f "$portal/acls/$addr/lun_0/lun_0" "$portal/lun/lun_0/ram"
 	rmdir "$portal/acls/$addr/lun_0" "$portal/acls/$addr" \
-		"$portal/lun/lun_0" "$portal" "${portal%/*}" \
-		$target/core/iblock_1/ram $target/core/iblock_1
+		"$portal/lun/lun_0" "$portal" "${portal%/*}"
+	core_down
 	modprobe -r ib_srp ib_srpt
 }
 
 srp()
 {
-	srp_up >"$dir/log" 2>&1 && verify_disk "$(srp_disk)" &&
-		same_disk "$(srp_disk)" && file_system "$(srp_disk)"
+	srp_up >"$dir/log" 2>&1 && verify_scsi_disk
 	set -- $?
 	srp_down >/dev/null 2>&1
+	return "$1"
+}
+
+iser_target_up()
+{
+	modprobe -a iscsi_target_mod ib_isert && core_up &&
+		mkdir -p "$tpg/np/$addr:3260" "$tpg/lun/lun_0" &&
+		put 1 "$tpg/np/$addr:3260/iser" &&
+		ln -s "$core" "$tpg/lun/lun_0/" &&
+		put 0 "$tpg/attrib/authentication" &&
+		put 1 "$tpg/attrib/generate_node_acls" &&
+		put 0 "$tpg/attrib/demo_mode_write_protect" &&
+		put 1 "$tpg/enable"
+}
+
+iser_target_down()
+{
+	put 0 "$tpg/enable"
+	rm -f "$tpg/lun/lun_0/ram"
+	rmdir "$tpg/lun/lun_0" "$tpg/np/$addr:3260" "$tpg" "${tpg%/*}"
+	core_down
+	modprobe -r ib_iser ib_isert
+}
+
+on_node()
+{
+	limited iscsiadm -m node -T $iqn -p "$addr:3260,1" "$@"
+}
+
+iser_up()
+{
+	iser_target_up && modprobe ib_iser || return
+	echo "InitiatorName=iqn.2026-11.rxe-odp:initiator" \
+		>"$dir/initiatorname"
+	mkdir -p /run/lock/iscsi
+	# it ends its process group with itself
+	setsid iscsid -f -i "$dir/initiatorname" &
+	iscsid=$!
+	on_node -I iser -o new &&
+		on_node -o update -n node.session.auth.authmethod -v None &&
+		on_node --login && eventually scsi_disk_is_there
+}
+
+iser_down()
+{
+	on_node --logout
+	on_node -o delete
+	kill "$iscsid"
+	iser_target_down
+}
+
+# The session is one of iSER's, or this would test TCP.
+iser()
+{
+	iser_up >"$dir/log" 2>&1 &&
+		limited iscsiadm -m session | grep -q ^iser: &&
+		verify_scsi_disk
+	set -- $?
+	iser_down >/dev/null 2>&1
 	return "$1"
 }
 
@@ -332,10 +303,11 @@ if ! command -v fio >/dev/null || ! modprobe -qn nvmet-rdma ||
 	exit "$KSFT_SKIP"
 fi
 
-ktap_set_plan 5
+ktap_set_plan 6
 verdict "NVMe over Fabrics, each block verified" nvme_over_fabrics
 verdict "a file system over NVMe" nvme_file_system
 verdict "NVMe's link is deleted under load" nvme_link_deleted
 verdict "NFS over RDMA" nfs_over_rdma
 verdict "SRP, and a file system over it" srp
+verdict "iSER, and a file system over it" iser
 ktap_finished
