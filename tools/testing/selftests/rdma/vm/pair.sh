@@ -1,14 +1,16 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
-# Two guests on one Ethernet cable: one with our driver, one with the kernel's
-# own rdma_rxe, and maybe another kernel. Each runs guest_interop.sh in its role.
+# Two guests on one Ethernet cable: one with our driver, and its peer, with the
+# kernel's own rdma_rxe or ours, and maybe another kernel. Each runs guest_cable.sh
+# in its role.
 
+# cable_guest_env KERNEL ROLE RXE ADDRESS PEER
 cable_guest_env()
 {
 	guest_env "$1"
-	printf 'export RXE=%q TOPOLOGY=cable ROLE=%q\n' "$2" "$2"
-	printf 'export CABLE_ADDR=%q CABLE_PEER=%q\n' "$3" "$4"
+	printf 'export RXE=%q TOPOLOGY=cable ROLE=%q\n' "$3" "$2"
+	printf 'export CABLE_ADDR=%q CABLE_PEER=%q\n' "$4" "$5"
 }
 
 # A process of its own, so that ending it ends its guest.
@@ -21,7 +23,7 @@ cmd_cable_guest()
 	keep_share=yes
 	need_root_dir
 	guest_limits "$1"
-	if [ "$2" = intree ]; then
+	if [ "$2" = peer ]; then
 		mac=52:54:00:00:00:02
 		server=off
 	fi
@@ -57,7 +59,7 @@ wait_for_pair()
 	statuses=()
 	while [ "${#statuses[@]}" -lt 2 ]; do
 		sleep 1
-		for role in ours intree; do
+		for role in ours peer; do
 			[ -z "${statuses[$role]-}" ] || continue
 			kill -0 "${pids[$role]}" 2>/dev/null && continue
 			statuses[$role]=0
@@ -72,18 +74,17 @@ wait_for_pair()
 	done
 }
 
-# run_pair KERNEL PEER SHARE_OURS SHARE_INTREE
+# run_pair KERNEL PEER SHARE SHARE_OF_PEER
 run_pair()
 {
 	local cable
 
 	cable=$(mktemp -d /tmp/rxe-odp.XXXXXX)
-	say "booting two guests on one cable: $(kernel_version "$1"), and the kernel's own driver on $(kernel_version "$2")"
 	start_cable_guest "$1" ours "$3" "$cable/socket"
 	while [ ! -S "$cable/socket" ] && kill -0 "${pids[ours]}" 2>/dev/null; do
 		sleep 0.2
 	done
-	start_cable_guest "$2" intree "$4" "$cable/socket"
+	start_cable_guest "$2" peer "$4" "$cable/socket"
 	wait_for_pair
 	rm -r "$cable"
 }
@@ -93,36 +94,47 @@ nothing_started()
 	[ ! -e "$1/out/started" ] && [ ! -e "$2/out/started" ]
 }
 
-# cmd_test_interop KERNEL PEER RESULTS: PEER is the kernel of the peer
-cmd_test_interop()
+# collect_pair NAME KERNEL SHARE ROLE TEST...: account for each test of a side
+collect_pair()
 {
-	local kernel=$1 peer=$2 first try role
+	local test
 
-	results=$3
+	for test in "${@:5}"; do
+		if [ -e "$3/out/$test.result" ]; then
+			account "$2" "$test-$4-$1" "$(cat "$3/out/$test.result")"
+		else
+			account_failure "$2" "$test-$4-$1" \
+				"the guest failed (exit status ${statuses[$4]})"
+		fi
+	done
+}
+
+# cmd_test_cable KERNEL PEER RXE RESULTS TEST...: PEER is the kernel of the peer,
+# RXE its driver: ours or intree
+cmd_test_cable()
+{
+	local kernel=$1 peer=$2 rxe=$3 first try
+
+	results=$4
+	shift 4
 	declare -gA pids=() statuses=()
 	: "${MEM:=1024}"
 	TOPOLOGY=cable STRICT=1 prepare "$kernel"
-	cable_guest_env "$kernel" ours 10.0.1.1 10.0.1.2 >"$share/env"
+	cable_guest_env "$kernel" ours ours 10.0.1.1 10.0.1.2 >"$share/env"
 	first=$share
 	new_share "$peer"
 	share2=$share
 	share=$first
-	RXE=intree STRICT=1 build_for "$peer" "$share2/build"
-	cable_guest_env "$peer" intree 10.0.1.2 10.0.1.1 >"$share2/env"
-	echo 'exec bash /share/guest_interop.sh' | tee "$first/cmd" >"$share2/cmd"
+	RXE=$rxe STRICT=1 build_for "$peer" "$share2/build"
+	cable_guest_env "$peer" peer "$rxe" 10.0.1.2 10.0.1.1 >"$share2/env"
+	printf '%s\n' "$@" | tee "$first/tests" >"$share2/tests"
+	echo 'exec bash /share/guest_cable.sh' | tee "$first/cmd" >"$share2/cmd"
 	for try in 1 2 3; do
+		say "booting two guests on one cable: $(kernel_version "$kernel"), and $rxe on $(kernel_version "$peer")"
 		run_pair "$kernel" "$peer" "$first" "$share2"
 		nothing_started "$first" "$share2" || break
 		[ "$try" = 3 ] || say "neither guest had begun: trying again"
 	done
-	for role in ours intree; do
-		[ "$role" = ours ] && share=$first || share=$share2
-		if [ -e "$share/out/interop.result" ]; then
-			account "$kernel" "interop-$role-$peer" "$(cat "$share/out/interop.result")"
-		else
-			account_failure "$kernel" "interop-$role-$peer" \
-				"the guest failed (exit status ${statuses[$role]})"
-		fi
-	done
-	share=$first
+	collect_pair "$rxe-$peer" "$kernel" "$first" ours "$@"
+	collect_pair "$rxe-$peer" "$kernel" "$share2" peer "$@"
 }

@@ -129,7 +129,9 @@ part()
 }
 
 # What to run: all, or what TESTS names. "harness" is the harness's own test,
-# "interop" the one of two guests on a cable.
+# cable_tests are those of two guests on a cable.
+cable_tests="interop cable_users"
+
 choose_tests()
 {
 	local all name
@@ -140,25 +142,25 @@ choose_tests()
 $all
 module_unload"
 	chosen=()
-	with_interop=
+	on_cable=()
 	with_harness=
 	if [ -z "${TESTS-}" ]; then
 		mapfile -t chosen <<<"$all"
-		with_interop=yes
+		read -ra on_cable <<<"$cable_tests"
 		with_harness=yes
 		return 0
 	fi
 	for name in $TESTS; do
 		case $name in
-		interop)
-			with_interop=yes
+		interop | cable_users)
+			on_cable+=("$name")
 			;;
 		harness)
 			with_harness=yes
 			;;
 		*)
 			grep -qxF "$name" <<<"$all" ||
-				die "no test $name; there are: harness interop ${all//$'\n'/ }"
+				die "no test $name; there are: harness $cable_tests ${all//$'\n'/ }"
 			chosen+=("$name")
 			;;
 		esac
@@ -193,8 +195,8 @@ test_on()
 }
 
 # The peers' kernels are the oldest and the newest. The two of them meet; all of
-# ours meet both where it may take long.
-test_interop_on()
+# ours meet both, and our own driver, where it may take long.
+test_cable_on()
 {
 	local peer peers=
 
@@ -211,8 +213,10 @@ test_interop_on()
 	esac
 	[ "${LONG_TESTS-}" != yes ] || peers="6.1 newest"
 	for peer in ${PEERS:-$peers}; do
-		part "$1" test-interop "$1" "$peer" "$results"
+		part "$1" test-cable "$1" "$peer" intree "$results" "${on_cable[@]}"
 	done
+	[ "${LONG_TESTS-}" != yes ] ||
+		part "$1" test-cable "$1" "$1" ours "$results" cable_users
 }
 
 cmd_test()
@@ -230,7 +234,7 @@ cmd_test()
 		[ "$kernel" != newest ] || [ -z "${NEWEST_TESTS-}" ] ||
 			read -ra names <<<"$NEWEST_TESTS"
 		[ "${#names[@]}" -eq 0 ] || test_on "$kernel" "${names[@]}"
-		[ -z "$with_interop" ] || test_interop_on "$kernel"
+		[ "${#on_cable[@]}" -eq 0 ] || test_cable_on "$kernel"
 	done
 	if [ -n "${DEBUG_WITHIN-}" ] && debug_fits; then
 		[ -z "${DEBUG_TESTS-}" ] || read -ra chosen <<<"$DEBUG_TESTS"

@@ -1,0 +1,216 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+"""
+RDS between two hosts, over the RDMA devices that have these addresses: messages,
+and RDMA into and out of memory that the kernel registers. Both run the same
+tests, in step; RDS knows the first net namespace only, and takes a short cut to
+addresses of the same host. Needs root and rds_rdma.
+
+rds_peer.py listen|connect ADDRESS ADDRESS-OF-THE-PEER
+"""
+
+import ctypes
+import mmap
+import random
+import socket
+import struct
+import subprocess
+import sys
+
+import ktap_test
+from ktap_test import at
+from rendezvous import Rendezvous
+
+PORT = 18700
+RDS_PORT = 4000
+SECONDS = 60 * ktap_test.LIMIT_FACTOR
+
+# of linux/rds.h
+AF_RDS = 21
+SOL_RDS = 276
+RDS_FREE_MR = 3
+SO_RDS_TRANSPORT = 8
+RDS_TRANS_IB = 0
+CMSG_RDMA_ARGS, CMSG_RDMA_DEST, CMSG_RDMA_MAP, CMSG_RDMA_STATUS = 1, 2, 3, 4
+READWRITE, NOTIFY_ME = 0x01, 0x20
+
+SNDBUFFORCE, RCVBUFFORCE = 32, 33
+MOST = 1 << 20
+LENGTHS = (1, 2, 7, 8, 100, 4047, 4048, 4095, 4096, 4097, 8192, 20000, 65536,
+           100001, MOST)
+SIZE = 10 * mmap.PAGESIZE
+# neither its begin nor its end is a page's
+START, LENGTH = mmap.PAGESIZE + 100, 5 * mmap.PAGESIZE + 1
+
+LISTENS, ADDRESS, PEER = False, "", ""
+
+
+def pattern(length, seed):
+    """Bytes that all depend on the seed."""
+    return random.Random(seed).randbytes(length)
+
+
+def check(data, expected):
+    """Each byte is as expected."""
+    assert len(data) == len(expected), \
+        f"{len(data)} bytes, expected {len(expected)}"
+    if data != expected:
+        i = next(i for i, byte in enumerate(data) if byte != expected[i])
+        raise AssertionError(f"byte {i} is {data[i]:#x}, expected "
+                             f"{expected[i]:#x}")
+
+
+class Memory:
+    """Pages, of which START to START + LENGTH are in use."""
+
+    def __init__(self):
+        self.map = mmap.mmap(-1, SIZE,
+                             flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        self.addr = START + ctypes.addressof(
+            ctypes.c_char.from_buffer(self.map))
+        self.map[:] = b"G" * SIZE
+
+    def fill(self, data):
+        self.map[START:START + LENGTH] = data
+
+    def check(self, data):
+        check(self.map[:], b"G" * START + data +
+              b"G" * (SIZE - START - LENGTH))
+
+
+class Ends:
+    """A socket of this side, the other side there."""
+
+    def __init__(self):
+        self.meeting = Rendezvous(LISTENS, ADDRESS if LISTENS else PEER, PORT,
+                                  SECONDS)
+        self.sock = socket.socket(AF_RDS, socket.SOCK_SEQPACKET)
+        self.sock.setsockopt(SOL_RDS, SO_RDS_TRANSPORT,
+                             struct.pack("i", RDS_TRANS_IB))
+        for option in SNDBUFFORCE, RCVBUFFORCE:
+            self.sock.setsockopt(socket.SOL_SOCKET, option, 8 * MOST)
+        self.sock.bind((ADDRESS, RDS_PORT))
+        self.meet()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        # what is under way when its sender goes is lost
+        if not exception[0]:
+            self.meet()
+        self.sock.close()
+        self.meeting.close()
+
+    def meet(self):
+        self.meeting.meet()
+
+    def send(self, data, *control):
+        sent = self.sock.sendmsg([data], control, 0, (PEER, RDS_PORT))
+        assert sent == len(data), sent
+
+    def receive(self, data):
+        """The next message is this one; returns what came with it, by type."""
+        found, control, flags, sender = self.sock.recvmsg(2 * MOST, 1024)
+        check(found, data)
+        assert not flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC), flags
+        assert sender == (PEER, RDS_PORT), sender
+        return {kind: value for _, kind, value in control}
+
+    def status(self):
+        """The next RDMA that was to tell of its end."""
+        control = self.sock.recvmsg(0, 1024)[1]
+        assert [kind for _, kind, _ in control] == [CMSG_RDMA_STATUS], control
+        return struct.unpack_from("=Qi", control[0][2])
+
+
+def each_side():
+    """True for the side whose turn it is, first here, then there."""
+    return (True, False) if not LISTENS else (False, True)
+
+
+def messages():
+    """Of many sizes, one by one."""
+    with Ends() as ends:
+        for active in each_side():
+            for seed, length in enumerate(LENGTHS):
+                at(f"{length} bytes, {'to' if active else 'from'} the peer")
+                if active:
+                    ends.send(pattern(length, seed))
+                else:
+                    ends.receive(pattern(length, seed))
+
+
+def both_ways():
+    """Many at once from both sides, in their order."""
+    lengths = [random.Random(i).randrange(1, 20000) for i in range(100)]
+    with Ends() as ends:
+        for i, length in enumerate(lengths):
+            ends.send(pattern(length, 2 * i + LISTENS))
+        for i, length in enumerate(lengths):
+            at(f"message {i}")
+            ends.receive(pattern(length, 2 * i + (not LISTENS)))
+
+
+def cookie_of(ends, memory):
+    """Have the kernel register memory, and tell the peer."""
+    ends.send(b"here", (SOL_RDS, CMSG_RDMA_MAP, struct.pack(
+        "=4Q", memory.addr, LENGTH, 0, READWRITE)))
+
+
+def free(ends, cookie):
+    ends.sock.setsockopt(SOL_RDS, RDS_FREE_MR, struct.pack("=2Q", cookie, 0))
+
+
+def rdma(ends, cookie, memory, flags, token):
+    """Between the peer's memory and this side's, and a message behind it."""
+    vector = (ctypes.c_uint64 * 2)(memory.addr, LENGTH)
+    ends.send(b"done", (SOL_RDS, CMSG_RDMA_ARGS, struct.pack(
+        "=7Q", cookie, 0, LENGTH, ctypes.addressof(vector), 1,
+        flags | NOTIFY_ME, token)))
+    assert ends.status() == (token, 0)
+
+
+def remote_memory():
+    """What is written to the peer's memory, and read from it."""
+    memory = Memory()
+    with Ends() as ends:
+        for active in each_side():
+            # memory is registered through a connection, which is to be there
+            if active:
+                ends.send(b"hello")
+                cookie, = struct.unpack(
+                    "=Q", ends.receive(b"here")[CMSG_RDMA_DEST])
+                memory.fill(pattern(LENGTH, 1))
+                rdma(ends, cookie, memory, READWRITE, 11)
+                ends.receive(b"changed")
+                rdma(ends, cookie, memory, 0, 12)
+                memory.check(pattern(LENGTH, 2))
+            else:
+                ends.receive(b"hello")
+                cookie_of(ends, memory)
+                ends.receive(b"done")
+                memory.check(pattern(LENGTH, 1))
+                memory.fill(pattern(LENGTH, 2))
+                ends.send(b"changed")
+                ends.receive(b"done")
+            ends.meet()
+
+
+def main():
+    """Both sides' modules are there before either begins."""
+    global LISTENS, ADDRESS, PEER  # pylint: disable=global-statement
+
+    if len(sys.argv) != 4 or sys.argv[1] not in ("listen", "connect"):
+        sys.exit("usage: rds_peer.py listen|connect ADDRESS PEER")
+    LISTENS, ADDRESS, PEER = sys.argv.pop(1) == "listen", sys.argv.pop(1), \
+        sys.argv.pop(1)
+    subprocess.run(["modprobe", "-a", "rds", "rds_rdma"], check=True)
+    ktap_test.run_tests({
+        "messages of many sizes": messages,
+        "messages in both directions at once": both_ways,
+        "writes to and reads of the peer's memory": remote_memory,
+    })
+
+
+main()
