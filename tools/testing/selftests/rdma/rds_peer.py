@@ -10,15 +10,18 @@ rds_peer.py listen|connect ADDRESS ADDRESS-OF-THE-PEER
 """
 
 import ctypes
+import errno
 import mmap
+import os
 import random
 import socket
 import struct
 import subprocess
 import sys
+import tempfile
 
 import ktap_test
-from ktap_test import at
+from ktap_test import Skip, at
 from rendezvous import Rendezvous
 
 PORT = 18700
@@ -28,7 +31,6 @@ SECONDS = 60 * ktap_test.LIMIT_FACTOR
 # of linux/rds.h
 AF_RDS = 21
 SOL_RDS = 276
-RDS_FREE_MR = 3
 SO_RDS_TRANSPORT = 8
 RDS_TRANS_IB = 0
 CMSG_RDMA_ARGS, CMSG_RDMA_DEST, CMSG_RDMA_MAP, CMSG_RDMA_STATUS = 1, 2, 3, 4
@@ -43,6 +45,9 @@ SIZE = 10 * mmap.PAGESIZE
 START, LENGTH = mmap.PAGESIZE + 100, 5 * mmap.PAGESIZE + 1
 
 LISTENS, ADDRESS, PEER = False, "", ""
+PMEM = os.environ.get("SCRATCH_PMEM", "")
+# "parent" is what only this driver's devices have
+IS_OURS = os.path.exists("/sys/class/infiniband/rxe0/parent")
 
 
 def pattern(length, seed):
@@ -152,14 +157,10 @@ def both_ways():
             ends.receive(pattern(length, 2 * i + (not LISTENS)))
 
 
-def cookie_of(ends, memory):
+def offer(ends, addr):
     """Have the kernel register memory, and tell the peer."""
     ends.send(b"here", (SOL_RDS, CMSG_RDMA_MAP, struct.pack(
-        "=4Q", memory.addr, LENGTH, 0, READWRITE)))
-
-
-def free(ends, cookie):
-    ends.sock.setsockopt(SOL_RDS, RDS_FREE_MR, struct.pack("=2Q", cookie, 0))
+        "=4Q", addr, LENGTH, 0, READWRITE)))
 
 
 def rdma(ends, cookie, memory, flags, token):
@@ -188,13 +189,47 @@ def remote_memory():
                 memory.check(pattern(LENGTH, 2))
             else:
                 ends.receive(b"hello")
-                cookie_of(ends, memory)
+                offer(ends, memory.addr)
                 ends.receive(b"done")
                 memory.check(pattern(LENGTH, 1))
                 memory.fill(pattern(LENGTH, 2))
                 ends.send(b"changed")
                 ends.receive(b"done")
             ends.meet()
+
+
+def file_on_dax(where):
+    """A file whose pages are the device's: they are not pinned for long."""
+    subprocess.run(["mkfs.ext4", "-qF", "-b", "4096", PMEM], check=True)
+    subprocess.run(["mount", "-o", "dax", PMEM, where], check=True)
+    with open(f"{where}/file", "w+b") as file:
+        file.truncate(SIZE)
+        return mmap.mmap(file.fileno(), SIZE)
+
+
+def not_pinned():
+    """
+    Memory that RDS cannot pin it wants to have on demand, for which our driver
+    has to know the program. It is told so, and the connection lives on.
+    """
+    if not os.path.exists(PMEM):
+        raise Skip("needs SCRATCH_PMEM")
+    with Ends() as ends:
+        ends.send(b"hello")
+        ends.receive(b"hello")
+        if IS_OURS:
+            with tempfile.TemporaryDirectory() as where:
+                pages = file_on_dax(where)
+                addr = ctypes.addressof(ctypes.c_char.from_buffer(pages))
+                try:
+                    offer(ends, addr)
+                    error = 0
+                except OSError as err:
+                    error = err.errno
+                subprocess.run(["umount", "-l", where], check=True)
+            assert error == errno.EOPNOTSUPP, error
+        ends.send(b"bye")
+        ends.receive(b"bye")
 
 
 def main():
@@ -210,6 +245,7 @@ def main():
         "messages of many sizes": messages,
         "messages in both directions at once": both_ways,
         "writes to and reads of the peer's memory": remote_memory,
+        "memory that is not pinned": not_pinned,
     })
 
 

@@ -11,6 +11,7 @@ cable_guest_env()
 	guest_env "$1"
 	printf 'export RXE=%q TOPOLOGY=cable ROLE=%q\n' "$3" "$2"
 	printf 'export CABLE_ADDR=%q CABLE_PEER=%q\n' "$4" "$5"
+	echo "export SCRATCH_PMEM=/dev/pmem0"
 }
 
 # A process of its own, so that ending it ends its guest.
@@ -28,6 +29,8 @@ cmd_cable_guest()
 		server=off
 	fi
 	most_tries=1
+	# cut out of the guest's memory, as in add_test_devices
+	GUEST_CMDLINE="memmap=32M!512M ${GUEST_CMDLINE-}"
 	run_guest "$1" \
 		-netdev "stream,id=cable,server=$server,addr.type=unix,addr.path=$4" \
 		-device "virtio-net-pci,netdev=cable,mac=$mac"
