@@ -365,6 +365,8 @@ static void rxe_sq_complete_one(struct rxe_qp *qp, enum ib_wc_status status)
 	if (status == IB_WC_SUCCESS) {
 		wc.opcode = rxe_send_wc_opcodes[wqe->opcode];
 		wc.byte_len = wqe->length;
+		if (wc.opcode == IB_WC_SEND)
+			rxe_count(qp->dev, RXE_STAT_RDMA_SENDS);
 	}
 
 	/* before the CQE: who sees that may count on the place */

@@ -53,6 +53,9 @@ static void down(struct traffic *t)
 	rc_pair_down(&t->pair);
 }
 
+/* that were posted by host a, and succeed */
+static unsigned int sends;
+
 /* @extra: immediate data, or a key to be invalidated */
 static void post(struct traffic *t, enum ibv_wr_opcode opcode, size_t len,
 		 uint32_t extra)
@@ -76,6 +79,7 @@ static void post(struct traffic *t, enum ibv_wr_opcode opcode, size_t len,
 static void receives(struct traffic *t, enum ibv_wr_opcode opcode, size_t len,
 		     uint32_t extra)
 {
+	sends += opcode != IBV_WR_RDMA_WRITE_WITH_IMM;
 	rc_post_recv(&t->pair.b, &t->to, 0, LEN, 1);
 	post(t, opcode, len, extra);
 	rc_wait_ok(t->pair.a.send_cq);
@@ -140,6 +144,7 @@ static void not_ready(struct traffic *t)
 {
 	unsigned long long before = rc_counter(1, "send_rnr_err");
 
+	sends++;
 	post(t, IBV_WR_SEND, ONE, 0);
 	while (rc_counter(1, "send_rnr_err") == before)
 		sleep_ms(1);
@@ -219,6 +224,7 @@ static void datagram(struct traffic *t, struct ibv_ah *ah,
 		},
 	};
 
+	sends++;
 	rc_post_recv(&t->pair.b, &t->to, 0, LEN, 1);
 	rc_post_send(&t->pair.a, &wr);
 	rc_wait_ok(t->pair.a.send_cq);
@@ -246,6 +252,7 @@ static void datagrams(bool ipv6)
 
 int main(void)
 {
+	unsigned long long before = rc_counter(0, "rdma_sends");
 	int ipv6;
 
 	for (ipv6 = 0; ipv6 < 2; ipv6++) {
@@ -253,5 +260,6 @@ int main(void)
 		unreliable(ipv6);
 		datagrams(ipv6);
 	}
+	CHECK_EQ(rc_counter(0, "rdma_sends") - before, sends);
 	return 0;
 }
