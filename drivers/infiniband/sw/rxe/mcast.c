@@ -181,6 +181,7 @@ static void rxe_mcast_deliver(const struct rxe_member *member,
 	if (smp_load_acquire(&qp->state) >= IB_QPS_RTR &&
 	    net_eq(net, qp->dev->net) && rxe_came_by(qp->dev, skb)) {
 		rxe_count_rcvd(qp->dev, skb);
+		rxe_count(qp->dev, RXE_STAT_MCAST_RCVD_PKTS);
 		copy = skb_clone(skb, GFP_ATOMIC);
 		if (copy)
 			rxe_responder_rcv(qp, copy);

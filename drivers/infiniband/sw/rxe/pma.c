@@ -31,7 +31,7 @@ static __be16 rxe_class_port_info(struct ib_class_port_info *info)
 	info->base_version = IB_MGMT_BASE_VERSION;
 	info->class_version = RXE_PMA_VERSION;
 	info->capability_mask = IB_PMA_CLASS_CAP_ALLPORTSELECT |
-				IB_PMA_CLASS_CAP_EXT_WIDTH_NOIETF;
+				IB_PMA_CLASS_CAP_EXT_WIDTH;
 	return 0;
 }
 
@@ -58,14 +58,24 @@ static __be16 rxe_port_counters(const struct rxe_dev *dev,
 static __be16 rxe_port_counters_ext(const struct rxe_dev *dev,
 				    struct ib_pma_portcounters_ext *counters)
 {
+	u64 sent = rxe_stat_sum(dev, RXE_STAT_SENT_PKTS);
+	u64 rcvd = rxe_stat_sum(dev, RXE_STAT_RCVD_PKTS);
+	u64 mcast_sent = rxe_stat_sum(dev, RXE_STAT_MCAST_SENT_PKTS);
+	u64 mcast_rcvd = rxe_stat_sum(dev, RXE_STAT_MCAST_RCVD_PKTS);
+
 	counters->port_xmit_data =
 		cpu_to_be64(rxe_pma_words(dev, RXE_STAT_SENT_BYTES, U64_MAX));
 	counters->port_rcv_data =
 		cpu_to_be64(rxe_pma_words(dev, RXE_STAT_RCVD_BYTES, U64_MAX));
-	counters->port_xmit_packets =
-		cpu_to_be64(rxe_stat_sum(dev, RXE_STAT_SENT_PKTS));
-	counters->port_rcv_packets =
-		cpu_to_be64(rxe_stat_sum(dev, RXE_STAT_RCVD_PKTS));
+	counters->port_xmit_packets = cpu_to_be64(sent);
+	counters->port_rcv_packets = cpu_to_be64(rcvd);
+	/* those of multicast were summed later: there may be more of them */
+	counters->port_unicast_xmit_packets =
+		cpu_to_be64(sent - min(sent, mcast_sent));
+	counters->port_unicast_rcv_packets =
+		cpu_to_be64(rcvd - min(rcvd, mcast_rcvd));
+	counters->port_multicast_xmit_packets = cpu_to_be64(mcast_sent);
+	counters->port_multicast_rcv_packets = cpu_to_be64(mcast_rcvd);
 	return 0;
 }
 

@@ -42,6 +42,8 @@ static const struct rdma_stat_desc rxe_stat_descs[RXE_STAT_ALL] = {
 	[RXE_STAT_QKEY_VIOLATION].name = "qkey_violations",
 	/* answers that had to wait, for want of memory to put them into */
 	[RXE_STAT_ACK_DEFERRED].name = "ack_deferred",
+	[RXE_STAT_MCAST_SENT_PKTS].name = "sent_mcast_pkts",
+	[RXE_STAT_MCAST_RCVD_PKTS].name = "rcvd_mcast_pkts",
 	[RXE_STAT_PAGE_FAULTS].name = "page_faults",
 	[RXE_STAT_PAGE_INVALIDATIONS].name = "page_invalidations",
 	[RXE_STAT_PAGE_PREFETCH].name = "page_prefetch",
