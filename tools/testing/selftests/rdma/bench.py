@@ -8,7 +8,8 @@ turn, measured by unmodified perftest between the two hosts of two_hosts.sh.
 
 Needs root, no loaded rdma_rxe, RXE_KO (this driver's module), LIMIT_KO (that of
 rxe_limit), perftest and iperf3. PAIRS= says how often both drivers have their
-turn, QUICK=1 leaves most rows out. Each line of the output is one figure:
+turn, QUICK=1 leaves most rows out, ROWS= those whose names it does not match,
+DRIVERS="ours" the other driver. Each line of the output is one figure:
 pair, driver, MTU of the netdevs, row, metric, value.
 
 hosta is on CPU 0 and hostb on CPU 1, as two machines would be: programs by
@@ -28,6 +29,8 @@ HERE = os.path.dirname(os.path.realpath(__file__))
 TWO_HOSTS = os.path.join(HERE, "two_hosts.sh")
 QUICK = bool(os.environ.get("QUICK"))
 PAIRS = int(os.environ.get("PAIRS") or (3 if QUICK else 5))
+ROWS = re.compile(os.environ.get("ROWS") or "")
+DRIVERS = (os.environ.get("DRIVERS") or "ours intree").split()
 RUN_SECONDS = 120
 # messages, so that slow drivers take half a second
 COUNTS = {2: 10000, 8: 10000, 64: 10000, 1024: 5000, 4096: 5000, 65536: 500,
@@ -299,10 +302,11 @@ class Bench:
         self.writer = csv.writer(self.file)
         self.writer.writerow(("pair", "driver", "mtu", "row", "metric",
                               "value"))
-        self.rows = main_rows() if QUICK else all_rows()
+        rows = main_rows() if QUICK else all_rows()
+        self.rows = [row for row in rows if ROWS.search(row.name)]
         self.mtus = (1500, 4200) if QUICK else (1500, 4200, 9000)
         self.total = PAIRS * sum(
-            2 * sum(row.fits(mtu) for row in self.rows) + 1
+            len(DRIVERS) * sum(row.fits(mtu) for row in self.rows) + 1
             for mtu in self.mtus)
         self.done = 0
 
@@ -353,8 +357,7 @@ class Bench:
     def run(self):
         self.limits()
         for pair in range(PAIRS):
-            drivers = ["ours", "intree"]
-            for driver in drivers if pair % 2 == 0 else reversed(drivers):
+            for driver in DRIVERS if pair % 2 == 0 else reversed(DRIVERS):
                 self.turn(pair, driver)
         self.file.close()
 

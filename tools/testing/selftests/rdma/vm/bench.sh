@@ -16,6 +16,7 @@ bench_boot()
 	prepare "$KERNEL"
 	cat >>"$share/env" <<-ENV
 		export RXE=none QUICK=${QUICK-} PAIRS=${PAIRS-}
+		export ROWS="${ROWS-}" DRIVERS="${DRIVERS-}"
 		export LIMIT_KO=/rxe-odp/rxe_limit.ko
 	ENV
 	echo 'exec ./bench.py /share/out/figures.csv' >"$share/cmd"
