@@ -383,6 +383,7 @@ static void rxe_park_response(struct rxe_qp *qp, struct sk_buff *skb)
 {
 	struct rxe_sq *sq = &qp->sq;
 
+	rxe_count(qp->dev, RXE_STAT_ACK_DEFERRED);
 	/* what is dropped is missed, and asked for again */
 	if (rxe_backlog_has_room(qp->dev, &sq->responses, skb,
 				 RXE_PARKED_RESPONSES))

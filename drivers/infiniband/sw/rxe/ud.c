@@ -31,6 +31,7 @@ int rxe_ud_request(struct rxe_qp *qp, struct rxe_swqe *wqe)
 	bool imm = wqe->opcode == IB_WR_SEND_WITH_IMM;
 	u32 qkey = wqe->ud.qkey & RXE_QKEY_OF_QP ? qp->attr.qkey :
 						   wqe->ud.qkey;
+	struct rxe_handle *handle;
 	struct rxe_deth *deth;
 	struct sk_buff *skb;
 	struct rxe_bth *bth;
@@ -42,6 +43,7 @@ int rxe_ud_request(struct rxe_qp *qp, struct rxe_swqe *wqe)
 				 rxe_ah_get(qp->ibqp.pd, wqe->ud.ah_num);
 	if (!ah)
 		return -ENXIO;
+	handle = ah->handle;
 
 	skb = rxe_tx_alloc(qp, imm ? IB_OPCODE_UD_SEND_ONLY_WITH_IMMEDIATE :
 				     IB_OPCODE_UD_SEND_ONLY, qp->sq.psn,
@@ -67,10 +69,13 @@ int rxe_ud_request(struct rxe_qp *qp, struct rxe_swqe *wqe)
 		kfree_skb(skb);
 		goto put_ah;
 	}
+	if (rdma_is_multicast_addr(&ah->path.daddr))
+		rxe_count(qp->dev, RXE_STAT_MCAST_SENT_PKTS);
 	rxe_requester_send(qp, &ah->path, wqe, skb, 1);
 put_ah:
-	if (ah->handle)
-		rxe_handle_put(ah->handle);
+	/* a kernel user's may be gone, with the completion */
+	if (handle)
+		rxe_handle_put(handle);
 	return err;
 }
 
