@@ -251,6 +251,15 @@ qperf_all()
 		rc_fetch_add_mr rc_rdma_write_poll_lat"
 }
 
+# Whoever sent to the group, and whoever was in it, has counted that.
+multicast_counted()
+{
+	local counters=ports/1/hw_counters
+
+	[ "$(cat "/sys/class/infiniband/rxe0/$counters/sent_mcast_pkts")" -gt 0 ] &&
+		[ "$(cat "/sys/class/infiniband/rxe1/$counters/rcvd_mcast_pkts")" -gt 0 ]
+}
+
 connection_manager()
 {
 	verdict "rping over IPv4" ping_between 10.0.0.2
@@ -273,6 +282,7 @@ connection_manager()
 	verdict "udaddy" between "udaddy -C 20" "udaddy -s 10.0.0.2 -C 20"
 	verdict "mckey" between "stdbuf -oL mckey -m 239.1.1.1 -b 10.0.0.2" \
 		"mckey -m 239.1.1.1 -b 10.0.0.1 -s"
+	verdict "multicast packets are counted" multicast_counted
 	verdict "rdma_server and rdma_client" \
 		between rdma_server "rdma_client -s 10.0.0.2"
 	verdict "rdma_xserver and rdma_xclient" \
@@ -317,7 +327,7 @@ if ! command -v rping >/dev/null || ! need_hosts; then
 	exit "$KSFT_SKIP"
 fi
 
-ktap_set_plan 33
+ktap_set_plan 34
 connection_manager
 verbs
 ktap_finished
