@@ -213,32 +213,12 @@ static int try_dereg(struct ibv_mr *mr)
 	       errno : 0;
 }
 
-/* with other rights */
-static int try_rereg(struct ibv_mr *mr, uint32_t access)
+static int try_rereg(struct ibv_mr *mr, int access)
 {
-	struct ib_uverbs_rereg_mr_resp answer = {};
-	struct {
-		struct ib_uverbs_cmd_hdr hdr;
-		struct ib_uverbs_rereg_mr cmd;
-	} request = {
-		.hdr = {
-			.command = IB_USER_VERBS_CMD_REREG_MR,
-			.in_words = sizeof(request) / 4,
-			.out_words = sizeof(answer) / 4,
-		},
-		.cmd = {
-			.response = (uintptr_t)&answer,
-			.mr_handle = mr->handle,
-			.flags = IBV_REREG_MR_CHANGE_ACCESS,
-			.access_flags = access,
-		},
-	};
-
-	if (write(mr->context->cmd_fd, &request, sizeof(request)) < 0)
-		return errno;
-	mr->lkey = answer.lkey;
-	mr->rkey = answer.rkey;
-	return 0;
+	return rc_try_rereg(mr, &(struct rc_rereg){
+		.flags = IBV_REREG_MR_CHANGE_ACCESS,
+		.access = access,
+	});
 }
 
 /**

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <libgen.h>
 #include <limits.h>
+#include <rdma/ib_user_verbs.h>
 #include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -531,6 +532,38 @@ void rc_do(struct rc_end *end, enum ibv_wr_opcode opcode, struct ibv_sge sge,
 {
 	rc_post(end, opcode, sge, remote, offset);
 	rc_wait_ok(end->send_cq);
+}
+
+int rc_try_rereg(struct ibv_mr *mr, const struct rc_rereg *again)
+{
+	struct ib_uverbs_rereg_mr_resp answer = {};
+	struct {
+		struct ib_uverbs_cmd_hdr hdr;
+		struct ib_uverbs_rereg_mr cmd;
+	} request = {
+		.hdr = {
+			.command = IB_USER_VERBS_CMD_REREG_MR,
+			.in_words = sizeof(request) / 4,
+			.out_words = sizeof(answer) / 4,
+		},
+		.cmd = {
+			.response = (uintptr_t)&answer,
+			.mr_handle = mr->handle,
+			.flags = again->flags,
+			.start = (uintptr_t)again->addr,
+			.length = again->len,
+			.hca_va = (uintptr_t)again->addr,
+			.pd_handle = again->pd ? again->pd->handle : 0,
+			.access_flags = again->access,
+		},
+	};
+
+	if (write(mr->context->cmd_fd, &request, sizeof(request)) < 0)
+		return errno;
+
+	mr->lkey = answer.lkey;
+	mr->rkey = answer.rkey;
+	return 0;
 }
 
 void rc_check_moves(struct rc_end *from, struct rc_end *to, int access)

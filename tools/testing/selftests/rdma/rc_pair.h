@@ -189,6 +189,25 @@ void rc_check_idle(struct ibv_cq *cq);
 void rc_do(struct rc_end *end, enum ibv_wr_opcode opcode, struct ibv_sge sge,
 	   const struct rc_buf *remote, size_t offset);
 
+/**
+ * struct rc_rereg - what a region is to be from now on
+ * @flags: enum ibv_rereg_mr_flags, which of the others change
+ * @addr: of the memory
+ * @len: bytes
+ * @access: enum ibv_access_flags
+ * @pd: the protection domain
+ */
+struct rc_rereg {
+	int flags;
+	void *addr;
+	size_t len;
+	int access;
+	struct ibv_pd *pd;
+};
+
+/* librxe has no call for it: as other providers send it. Returns an errno */
+int rc_try_rereg(struct ibv_mr *mr, const struct rc_rereg *again);
+
 /* a write into new memory arrives; @access is of both sides' memory */
 void rc_check_moves(struct rc_end *from, struct rc_end *to, int access);
 /* a connection of its own between the hosts moves data */

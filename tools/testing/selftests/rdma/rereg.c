@@ -1,66 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
  * A region is registered anew: with other rights, of another protection domain,
- * of other memory, or all of it. librxe has no call for that: the command goes
- * to the kernel as other providers send it.
+ * of other memory, or all of it.
  */
 #include <errno.h>
-#include <rdma/ib_user_verbs.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "rc_pair.h"
 
 #define LEN	(64 * 1024UL)
 
-/**
- * struct again - what a region is to be from now on
- * @flags: enum ibv_rereg_mr_flags, which of the others change
- * @addr: of the memory
- * @len: bytes
- * @access: enum ibv_access_flags
- * @pd: the protection domain
- */
-struct again {
-	int flags;
-	void *addr;
-	size_t len;
-	int access;
-	struct ibv_pd *pd;
-};
-
-static int reregister(struct rc_buf *buf, const struct again *again)
+/* returns an errno */
+static int reregister(struct rc_buf *buf, const struct rc_rereg *again)
 {
-	struct ib_uverbs_rereg_mr_resp answer = {};
-	struct {
-		struct ib_uverbs_cmd_hdr hdr;
-		struct ib_uverbs_rereg_mr cmd;
-	} request = {
-		.hdr = {
-			.command = IB_USER_VERBS_CMD_REREG_MR,
-			.in_words = sizeof(request) / 4,
-			.out_words = sizeof(answer) / 4,
-		},
-		.cmd = {
-			.response = (unsigned long)&answer,
-			.mr_handle = buf->mr->handle,
-			.flags = again->flags,
-			.start = (unsigned long)again->addr,
-			.length = again->len,
-			.hca_va = (unsigned long)again->addr,
-			.pd_handle = again->pd ? again->pd->handle : 0,
-			.access_flags = again->access,
-		},
-	};
+	int err = rc_try_rereg(buf->mr, again);
 
-	if (write(buf->mr->context->cmd_fd, &request, sizeof(request)) < 0)
-		return errno;
-
-	buf->mr->lkey = answer.lkey;
-	buf->mr->rkey = answer.rkey;
-	if (again->flags & IBV_REREG_MR_CHANGE_TRANSLATION)
+	if (!err && (again->flags & IBV_REREG_MR_CHANGE_TRANSLATION))
 		buf->addr = again->addr;
-	return 0;
+	return err;
 }
 
 /**
@@ -117,11 +74,11 @@ static void is_refused(struct written *w, unsigned int rkey)
 
 static void rights_of(int odp)
 {
-	struct again less = {
+	struct rc_rereg less = {
 		.flags = IBV_REREG_MR_CHANGE_ACCESS,
 		.access = odp | IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_READ,
 	};
-	struct again more = {
+	struct rc_rereg more = {
 		.flags = IBV_REREG_MR_CHANGE_ACCESS,
 		.access = odp | RC_ALL_ACCESS,
 	};
@@ -150,7 +107,7 @@ static void memory_of(int odp)
 {
 	void *was, *other = mmap(NULL, LEN, PROT_READ | PROT_WRITE,
 				 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	struct again again = {
+	struct rc_rereg again = {
 		.flags = IBV_REREG_MR_CHANGE_TRANSLATION,
 		.addr = other,
 		.len = LEN,
@@ -181,7 +138,7 @@ static void memory(void)
 /* pinned memory becomes memory that is paged, and the other way round */
 static void kinds(void)
 {
-	struct again again = { .flags = IBV_REREG_MR_CHANGE_ACCESS };
+	struct rc_rereg again = { .flags = IBV_REREG_MR_CHANGE_ACCESS };
 	struct written w;
 
 	up(&w, RC_ALL_ACCESS);
@@ -197,7 +154,7 @@ static void kinds(void)
 
 static void domains(void)
 {
-	struct again again = { .flags = IBV_REREG_MR_CHANGE_PD };
+	struct rc_rereg again = { .flags = IBV_REREG_MR_CHANGE_PD };
 	struct ibv_pd *other;
 	struct written w;
 
@@ -218,7 +175,7 @@ static void domains(void)
 static void refused(void)
 {
 	struct ibv_mw_bind bind = { .wr_id = 1, .send_flags = IBV_SEND_SIGNALED };
-	struct again again = { .flags = IBV_REREG_MR_CHANGE_ACCESS };
+	struct rc_rereg again = { .flags = IBV_REREG_MR_CHANGE_ACCESS };
 	struct ibv_mw *mw;
 	struct written w;
 
