@@ -4,7 +4,7 @@
 
 #include <rdma/ib_verbs.h>
 
-#include "net.h"
+#include "path.h"
 
 struct rxe_handle;
 

@@ -7,7 +7,7 @@
 #include "fault.h"
 #include "mr.h"
 #include "qp.h"
-#include "rcv.h"
+#include "pkt.h"
 #include "requester.h"
 #include "wire.h"
 
@@ -204,17 +204,17 @@ static void rxe_nak(struct rxe_qp *qp, u8 syndrome)
 	}
 }
 
-static u8 rxe_syndrome(const struct sk_buff *skb)
+static u8 rxe_syndrome(const struct rxe_pkt *pkt)
 {
-	const struct rxe_aeth *aeth = rxe_pkt_eth(skb);
+	const struct rxe_aeth *aeth = rxe_pkt_eth(pkt);
 
 	return be32_to_cpu(aeth->smsn) >> 24;
 }
 
-static void rxe_complete_ack(struct rxe_qp *qp, const struct sk_buff *skb)
+static void rxe_complete_ack(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 {
-	u8 syndrome = rxe_syndrome(skb);
-	u32 psn = rxe_pkt(skb)->psn;
+	u8 syndrome = rxe_syndrome(pkt);
+	u32 psn = pkt->psn;
 	bool ack = (syndrome & RXE_SYN_TYPE_MASK) == RXE_SYN_ACK;
 
 	/* a NAK acknowledges all before it */
@@ -230,24 +230,24 @@ static void rxe_complete_ack(struct rxe_qp *qp, const struct sk_buff *skb)
 }
 
 static int rxe_store_response(struct rxe_qp *qp, const struct rxe_swqe *wqe,
-			      struct sk_buff *skb, u32 offset)
+			      const struct rxe_pkt *pkt, u32 offset)
 {
 	struct rxe_access access = {
 		.pd = qp->ibqp.pd,
 		.rights = IB_ACCESS_LOCAL_WRITE,
 		.fault = &qp->anchor->faults[RXE_FAULT_COMPLETER],
 	};
-	struct rxe_payload payload = rxe_pkt_payload(skb);
+	struct rxe_payload payload = rxe_pkt_payload(pkt);
 	struct rxe_atmack atmack;
 	const void *from;
 	u64 orig;
 
 	if (!rxe_swqe_is_atomic(wqe))
 		return rxe_sgl_access(&access, wqe->sge, wqe->num_sge, offset,
-				      rxe_pkt(skb)->payload_len,
+				      pkt->payload_len,
 				      rxe_copy_payload, &payload);
 
-	memcpy(&atmack, rxe_pkt_eth(skb) + sizeof(struct rxe_aeth),
+	memcpy(&atmack, rxe_pkt_eth(pkt) + sizeof(struct rxe_aeth),
 	       sizeof(atmack));
 	orig = be64_to_cpu(atmack.orig);
 	from = &orig;
@@ -288,9 +288,9 @@ static bool rxe_response_valid(const struct rxe_qp *qp,
 }
 
 /* -EAGAIN: the response has to wait for memory. */
-static int rxe_complete_response(struct rxe_qp *qp, struct sk_buff *skb)
+static int rxe_complete_response(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 {
-	u32 psn = rxe_pkt(skb)->psn;
+	u32 psn = pkt->psn;
 	struct rxe_sq *sq = &qp->sq;
 	struct rxe_swqe *wqe;
 	u32 offset;
@@ -305,13 +305,13 @@ static int rxe_complete_response(struct rxe_qp *qp, struct sk_buff *skb)
 	if (!wqe || psn != sq->una_psn)
 		return 0;
 
-	if (!rxe_response_valid(qp, wqe, rxe_pkt(skb))) {
+	if (!rxe_response_valid(qp, wqe, pkt)) {
 		rxe_completer_fail(qp, IB_WC_BAD_RESP_ERR);
 		return 0;
 	}
 
 	offset = rxe_psn_diff(psn, wqe->first_psn) * qp->mtu;
-	err = rxe_store_response(qp, wqe, skb, offset);
+	err = rxe_store_response(qp, wqe, pkt, offset);
 	if (err == -EAGAIN)
 		return err;
 	if (err) {
@@ -333,10 +333,8 @@ static bool rxe_completer_live(const struct rxe_qp *qp)
 }
 
 /* -EAGAIN: the packet has to wait for memory. */
-static int rxe_complete(struct rxe_qp *qp, struct sk_buff *skb)
+static int rxe_complete(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 {
-	const struct rxe_pkt *pkt = rxe_pkt(skb);
-
 	/* late repetitions, and answers to what was never asked */
 	if (!rxe_completer_live(qp) ||
 	    rxe_psn_diff(pkt->psn, qp->sq.una_psn) < 0 ||
@@ -344,10 +342,10 @@ static int rxe_complete(struct rxe_qp *qp, struct sk_buff *skb)
 		return 0;
 
 	if (pkt->opcode == IB_OPCODE_RC_ACKNOWLEDGE) {
-		rxe_complete_ack(qp, skb);
+		rxe_complete_ack(qp, pkt);
 		return 0;
 	}
-	return rxe_complete_response(qp, skb);
+	return rxe_complete_response(qp, pkt);
 }
 
 static void rxe_check_drained(struct rxe_qp *qp)
@@ -379,7 +377,7 @@ void rxe_completer_progress(struct rxe_qp *qp)
 	rxe_check_drained(qp);
 }
 
-static void rxe_park_response(struct rxe_qp *qp, struct sk_buff *skb)
+static void rxe_park_responses(struct rxe_qp *qp, struct sk_buff *skb)
 {
 	struct rxe_sq *sq = &qp->sq;
 
@@ -392,10 +390,25 @@ static void rxe_park_response(struct rxe_qp *qp, struct sk_buff *skb)
 		kfree_skb(skb);
 }
 
+/* Complete what has come; false: the rest of it has to wait. */
+static bool rxe_complete_batch(struct rxe_qp *qp, struct sk_buff *skb)
+{
+	struct rxe_pkt pkt;
+
+	while (rxe_pkt_next(&pkt, skb)) {
+		if (rxe_complete(qp, &pkt) == -EAGAIN) {
+			qp->sq.responses_parked = true;
+			return false;
+		}
+		rxe_pkt_done(&pkt);
+	}
+	return true;
+}
+
 /**
- * rxe_completer_rcv - a response came
- * @qp: the QP it is for, held
- * @skb: the packet; consumed
+ * rxe_completer_rcv - responses came
+ * @qp: the QP they are for, held
+ * @skb: the batch; consumed
  *
  * Context: softirq.
  */
@@ -405,14 +418,13 @@ void rxe_completer_rcv(struct rxe_qp *qp, struct sk_buff *skb)
 
 	spin_lock(&sq->lock);
 	if (sq->responses_parked) {
-		rxe_park_response(qp, skb);
-	} else if (rxe_complete(qp, skb) == -EAGAIN) {
-		rxe_count(qp->dev, RXE_STAT_PARKED);
-		sq->responses_parked = true;
-		rxe_park_response(qp, skb);
-	} else {
+		rxe_park_responses(qp, skb);
+	} else if (rxe_complete_batch(qp, skb)) {
 		consume_skb(skb);
 		rxe_completer_progress(qp);
+	} else {
+		rxe_count(qp->dev, RXE_STAT_PARKED);
+		rxe_park_responses(qp, skb);
 	}
 	spin_unlock(&sq->lock);
 }
@@ -423,10 +435,8 @@ static void rxe_completer_drain(struct rxe_qp *qp)
 	struct sk_buff *skb;
 
 	while ((skb = rxe_backlog_peek(&sq->responses))) {
-		if (rxe_complete(qp, skb) == -EAGAIN) {
-			sq->responses_parked = true;
+		if (!rxe_complete_batch(qp, skb))
 			break;
-		}
 		rxe_backlog_consume(qp->dev, &sq->responses);
 	}
 }

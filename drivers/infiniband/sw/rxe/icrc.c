@@ -1,83 +1,88 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-#include <linux/crc32.h>
 #include <linux/ip.h>
-#include <linux/ipv6.h>
-#include <linux/skbuff.h>
-#include <linux/udp.h>
+#include <linux/string.h>
 
 #include "icrc.h"
-#include "wire.h"
 
-#define RXE_ICRC_LRH_BYTES	8
-
-/* The headers that routers and offloads may change, as the ICRC sees them. */
-struct rxe_icrc_headers {
-	u8 bytes[RXE_ICRC_LRH_BYTES + sizeof(struct ipv6hdr) +
-		 sizeof(struct udphdr) + sizeof(struct rxe_bth)];
-};
-
-static unsigned int rxe_icrc_mask_ip(const struct sk_buff *skb, u8 *to)
+/**
+ * rxe_icrc_prefix_init - begin the ICRCs of packets with the same addresses
+ * @prefix: to be filled
+ * @ip: an IPv4 or IPv6 header, without options or extensions
+ * @udp: the UDP header
+ *
+ * Context: any.
+ */
+void rxe_icrc_prefix_init(struct rxe_icrc_prefix *prefix, const void *ip,
+			  const struct udphdr *udp)
 {
+	u8 *to = prefix->bytes + RXE_ICRC_LRH_BYTES;
+	struct udphdr *masked_udp;
 	struct ipv6hdr *ip6h;
 	struct iphdr *iph;
 
-	if (ip_hdr(skb)->version == 4) {
-		iph = memcpy(to, ip_hdr(skb), sizeof(*iph));
+	memset(prefix->bytes, 0xff, RXE_ICRC_LRH_BYTES);
+	prefix->ipv4 = ((const struct iphdr *)ip)->version == 4;
+	if (prefix->ipv4) {
+		prefix->ip_len = sizeof(*iph);
+		iph = memcpy(to, ip, sizeof(*iph));
 		iph->ttl = 0xff;
 		iph->tos = 0xff;
 		iph->check = CSUM_MANGLED_0;
-		return sizeof(*iph);
+	} else {
+		prefix->ip_len = sizeof(*ip6h);
+		ip6h = memcpy(to, ip, sizeof(*ip6h));
+		memset(ip6h->flow_lbl, 0xff, sizeof(ip6h->flow_lbl));
+		ip6h->priority = 0xf;
+		ip6h->hop_limit = 0xff;
 	}
 
-	ip6h = memcpy(to, ipv6_hdr(skb), sizeof(*ip6h));
-	memset(ip6h->flow_lbl, 0xff, sizeof(ip6h->flow_lbl));
-	ip6h->priority = 0xf;
-	ip6h->hop_limit = 0xff;
-	return sizeof(*ip6h);
+	masked_udp = memcpy(to + prefix->ip_len, udp, sizeof(*udp));
+	masked_udp->check = CSUM_MANGLED_0;
 }
 
 /**
- * rxe_icrc - compute the invariant CRC of a packet
- * @skb: network and transport header are set and, with the BTH, linear; the
- *	 IP header has no options or extensions
- * @len: bytes from the BTH to the ICRC
- *
- * IBTA annex A17.3.3: a CRC-32 over the packet from the IP header on, with
- * what may change on the way masked by ones, and eight bytes of ones ahead.
+ * rxe_icrc_prefix_set - tell one packet from the others
+ * @prefix: of all of them
+ * @len: bytes from its BTH to its ICRC
+ * @ident: its identification, of IPv4
  *
  * Context: any.
- * Return: the value that is on the wire in little-endian order.
  */
-u32 rxe_icrc(struct sk_buff *skb, unsigned int len)
+void rxe_icrc_prefix_set(struct rxe_icrc_prefix *prefix, u32 len, u16 ident)
 {
-	unsigned int bth_offset = skb_transport_offset(skb) +
-				  sizeof(struct udphdr);
-	struct rxe_icrc_headers headers;
-	unsigned int n, offset = 0;
-	struct skb_seq_state seq;
-	struct rxe_bth *bth;
-	struct udphdr *udp;
-	const u8 *chunk;
-	u32 crc;
+	u8 *ip = prefix->bytes + RXE_ICRC_LRH_BYTES;
+	struct udphdr *udp = (struct udphdr *)(ip + prefix->ip_len);
+	struct ipv6hdr *ip6h = (struct ipv6hdr *)ip;
+	struct iphdr *iph = (struct iphdr *)ip;
 
-	memset(headers.bytes, 0xff, RXE_ICRC_LRH_BYTES);
-	n = RXE_ICRC_LRH_BYTES;
-	n += rxe_icrc_mask_ip(skb, headers.bytes + n);
-	udp = memcpy(headers.bytes + n, skb_transport_header(skb),
-		     sizeof(*udp) + sizeof(*bth));
-	udp->check = CSUM_MANGLED_0;
-	bth = (struct rxe_bth *)(udp + 1);
-	bth->qpn |= cpu_to_be32(~RXE_QPN_MASK);
-	n += sizeof(*udp) + sizeof(*bth);
-	crc = crc32_le(~0, headers.bytes, n);
-
-	skb_prepare_seq_read(skb, bth_offset + sizeof(*bth), bth_offset + len,
-			     &seq);
-	while ((n = skb_seq_read(offset, &chunk, &seq))) {
-		/* the limit ends the walk, but does not cut a chunk */
-		n = min_t(unsigned int, n, len - sizeof(*bth) - offset);
-		crc = crc32_le(crc, chunk, n);
-		offset += n;
+	len += sizeof(*udp);
+	udp->len = cpu_to_be16(len);
+	if (prefix->ipv4) {
+		iph->tot_len = cpu_to_be16(sizeof(*iph) + len);
+		iph->id = cpu_to_be16(ident);
+	} else {
+		ip6h->payload_len = cpu_to_be16(len);
 	}
-	return ~crc;
+}
+
+/**
+ * rxe_icrc_begin - compute the ICRC of a packet up to its payload
+ * @prefix: set to the packet
+ * @headers: the BTH, and what follows it
+ * @len: bytes of them, RXE_MAX_HEADERS at most
+ *
+ * All headers in one go: for some bytes, it is the calls that cost.
+ *
+ * Context: any.
+ * Return: for rxe_icrc_add() with what follows.
+ */
+u32 rxe_icrc_begin(struct rxe_icrc_prefix *prefix, const void *headers,
+		   u32 len)
+{
+	u32 ahead = RXE_ICRC_LRH_BYTES + prefix->ip_len + sizeof(struct udphdr);
+	struct rxe_bth *bth;
+
+	bth = memcpy(prefix->bytes + ahead, headers, len);
+	bth->qpn |= cpu_to_be32(~RXE_QPN_MASK);
+	return rxe_icrc_add(~0, prefix->bytes, ahead + len);
 }

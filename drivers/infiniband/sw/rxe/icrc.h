@@ -1,11 +1,50 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/* The invariant CRC: IBTA annex A17.3.3. */
 #ifndef RXE_ICRC_H
 #define RXE_ICRC_H
 
-#include <linux/types.h>
+#include <linux/crc32.h>
+#include <linux/ipv6.h>
+#include <linux/udp.h>
+
+#include "wire.h"
+
+#define RXE_ICRC_LRH_BYTES	8
 
 struct sk_buff;
 
-u32 rxe_icrc(struct sk_buff *skb, unsigned int len);
+/**
+ * struct rxe_icrc_prefix - what the ICRC covers ahead of the payload
+ * @bytes: ones for an LRH, then IP and UDP header, with ones for whatever may
+ *	   change on the way; room for BTH and the headers behind it
+ * @ip_len: bytes of the IP header
+ * @ipv4: it is an IPv4 one
+ */
+struct rxe_icrc_prefix {
+	u8 bytes[RXE_ICRC_LRH_BYTES + sizeof(struct ipv6hdr) +
+		 sizeof(struct udphdr) + RXE_MAX_HEADERS] __aligned(8);
+	u8 ip_len;
+	bool ipv4;
+};
+
+void rxe_icrc_prefix_init(struct rxe_icrc_prefix *prefix, const void *ip,
+			  const struct udphdr *udp);
+void rxe_icrc_prefix_set(struct rxe_icrc_prefix *prefix, u32 len, u16 ident);
+u32 rxe_icrc_begin(struct rxe_icrc_prefix *prefix, const void *headers,
+		   u32 len);
+
+/**
+ * rxe_icrc_add - go on with an ICRC
+ * @crc: so far
+ * @data: that follows
+ * @len: bytes
+ *
+ * Return: the ICRC so far; the complement of the last is what is on the wire, in
+ * little-endian order.
+ */
+static inline u32 rxe_icrc_add(u32 crc, const void *data, size_t len)
+{
+	return crc32_le(crc, data, len);
+}
 
 #endif

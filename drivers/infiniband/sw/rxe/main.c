@@ -14,6 +14,7 @@
 #include "mcast.h"
 #include "net.h"
 #include "qp.h"
+#include "tx_pages.h"
 
 struct workqueue_struct *rxe_wq;
 
@@ -124,6 +125,7 @@ static void __exit rxe_module_exit(void)
 	rxe_mcast_exit();
 	rxe_handle_table_destroy(&rxe_qps);
 	rxe_anchors_wait();
+	rxe_tx_pages_exit();
 	rxe_fault_queues_exit();
 	destroy_workqueue(rxe_wq);
 	/* for what kfree_rcu() and the ODP core have left to RCU */

@@ -8,6 +8,7 @@
 #include "mcast.h"
 #include "net.h"
 #include "qp.h"
+#include "pkt.h"
 #include "rcv.h"
 #include "responder.h"
 
@@ -169,7 +170,7 @@ static bool rxe_came_by(const struct rxe_dev *dev, const struct sk_buff *skb)
 }
 
 static void rxe_mcast_deliver(const struct rxe_member *member,
-			      const struct net *net, struct sk_buff *skb)
+			      const struct net *net, const struct rxe_pkt *pkt)
 {
 	struct rxe_qp *qp = member->qp;
 	struct sk_buff *copy;
@@ -179,10 +180,10 @@ static void rxe_mcast_deliver(const struct rxe_member *member,
 
 	/* pairs with modify_qp(), as for any packet */
 	if (smp_load_acquire(&qp->state) >= IB_QPS_RTR &&
-	    net_eq(net, qp->dev->net) && rxe_came_by(qp->dev, skb)) {
-		rxe_count_rcvd(qp->dev, skb);
+	    net_eq(net, qp->dev->net) && rxe_came_by(qp->dev, pkt->skb)) {
+		rxe_count_rcvd(qp->dev, pkt);
 		rxe_count(qp->dev, RXE_STAT_MCAST_RCVD_PKTS);
-		copy = skb_clone(skb, GFP_ATOMIC);
+		copy = skb_clone(pkt->skb, GFP_ATOMIC);
 		if (copy)
 			rxe_responder_rcv(qp, copy);
 		else
@@ -194,23 +195,23 @@ static void rxe_mcast_deliver(const struct rxe_member *member,
 /**
  * rxe_mcast_rcv - hand a datagram to the QPs of its group
  * @net: where it came in
- * @skb: the packet, whose data begins with the BTH
+ * @pkt: the packet, alone in its batch
  *
  * Context: softirq.
  */
-void rxe_mcast_rcv(const struct net *net, struct sk_buff *skb)
+void rxe_mcast_rcv(const struct net *net, const struct rxe_pkt *pkt)
 {
 	struct rhlist_head *list, *pos;
 	struct rxe_member *member;
 	union ib_gid mgid;
 
-	if (!rxe_pkt_dgid(skb, &mgid))
+	if (!rxe_skb_dgid(pkt->skb, &mgid))
 		return;
 
 	rcu_read_lock();
 	list = rhltable_lookup(&rxe_members, &mgid, rxe_member_params);
 	rhl_for_each_entry_rcu(member, pos, list, node)
-		rxe_mcast_deliver(member, net, skb);
+		rxe_mcast_deliver(member, net, pkt);
 	rcu_read_unlock();
 }
 

@@ -5,12 +5,12 @@
 #include <rdma/ib_verbs.h>
 
 struct net;
-struct sk_buff;
+struct rxe_pkt;
 
 int rxe_attach_mcast(struct ib_qp *ibqp, union ib_gid *mgid, u16 mlid);
 int rxe_detach_mcast(struct ib_qp *ibqp, union ib_gid *mgid, u16 mlid);
 
-void rxe_mcast_rcv(const struct net *net, struct sk_buff *skb);
+void rxe_mcast_rcv(const struct net *net, const struct rxe_pkt *pkt);
 
 int rxe_mcast_init(void);
 void rxe_mcast_exit(void);

@@ -5,7 +5,7 @@
 #include "mr.h"
 #include "placement.h"
 #include "qp.h"
-#include "rcv.h"
+#include "pkt.h"
 #include "read_response.h"
 #include "requester.h"
 #include "responder.h"
@@ -23,23 +23,24 @@ int rxe_request_flush(struct rxe_qp *qp, struct rxe_swqe *wqe)
 {
 	struct rxe_feth *feth;
 	struct rxe_reth *reth;
-	struct sk_buff *skb;
+	struct rxe_bth *bth;
 
 	if (!rxe_may_ask(qp))
 		return -EBUSY;
 
-	skb = rxe_tx_alloc(qp, IB_OPCODE_RC_FLUSH, qp->sq.psn, 0);
-	if (!skb)
+	bth = rxe_tx_begin(&qp->sq.tx, &qp->path, IB_OPCODE_RC_FLUSH,
+			   qp->sq.psn, 0);
+	if (!bth)
 		return -ENOMEM;
 
-	feth = (struct rxe_feth *)(skb->data + sizeof(struct rxe_bth));
+	feth = (struct rxe_feth *)(bth + 1);
 	feth->bits = cpu_to_be32(wqe->flush.type |
 				 wqe->flush.level << RXE_FETH_SEL_SHIFT);
 	reth = (struct rxe_reth *)(feth + 1);
 	reth->va = cpu_to_be64(wqe->remote_addr);
 	reth->rkey = cpu_to_be32(wqe->rkey);
 	reth->len = cpu_to_be32(wqe->flush.length);
-	rxe_requester_ask(qp, wqe, skb, 1);
+	rxe_requester_ask(qp, wqe, bth, 1);
 	return 0;
 }
 
@@ -53,30 +54,32 @@ int rxe_request_flush(struct rxe_qp *qp, struct rxe_swqe *wqe)
  */
 int rxe_request_atomic_write(struct rxe_qp *qp, struct rxe_swqe *wqe)
 {
+	struct rxe_tx *tx = &qp->sq.tx;
 	struct rxe_reth *reth;
-	struct sk_buff *skb;
+	struct rxe_bth *bth;
 
 	if (!rxe_may_ask(qp))
 		return -EBUSY;
 
-	skb = rxe_tx_alloc(qp, IB_OPCODE_RC_ATOMIC_WRITE, qp->sq.psn,
-			   sizeof(u64));
-	if (!skb)
+	bth = rxe_tx_begin(tx, &qp->path, IB_OPCODE_RC_ATOMIC_WRITE,
+			   qp->sq.psn, sizeof(u64));
+	if (!bth)
 		return -ENOMEM;
 
-	reth = (struct rxe_reth *)(skb->data + sizeof(struct rxe_bth));
+	reth = (struct rxe_reth *)(bth + 1);
 	reth->va = cpu_to_be64(wqe->remote_addr);
 	reth->rkey = cpu_to_be32(wqe->rkey);
 	reth->len = cpu_to_be32(sizeof(u64));
-	memcpy(reth + 1, wqe->inline_data, sizeof(u64));
-	rxe_requester_ask(qp, wqe, skb, 1);
+	rxe_requester_expect(qp, bth, 1);
+	rxe_tx_copy(wqe->inline_data, sizeof(u64), tx);
+	rxe_requester_send(qp, wqe, 1);
 	return 0;
 }
 
 /**
  * rxe_respond_flush - place what was written before
  * @qp: the responder
- * @skb: the request, with the expected PSN
+ * @pkt: the request, with the expected PSN
  *
  * All writes were done by the CPU, to memory that all see: they are placed as
  * soon as they are ordered. What cannot be had is persistence.
@@ -84,9 +87,9 @@ int rxe_request_atomic_write(struct rxe_qp *qp, struct rxe_swqe *wqe)
  * Context: BH disabled, the receive queue's lock is held.
  * Return: 0 or a NAK code.
  */
-int rxe_respond_flush(struct rxe_qp *qp, struct sk_buff *skb)
+int rxe_respond_flush(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 {
-	const struct rxe_feth *feth = rxe_pkt_eth(skb);
+	const struct rxe_feth *feth = rxe_pkt_eth(pkt);
 	const struct rxe_reth *reth = (const void *)(feth + 1);
 	u32 bits = be32_to_cpu(feth->bits);
 	u32 level = bits >> RXE_FETH_SEL_SHIFT & RXE_FETH_SEL_MASK;
@@ -105,7 +108,7 @@ int rxe_respond_flush(struct rxe_qp *qp, struct sk_buff *skb)
 
 	/* the writes are seen before the response is */
 	wmb();
-	rxe_answer_placement(qp, rxe_pkt(skb)->psn);
+	rxe_answer_placement(qp, pkt->psn);
 	return 0;
 }
 
@@ -122,24 +125,24 @@ static int rxe_store_u64(void *kaddr, size_t len, void *arg)
 /**
  * rxe_respond_atomic_write - write eight bytes at once
  * @qp: the responder
- * @skb: the request, with the expected PSN
+ * @pkt: the request, with the expected PSN
  *
  * Context: BH disabled, the receive queue's lock is held.
  * Return: 0, -EAGAIN: the request waits for memory, or a NAK code.
  */
-int rxe_respond_atomic_write(struct rxe_qp *qp, struct sk_buff *skb)
+int rxe_respond_atomic_write(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 {
-	const struct rxe_reth *reth = rxe_pkt_eth(skb);
+	const struct rxe_reth *reth = rxe_pkt_eth(pkt);
 	struct rxe_access access =
 		rxe_responder_access(qp, IB_ACCESS_REMOTE_WRITE);
-	struct rxe_payload payload = rxe_pkt_payload(skb);
+	struct rxe_payload payload = rxe_pkt_payload(pkt);
 	u64 value;
 	int err;
 
 	access.key = be32_to_cpu(reth->rkey);
 	access.iova = be64_to_cpu(reth->va);
 	access.len = sizeof(u64);
-	if (rxe_pkt(skb)->payload_len != sizeof(u64) ||
+	if (pkt->payload_len != sizeof(u64) ||
 	    be32_to_cpu(reth->len) != sizeof(u64) ||
 	    !IS_ALIGNED(access.iova, sizeof(u64)) || !qp->rq.num_resources ||
 	    rxe_copy_payload(&value, sizeof(value), &payload))
@@ -151,6 +154,6 @@ int rxe_respond_atomic_write(struct rxe_qp *qp, struct sk_buff *skb)
 	if (err)
 		return err == -EAGAIN ? err : RXE_SYN_NAK_REM_ACCESS;
 
-	rxe_answer_placement(qp, rxe_pkt(skb)->psn);
+	rxe_answer_placement(qp, pkt->psn);
 	return 0;
 }

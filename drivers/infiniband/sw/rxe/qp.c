@@ -208,6 +208,8 @@ int rxe_create_qp(struct ib_qp *ibqp, struct ib_qp_init_attr *init,
 	qp->anchor = rxe_anchor_create(qp, rxe_faulter_of(udata));
 	if (!qp->anchor)
 		return -ENOMEM;
+	rxe_tx_init(&qp->sq.tx, qp, &qp->anchor->flows[RXE_FLOW_REQUESTS]);
+	rxe_tx_init(&qp->rq.tx, qp, &qp->anchor->flows[RXE_FLOW_RESPONSES]);
 
 	err = dst_cache_init(&qp->path.cache, GFP_KERNEL_ACCOUNT);
 	if (err)

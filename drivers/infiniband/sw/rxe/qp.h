@@ -8,7 +8,7 @@
 #include "anchor.h"
 #include "dev.h"
 #include "handle.h"
-#include "net.h"
+#include "path.h"
 #include "recv_queue.h"
 #include "send_queue.h"
 #include "wire.h"

@@ -3,13 +3,10 @@
 #include "fault.h"
 #include "mr.h"
 #include "qp.h"
-#include "rcv.h"
+#include "pkt.h"
 #include "read_response.h"
 #include "responder.h"
 #include "wire.h"
-
-/* response packets sent under one hold of the lock */
-#define RXE_READ_BUDGET	32
 
 static struct rxe_resource *rxe_new_resource(struct rxe_qp *qp,
 					     enum rxe_resource_kind kind,
@@ -78,10 +75,10 @@ static int rxe_read_packet(struct rxe_qp *qp)
 	u32 len = min(read->resid, qp->mtu);
 	struct rxe_access access =
 		rxe_responder_access(qp, IB_ACCESS_REMOTE_READ);
+	struct rxe_tx *tx = &qp->rq.tx;
 	struct rxe_aeth *aeth;
-	struct sk_buff *skb;
+	struct rxe_bth *bth;
 	u8 opcode;
-	void *to;
 	int err;
 
 	access.key = read->rkey;
@@ -90,28 +87,29 @@ static int rxe_read_packet(struct rxe_qp *qp)
 	access.hint = read->resid;
 
 	opcode = rxe_read_opcode(!read->started, len == read->resid);
-	skb = rxe_tx_alloc(qp, opcode, read->psn, len);
-	if (!skb)
+	bth = rxe_tx_begin(tx, &qp->path, opcode, read->psn, len);
+	if (!bth)
 		return -ENOMEM;
 
 	if (rxe_opcodes[opcode].flags & RXE_OP_ACK) {
-		aeth = (struct rxe_aeth *)(skb->data + sizeof(struct rxe_bth));
+		aeth = (struct rxe_aeth *)(bth + 1);
 		aeth->smsn = rxe_aeth_smsn(qp, RXE_SYN_ACK_UNLIMITED);
 	}
 
-	to = skb->data + rxe_opcodes[opcode].hdr_len;
-	err = len ? rxe_mr_access(&access, rxe_copy_from_mr, &to) : 0;
-	if (err) {
-		kfree_skb(skb);
+	rxe_tx_headers_done(tx);
+	err = len ? rxe_mr_access(&access, rxe_tx_copy, tx) : 0;
+	if (err)
 		return err;
-	}
 
 	read->started = true;
 	read->va += len;
 	read->resid -= len;
 	read->psn = rxe_psn_add(read->psn, 1);
 	read->active = read->resid;
-	rxe_tx_send(qp, &qp->path, skb, RXE_FLOW_RESPONSES);
+	rxe_tx_commit(tx);
+	/* in case it is what leaves together that does not arrive */
+	if (read->repeated)
+		rxe_tx_flush(tx);
 	return 0;
 }
 
@@ -126,7 +124,7 @@ static int rxe_read_packet(struct rxe_qp *qp)
 bool rxe_read_continue(struct rxe_qp *qp)
 {
 	struct rxe_rq *rq = &qp->rq;
-	int budget = RXE_READ_BUDGET;
+	int budget = RXE_TX_BUDGET;
 	int err;
 
 	while (rq->read.active) {
@@ -134,7 +132,7 @@ bool rxe_read_continue(struct rxe_qp *qp)
 		if (!rxe_flow_may_send(&qp->anchor->flows[RXE_FLOW_RESPONSES],
 				       true))
 			return false;
-		if (!budget--) {
+		if (budget <= 0) {
 			queue_delayed_work(rxe_wq, &qp->rq.work, 0);
 			return false;
 		}
@@ -142,6 +140,7 @@ bool rxe_read_continue(struct rxe_qp *qp)
 		err = rxe_read_packet(qp);
 		switch (err) {
 		case 0:
+			budget -= rxe_tx_cost(&rq->tx);
 			break;
 		case -EAGAIN:
 			rxe_count(qp->dev, RXE_STAT_PARKED);
@@ -163,14 +162,14 @@ bool rxe_read_continue(struct rxe_qp *qp)
 /**
  * rxe_respond_read - execute a read request
  * @qp: the responder
- * @skb: the request, with the expected PSN
+ * @pkt: the request, with the expected PSN
  *
  * Context: the receive queue's lock is held.
  * Return: 0: rxe_read_continue() sends the data; or a NAK code.
  */
-int rxe_respond_read(struct rxe_qp *qp, struct sk_buff *skb)
+int rxe_respond_read(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 {
-	const struct rxe_reth *reth = rxe_pkt_eth(skb);
+	const struct rxe_reth *reth = rxe_pkt_eth(pkt);
 	struct rxe_access access =
 		rxe_responder_access(qp, IB_ACCESS_REMOTE_READ);
 	struct rxe_resource *res;
@@ -196,17 +195,17 @@ int rxe_respond_read(struct rxe_qp *qp, struct sk_buff *skb)
 /**
  * rxe_repeat_read - answer a read request again
  * @qp: the responder
- * @skb: the request; it may ask for the rest of the original one only
+ * @pkt: the request; it may ask for the rest of the original one only
  *
  * IBTA 9.7.5.1.5: memory is read anew. What is not part of a read that is
  * remembered is dropped.
  *
  * Context: the receive queue's lock is held.
  */
-void rxe_repeat_read(struct rxe_qp *qp, struct sk_buff *skb)
+void rxe_repeat_read(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 {
-	const struct rxe_reth *reth = rxe_pkt_eth(skb);
-	u32 psn = rxe_pkt(skb)->psn;
+	const struct rxe_reth *reth = rxe_pkt_eth(pkt);
+	u32 psn = pkt->psn;
 	struct rxe_resource *res;
 	u64 offset;
 
@@ -220,24 +219,28 @@ void rxe_repeat_read(struct rxe_qp *qp, struct sk_buff *skb)
 		return;
 
 	rxe_begin_read(qp, reth, psn);
+	qp->rq.read.repeated = true;
 }
 
 static void rxe_send_atomic_ack(struct rxe_qp *qp, u32 psn, u64 orig)
 {
+	struct rxe_tx *tx = &qp->rq.tx;
 	struct rxe_atmack *atmack;
 	struct rxe_aeth *aeth;
-	struct sk_buff *skb;
+	struct rxe_bth *bth;
 
-	skb = rxe_tx_alloc(qp, IB_OPCODE_RC_ATOMIC_ACKNOWLEDGE, psn, 0);
+	bth = rxe_tx_begin(tx, &qp->path, IB_OPCODE_RC_ATOMIC_ACKNOWLEDGE, psn,
+			   0);
 	/* as if the network had lost it: the requester asks again */
-	if (!skb)
+	if (!bth)
 		return;
 
-	aeth = (struct rxe_aeth *)(skb->data + sizeof(struct rxe_bth));
+	aeth = (struct rxe_aeth *)(bth + 1);
 	aeth->smsn = rxe_aeth_smsn(qp, RXE_SYN_ACK_UNLIMITED);
 	atmack = (struct rxe_atmack *)(aeth + 1);
 	atmack->orig = cpu_to_be64(orig);
-	rxe_tx_send(qp, &qp->path, skb, RXE_FLOW_RESPONSES);
+	rxe_tx_headers_done(tx);
+	rxe_tx_commit(tx);
 }
 
 struct rxe_atomic {
@@ -266,7 +269,7 @@ static int rxe_do_atomic(void *kaddr, size_t len, void *arg)
 /**
  * rxe_respond_atomic - execute an atomic request
  * @qp: the responder
- * @skb: the request, with the expected PSN
+ * @pkt: the request, with the expected PSN
  *
  * The memory is changed by an instruction of the CPU, so that it is atomic
  * against programs too (IB_ATOMIC_GLOB).
@@ -274,13 +277,13 @@ static int rxe_do_atomic(void *kaddr, size_t len, void *arg)
  * Context: the receive queue's lock is held.
  * Return: 0, -EAGAIN: the request waits for memory, or a NAK code.
  */
-int rxe_respond_atomic(struct rxe_qp *qp, struct sk_buff *skb)
+int rxe_respond_atomic(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 {
-	const struct rxe_atmeth *atmeth = rxe_pkt_eth(skb);
+	const struct rxe_atmeth *atmeth = rxe_pkt_eth(pkt);
 	struct rxe_access access =
 		rxe_responder_access(qp, IB_ACCESS_REMOTE_ATOMIC);
 	struct rxe_atomic atomic = {
-		.swap = rxe_pkt(skb)->opcode == IB_OPCODE_RC_COMPARE_SWAP,
+		.swap = pkt->opcode == IB_OPCODE_RC_COMPARE_SWAP,
 		.compare = be64_to_cpu(atmeth->compare),
 		.swap_add = be64_to_cpu(atmeth->swap_add),
 	};
@@ -302,22 +305,22 @@ int rxe_respond_atomic(struct rxe_qp *qp, struct sk_buff *skb)
 	res = rxe_new_resource(qp, RXE_RESOURCE_ATOMIC, 1);
 	res->orig = atomic.orig;
 	rxe_request_done(qp, 1);
-	rxe_send_atomic_ack(qp, rxe_pkt(skb)->psn, atomic.orig);
+	rxe_send_atomic_ack(qp, pkt->psn, atomic.orig);
 	return 0;
 }
 
 /**
  * rxe_repeat_atomic - answer an atomic request again
  * @qp: the responder
- * @skb: the request
+ * @pkt: the request
  *
  * IBTA 9.7.5.1.5: the saved result is sent, nothing is executed.
  *
  * Context: BH disabled, the receive queue's lock is held.
  */
-void rxe_repeat_atomic(struct rxe_qp *qp, struct sk_buff *skb)
+void rxe_repeat_atomic(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 {
-	u32 psn = rxe_pkt(skb)->psn;
+	u32 psn = pkt->psn;
 	struct rxe_resource *res;
 
 	res = rxe_find_resource(qp, RXE_RESOURCE_ATOMIC, psn);
@@ -350,15 +353,15 @@ void rxe_answer_placement(struct rxe_qp *qp, u32 psn)
 /**
  * rxe_repeat_placement - answer a flush or an atomic write again
  * @qp: the responder
- * @skb: the request
+ * @pkt: the request
  *
  * Nothing is executed: what was written may have been overwritten since.
  *
  * Context: BH disabled, the receive queue's lock is held.
  */
-void rxe_repeat_placement(struct rxe_qp *qp, struct sk_buff *skb)
+void rxe_repeat_placement(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 {
-	u32 psn = rxe_pkt(skb)->psn;
+	u32 psn = pkt->psn;
 
 	if (rxe_find_resource(qp, RXE_RESOURCE_PLACEMENT, psn))
 		rxe_send_placement_ack(qp, psn);

@@ -5,15 +5,15 @@
 
 #include <linux/types.h>
 
+struct rxe_pkt;
 struct rxe_qp;
-struct sk_buff;
 
-int rxe_respond_read(struct rxe_qp *qp, struct sk_buff *skb);
-int rxe_respond_atomic(struct rxe_qp *qp, struct sk_buff *skb);
-void rxe_repeat_read(struct rxe_qp *qp, struct sk_buff *skb);
-void rxe_repeat_atomic(struct rxe_qp *qp, struct sk_buff *skb);
+int rxe_respond_read(struct rxe_qp *qp, const struct rxe_pkt *pkt);
+int rxe_respond_atomic(struct rxe_qp *qp, const struct rxe_pkt *pkt);
+void rxe_repeat_read(struct rxe_qp *qp, const struct rxe_pkt *pkt);
+void rxe_repeat_atomic(struct rxe_qp *qp, const struct rxe_pkt *pkt);
 void rxe_answer_placement(struct rxe_qp *qp, u32 psn);
-void rxe_repeat_placement(struct rxe_qp *qp, struct sk_buff *skb);
+void rxe_repeat_placement(struct rxe_qp *qp, const struct rxe_pkt *pkt);
 bool rxe_read_continue(struct rxe_qp *qp);
 
 #endif

@@ -10,6 +10,7 @@
 
 #include "backlog.h"
 #include "ring.h"
+#include "tx.h"
 
 struct rxe_qp;
 
@@ -31,6 +32,7 @@ struct rxe_rwqe {
  * struct rxe_read - a read request that is being answered
  * @active: there is one
  * @started: the first response packet was sent
+ * @repeated: it was asked for again
  * @rkey: of the memory
  * @va: of the next byte
  * @resid: bytes left
@@ -39,6 +41,7 @@ struct rxe_rwqe {
 struct rxe_read {
 	bool active;
 	bool started;
+	bool repeated;
 	u32 rkey;
 	u64 va;
 	u32 resid;
@@ -88,6 +91,8 @@ enum rxe_message {
  * @epsn: expected PSN
  * @msn: messages completed, modulo 2^24
  * @nak_sent: what is not @epsn is dropped in silence
+ * @ack_due: an acknowledgment is to be sent before the lock is let go
+ * @ack_psn: of it
  * @message: the middle of which message we are in
  * @offset: bytes of the message that have come
  * @write_va: of the message, where it is a write; so the next two
@@ -97,6 +102,7 @@ enum rxe_message {
  * @num_resources: its size
  * @next_resource: the oldest of it
  * @read: being answered; no other request is looked at meanwhile
+ * @tx: what is being sent
  * @work: the responder, where it may not go on in the context it ran in
  * @pending: packets that wait for @read, or for a page fault
  * @pending_psn: after the last packet in @pending
@@ -114,6 +120,8 @@ struct rxe_rq {
 	u32 epsn;
 	u32 msn;
 	bool nak_sent;
+	bool ack_due;
+	u32 ack_psn;
 
 	enum rxe_message message;
 	u32 offset;
@@ -125,6 +133,7 @@ struct rxe_rq {
 	u32 num_resources;
 	u32 next_resource;
 	struct rxe_read read;
+	struct rxe_tx tx;
 	struct delayed_work work;
 
 	struct rxe_backlog pending;

@@ -11,10 +11,10 @@
 #include "ud.h"
 #include "wire.h"
 
-/* packets sent under one hold of the lock, before others get a turn */
-#define RXE_REQUESTER_BUDGET	32
+/* bytes sent in softirq context; see rxe_requester_run() */
+#define RXE_SOFTIRQ_BUDGET	(4 << 10)
 /* PSNs that may be unacknowledged */
-#define RXE_WINDOW		256
+#define RXE_WINDOW		512
 /* packets sent without asking for an acknowledgment */
 #define RXE_ACK_INTERVAL	64
 /* how long a packet may wait for its turn on a busy host, in jiffies */
@@ -122,10 +122,8 @@ static bool rxe_wants_ack(struct rxe_qp *qp, const struct rxe_swqe *wqe,
 			!rxe_more_waiting(qp));
 }
 
-static void rxe_set_bth_flags(struct sk_buff *skb, bool ack_req, bool se)
+static void rxe_set_bth_flags(struct rxe_bth *bth, bool ack_req, bool se)
 {
-	struct rxe_bth *bth = (struct rxe_bth *)skb->data;
-
 	if (ack_req)
 		bth->apsn |= cpu_to_be32(RXE_BTH_ACK_REQ);
 	if (se)
@@ -144,17 +142,14 @@ static void rxe_sent_unreliably(struct rxe_qp *qp)
 }
 
 /**
- * rxe_requester_send - send a packet, and account for it
+ * rxe_requester_send - send the packet that was made, and account for it
  * @qp: the sender
- * @path: to the receiver
  * @wqe: the request that it is part of; may be complete after this
- * @skb: the packet; consumed
  * @psns: that it takes, from the send queue's next one on
  *
  * Context: BH disabled, the send queue's lock is held.
  */
-void rxe_requester_send(struct rxe_qp *qp, struct rxe_path *path,
-			struct rxe_swqe *wqe, struct sk_buff *skb, u32 psns)
+void rxe_requester_send(struct rxe_qp *qp, struct rxe_swqe *wqe, u32 psns)
 {
 	struct rxe_sq *sq = &qp->sq;
 	u32 last = rxe_psn_add(sq->psn, psns - 1);
@@ -169,53 +164,68 @@ void rxe_requester_send(struct rxe_qp *qp, struct rxe_path *path,
 
 	if (rxe_is_reliable(qp))
 		rxe_completer_arm_timer(qp);
-	rxe_tx_send(qp, path, skb, RXE_FLOW_REQUESTS);
+	rxe_tx_commit(&sq->tx);
+	/* in case it is what leaves together that does not arrive */
+	if (sq->retries != qp->attr.retry_cnt)
+		rxe_tx_flush(&sq->tx);
 	if (!rxe_is_reliable(qp))
 		rxe_sent_unreliably(qp);
 }
 
 /**
- * rxe_requester_ask - send a packet that is going to be answered
+ * rxe_requester_expect - the packet that is made is going to be answered
  * @qp: the sender, after rxe_may_ask()
- * @wqe: the request that it is part of
- * @skb: the packet; consumed
+ * @bth: the packet, with all its headers, which are complete after this
  * @psns: that it takes: one for each packet of the answer
  *
  * Context: BH disabled, the send queue's lock is held.
  */
-void rxe_requester_ask(struct rxe_qp *qp, struct rxe_swqe *wqe,
-		       struct sk_buff *skb, u32 psns)
+void rxe_requester_expect(struct rxe_qp *qp, struct rxe_bth *bth, u32 psns)
 {
 	struct rxe_sq *sq = &qp->sq;
 
 	sq->rd_outstanding++;
 	sq->ack_psn = rxe_psn_add(sq->psn, psns - 1);
-	rxe_set_bth_flags(skb, true, false);
-	rxe_requester_send(qp, &qp->path, wqe, skb, psns);
+	rxe_set_bth_flags(bth, true, false);
+	rxe_tx_headers_done(&sq->tx);
 }
 
 /**
- * rxe_load_payload - copy data of a send request
+ * rxe_requester_ask - send a packet without data that is going to be answered
+ * @qp: the sender, after rxe_may_ask()
+ * @wqe: the request that it is part of
+ * @bth: the packet, with all its headers
+ * @psns: that it takes: one for each packet of the answer
+ *
+ * Context: BH disabled, the send queue's lock is held.
+ */
+void rxe_requester_ask(struct rxe_qp *qp, struct rxe_swqe *wqe,
+		       struct rxe_bth *bth, u32 psns)
+{
+	rxe_requester_expect(qp, bth, psns);
+	rxe_requester_send(qp, wqe, psns);
+}
+
+/**
+ * rxe_load_payload - copy data of a send request to the packet that is made
  * @qp: the sender
  * @wqe: the request
  * @offset: bytes from the begin of the message
  * @len: bytes
- * @to: where to
  *
  * Context: BH disabled, the send queue's lock is held.
  * Return: as rxe_mr_access().
  */
-int rxe_load_payload(struct rxe_qp *qp, const struct rxe_swqe *wqe, u32 offset,
-		     u32 len, void *to)
+int rxe_load_payload(struct rxe_qp *qp, struct rxe_swqe *wqe, u32 offset,
+		     u32 len)
 {
 	struct rxe_access access = rxe_requester_access(qp, 0);
 
-	if (wqe->flags & IB_SEND_INLINE) {
-		memcpy(to, wqe->inline_data + offset, len);
-		return 0;
-	}
+	rxe_tx_headers_done(&qp->sq.tx);
+	if (wqe->flags & IB_SEND_INLINE)
+		return rxe_tx_copy(wqe->inline_data + offset, len, &qp->sq.tx);
 	return rxe_sgl_access(&access, wqe->sge, wqe->num_sge, offset, len,
-			      rxe_copy_from_mr, &to);
+			      rxe_tx_copy, &qp->sq.tx);
 }
 
 static u8 rxe_send_opcode(const struct rxe_swqe *wqe, bool first, bool last)
@@ -262,51 +272,48 @@ static int rxe_request_message(struct rxe_qp *qp, struct rxe_swqe *wqe)
 	struct rxe_immdt *immdt;
 	struct rxe_ieth *ieth;
 	struct rxe_reth *reth;
-	struct sk_buff *skb;
+	struct rxe_bth *bth;
 	bool ack_req;
 	u8 opcode;
-	u8 *at;
+	void *at;
 	int err;
 
 	opcode = write ? rxe_write_opcode(wqe, first, last) :
 			 rxe_send_opcode(wqe, first, last);
 	opcode |= qp->service;
-	skb = rxe_tx_alloc(qp, opcode, sq->psn, len);
-	if (!skb)
+	bth = rxe_tx_begin(&sq->tx, &qp->path, opcode, sq->psn, len);
+	if (!bth)
 		return -ENOMEM;
 
-	at = skb->data + sizeof(struct rxe_bth);
+	ack_req = rxe_wants_ack(qp, wqe, last);
+	rxe_set_bth_flags(bth, ack_req, last &&
+			  (wqe->flags & IB_SEND_SOLICITED) &&
+			  wqe->opcode != IB_WR_RDMA_WRITE);
+	at = bth + 1;
 	if (write && first) {
-		reth = (struct rxe_reth *)at;
+		reth = at;
 		reth->va = cpu_to_be64(wqe->remote_addr);
 		reth->rkey = cpu_to_be32(wqe->rkey);
 		reth->len = cpu_to_be32(wqe->length);
 		at += sizeof(*reth);
 	}
 	if (rxe_opcodes[opcode].flags & RXE_OP_IMM) {
-		immdt = (struct rxe_immdt *)at;
+		immdt = at;
 		immdt->imm = wqe->imm;
 		at += sizeof(*immdt);
 	}
 	if (rxe_opcodes[opcode].flags & RXE_OP_INV) {
-		ieth = (struct rxe_ieth *)at;
+		ieth = at;
 		ieth->rkey = cpu_to_be32(wqe->rkey);
-		at += sizeof(*ieth);
 	}
 
-	err = rxe_load_payload(qp, wqe, offset, len, at);
-	if (err) {
-		kfree_skb(skb);
+	err = rxe_load_payload(qp, wqe, offset, len);
+	if (err)
 		return err;
-	}
 
-	ack_req = rxe_wants_ack(qp, wqe, last);
 	if (ack_req)
 		sq->ack_psn = sq->psn;
-	rxe_set_bth_flags(skb, ack_req, last &&
-			  (wqe->flags & IB_SEND_SOLICITED) &&
-			  wqe->opcode != IB_WR_RDMA_WRITE);
-	rxe_requester_send(qp, &qp->path, wqe, skb, 1);
+	rxe_requester_send(qp, wqe, 1);
 	return 0;
 }
 
@@ -349,7 +356,7 @@ static int rxe_request_read(struct rxe_qp *qp, struct rxe_swqe *wqe)
 	u32 offset = index * qp->mtu;
 	u32 len = min(wqe->length - offset, psns * qp->mtu);
 	struct rxe_reth *reth;
-	struct sk_buff *skb;
+	struct rxe_bth *bth;
 	int err;
 
 	if (!rxe_may_ask(qp))
@@ -359,16 +366,17 @@ static int rxe_request_read(struct rxe_qp *qp, struct rxe_swqe *wqe)
 	if (err)
 		return err;
 
-	skb = rxe_tx_alloc(qp, IB_OPCODE_RC_RDMA_READ_REQUEST, sq->psn, 0);
-	if (!skb)
+	bth = rxe_tx_begin(&sq->tx, &qp->path, IB_OPCODE_RC_RDMA_READ_REQUEST,
+			   sq->psn, 0);
+	if (!bth)
 		return -ENOMEM;
 
-	reth = (struct rxe_reth *)(skb->data + sizeof(struct rxe_bth));
+	reth = (struct rxe_reth *)(bth + 1);
 	reth->va = cpu_to_be64(wqe->remote_addr + offset);
 	reth->rkey = cpu_to_be32(wqe->rkey);
 	reth->len = cpu_to_be32(len);
 
-	rxe_requester_ask(qp, wqe, skb,
+	rxe_requester_ask(qp, wqe, bth,
 			  max_t(u32, DIV_ROUND_UP(len, qp->mtu), 1));
 	return 0;
 }
@@ -378,7 +386,7 @@ static int rxe_request_atomic(struct rxe_qp *qp, struct rxe_swqe *wqe)
 	bool swap = wqe->opcode == IB_WR_ATOMIC_CMP_AND_SWP;
 	struct rxe_sq *sq = &qp->sq;
 	struct rxe_atmeth *atmeth;
-	struct sk_buff *skb;
+	struct rxe_bth *bth;
 	int err;
 
 	if (!rxe_may_ask(qp))
@@ -388,18 +396,19 @@ static int rxe_request_atomic(struct rxe_qp *qp, struct rxe_swqe *wqe)
 	if (err)
 		return err;
 
-	skb = rxe_tx_alloc(qp, swap ? IB_OPCODE_RC_COMPARE_SWAP :
-				      IB_OPCODE_RC_FETCH_ADD, sq->psn, 0);
-	if (!skb)
+	bth = rxe_tx_begin(&sq->tx, &qp->path,
+			   swap ? IB_OPCODE_RC_COMPARE_SWAP :
+				  IB_OPCODE_RC_FETCH_ADD, sq->psn, 0);
+	if (!bth)
 		return -ENOMEM;
 
-	atmeth = (struct rxe_atmeth *)(skb->data + sizeof(struct rxe_bth));
+	atmeth = (struct rxe_atmeth *)(bth + 1);
 	atmeth->va = cpu_to_be64(wqe->remote_addr);
 	atmeth->rkey = cpu_to_be32(wqe->rkey);
 	atmeth->swap_add = cpu_to_be64(swap ? wqe->swap : wqe->compare_add);
 	atmeth->compare = cpu_to_be64(swap ? wqe->compare_add : 0);
 
-	rxe_requester_ask(qp, wqe, skb, 1);
+	rxe_requester_ask(qp, wqe, bth, 1);
 	return 0;
 }
 
@@ -535,21 +544,26 @@ static bool rxe_requester_step(struct rxe_qp *qp)
  * rxe_requester_run - send what may be sent
  * @qp: the QP
  *
- * Context: BH disabled, the send queue's lock is held. After a batch the rest
- * is left to the queue's work.
+ * After a batch the rest is left to the queue's work. In softirq context that is
+ * most of it: where another CPU of this machine is to receive it, it is told only
+ * when all softirqs have run here, and would be idle until then.
+ *
+ * Context: BH disabled, the send queue's lock is held.
  */
 void rxe_requester_run(struct rxe_qp *qp)
 {
-	int budget = RXE_REQUESTER_BUDGET;
+	int budget = in_serving_softirq() ? RXE_SOFTIRQ_BUDGET : RXE_TX_BUDGET;
 
 	while (qp->state == IB_QPS_RTS || qp->state == IB_QPS_SQD) {
-		if (!budget--) {
+		if (budget <= 0) {
 			queue_delayed_work(rxe_wq, &qp->sq.work, 0);
-			return;
+			break;
 		}
 		if (!rxe_requester_step(qp))
-			return;
+			break;
+		budget -= rxe_tx_cost(&qp->sq.tx);
 	}
+	rxe_tx_flush(&qp->sq.tx);
 }
 
 /**

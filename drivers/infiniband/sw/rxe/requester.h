@@ -4,10 +4,9 @@
 
 #include <linux/types.h>
 
-struct rxe_path;
+struct rxe_bth;
 struct rxe_qp;
 struct rxe_swqe;
-struct sk_buff;
 
 /*
  * One request for a read of more than this would have the peer answer faster
@@ -19,12 +18,12 @@ void rxe_requester_run(struct rxe_qp *qp);
 void rxe_requester_resume(struct rxe_qp *qp, int err);
 void rxe_requester_go_back(struct rxe_qp *qp);
 
-int rxe_load_payload(struct rxe_qp *qp, const struct rxe_swqe *wqe, u32 offset,
-		     u32 len, void *to);
+int rxe_load_payload(struct rxe_qp *qp, struct rxe_swqe *wqe, u32 offset,
+		     u32 len);
 bool rxe_may_ask(const struct rxe_qp *qp);
+void rxe_requester_expect(struct rxe_qp *qp, struct rxe_bth *bth, u32 psns);
 void rxe_requester_ask(struct rxe_qp *qp, struct rxe_swqe *wqe,
-		       struct sk_buff *skb, u32 psns);
-void rxe_requester_send(struct rxe_qp *qp, struct rxe_path *path,
-			struct rxe_swqe *wqe, struct sk_buff *skb, u32 psns);
+		       struct rxe_bth *bth, u32 psns);
+void rxe_requester_send(struct rxe_qp *qp, struct rxe_swqe *wqe, u32 psns);
 
 #endif

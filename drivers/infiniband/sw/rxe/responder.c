@@ -8,19 +8,12 @@
 #include "mw.h"
 #include "placement.h"
 #include "qp.h"
-#include "rcv.h"
+#include "pkt.h"
 #include "read_response.h"
 #include "responder.h"
 #include "uc.h"
 #include "ud.h"
 #include "wire.h"
-
-/* what a parked QP may hold: above the window of the usual requester */
-#define RXE_PENDING_REQUESTS	(4U << 20)
-/* 1.28 ms, as coded: who has lost patience need not ask every 10 microseconds */
-#define RXE_CALM_RNR_TIMER	14
-/* packets processed under one hold of the lock, before others get a turn */
-#define RXE_RESPONDER_BUDGET	64
 
 /**
  * rxe_aeth_smsn - what an AETH says
@@ -46,17 +39,19 @@ __be32 rxe_aeth_smsn(const struct rxe_qp *qp, u8 syndrome)
  */
 void rxe_send_aeth(struct rxe_qp *qp, u8 opcode, u8 syndrome, u32 psn)
 {
+	struct rxe_tx *tx = &qp->rq.tx;
 	struct rxe_aeth *aeth;
-	struct sk_buff *skb;
+	struct rxe_bth *bth;
 
-	skb = rxe_tx_alloc(qp, opcode, psn, 0);
+	bth = rxe_tx_begin(tx, &qp->path, opcode, psn, 0);
 	/* as if the network had lost it: the requester asks again */
-	if (!skb)
+	if (!bth)
 		return;
 
-	aeth = (struct rxe_aeth *)(skb->data + sizeof(struct rxe_bth));
+	aeth = (struct rxe_aeth *)(bth + 1);
 	aeth->smsn = rxe_aeth_smsn(qp, syndrome);
-	rxe_tx_send(qp, &qp->path, skb, RXE_FLOW_RESPONSES);
+	rxe_tx_headers_done(tx);
+	rxe_tx_commit(tx);
 }
 
 /**
@@ -69,13 +64,43 @@ void rxe_send_aeth(struct rxe_qp *qp, u8 opcode, u8 syndrome, u32 psn)
  */
 void rxe_send_ack(struct rxe_qp *qp, u8 syndrome, u32 psn)
 {
+	/* which says all that one that is due would */
+	qp->rq.ack_due = false;
 	rxe_send_aeth(qp, IB_OPCODE_RC_ACKNOWLEDGE, syndrome, psn);
 }
 
-static void rxe_send_rnr_nak(struct rxe_qp *qp, u8 timer, u32 psn)
+/**
+ * rxe_send_rnr_nak - have the requester wait
+ * @qp: the responder
+ * @timer: for how long, as coded
+ * @psn: of the request that it then repeats
+ *
+ * Context: BH disabled, the receive queue's lock is held.
+ */
+void rxe_send_rnr_nak(struct rxe_qp *qp, u8 timer, u32 psn)
 {
 	rxe_count(qp->dev, RXE_STAT_SENT_RNR);
 	rxe_send_ack(qp, RXE_SYN_RNR_NAK | timer, psn);
+}
+
+/* One acknowledgment does for all packets that are processed together. */
+static void rxe_owe_ack(struct rxe_rq *rq, u32 psn)
+{
+	rq->ack_due = true;
+	rq->ack_psn = psn;
+}
+
+/**
+ * rxe_responder_flush - send what has gathered
+ * @qp: the responder
+ *
+ * Context: BH disabled, the receive queue's lock is held.
+ */
+void rxe_responder_flush(struct rxe_qp *qp)
+{
+	if (qp->rq.ack_due)
+		rxe_send_ack(qp, RXE_SYN_ACK_UNLIMITED, qp->rq.ack_psn);
+	rxe_tx_flush(&qp->rq.tx);
 }
 
 /**
@@ -107,35 +132,31 @@ void rxe_fail_receive(struct rxe_qp *qp, enum ib_wc_status status)
 	rxe_rq_complete(qp, &wc, false);
 }
 
-static u32 rxe_invalidated_rkey(const struct sk_buff *skb)
+static u32 rxe_invalidated_rkey(const struct rxe_pkt *pkt)
 {
-	const struct rxe_ieth *ieth = rxe_pkt_eth(skb);
+	const struct rxe_ieth *ieth = rxe_pkt_eth(pkt);
 
 	return be32_to_cpu(ieth->rkey);
 }
 
-static void rxe_complete_receive(struct rxe_qp *qp, const struct sk_buff *skb)
+static void rxe_complete_receive(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 {
-	const struct rxe_pkt *pkt = rxe_pkt(skb);
 	struct ib_wc wc = {
 		.status = IB_WC_SUCCESS,
 		.opcode = IB_WC_RECV,
 		.byte_len = qp->rq.offset,
 		.src_qp = qp->attr.dest_qp_num,
 	};
-	const struct rxe_immdt *immdt;
 
 	if (pkt->op->flags & RXE_OP_WRITE)
 		wc.opcode = IB_WC_RECV_RDMA_WITH_IMM;
 	if (pkt->op->flags & RXE_OP_INV) {
 		wc.wc_flags = IB_WC_WITH_INVALIDATE;
-		wc.ex.invalidate_rkey = rxe_invalidated_rkey(skb);
+		wc.ex.invalidate_rkey = rxe_invalidated_rkey(pkt);
 	}
 	if (pkt->op->flags & RXE_OP_IMM) {
-		/* the immediate data is the last header */
-		immdt = (void *)(skb->data + pkt->op->hdr_len - sizeof(*immdt));
 		wc.wc_flags = IB_WC_WITH_IMM;
-		wc.ex.imm_data = immdt->imm;
+		wc.ex.imm_data = rxe_pkt_imm(pkt);
 	}
 
 	rxe_count(qp->dev, RXE_STAT_RDMA_RECVS);
@@ -180,17 +201,16 @@ struct rxe_access rxe_receive_access(struct rxe_qp *qp)
 /**
  * rxe_respond_send - take a packet of a send
  * @qp: the responder
- * @skb: the packet, valid in its place
+ * @pkt: the packet, valid in its place
  *
  * Context: BH disabled, the receive queue's lock is held.
  * Return: 0; -EAGAIN: it waits for memory; or a NAK's syndrome, why it cannot
  * be taken. RXE_SYN_NAK_REM_OP: the receive request is at fault, and completed.
  */
-int rxe_respond_send(struct rxe_qp *qp, struct sk_buff *skb)
+int rxe_respond_send(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 {
 	struct rxe_access access = rxe_receive_access(qp);
-	struct rxe_payload payload = rxe_pkt_payload(skb);
-	const struct rxe_pkt *pkt = rxe_pkt(skb);
+	struct rxe_payload payload = rxe_pkt_payload(pkt);
 	struct rxe_rq *rq = &qp->rq;
 	u32 offset;
 	int err;
@@ -216,18 +236,18 @@ int rxe_respond_send(struct rxe_qp *qp, struct sk_buff *skb)
 	}
 
 	if ((pkt->op->flags & RXE_OP_INV) &&
-	    rxe_invalidate(qp, rxe_invalidated_rkey(skb)))
+	    rxe_invalidate(qp, rxe_invalidated_rkey(pkt)))
 		return RXE_SYN_NAK_REM_ACCESS;
 
 	rq->offset = offset + pkt->payload_len;
 	return 0;
 }
 
-static int rxe_begin_write(struct rxe_qp *qp, const struct sk_buff *skb)
+static int rxe_begin_write(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 {
 	struct rxe_access access =
 		rxe_responder_access(qp, IB_ACCESS_REMOTE_WRITE);
-	const struct rxe_reth *reth = rxe_pkt_eth(skb);
+	const struct rxe_reth *reth = rxe_pkt_eth(pkt);
 	struct rxe_rq *rq = &qp->rq;
 
 	rq->offset = 0;
@@ -249,23 +269,22 @@ static int rxe_begin_write(struct rxe_qp *qp, const struct sk_buff *skb)
 /**
  * rxe_respond_write - take a packet of an RDMA write
  * @qp: the responder
- * @skb: the packet, valid in its place
+ * @pkt: the packet, valid in its place
  *
  * Context: BH disabled, the receive queue's lock is held.
  * Return: as rxe_respond_send().
  */
-int rxe_respond_write(struct rxe_qp *qp, struct sk_buff *skb)
+int rxe_respond_write(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 {
 	struct rxe_access access =
 		rxe_responder_access(qp, IB_ACCESS_REMOTE_WRITE);
-	struct rxe_payload payload = rxe_pkt_payload(skb);
-	const struct rxe_pkt *pkt = rxe_pkt(skb);
+	struct rxe_payload payload = rxe_pkt_payload(pkt);
 	struct rxe_rq *rq = &qp->rq;
 	u32 rest;
 	int err;
 
 	if (pkt->op->flags & RXE_OP_START) {
-		err = rxe_begin_write(qp, skb);
+		err = rxe_begin_write(qp, pkt);
 		if (err)
 			return err;
 	}
@@ -347,35 +366,32 @@ bool rxe_request_valid(const struct rxe_qp *qp, const struct rxe_pkt *pkt)
 	return pkt->payload_len <= qp->mtu;
 }
 
-static int rxe_respond(struct rxe_qp *qp, struct sk_buff *skb)
+static int rxe_respond(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 {
-	const struct rxe_pkt *pkt = rxe_pkt(skb);
-
 	if (!rxe_request_valid(qp, pkt))
 		return RXE_SYN_NAK_INV_REQ;
 	if (pkt->op->flags & RXE_OP_SEND)
-		return rxe_respond_send(qp, skb);
+		return rxe_respond_send(qp, pkt);
 	if (pkt->op->flags & RXE_OP_WRITE)
-		return rxe_respond_write(qp, skb);
+		return rxe_respond_write(qp, pkt);
 	if (pkt->op->flags & RXE_OP_READ)
-		return rxe_respond_read(qp, skb);
+		return rxe_respond_read(qp, pkt);
 	if (pkt->op->flags & RXE_OP_FLUSH)
-		return rxe_respond_flush(qp, skb);
+		return rxe_respond_flush(qp, pkt);
 	if (pkt->op->flags & RXE_OP_ATOMIC_WRITE)
-		return rxe_respond_atomic_write(qp, skb);
-	return rxe_respond_atomic(qp, skb);
+		return rxe_respond_atomic_write(qp, pkt);
+	return rxe_respond_atomic(qp, pkt);
 }
 
 /**
  * rxe_responder_advance - a packet of a send or a write has been taken
  * @qp: the responder
- * @skb: the packet
+ * @pkt: the packet
  *
  * Context: BH disabled, the receive queue's lock is held.
  */
-void rxe_responder_advance(struct rxe_qp *qp, struct sk_buff *skb)
+void rxe_responder_advance(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 {
-	const struct rxe_pkt *pkt = rxe_pkt(skb);
 	struct rxe_rq *rq = &qp->rq;
 
 	rq->epsn = rxe_psn_add(pkt->psn, 1);
@@ -384,27 +400,24 @@ void rxe_responder_advance(struct rxe_qp *qp, struct sk_buff *skb)
 		rq->message = RXE_MESSAGE_NONE;
 		rq->msn = (rq->msn + 1) & RXE_PSN_MASK;
 		if (pkt->op->flags & (RXE_OP_SEND | RXE_OP_IMM))
-			rxe_complete_receive(qp, skb);
+			rxe_complete_receive(qp, pkt);
 	}
 	if (pkt->ack_req && rxe_is_reliable(qp))
-		rxe_send_ack(qp, RXE_SYN_ACK_UNLIMITED, pkt->psn);
+		rxe_owe_ack(rq, pkt->psn);
 }
 
 /* IBTA 9.7.5.1.5: what was executed before is acknowledged, not executed. */
-static void rxe_repeat(struct rxe_qp *qp, struct sk_buff *skb)
+static void rxe_repeat(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 {
-	const struct rxe_pkt *pkt = rxe_pkt(skb);
-
 	rxe_count(qp->dev, RXE_STAT_DUP_REQUEST);
 	if (pkt->op->flags & RXE_OP_READ)
-		rxe_repeat_read(qp, skb);
+		rxe_repeat_read(qp, pkt);
 	else if (pkt->op->flags & RXE_OP_ATOMIC)
-		rxe_repeat_atomic(qp, skb);
+		rxe_repeat_atomic(qp, pkt);
 	else if (pkt->op->flags & (RXE_OP_FLUSH | RXE_OP_ATOMIC_WRITE))
-		rxe_repeat_placement(qp, skb);
+		rxe_repeat_placement(qp, pkt);
 	else if (pkt->ack_req || (pkt->op->flags & RXE_OP_END))
-		rxe_send_ack(qp, RXE_SYN_ACK_UNLIMITED,
-			     rxe_psn_add(qp->rq.epsn, -1));
+		rxe_owe_ack(&qp->rq, rxe_psn_add(qp->rq.epsn, -1));
 }
 
 static void rxe_out_of_sequence(struct rxe_qp *qp)
@@ -447,10 +460,8 @@ static bool rxe_responder_live(const struct rxe_qp *qp)
 	       qp->state == IB_QPS_SQD || qp->state == IB_QPS_SQE;
 }
 
-/* -EAGAIN, here and below: the packet has to wait for memory. */
-static int rxe_rc_process(struct rxe_qp *qp, struct sk_buff *skb)
+static int rxe_rc_process(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 {
-	const struct rxe_pkt *pkt = rxe_pkt(skb);
 	struct rxe_rq *rq = &qp->rq;
 	int err, diff;
 
@@ -460,18 +471,18 @@ static int rxe_rc_process(struct rxe_qp *qp, struct sk_buff *skb)
 		return 0;
 	}
 	if (diff < 0) {
-		rxe_repeat(qp, skb);
+		rxe_repeat(qp, pkt);
 		return 0;
 	}
 
 	rq->nak_sent = false;
 	rxe_comm_established(qp);
 
-	err = rxe_respond(qp, skb);
+	err = rxe_respond(qp, pkt);
 	switch (err) {
 	case 0:
 		if (pkt->op->flags & (RXE_OP_SEND | RXE_OP_WRITE))
-			rxe_responder_advance(qp, skb);
+			rxe_responder_advance(qp, pkt);
 		return 0;
 	case -EAGAIN:
 		return err;
@@ -485,178 +496,25 @@ static int rxe_rc_process(struct rxe_qp *qp, struct sk_buff *skb)
 	}
 }
 
-static int rxe_process(struct rxe_qp *qp, struct sk_buff *skb)
+/**
+ * rxe_responder_process - do what a request asks for
+ * @qp: the responder
+ * @pkt: the packet
+ *
+ * Context: BH disabled, the receive queue's lock is held.
+ * Return: 0; -EAGAIN: the packet has to wait for memory.
+ */
+int rxe_responder_process(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 {
 	if (!rxe_responder_live(qp))
 		return 0;
 
 	switch (qp->service) {
 	case IB_OPCODE_UC:
-		return rxe_uc_process(qp, skb);
+		return rxe_uc_process(qp, pkt);
 	case IB_OPCODE_UD:
-		return rxe_ud_process(qp, skb);
+		return rxe_ud_process(qp, pkt);
 	default:
-		return rxe_rc_process(qp, skb);
+		return rxe_rc_process(qp, pkt);
 	}
-}
-
-static bool rxe_responder_busy(const struct rxe_rq *rq)
-{
-	return rq->parked || rq->read.active || !rxe_backlog_empty(&rq->pending);
-}
-
-/* PSNs that a request takes: a read, those of its response. */
-static u32 rxe_request_psns(const struct rxe_qp *qp, const struct sk_buff *skb)
-{
-	const struct rxe_reth *reth = rxe_pkt_eth(skb);
-
-	if (!(rxe_pkt(skb)->op->flags & RXE_OP_READ))
-		return 1;
-	return max_t(u32, DIV_ROUND_UP_ULL(be32_to_cpu(reth->len), qp->mtu), 1);
-}
-
-/* The PSN after all that was executed or waits. */
-static u32 rxe_new_psn(const struct rxe_rq *rq)
-{
-	if (rxe_backlog_empty(&rq->pending) ||
-	    rxe_psn_diff(rq->pending_psn, rq->epsn) < 0)
-		return rq->epsn;
-	return rq->pending_psn;
-}
-
-static void rxe_queue_request(struct rxe_qp *qp, struct sk_buff *skb)
-{
-	u32 end = rxe_psn_add(rxe_pkt(skb)->psn, rxe_request_psns(qp, skb));
-	struct rxe_rq *rq = &qp->rq;
-	u32 new = rxe_new_psn(rq);
-
-	rq->pending_psn = rxe_psn_diff(end, new) > 0 ? end : new;
-	rxe_backlog_add(qp->dev, &rq->pending, skb);
-}
-
-static void rxe_calm_at(struct rxe_qp *qp, u32 psn)
-{
-	u8 timer = qp->attr.min_rnr_timer;
-
-	/* 0 is the longest */
-	if (timer && timer < RXE_CALM_RNR_TIMER)
-		timer = RXE_CALM_RNR_TIMER;
-	rxe_send_rnr_nak(qp, timer, psn);
-}
-
-/*
- * The requester has lost patience. A NAK makes it wait for us without spending
- * its retries, and acknowledges all before it: it says so at the request that
- * waits, and at one before that whose answer is missed. The rest of what comes
- * with those needs none.
- */
-static void rxe_calm(struct rxe_qp *qp, const struct sk_buff *skb, u32 waiting)
-{
-	const struct rxe_pkt *pkt = rxe_pkt(skb);
-	bool answered = !(pkt->op->flags & (RXE_OP_SEND | RXE_OP_WRITE));
-	int diff = rxe_psn_diff(pkt->psn, waiting);
-
-	if (!diff || (diff < 0 && answered))
-		rxe_calm_at(qp, pkt->psn);
-}
-
-/* A request that waits, or is behind one that does. */
-static void rxe_defer(struct rxe_qp *qp, struct sk_buff *skb)
-{
-	struct rxe_rq *rq = &qp->rq;
-	u32 waiting = rq->read.active ? rq->read.psn : rq->epsn;
-	u32 psn = rxe_pkt(skb)->psn;
-	bool again = rxe_psn_diff(psn, rxe_new_psn(rq)) < 0 &&
-		     (rq->parked || rxe_psn_diff(psn, waiting) >= 0);
-	bool room = rxe_backlog_has_room(qp->dev, &rq->pending, skb,
-					 RXE_PENDING_REQUESTS);
-
-	if (room && (!again || !rxe_is_reliable(qp))) {
-		rxe_queue_request(qp, skb);
-		return;
-	}
-
-	if (!rxe_is_reliable(qp))
-		rxe_count(qp->dev, RXE_STAT_RCVD_DROPS);
-	else if (again)
-		rxe_calm(qp, skb, waiting);
-	else
-		rxe_calm_at(qp, waiting);
-	kfree_skb(skb);
-}
-
-/**
- * rxe_responder_rcv - a request came
- * @qp: the QP it is for, held
- * @skb: the packet; consumed
- *
- * Context: softirq.
- */
-void rxe_responder_rcv(struct rxe_qp *qp, struct sk_buff *skb)
-{
-	struct rxe_rq *rq = &qp->rq;
-
-	spin_lock(&rq->lock);
-	if (rxe_responder_busy(rq)) {
-		rxe_defer(qp, skb);
-	} else if (rxe_process(qp, skb) == -EAGAIN) {
-		rxe_count(qp->dev, RXE_STAT_PARKED);
-		rq->parked = true;
-		rxe_defer(qp, skb);
-	} else {
-		consume_skb(skb);
-		rxe_responder_run(qp);
-	}
-	spin_unlock(&rq->lock);
-}
-
-/**
- * rxe_responder_run - answer what waits to be answered
- * @qp: the QP
- *
- * Context: BH disabled, the receive queue's lock is held. After a batch the
- * rest is left to the queue's work.
- */
-void rxe_responder_run(struct rxe_qp *qp)
-{
-	int budget = RXE_RESPONDER_BUDGET;
-	struct rxe_rq *rq = &qp->rq;
-	struct sk_buff *skb;
-
-	while (!rq->parked) {
-		if (!rxe_read_continue(qp))
-			return;
-		skb = rxe_backlog_peek(&rq->pending);
-		if (!skb)
-			return;
-		if (!budget--) {
-			queue_delayed_work(rxe_wq, &qp->rq.work, 0);
-			return;
-		}
-		if (rxe_process(qp, skb) == -EAGAIN) {
-			rq->parked = true;
-			return;
-		}
-		rxe_backlog_consume(qp->dev, &rq->pending);
-	}
-}
-
-/**
- * rxe_responder_resume - go on after a page fault
- * @qp: the QP
- * @err: of the fault
- *
- * Context: process.
- */
-void rxe_responder_resume(struct rxe_qp *qp, int err)
-{
-	struct rxe_rq *rq = &qp->rq;
-
-	spin_lock_bh(&rq->lock);
-	if (rq->parked) {
-		rq->parked = false;
-		qp->anchor->faults[RXE_FAULT_RESPONDER].err = err;
-		rxe_flow_continue(&qp->anchor->flows[RXE_FLOW_RESPONSES]);
-	}
-	spin_unlock_bh(&rq->lock);
 }

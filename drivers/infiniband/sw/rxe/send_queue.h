@@ -13,6 +13,7 @@
 #include "compat.h"
 #include "mw.h"
 #include "ring.h"
+#include "tx.h"
 
 struct rxe_ah;
 struct rxe_qp;
@@ -112,6 +113,7 @@ struct rxe_swqe {
  * @rnr_waiting: @rnr_timer runs
  * @probing: after @rnr_timer, one packet asks whether the peer is ready now
  * @gap_retried: @una_psn was asked for again as a later response came first
+ * @tx: what is being sent
  * @timer: the local ACK timeout
  * @progress: when the peer last acknowledged something, in jiffies
  * @rnr_timer: as long as the peer asked for
@@ -148,6 +150,7 @@ struct rxe_sq {
 	bool probing;
 	bool gap_retried;
 
+	struct rxe_tx tx;
 	struct timer_list timer;
 	unsigned long progress;
 	struct hrtimer rnr_timer;

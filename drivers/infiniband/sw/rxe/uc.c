@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* The responder of the unreliable connection service: IBTA volume 1, 9.8.2. */
 #include "qp.h"
-#include "rcv.h"
+#include "pkt.h"
 #include "responder.h"
 #include "uc.h"
 #include "wire.h"
@@ -16,7 +16,7 @@ static void rxe_uc_drop(struct rxe_qp *qp)
 /**
  * rxe_uc_process - take a packet of an unreliable connection
  * @qp: the receiver
- * @skb: the packet
+ * @pkt: the packet
  *
  * What cannot be taken is dropped, with the message that it is part of. A
  * receive request that was being filled serves the next message.
@@ -24,9 +24,8 @@ static void rxe_uc_drop(struct rxe_qp *qp)
  * Context: BH disabled, the receive queue's lock is held.
  * Return: 0; -EAGAIN: the packet has to wait for memory.
  */
-int rxe_uc_process(struct rxe_qp *qp, struct sk_buff *skb)
+int rxe_uc_process(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 {
-	const struct rxe_pkt *pkt = rxe_pkt(skb);
 	struct rxe_rq *rq = &qp->rq;
 	int err;
 
@@ -39,11 +38,11 @@ int rxe_uc_process(struct rxe_qp *qp, struct sk_buff *skb)
 		goto drop;
 
 	rxe_comm_established(qp);
-	err = pkt->op->flags & RXE_OP_SEND ? rxe_respond_send(qp, skb) :
-					     rxe_respond_write(qp, skb);
+	err = pkt->op->flags & RXE_OP_SEND ? rxe_respond_send(qp, pkt) :
+					     rxe_respond_write(qp, pkt);
 	switch (err) {
 	case 0:
-		rxe_responder_advance(qp, skb);
+		rxe_responder_advance(qp, pkt);
 		return 0;
 	case -EAGAIN:
 		return err;

@@ -4,8 +4,8 @@
 #define RXE_UC_H
 
 struct rxe_qp;
-struct sk_buff;
+struct rxe_pkt;
 
-int rxe_uc_process(struct rxe_qp *qp, struct sk_buff *skb);
+int rxe_uc_process(struct rxe_qp *qp, const struct rxe_pkt *pkt);
 
 #endif

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* The unreliable datagram service: IBTA volume 1, 9.8.3. */
 #include <linux/ip.h>
-#include <linux/ipv6.h>
-#include <net/ipv6.h>
 #include <rdma/ib_cache.h>
 
 #include "ah.h"
 #include "mr.h"
 #include "qp.h"
-#include "rcv.h"
+#include "pkt.h"
 #include "requester.h"
 #include "responder.h"
 #include "ud.h"
@@ -31,9 +29,9 @@ int rxe_ud_request(struct rxe_qp *qp, struct rxe_swqe *wqe)
 	bool imm = wqe->opcode == IB_WR_SEND_WITH_IMM;
 	u32 qkey = wqe->ud.qkey & RXE_QKEY_OF_QP ? qp->attr.qkey :
 						   wqe->ud.qkey;
+	struct rxe_tx *tx = &qp->sq.tx;
 	struct rxe_handle *handle;
 	struct rxe_deth *deth;
-	struct sk_buff *skb;
 	struct rxe_bth *bth;
 	struct rxe_ah *ah;
 	__be32 *immdt;
@@ -45,15 +43,15 @@ int rxe_ud_request(struct rxe_qp *qp, struct rxe_swqe *wqe)
 		return -ENXIO;
 	handle = ah->handle;
 
-	skb = rxe_tx_alloc(qp, imm ? IB_OPCODE_UD_SEND_ONLY_WITH_IMMEDIATE :
-				     IB_OPCODE_UD_SEND_ONLY, qp->sq.psn,
+	bth = rxe_tx_begin(tx, &ah->path,
+			   imm ? IB_OPCODE_UD_SEND_ONLY_WITH_IMMEDIATE :
+				 IB_OPCODE_UD_SEND_ONLY, qp->sq.psn,
 			   wqe->length);
-	if (!skb) {
+	if (!bth) {
 		err = -ENOMEM;
 		goto put_ah;
 	}
 
-	bth = (struct rxe_bth *)skb->data;
 	bth->qpn = cpu_to_be32(wqe->ud.qpn & RXE_QPN_MASK);
 	if (wqe->flags & IB_SEND_SOLICITED)
 		bth->flags |= RXE_BTH_SE;
@@ -64,14 +62,12 @@ int rxe_ud_request(struct rxe_qp *qp, struct rxe_swqe *wqe)
 	if (imm)
 		*immdt = wqe->imm;
 
-	err = rxe_load_payload(qp, wqe, 0, wqe->length, (u8 *)(immdt + imm));
-	if (err) {
-		kfree_skb(skb);
-		goto put_ah;
+	err = rxe_load_payload(qp, wqe, 0, wqe->length);
+	if (!err) {
+		if (rdma_is_multicast_addr(&ah->path.daddr))
+			rxe_count(qp->dev, RXE_STAT_MCAST_SENT_PKTS);
+		rxe_requester_send(qp, wqe, 1);
 	}
-	if (rdma_is_multicast_addr(&ah->path.daddr))
-		rxe_count(qp->dev, RXE_STAT_MCAST_SENT_PKTS);
-	rxe_requester_send(qp, &ah->path, wqe, skb, 1);
 put_ah:
 	/* a kernel user's may be gone, with the completion */
 	if (handle)
@@ -92,7 +88,7 @@ bool rxe_ud_is_ours(struct rxe_dev *dev, const struct sk_buff *skb)
 	const struct ib_gid_attr *attr;
 	union ib_gid gid;
 
-	if (!rxe_pkt_dgid(skb, &gid))
+	if (!rxe_skb_dgid(skb, &gid))
 		return false;
 
 	attr = rdma_find_gid(&dev->ibdev, &gid, IB_GID_TYPE_ROCE_UDP_ENCAP,
@@ -104,62 +100,46 @@ bool rxe_ud_is_ours(struct rxe_dev *dev, const struct sk_buff *skb)
 	return true;
 }
 
-/*
- * What a datagram's buffer begins with: the network header, which for IPv4 is
- * the second half (IBTA A17.4.6).
- */
-static void rxe_ud_copy_grh(const struct sk_buff *skb, u8 *grh)
-{
-	if (ip_hdr(skb)->version == 4) {
-		memset(grh, 0, sizeof(struct ib_grh) - sizeof(struct iphdr));
-		memcpy(grh + sizeof(struct ib_grh) - sizeof(struct iphdr),
-		       ip_hdr(skb), sizeof(struct iphdr));
-	} else {
-		memcpy(grh, ipv6_hdr(skb), sizeof(struct ipv6hdr));
-	}
-}
-
-static int rxe_ud_store(struct rxe_qp *qp, struct sk_buff *skb)
+static int rxe_ud_store(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 {
 	struct rxe_access access = rxe_receive_access(qp);
-	struct rxe_payload payload = rxe_pkt_payload(skb);
+	struct rxe_payload payload = rxe_pkt_payload(pkt);
 	struct rxe_rwqe *wqe = qp->rq.wqe;
 	u8 grh[sizeof(struct ib_grh)];
 	const void *from = grh;
 	int err;
 
-	rxe_ud_copy_grh(skb, grh);
+	rxe_pkt_grh(pkt, grh);
 	err = rxe_sgl_access(&access, wqe->sge, wqe->num_sge, 0, sizeof(grh),
 			     rxe_copy_to_mr, &from);
 	if (err)
 		return err;
 	return rxe_sgl_access(&access, wqe->sge, wqe->num_sge, sizeof(grh),
-			      rxe_pkt(skb)->payload_len, rxe_copy_payload,
-			      &payload);
+			      pkt->payload_len, rxe_copy_payload, &payload);
 }
 
-static void rxe_ud_complete(struct rxe_qp *qp, const struct sk_buff *skb)
+static void rxe_ud_complete(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 {
-	const struct rxe_deth *deth = rxe_pkt_eth(skb);
-	const struct rxe_pkt *pkt = rxe_pkt(skb);
+	const struct rxe_deth *deth = rxe_pkt_eth(pkt);
+	u16 vlan_id = rxe_batch(pkt->skb)->vlan_id;
 	struct ib_wc wc = {
 		.status = IB_WC_SUCCESS,
 		.opcode = IB_WC_RECV,
 		.byte_len = sizeof(struct ib_grh) + pkt->payload_len,
 		.src_qp = be32_to_cpu(deth->sqp) & RXE_QPN_MASK,
 		.wc_flags = IB_WC_GRH | IB_WC_WITH_NETWORK_HDR_TYPE,
-		.network_hdr_type = ip_hdr(skb)->version == 4 ?
+		.network_hdr_type = ip_hdr(pkt->skb)->version == 4 ?
 					    RDMA_NETWORK_IPV4 :
 					    RDMA_NETWORK_IPV6,
 	};
 
-	if (pkt->vlan_id != RXE_NO_VLAN) {
+	if (vlan_id != RXE_NO_VLAN) {
 		wc.wc_flags |= IB_WC_WITH_VLAN;
-		wc.vlan_id = pkt->vlan_id;
+		wc.vlan_id = vlan_id;
 	}
 	if (pkt->op->flags & RXE_OP_IMM) {
 		wc.wc_flags |= IB_WC_WITH_IMM;
-		wc.ex.imm_data = *(const __be32 *)(deth + 1);
+		wc.ex.imm_data = rxe_pkt_imm(pkt);
 	}
 	rxe_count(qp->dev, RXE_STAT_RDMA_RECVS);
 	rxe_rq_complete(qp, &wc, pkt->solicited);
@@ -168,17 +148,16 @@ static void rxe_ud_complete(struct rxe_qp *qp, const struct sk_buff *skb)
 /**
  * rxe_ud_process - take a datagram
  * @qp: the receiver
- * @skb: the packet
+ * @pkt: the packet
  *
  * What cannot be taken is dropped, and takes no receive request.
  *
  * Context: BH disabled, the receive queue's lock is held.
  * Return: 0; -EAGAIN: the packet has to wait for memory.
  */
-int rxe_ud_process(struct rxe_qp *qp, struct sk_buff *skb)
+int rxe_ud_process(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 {
-	const struct rxe_deth *deth = rxe_pkt_eth(skb);
-	const struct rxe_pkt *pkt = rxe_pkt(skb);
+	const struct rxe_deth *deth = rxe_pkt_eth(pkt);
 	struct rxe_rq *rq = &qp->rq;
 	int err;
 
@@ -195,7 +174,7 @@ int rxe_ud_process(struct rxe_qp *qp, struct sk_buff *skb)
 		return 0;
 	}
 
-	err = rxe_ud_store(qp, skb);
+	err = rxe_ud_store(qp, pkt);
 	if (err == -EAGAIN)
 		return err;
 	if (err) {
@@ -203,6 +182,6 @@ int rxe_ud_process(struct rxe_qp *qp, struct sk_buff *skb)
 		rxe_qp_fail(qp, -1);
 		return 0;
 	}
-	rxe_ud_complete(qp, skb);
+	rxe_ud_complete(qp, pkt);
 	return 0;
 }

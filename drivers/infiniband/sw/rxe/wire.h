@@ -101,6 +101,9 @@ enum rxe_syndrome {
 	RXE_SYN_NAK_REM_OP	= RXE_SYN_NAK | 3,
 };
 
+/* the longest that an opcode has: see rxe_opcodes[] */
+#define RXE_MAX_HEADERS	(sizeof(struct rxe_bth) + sizeof(struct rxe_atmeth))
+
 enum rxe_opcode_flag {
 	RXE_OP_START	= BIT(0),	/* first or only packet of a message */
 	RXE_OP_END	= BIT(1),	/* last or only packet of a message */

@@ -12,6 +12,7 @@
 #define MESSAGE_SIZE	20000
 #define SIZE		(MESSAGES * MESSAGE_SIZE)
 #define ATOMICS		200
+#define ROUNDS		9
 
 static const int access_of[] = { RC_ALL_ACCESS, RC_ODP_ACCESS };
 
@@ -77,7 +78,10 @@ static void atomics(struct rc_pair *pair, struct rc_buf *local,
 	CHECK_EQ(*(uint64_t *)remote->addr, 3 * ATOMICS);
 }
 
-/* @counter of the driver's shows that the network did what it was to do. */
+/*
+ * Packets leave together, and are lost together, then each by itself.
+ * @counter of the driver's shows that the network did what it was to do.
+ */
 static void over(const char *how, const char *counter)
 {
 	static const enum ibv_wr_opcode opcodes[] = {
@@ -97,7 +101,9 @@ static void over(const char *how, const char *counter)
 		rc_pair_up(&pair, &config);
 		rc_buf_get(&local, &pair.hosts[0], SIZE, access_of[odp]);
 		rc_buf_get(&remote, &pair.hosts[1], SIZE, access_of[odp]);
-		for (i = 0; i < 9; i++) {
+		for (i = 0; i < ROUNDS; i++) {
+			if (i == ROUNDS / 2)
+				rc_set_together(1);
 			test_at("%s, round %d", odp ? "ODP" : "pinned", i);
 			messages(&pair, opcodes[i % 3], &local, &remote, i);
 		}
@@ -106,6 +112,7 @@ static void over(const char *how, const char *counter)
 		rc_buf_put(&local);
 		rc_buf_put(&remote);
 		rc_pair_down(&pair);
+		rc_set_together(RC_TOGETHER);
 	}
 	rc_set_netem(NULL);
 	printf("# %s: %llu\n", counter, rc_counters(counter) - before);

@@ -76,6 +76,14 @@ void rc_set_mtu(unsigned int mtu)
 	rc_two_hosts(what);
 }
 
+void rc_set_together(unsigned int packets)
+{
+	char what[40];
+
+	snprintf(what, sizeof(what), "together %u", packets);
+	rc_two_hosts(what);
+}
+
 int rc_try_netem(const char *how)
 {
 	char what[200];

@@ -32,6 +32,9 @@ void rc_set_mtu(unsigned int mtu);
 void rc_set_netem(const char *how);
 /* the same where the kernel may have none; not 0 then */
 int rc_try_netem(const char *how);
+#define RC_TOGETHER	65535	/* as many as there can be */
+/* how many packets both hosts' netdevs take at once: 1, or RC_TOGETHER */
+void rc_set_together(unsigned int packets);
 
 /**
  * struct rc_host - one host's device

@@ -171,6 +171,33 @@ def set_lengths(frame):
     return put(frame, ETH_LEN + 4, length)
 
 
+def sealed(frame):
+    """Whether its ICRC is right."""
+    return frame[-4:] == icrc(frame[ETH_LEN:-4])
+
+
+def segments(frame):
+    """
+    What a netdev makes of a frame that it is to segment: frames of one size, but
+    for the last, and identifications that count up. The size is the one with
+    which the first packet's ICRC is right.
+    """
+    bth = udp_at(frame) + 8
+    headers, packets = frame[:bth], frame[bth:]
+    sizes = (size for size in range(16, len(packets), 4)
+             if sealed(set_lengths(headers + packets[:size])))
+    size = len(packets) if sealed(frame) else next(sizes, len(packets))
+    frames = []
+    for i, part in enumerate(split(packets, size)):
+        segment = set_lengths(headers + part)
+        if frame[ETH_LEN] >> 4 == 4:
+            ident, = struct.unpack_from("!H", frame, ETH_LEN + 4)
+            segment = put(segment, ETH_LEN + 4,
+                          struct.pack("!H", ident + i & 0xffff))
+        frames.append(segment)
+    return frames
+
+
 def psn_add(psn, n):
     return (psn + n) & PSN_MASK
 

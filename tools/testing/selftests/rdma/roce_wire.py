@@ -25,7 +25,8 @@ import time
 
 import ktap_test
 from roce_packet import AETH, BTH, DEFAULT_PKEY, ETH_LEN, RETH, AtomicETH, \
-    Op, Syndrome, bth_at, icrc, psn_add, put, read_response, seal, set_lengths
+    Op, Syndrome, bth_at, psn_add, put, read_response, seal, sealed, segments, \
+    set_lengths
 
 try:
     from scapy.layers.inet import IP, UDP
@@ -188,6 +189,10 @@ class Hosts:
         return GID(packed.hex(":", 2))
 
     @staticmethod
+    def set_together(packets):
+        subprocess.check_call([TWO_HOSTS, "together", str(packets)])
+
+    @staticmethod
     def peer_socket():
         """A packet socket on hostb's netdev, opened by a look into hostb."""
         libc = ctypes.CDLL(None, use_errno=True)
@@ -279,6 +284,8 @@ class Wire:
         self.recv_cq = CQ(self.ctx, 64)
         self.qpn = next(self.qpns)
         self.sock = HOSTS.peer_socket()
+        self.frames = []
+        self.merged = 0
         self.below_bth = self._below_bth()
         self.template = None
         self.qp = QP(self.pd, QPInitAttr(
@@ -406,7 +413,7 @@ class Wire:
     def _next_frame(self):
         """The next frame for the peer, whole and with the right ICRC."""
         end = time.monotonic() + HUNG_SECONDS
-        while True:
+        while not self.frames:
             left = end - time.monotonic()
             if left <= 0 or not select.select([self.sock], [], [], left)[0]:
                 raise TimeoutError("no packet for the peer")
@@ -414,8 +421,10 @@ class Wire:
             if not self.is_for_peer(frame):
                 continue
             assert set_lengths(frame) == frame, "wrong length in a header"
-            assert frame[-4:] == icrc(frame[ETH_LEN:-4]), "wrong ICRC"
-            return frame
+            self.frames = segments(frame)
+            self.merged += len(self.frames) > 1
+            assert all(map(sealed, self.frames)), "wrong ICRC"
+        return self.frames.pop(0)
 
     def receive(self):
         """The next packet for the peer: a BTH, with its payload in data."""
@@ -442,6 +451,7 @@ class Wire:
 
     def check_silent(self):
         """Nothing more has come."""
+        assert not self.frames, f"unexpected: {Ether(self.frames[0]).show(True)}"
         while select.select([self.sock], [], [], 0)[0]:
             frame = self.sock.recv(65536)
             assert not self.is_for_peer(frame), \

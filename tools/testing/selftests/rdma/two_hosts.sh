@@ -15,6 +15,8 @@
 # two_hosts.sh netem ARG...  have both netdevs lose, delay, duplicate, reorder or
 #                            corrupt what they send, as tc-netem(8) says; no ARG:
 #                            not any more
+# two_hosts.sh together N    have both netdevs take N packets at once at most; 1:
+#                            what netem does is done to each packet by itself
 # two_hosts.sh gid DEV ADDR  print the index of the RoCE v2 GID of an address
 #
 # Run things in them by "ip netns exec hosta ...". The rdma subsystem stays in
@@ -143,6 +145,10 @@ mtu)
 	ip -n hosta link set va mtu "${2:?bytes}"
 	ip -n hostb link set vb mtu "$2"
 	;;
+together)
+	ip -n hosta link set va gso_max_segs "${2:?packets}"
+	ip -n hostb link set vb gso_max_segs "$2"
+	;;
 netem)
 	shift
 	netem hosta va "$@"
@@ -152,6 +158,6 @@ gid)
 	gid_index "${2:?device}" "${3:?address}"
 	;;
 *)
-	die "usage: ${0##*/} up|down|plug|mtu BYTES|netem [ARG...]|gid DEVICE ADDRESS"
+	die "usage: ${0##*/} up|down|plug|mtu BYTES|netem [ARG...]|together N|gid DEVICE ADDRESS"
 	;;
 esac

@@ -133,6 +133,7 @@ static void losses(void)
 	uc_up(&uc, &config, RC_ODP_ACCESS, RC_ODP_ACCESS);
 	if (rc_try_netem("loss 3%"))
 		skip("the kernel has no netem");
+	rc_set_together(1);
 	for (i = 0; i < 8; i++)
 		rc_post_recv(&uc.pair.b, &uc.to, i * MESSAGE, MESSAGE, i);
 	for (sent = 0; sent < 600; sent++) {
@@ -160,6 +161,7 @@ static void losses(void)
 			came++;
 		}
 	}
+	rc_set_together(RC_TOGETHER);
 	rc_set_netem(NULL);
 	printf("# %u of %u messages came\n", came, sent);
 	CHECK(came > sent / 3);

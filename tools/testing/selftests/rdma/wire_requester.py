@@ -98,6 +98,22 @@ def messages():
             finish(w)
 
 
+def together():
+    """Packets leave together where the netdev takes more than one at once."""
+    length = 9 * MTU + 5
+    for ipv6 in FAMILIES:
+        for together in (65535, 1):
+            at(f"ipv6 {ipv6}, {together} at once")
+            roce_wire.HOSTS.set_together(together)
+            with Wire(ipv6=ipv6) as w:
+                w.post("SEND", 0, length)
+                psn = expect_message(w, "SEND", memory_at(w, 0, length), w.psn)
+                w.ack(psn)
+                w.wait_cqe(w.send_cq)
+                assert w.merged == int(together > 1), w.merged
+    roce_wire.HOSTS.set_together(65535)
+
+
 def icrc_of_scapy():
     """What scapy computes for IPv4, apart from our own computation."""
     with Wire() as w:
@@ -639,6 +655,7 @@ def too_many_responses():
 
 TESTS = {
     "sends and writes": messages,
+    "packets that leave together": together,
     "the ICRC as scapy computes it": icrc_of_scapy,
     "reads": reads,
     "atomics": atomics,

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/udp.h>
+#include <net/ip.h>
+
+#include "icrc.h"
+#include "pkt.h"
+
+/**
+ * rxe_pkt_parse - look at what a packet's headers say
+ * @pkt: to be filled
+ * @skb: the batch
+ * @offset: of the packet in the skb's data, before the batch's end
+ *
+ * Context: any.
+ * Return: false: it is no packet of ours, or not of the length that it says.
+ */
+bool rxe_pkt_parse(struct rxe_pkt *pkt, struct sk_buff *skb, u32 offset)
+{
+	const struct rxe_bth *bth = (const struct rxe_bth *)pkt->headers;
+	const struct rxe_batch *batch = rxe_batch(skb);
+	u32 pad, apsn, len;
+
+	pkt->skb = skb;
+	pkt->offset = offset;
+	pkt->len = min(batch->packet_len, batch->end - offset);
+	len = min_t(u32, pkt->len, sizeof(pkt->headers));
+	if (len < sizeof(*bth) ||
+	    skb_copy_bits(skb, offset, pkt->headers, len))
+		return false;
+
+	if (bth->flags & RXE_BTH_TVER_MASK)
+		return false;
+	/* the default partition, in which full and limited members meet */
+	if (((be16_to_cpu(bth->pkey) ^ RXE_DEFAULT_PKEY) & 0x7fff) != 0)
+		return false;
+
+	pkt->opcode = bth->opcode;
+	pkt->op = &rxe_opcodes[pkt->opcode];
+	if (!pkt->op->hdr_len)
+		return false;
+
+	apsn = be32_to_cpu(bth->apsn);
+	pkt->qpn = be32_to_cpu(bth->qpn) & RXE_QPN_MASK;
+	pkt->psn = apsn & RXE_PSN_MASK;
+	pkt->ack_req = apsn & RXE_BTH_ACK_REQ;
+	pkt->solicited = bth->flags & RXE_BTH_SE;
+
+	pad = bth->flags >> RXE_BTH_PAD_SHIFT & RXE_BTH_PAD_MASK;
+	if (pkt->len < pkt->op->hdr_len + pad + RXE_ICRC_BYTES)
+		return false;
+
+	len = pkt->len - pkt->op->hdr_len - pad - RXE_ICRC_BYTES;
+	if (len > RXE_MAX_PAYLOAD)
+		return false;
+	if (len + pad && !(pkt->op->flags & RXE_OP_PAYLOAD))
+		return false;
+
+	pkt->payload_len = len;
+	return true;
+}
+
+/**
+ * rxe_pkt_next - look at the next packet of a batch
+ * @pkt: to be filled
+ * @skb: the batch
+ *
+ * Context: any; the caller owns the batch, or holds the lock of its queue.
+ * Return: false: there are no more.
+ */
+bool rxe_pkt_next(struct rxe_pkt *pkt, struct sk_buff *skb)
+{
+	const struct rxe_batch *batch = rxe_batch(skb);
+
+	return batch->next < batch->end &&
+	       rxe_pkt_parse(pkt, skb, batch->next);
+}
+
+/**
+ * rxe_pkt_done - a packet, the next of its batch, is done with
+ * @pkt: the packet
+ *
+ * Context: as rxe_pkt_next().
+ */
+void rxe_pkt_done(const struct rxe_pkt *pkt)
+{
+	rxe_batch(pkt->skb)->next = pkt->offset + pkt->len;
+}
+
+static u32 rxe_pkt_icrc(const struct rxe_pkt *pkt, u16 ident)
+{
+	u32 begin = pkt->offset + pkt->op->hdr_len;
+	u32 end = pkt->offset + pkt->len - RXE_ICRC_BYTES;
+	struct rxe_icrc_prefix prefix;
+	struct skb_seq_state seq;
+	u32 crc, offset = 0;
+	const u8 *chunk;
+	unsigned int n;
+
+	rxe_icrc_prefix_init(&prefix, skb_network_header(pkt->skb),
+			     udp_hdr(pkt->skb));
+	/* what the headers would say, had they been one for each packet */
+	if (rxe_batch(pkt->skb)->merged)
+		rxe_icrc_prefix_set(&prefix, pkt->len, ident);
+	crc = rxe_icrc_begin(&prefix, pkt->headers, pkt->op->hdr_len);
+
+	skb_prepare_seq_read(pkt->skb, begin, end, &seq);
+	while ((n = skb_seq_read(offset, &chunk, &seq))) {
+		/* the limit ends the walk, but does not cut a chunk */
+		n = min(n, end - begin - offset);
+		crc = rxe_icrc_add(crc, chunk, n);
+		offset += n;
+	}
+	return ~crc;
+}
+
+static u16 rxe_pkt_ident(const struct rxe_pkt *pkt)
+{
+	const struct rxe_batch *batch = rxe_batch(pkt->skb);
+
+	if (ip_hdr(pkt->skb)->version != 4)
+		return 0;
+	return be16_to_cpu(ip_hdr(pkt->skb)->id) +
+	       pkt->offset / batch->packet_len * batch->ident_step;
+}
+
+/**
+ * rxe_pkt_check_icrc - check that a packet is as it was sent
+ * @pkt: the packet
+ *
+ * Segmentation counts the identification, which the ICRC covers, up from packet
+ * to packet. Devices that do it by themselves may leave it as it is: the batch is
+ * told what holds for it.
+ *
+ * Context: softirq.
+ * Return: true if it is.
+ */
+bool rxe_pkt_check_icrc(const struct rxe_pkt *pkt)
+{
+	struct rxe_batch *batch = rxe_batch(pkt->skb);
+	__le32 icrc;
+
+	if (skb_copy_bits(pkt->skb, pkt->offset + pkt->len - RXE_ICRC_BYTES,
+			  &icrc, sizeof(icrc)))
+		return false;
+	if (le32_to_cpu(icrc) == rxe_pkt_icrc(pkt, rxe_pkt_ident(pkt)))
+		return true;
+	if (!batch->merged || ip_hdr(pkt->skb)->version != 4)
+		return false;
+
+	batch->ident_step = !batch->ident_step;
+	return le32_to_cpu(icrc) == rxe_pkt_icrc(pkt, rxe_pkt_ident(pkt));
+}
+
+/**
+ * rxe_skb_dgid - where packets were sent to
+ * @skb: the packets
+ * @gid: set to their destination address
+ *
+ * Context: any.
+ * Return: false: they have options or extensions, which RoCEv2 has not.
+ */
+bool rxe_skb_dgid(const struct sk_buff *skb, union ib_gid *gid)
+{
+	if (ip_hdr(skb)->version == 4) {
+		if (ip_hdr(skb)->ihl != sizeof(struct iphdr) / 4)
+			return false;
+		ipv6_addr_set_v4mapped(ip_hdr(skb)->daddr,
+				       (struct in6_addr *)gid->raw);
+	} else {
+		if (ipv6_hdr(skb)->nexthdr != IPPROTO_UDP)
+			return false;
+		memcpy(gid->raw, &ipv6_hdr(skb)->daddr, sizeof(gid->raw));
+	}
+	return true;
+}
+
+/**
+ * rxe_pkt_grh - what a datagram's buffer begins with
+ * @pkt: the datagram
+ * @grh: of sizeof(struct ib_grh)
+ *
+ * It is the network header, which for IPv4 is the second half (IBTA A17.4.6).
+ *
+ * Context: any.
+ */
+void rxe_pkt_grh(const struct rxe_pkt *pkt, u8 *grh)
+{
+	u16 len = sizeof(struct udphdr) + pkt->len;
+	struct ipv6hdr *ip6h;
+	struct iphdr *iph;
+
+	if (ip_hdr(pkt->skb)->version == 4) {
+		memset(grh, 0, sizeof(struct ib_grh) - sizeof(*iph));
+		iph = memcpy(grh + sizeof(struct ib_grh) - sizeof(*iph),
+			     ip_hdr(pkt->skb), sizeof(*iph));
+		iph->tot_len = cpu_to_be16(sizeof(*iph) + len);
+		iph->id = cpu_to_be16(rxe_pkt_ident(pkt));
+		ip_send_check(iph);
+	} else {
+		ip6h = memcpy(grh, ipv6_hdr(pkt->skb), sizeof(*ip6h));
+		ip6h->payload_len = cpu_to_be16(len);
+	}
+}
+
+/**
+ * rxe_copy_payload - an odp_actor_t: copy a packet's payload to memory
+ * @kaddr: to where
+ * @len: bytes
+ * @arg: a struct rxe_payload
+ *
+ * Context: any.
+ * Return: 0 or -EFAULT: the packet is shorter than its headers said.
+ */
+int rxe_copy_payload(void *kaddr, size_t len, void *arg)
+{
+	struct rxe_payload *payload = arg;
+	int err;
+
+	err = skb_copy_bits(payload->skb, payload->offset, kaddr, len);
+	payload->offset += len;
+	return err;
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/* Received packets. */
+#ifndef RXE_PKT_H
+#define RXE_PKT_H
+
+#include <linux/skbuff.h>
+#include <net/dst.h>
+#include <rdma/ib_verbs.h>
+
+#include "wire.h"
+
+#define RXE_NO_VLAN	0xffff
+
+/**
+ * struct rxe_batch - packets that came in one skb, in its control block
+ * @next: offset in the skb's data of the first one that is not done with
+ * @end: offset behind the last
+ * @packet_len: bytes of each, from BTH to ICRC; the last may have fewer
+ * @merged: there was more than one, and the headers are those of all of them
+ * @ident_step: from one identification to the next, of IPv4
+ * @vlan_id: that they came by, or RXE_NO_VLAN
+ *
+ * They are valid, for one QP, and all requests or all responses.
+ */
+struct rxe_batch {
+	u32 next;
+	u32 end;
+	u32 packet_len;
+	bool merged;
+	u16 ident_step;
+	u16 vlan_id;
+};
+
+static inline struct rxe_batch *rxe_batch(const struct sk_buff *skb)
+{
+	BUILD_BUG_ON(sizeof(struct rxe_batch) > sizeof(skb->cb));
+	return (struct rxe_batch *)skb->cb;
+}
+
+/**
+ * struct rxe_pkt - a packet of a batch
+ * @skb: the batch
+ * @offset: of the BTH in the skb's data
+ * @len: bytes from the BTH to the ICRC
+ * @op: what the opcode means
+ * @qpn: of the BTH
+ * @psn: of the BTH
+ * @payload_len: bytes
+ * @opcode: of the BTH
+ * @ack_req: the requester wants an acknowledgment
+ * @solicited: the completion is to raise a solicited event
+ * @headers: the BTH, and what follows it up to the payload
+ */
+struct rxe_pkt {
+	struct sk_buff *skb;
+	u32 offset;
+	u32 len;
+	const struct rxe_opcode *op;
+	u32 qpn;
+	u32 psn;
+	u16 payload_len;
+	u8 opcode;
+	bool ack_req;
+	bool solicited;
+	u8 headers[RXE_MAX_HEADERS] __aligned(8);
+};
+
+/* the headers behind the BTH */
+static inline const void *rxe_pkt_eth(const struct rxe_pkt *pkt)
+{
+	return pkt->headers + sizeof(struct rxe_bth);
+}
+
+/* immediate data is the last header */
+static inline __be32 rxe_pkt_imm(const struct rxe_pkt *pkt)
+{
+	const struct rxe_immdt *immdt;
+
+	immdt = (const void *)(pkt->headers + pkt->op->hdr_len -
+			       sizeof(*immdt));
+	return immdt->imm;
+}
+
+/* An odp_actor_t's argument: the payload, and how far it has been copied. */
+struct rxe_payload {
+	struct sk_buff *skb;
+	unsigned int offset;
+};
+
+static inline struct rxe_payload rxe_pkt_payload(const struct rxe_pkt *pkt)
+{
+	return (struct rxe_payload) {
+		.skb = pkt->skb,
+		.offset = pkt->offset + pkt->op->hdr_len,
+	};
+}
+
+bool rxe_pkt_parse(struct rxe_pkt *pkt, struct sk_buff *skb, u32 offset);
+bool rxe_pkt_next(struct rxe_pkt *pkt, struct sk_buff *skb);
+void rxe_pkt_done(const struct rxe_pkt *pkt);
+bool rxe_pkt_check_icrc(const struct rxe_pkt *pkt);
+
+bool rxe_skb_dgid(const struct sk_buff *skb, union ib_gid *gid);
+void rxe_pkt_grh(const struct rxe_pkt *pkt, u8 *grh);
+int rxe_copy_payload(void *kaddr, size_t len, void *arg);
+
+#endif

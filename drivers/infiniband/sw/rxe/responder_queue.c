@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* How requests come to the responder, and how they wait. */
+#include "anchor.h"
+#include "backlog.h"
+#include "fault.h"
+#include "pkt.h"
+#include "qp.h"
+#include "read_response.h"
+#include "responder.h"
+
+/* what a parked QP may hold: above the window of the usual requester */
+#define RXE_PENDING_REQUESTS	(4U << 20)
+/* 1.28 ms, as coded: who has lost patience need not ask every 10 microseconds */
+#define RXE_CALM_RNR_TIMER	14
+/* packets processed under one hold of the lock, before others get a turn */
+#define RXE_RESPONDER_BUDGET	64
+
+static bool rxe_responder_busy(const struct rxe_rq *rq)
+{
+	return rq->parked || rq->read.active || !rxe_backlog_empty(&rq->pending);
+}
+
+/* PSNs that a request takes: a read, those of its response. */
+static u32 rxe_request_psns(const struct rxe_qp *qp, const struct rxe_pkt *pkt)
+{
+	const struct rxe_reth *reth = rxe_pkt_eth(pkt);
+
+	if (!(pkt->op->flags & RXE_OP_READ))
+		return 1;
+	return max_t(u32, DIV_ROUND_UP_ULL(be32_to_cpu(reth->len), qp->mtu), 1);
+}
+
+/* The PSN after all that was executed or waits. */
+static u32 rxe_new_psn(const struct rxe_rq *rq)
+{
+	if (rxe_backlog_empty(&rq->pending) ||
+	    rxe_psn_diff(rq->pending_psn, rq->epsn) < 0)
+		return rq->epsn;
+	return rq->pending_psn;
+}
+
+static void rxe_queue_requests(struct rxe_qp *qp, struct sk_buff *skb)
+{
+	struct rxe_batch *batch = rxe_batch(skb);
+	struct rxe_rq *rq = &qp->rq;
+	u32 first = batch->next;
+	u32 new = rxe_new_psn(rq);
+	struct rxe_pkt pkt;
+	u32 end;
+
+	while (rxe_pkt_next(&pkt, skb)) {
+		end = rxe_psn_add(pkt.psn, rxe_request_psns(qp, &pkt));
+		if (rxe_psn_diff(end, new) > 0)
+			new = end;
+		rxe_pkt_done(&pkt);
+	}
+	batch->next = first;
+	rq->pending_psn = new;
+	rxe_backlog_add(qp->dev, &rq->pending, skb);
+}
+
+static void rxe_calm_at(struct rxe_qp *qp, u32 psn)
+{
+	u8 timer = qp->attr.min_rnr_timer;
+
+	/* 0 is the longest */
+	if (timer && timer < RXE_CALM_RNR_TIMER)
+		timer = RXE_CALM_RNR_TIMER;
+	rxe_send_rnr_nak(qp, timer, psn);
+}
+
+/*
+ * The requester has lost patience. A NAK makes it wait for us without spending
+ * its retries, and acknowledges all before it: it says so at the request that
+ * waits, and at one before that whose answer is missed. The rest of what comes
+ * with those needs none.
+ */
+static void rxe_calm(struct rxe_qp *qp, const struct rxe_pkt *pkt, u32 waiting)
+{
+	bool answered = !(pkt->op->flags & (RXE_OP_SEND | RXE_OP_WRITE));
+	int diff = rxe_psn_diff(pkt->psn, waiting);
+
+	if (!diff || (diff < 0 && answered))
+		rxe_calm_at(qp, pkt->psn);
+}
+
+/* The first of a batch are repeated, of what waits: there is no need of them. */
+static bool rxe_calm_repeated(struct rxe_qp *qp, struct sk_buff *skb,
+			      u32 waiting)
+{
+	struct rxe_rq *rq = &qp->rq;
+	u32 new = rxe_new_psn(rq);
+	struct rxe_pkt pkt;
+
+	while (rxe_pkt_next(&pkt, skb)) {
+		if (rxe_psn_diff(pkt.psn, new) >= 0 ||
+		    (!rq->parked && rxe_psn_diff(pkt.psn, waiting) < 0))
+			return false;
+		rxe_calm(qp, &pkt, waiting);
+		rxe_pkt_done(&pkt);
+	}
+	return true;
+}
+
+/* Requests that wait, or are behind one that does. */
+static void rxe_defer(struct rxe_qp *qp, struct sk_buff *skb)
+{
+	struct rxe_rq *rq = &qp->rq;
+	u32 waiting = rq->read.active ? rq->read.psn : rq->epsn;
+
+	if (rxe_is_reliable(qp) && rxe_calm_repeated(qp, skb, waiting)) {
+		consume_skb(skb);
+		return;
+	}
+
+	if (rxe_backlog_has_room(qp->dev, &rq->pending, skb,
+				 RXE_PENDING_REQUESTS)) {
+		rxe_queue_requests(qp, skb);
+		return;
+	}
+
+	if (rxe_is_reliable(qp))
+		rxe_calm_at(qp, waiting);
+	else
+		rxe_count(qp->dev, RXE_STAT_RCVD_DROPS);
+	kfree_skb(skb);
+}
+
+/* Process what has come; false: the rest of it has to wait. */
+static bool rxe_process_batch(struct rxe_qp *qp, struct sk_buff *skb)
+{
+	struct rxe_rq *rq = &qp->rq;
+	struct rxe_pkt pkt;
+
+	while (rxe_pkt_next(&pkt, skb)) {
+		if (rxe_responder_busy(rq))
+			return false;
+		if (rxe_responder_process(qp, &pkt) == -EAGAIN) {
+			rxe_count(qp->dev, RXE_STAT_PARKED);
+			rq->parked = true;
+			return false;
+		}
+		rxe_pkt_done(&pkt);
+		rxe_read_continue(qp);
+	}
+	return true;
+}
+
+/**
+ * rxe_responder_rcv - requests came
+ * @qp: the QP they are for, held
+ * @skb: the batch; consumed
+ *
+ * Context: softirq.
+ */
+void rxe_responder_rcv(struct rxe_qp *qp, struct sk_buff *skb)
+{
+	struct rxe_rq *rq = &qp->rq;
+
+	spin_lock(&rq->lock);
+	if (rxe_process_batch(qp, skb))
+		consume_skb(skb);
+	else
+		rxe_defer(qp, skb);
+	rxe_responder_flush(qp);
+	spin_unlock(&rq->lock);
+}
+
+static void rxe_process_pending(struct rxe_qp *qp)
+{
+	int budget = RXE_RESPONDER_BUDGET;
+	struct rxe_rq *rq = &qp->rq;
+	struct sk_buff *skb;
+	struct rxe_pkt pkt;
+
+	while (!rq->parked) {
+		if (!rxe_read_continue(qp))
+			return;
+		skb = rxe_backlog_peek(&rq->pending);
+		if (!skb)
+			return;
+		if (!rxe_pkt_next(&pkt, skb)) {
+			rxe_backlog_consume(qp->dev, &rq->pending);
+			continue;
+		}
+		if (!budget--) {
+			queue_delayed_work(rxe_wq, &rq->work, 0);
+			return;
+		}
+		if (rxe_responder_process(qp, &pkt) == -EAGAIN)
+			rq->parked = true;
+		else
+			rxe_pkt_done(&pkt);
+	}
+}
+
+/**
+ * rxe_responder_run - answer what waits to be answered
+ * @qp: the QP
+ *
+ * Context: BH disabled, the receive queue's lock is held. After a batch the
+ * rest is left to the queue's work.
+ */
+void rxe_responder_run(struct rxe_qp *qp)
+{
+	rxe_process_pending(qp);
+	rxe_responder_flush(qp);
+}
+
+/**
+ * rxe_responder_resume - go on after a page fault
+ * @qp: the QP
+ * @err: of the fault
+ *
+ * Context: process.
+ */
+void rxe_responder_resume(struct rxe_qp *qp, int err)
+{
+	struct rxe_rq *rq = &qp->rq;
+
+	spin_lock_bh(&rq->lock);
+	if (rq->parked) {
+		rq->parked = false;
+		qp->anchor->faults[RXE_FAULT_RESPONDER].err = err;
+		rxe_flow_continue(&qp->anchor->flows[RXE_FLOW_RESPONSES]);
+	}
+	spin_unlock_bh(&rq->lock);
+}

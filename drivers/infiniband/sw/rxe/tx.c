@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Packets of the same size, and a shorter one at the end, leave as one skb that
+ * the network device segments, or nobody before it arrives (UDP segmentation
+ * offload): routes, queues and sockets are passed once for all of them. Each is
+ * a whole RoCE packet, with its own BTH and ICRC.
+ */
+#include <linux/skbuff.h>
+
+#include "anchor.h"
+#include "path.h"
+#include "qp.h"
+#include "tx.h"
+
+/* all headers ahead of the first BTH */
+#define RXE_TX_HEADERS_LEN	128
+/* of what is segmented */
+#define RXE_TX_MAX_LEN		(65535 - RXE_TX_HEADERS_LEN)
+/* what GRO makes one of at most */
+#define RXE_TX_MAX_PACKETS	64
+#define RXE_TX_HEADROOM		(MAX_HEADER + sizeof(struct ipv6hdr) + \
+				 sizeof(struct udphdr))
+
+/**
+ * rxe_tx_init - get ready to send
+ * @tx: of one of the QP's queues
+ * @qp: the QP
+ * @flow: of the same queue
+ *
+ * Context: any.
+ */
+void rxe_tx_init(struct rxe_tx *tx, struct rxe_qp *qp, struct rxe_flow *flow)
+{
+	tx->qp = qp;
+	tx->flow = flow;
+}
+
+static bool rxe_tx_fits(const struct rxe_tx *tx, const struct rxe_path *path,
+			u32 len)
+{
+	if (!tx->packets)
+		return true;
+	return tx->path == path && !tx->closed && len <= tx->packet_len &&
+	       tx->packets < tx->max_packets &&
+	       tx->skb->len + len <= tx->max_len;
+}
+
+static bool rxe_tx_has_frag(const struct rxe_tx *tx)
+{
+	int frags = skb_shinfo(tx->skb)->nr_frags;
+
+	return frags < MAX_SKB_FRAGS ||
+	       skb_can_coalesce(tx->skb, frags, tx->room.page, tx->room.offset);
+}
+
+/*
+ * How much leaves together is the administrator's to say, too: 1 for gso_max_segs
+ * of the netdev has each packet go alone.
+ */
+static void rxe_tx_route(struct rxe_tx *tx)
+{
+	struct dst_entry *dst = rxe_path_route(tx->path, tx->qp->dev);
+
+	tx->max_packets = RXE_TX_MAX_PACKETS;
+	tx->max_len = RXE_TX_MAX_LEN;
+	skb_dst_drop(tx->skb);
+	if (!dst)
+		return;
+
+	tx->max_packets = min(tx->max_packets,
+			      READ_ONCE(dst->dev->gso_max_segs));
+	tx->max_len = min(tx->max_len, READ_ONCE(dst->dev->gso_max_size) -
+				       RXE_TX_HEADERS_LEN);
+	skb_dst_set(tx->skb, dst);
+}
+
+static bool rxe_tx_open(struct rxe_tx *tx, struct rxe_path *path)
+{
+	if (!tx->skb) {
+		tx->skb = alloc_skb(RXE_TX_HEADROOM, GFP_ATOMIC | __GFP_NOWARN);
+		if (!tx->skb)
+			return false;
+		skb_reserve(tx->skb, RXE_TX_HEADROOM);
+		tx->packets = 0;
+	}
+	if (!tx->packets) {
+		tx->path = path;
+		tx->closed = false;
+		rxe_path_icrc_prefix(path, &tx->prefix);
+		rxe_tx_route(tx);
+	}
+	return true;
+}
+
+/**
+ * rxe_tx_begin - begin a packet
+ * @tx: of the sender's queue
+ * @path: to the receiver, there until rxe_tx_flush()
+ * @opcode: of the BTH
+ * @psn: of the BTH
+ * @payload_len: bytes
+ *
+ * The packet is made by filling in the headers that follow, calling
+ * rxe_tx_headers_done(), rxe_tx_copy() for all of the payload, and
+ * rxe_tx_commit(). It is given up by beginning another, or by not going on.
+ *
+ * Context: BH disabled, the queue's lock is held.
+ * Return: its BTH, that of a connection and complete but for AckReq and SE, with
+ * room for the other headers of @opcode behind it; or NULL: no memory.
+ */
+struct rxe_bth *rxe_tx_begin(struct rxe_tx *tx, struct rxe_path *path,
+			     u8 opcode, u32 psn, u32 payload_len)
+{
+	struct rxe_bth *bth;
+
+	tx->pad = -payload_len & 3;
+	tx->len = rxe_opcodes[opcode].hdr_len + payload_len + tx->pad +
+		  RXE_ICRC_BYTES;
+	if (!rxe_tx_room(&tx->room, tx->len))
+		return NULL;
+	if (tx->skb && (!rxe_tx_fits(tx, path, tx->len) ||
+			!rxe_tx_has_frag(tx)))
+		rxe_tx_flush(tx);
+	if (!rxe_tx_open(tx, path))
+		return NULL;
+
+	bth = page_address(tx->room.page) + tx->room.offset;
+	bth->opcode = opcode;
+	bth->flags = RXE_BTH_MIG | tx->pad << RXE_BTH_PAD_SHIFT;
+	bth->pkey = cpu_to_be16(RXE_DEFAULT_PKEY);
+	bth->qpn = cpu_to_be32(tx->qp->attr.dest_qp_num);
+	bth->apsn = cpu_to_be32(psn);
+	return bth;
+}
+
+/**
+ * rxe_tx_headers_done - all headers of the packet that is made are filled in
+ * @tx: after rxe_tx_begin()
+ *
+ * Context: as rxe_tx_begin().
+ */
+void rxe_tx_headers_done(struct rxe_tx *tx)
+{
+	struct rxe_bth *bth = page_address(tx->room.page) + tx->room.offset;
+	u32 hdr_len = rxe_opcodes[bth->opcode].hdr_len;
+
+	rxe_icrc_prefix_set(&tx->prefix, tx->len, tx->ident);
+	tx->crc = rxe_icrc_begin(&tx->prefix, bth, hdr_len);
+	tx->to = (u8 *)bth + hdr_len;
+}
+
+/**
+ * rxe_tx_copy - an odp_actor_t: copy memory to the packet that is made
+ * @kaddr: from where
+ * @len: bytes
+ * @arg: the struct rxe_tx
+ *
+ * What is summed is the copy: the memory may change at any time.
+ *
+ * Return: 0.
+ */
+int rxe_tx_copy(void *kaddr, size_t len, void *arg)
+{
+	struct rxe_tx *tx = arg;
+
+	memcpy(tx->to, kaddr, len);
+	tx->crc = rxe_icrc_add(tx->crc, tx->to, len);
+	tx->to += len;
+	return 0;
+}
+
+static void rxe_tx_add_frag(struct rxe_tx *tx)
+{
+	int frags = skb_shinfo(tx->skb)->nr_frags;
+
+	if (skb_can_coalesce(tx->skb, frags, tx->room.page, tx->room.offset)) {
+		skb_coalesce_rx_frag(tx->skb, frags - 1, tx->len, tx->len);
+	} else {
+		get_page(tx->room.page);
+		skb_add_rx_frag(tx->skb, frags, tx->room.page, tx->room.offset,
+				tx->len, tx->len);
+	}
+	rxe_tx_room_use(tx->len);
+}
+
+/**
+ * rxe_tx_commit - the packet that was made is complete, and gathered
+ * @tx: after rxe_tx_headers_done()
+ *
+ * Context: as rxe_tx_begin().
+ */
+void rxe_tx_commit(struct rxe_tx *tx)
+{
+	__le32 icrc;
+
+	memset(tx->to, 0, tx->pad);
+	icrc = cpu_to_le32(~rxe_icrc_add(tx->crc, tx->to, tx->pad));
+	memcpy(tx->to + tx->pad, &icrc, sizeof(icrc));
+
+	rxe_tx_add_frag(tx);
+	if (!tx->packets)
+		tx->packet_len = tx->len;
+	tx->closed = tx->len < tx->packet_len;
+	tx->packets++;
+	tx->ident++;
+}
+
+/**
+ * rxe_tx_flush - hand what is gathered to the network
+ * @tx: of the sender's queue
+ *
+ * A packet for which there is no way, or which the network drops later, is the
+ * protocol's to repeat.
+ *
+ * Context: BH disabled, the queue's lock is held.
+ */
+void rxe_tx_flush(struct rxe_tx *tx)
+{
+	struct rxe_dev *dev = tx->qp->dev;
+	struct sk_buff *skb = tx->skb;
+	u32 packets = tx->packets;
+
+	if (!skb)
+		return;
+
+	tx->skb = NULL;
+	tx->packets = 0;
+	if (!packets || !skb_dst(skb)) {
+		rxe_count_more(dev, RXE_STAT_SEND_ERR, packets);
+		kfree_skb(skb);
+		return;
+	}
+
+	if (packets > 1) {
+		skb_shinfo(skb)->gso_type = SKB_GSO_UDP_L4;
+		skb_shinfo(skb)->gso_size = tx->packet_len;
+		skb_shinfo(skb)->gso_segs = packets;
+	}
+	rxe_count_more(dev, RXE_STAT_SENT_PKTS, packets);
+	rxe_count_more(dev, RXE_STAT_SENT_BYTES, skb->len);
+	rxe_flow_add(tx->flow, skb);
+	rxe_path_output(tx->path, dev, skb, tx->ident - packets);
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/* Packets on their way out. */
+#ifndef RXE_TX_H
+#define RXE_TX_H
+
+#include <linux/minmax.h>
+#include <linux/types.h>
+
+#include "icrc.h"
+#include "tx_pages.h"
+#include "wire.h"
+
+struct rxe_flow;
+struct rxe_path;
+struct rxe_qp;
+struct sk_buff;
+
+/**
+ * struct rxe_tx - packets that are gathered, to leave together
+ * @qp: the sender
+ * @flow: that they belong to
+ * @path: to the receiver
+ * @skb: those that are complete; NULL: none
+ * @packets: in @skb
+ * @max_packets: that may be
+ * @max_len: bytes that they may take
+ * @packet_len: bytes of each, from BTH to ICRC
+ * @closed: the last one is shorter: none may follow
+ * @ident: of the next packet; runs freely
+ * @prefix: of the ICRCs of all packets along @path
+ * @room: of the packet that is being made
+ * @len: its bytes, from BTH to ICRC
+ * @pad: bytes ahead of its ICRC that are not data
+ * @to: where its next byte of data goes
+ * @crc: of all before @to
+ *
+ * Under the lock of the queue that sends. Nothing is left in it when that is let
+ * go.
+ */
+struct rxe_tx {
+	struct rxe_qp *qp;
+	struct rxe_flow *flow;
+	struct rxe_path *path;
+	struct sk_buff *skb;
+	u32 packets;
+	u32 max_packets;
+	u32 max_len;
+	u32 packet_len;
+	bool closed;
+	u16 ident;
+	struct rxe_icrc_prefix prefix;
+	struct rxe_tx_room room;
+	u32 len;
+	u32 pad;
+	u8 *to;
+	u32 crc;
+};
+
+/* bytes to be sent under one hold of the lock, before others get a turn */
+#define RXE_TX_BUDGET	(64 << 10)
+
+/* of the budget, for the packet that was made last */
+static inline int rxe_tx_cost(const struct rxe_tx *tx)
+{
+	return max_t(u32, tx->len, 64);
+}
+
+void rxe_tx_init(struct rxe_tx *tx, struct rxe_qp *qp, struct rxe_flow *flow);
+struct rxe_bth *rxe_tx_begin(struct rxe_tx *tx, struct rxe_path *path,
+			     u8 opcode, u32 psn, u32 payload_len);
+void rxe_tx_headers_done(struct rxe_tx *tx);
+int rxe_tx_copy(void *kaddr, size_t len, void *arg);
+void rxe_tx_commit(struct rxe_tx *tx);
+void rxe_tx_flush(struct rxe_tx *tx);
+
+#endif
