@@ -44,12 +44,12 @@ void rxe_completer_arm_timer(struct rxe_qp *qp)
 }
 
 /**
- * rxe_completer_wait_memory - try again soon: there was no memory for a packet
+ * rxe_completer_run_soon - have the requester run in a jiffy
  * @qp: the QP
  *
  * Context: the send queue's lock is held.
  */
-void rxe_completer_wait_memory(struct rxe_qp *qp)
+void rxe_completer_run_soon(struct rxe_qp *qp)
 {
 	mod_timer(&qp->sq.timer, jiffies + 1);
 }

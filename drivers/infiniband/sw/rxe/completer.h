@@ -17,7 +17,7 @@ void rxe_completer_progress(struct rxe_qp *qp);
 void rxe_completer_reset_retries(struct rxe_qp *qp);
 
 void rxe_completer_arm_timer(struct rxe_qp *qp);
-void rxe_completer_wait_memory(struct rxe_qp *qp);
+void rxe_completer_run_soon(struct rxe_qp *qp);
 void rxe_ack_timeout(struct timer_list *timer);
 enum hrtimer_restart rxe_rnr_timeout(struct hrtimer *timer);
 

@@ -19,7 +19,8 @@ static int rxe_doorbell(struct rxe_qp *qp)
 	switch (qp->state) {
 	case IB_QPS_RTS:
 	case IB_QPS_SQD:
-		rxe_requester_run(qp);
+		if (!rxe_requester_gathers(qp))
+			rxe_requester_run(qp);
 		break;
 	case IB_QPS_SQE:
 	case IB_QPS_ERR:

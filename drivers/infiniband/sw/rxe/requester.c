@@ -17,6 +17,11 @@
 #define RXE_WINDOW		512
 /* packets sent without asking for an acknowledgment */
 #define RXE_ACK_INTERVAL	64
+/* small requests that wait for an acknowledgment, to leave together with others */
+#define RXE_GATHER_MAX		32
+#define RXE_GATHER_LEN		512
+/* PSNs that are under way meanwhile, so that the peer has something to do */
+#define RXE_GATHER_PSNS		8
 /* how long a packet may wait for its turn on a busy host, in jiffies */
 #define RXE_QUEUED_AT_MOST	msecs_to_jiffies(100)
 
@@ -529,7 +534,7 @@ static bool rxe_requester_step(struct rxe_qp *qp)
 		sq->parked = true;
 		return false;
 	case -ENOMEM:
-		rxe_completer_wait_memory(qp);
+		rxe_completer_run_soon(qp);
 		return false;
 	case -ENXIO:
 		wqe->error = IB_WC_LOC_QP_OP_ERR;
@@ -538,6 +543,39 @@ static bool rxe_requester_step(struct rxe_qp *qp)
 		wqe->error = IB_WC_LOC_PROT_ERR;
 		return true;
 	}
+}
+
+/**
+ * rxe_requester_gathers - whether what was posted should wait for more
+ * @qp: the QP; its user has posted something
+ *
+ * While the peer has enough to do, and an acknowledgment is on its way that will
+ * have the requester run, small requests gather, and then leave together. They
+ * do so after a jiffy, should it not come.
+ *
+ * Context: BH disabled, the send queue's lock is held.
+ * Return: true if it should; false: rxe_requester_run().
+ */
+bool rxe_requester_gathers(struct rxe_qp *qp)
+{
+	struct rxe_sq *sq = &qp->sq;
+	const struct rxe_swqe *wqe;
+
+	if (!rxe_is_reliable(qp) ||
+	    rxe_psn_diff(sq->psn, sq->una_psn) < RXE_GATHER_PSNS ||
+	    rxe_psn_diff(sq->ack_psn, sq->una_psn) < 0)
+		return false;
+
+	while (sq->fetched - sq->next < RXE_GATHER_MAX) {
+		wqe = rxe_sq_fetch(qp);
+		if (!wqe) {
+			rxe_completer_run_soon(qp);
+			return true;
+		}
+		if (wqe->length > RXE_GATHER_LEN)
+			return false;
+	}
+	return false;
 }
 
 /**
