@@ -89,6 +89,11 @@ struct rxe_flush_wr {
 #define RXE_ODP_PLACEMENT_CAPS	(BIT(6) | BIT(7))
 #endif
 
+/* 6.14: the library knows the processor's instructions for CRCs */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 14, 0)
+#define RXE_CRC_OF_CRYPTO
+#endif
+
 /* network; before 7.2 IPv6 can be a module, and tunnels are of a socket */
 
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 2, 0)

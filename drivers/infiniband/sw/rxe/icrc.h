@@ -3,10 +3,10 @@
 #ifndef RXE_ICRC_H
 #define RXE_ICRC_H
 
-#include <linux/crc32.h>
 #include <linux/ipv6.h>
 #include <linux/udp.h>
 
+#include "crc.h"
 #include "wire.h"
 
 #define RXE_ICRC_LRH_BYTES	8
@@ -44,7 +44,7 @@ u32 rxe_icrc_begin(struct rxe_icrc_prefix *prefix, const void *headers,
  */
 static inline u32 rxe_icrc_add(u32 crc, const void *data, size_t len)
 {
-	return crc32_le(crc, data, len);
+	return rxe_crc(crc, data, len);
 }
 
 #endif

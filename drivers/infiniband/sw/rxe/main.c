@@ -9,6 +9,7 @@
 
 #include "anchor.h"
 #include "compat.h"
+#include "crc.h"
 #include "dev.h"
 #include "fault.h"
 #include "mcast.h"
@@ -83,6 +84,7 @@ static int __init rxe_module_init(void)
 	err = rxe_fault_queues_init();
 	if (err)
 		goto destroy_wq;
+	rxe_crc_init();
 
 	err = rxe_handle_table_init(&rxe_qps);
 	if (err)
@@ -110,6 +112,7 @@ exit_mcast:
 destroy_qps:
 	rxe_handle_table_destroy(&rxe_qps);
 exit_fault_queues:
+	rxe_crc_exit();
 	rxe_fault_queues_exit();
 destroy_wq:
 	destroy_workqueue(rxe_wq);
@@ -126,6 +129,7 @@ static void __exit rxe_module_exit(void)
 	rxe_handle_table_destroy(&rxe_qps);
 	rxe_anchors_wait();
 	rxe_tx_pages_exit();
+	rxe_crc_exit();
 	rxe_fault_queues_exit();
 	destroy_workqueue(rxe_wq);
 	/* for what kfree_rcu() and the ODP core have left to RCU */
