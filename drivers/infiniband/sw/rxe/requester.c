@@ -170,8 +170,12 @@ void rxe_requester_send(struct rxe_qp *qp, struct rxe_swqe *wqe, u32 psns)
 	if (rxe_is_reliable(qp))
 		rxe_completer_arm_timer(qp);
 	rxe_tx_commit(&sq->tx);
-	/* in case it is what leaves together that does not arrive */
-	if (sq->retries != qp->attr.retry_cnt)
+	/*
+	 * What is repeated goes alone, in case it is what leaves together that
+	 * does not arrive; and with the completion of a datagram its user may
+	 * destroy the address handle, which has the path.
+	 */
+	if (sq->retries != qp->attr.retry_cnt || rxe_is_datagram(qp))
 		rxe_tx_flush(&sq->tx);
 	if (!rxe_is_reliable(qp))
 		rxe_sent_unreliably(qp);
