@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
  * Packets of the same size, and a shorter one at the end, leave as one skb that
- * the network device segments, or nobody before it arrives (UDP segmentation
- * offload): routes, queues and sockets are passed once for all of them. Each is
+ * the network device segments, or nobody before it arrives, where it knows UDP
+ * segmentation offload: routes, queues and sockets are passed once for all of them. Each is
  * a whole RoCE packet, with its own BTH and ICRC.
  */
 #include <linux/skbuff.h>
@@ -54,22 +54,26 @@ static bool rxe_tx_has_frag(const struct rxe_tx *tx)
 }
 
 /*
- * How much leaves together is the administrator's to say, too: 1 for gso_max_segs
- * of the netdev has each packet go alone.
+ * Packets leave together where the netdev takes them so: what was segmented by
+ * software would not be seen by the flow any more, and come in bursts. How many
+ * is the administrator's to say, too.
  */
 static void rxe_tx_route(struct rxe_tx *tx)
 {
 	struct dst_entry *dst = rxe_path_route(tx->path, tx->qp->dev);
+	const struct net_device *ndev;
 
-	tx->max_packets = RXE_TX_MAX_PACKETS;
+	tx->max_packets = 1;
 	tx->max_len = RXE_TX_MAX_LEN;
 	skb_dst_drop(tx->skb);
 	if (!dst)
 		return;
 
-	tx->max_packets = min(tx->max_packets,
-			      READ_ONCE(dst->dev->gso_max_segs));
-	tx->max_len = min(tx->max_len, READ_ONCE(dst->dev->gso_max_size) -
+	ndev = dst->dev;
+	if (ndev->features & NETIF_F_GSO_UDP_L4)
+		tx->max_packets = min_t(u32, RXE_TX_MAX_PACKETS,
+					READ_ONCE(ndev->gso_max_segs));
+	tx->max_len = min(tx->max_len, READ_ONCE(ndev->gso_max_size) -
 				       RXE_TX_HEADERS_LEN);
 	skb_dst_set(tx->skb, dst);
 }
