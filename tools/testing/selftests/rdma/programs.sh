@@ -27,9 +27,14 @@ need_hosts()
 	./two_hosts.sh up >/dev/null 2>&1
 }
 
+exec_on()
+{
+	exec timeout $((60 * ${LIMIT_FACTOR:-1})) ip netns exec "$@"
+}
+
 on()
 {
-	timeout $((60 * ${LIMIT_FACTOR:-1})) ip netns exec "$@"
+	(exec_on "$@")
 }
 
 # A listener of TCP's or of the connection manager's is there, or the server has
@@ -49,7 +54,8 @@ between()
 
 	: >"$dir/server"
 	# shellcheck disable=SC2086 # command lines
-	on "${server_on:-hostb}" $1 >"$dir/server" 2>&1 &
+	# its process, so that a signal ends it, not a shell that waits for it
+	exec_on "${server_on:-hostb}" $1 >"$dir/server" 2>&1 &
 	server=$!
 	for _ in $(seq $((300 * ${LIMIT_FACTOR:-1}))); do
 		is_ready "${server_on:-hostb}" && break
@@ -76,7 +82,7 @@ verdict()
 	elif "$@"; then
 		ktap_test_pass "$name"
 	else
-		tail -n 8 "$dir/server" "$dir/client" | sed 's/^/# /'
+		tail -n 20 "$dir/server" "$dir/client" | sed 's/^/# /'
 		ktap_test_fail "$name"
 	fi
 }
