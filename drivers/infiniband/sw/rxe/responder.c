@@ -90,6 +90,12 @@ static void rxe_owe_ack(struct rxe_rq *rq, u32 psn)
 	rq->ack_psn = psn;
 }
 
+static void rxe_pay_ack(struct rxe_qp *qp)
+{
+	if (qp->rq.ack_due)
+		rxe_send_ack(qp, RXE_SYN_ACK_UNLIMITED, qp->rq.ack_psn);
+}
+
 /**
  * rxe_responder_flush - send what has gathered
  * @qp: the responder
@@ -98,8 +104,7 @@ static void rxe_owe_ack(struct rxe_rq *rq, u32 psn)
  */
 void rxe_responder_flush(struct rxe_qp *qp)
 {
-	if (qp->rq.ack_due)
-		rxe_send_ack(qp, RXE_SYN_ACK_UNLIMITED, qp->rq.ack_psn);
+	rxe_pay_ack(qp);
 	rxe_tx_flush(&qp->rq.tx);
 }
 
@@ -464,6 +469,10 @@ static int rxe_rc_process(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 {
 	struct rxe_rq *rq = &qp->rq;
 	int err, diff;
+
+	/* responses come in the order of their requests: IBTA 9.7.5.1 */
+	if (!(pkt->op->flags & (RXE_OP_SEND | RXE_OP_WRITE)))
+		rxe_pay_ack(qp);
 
 	diff = rxe_psn_diff(pkt->psn, rq->epsn);
 	if (diff > 0) {
