@@ -34,7 +34,7 @@ SOL_RDS = 276
 SO_RDS_TRANSPORT = 8
 RDS_TRANS_IB = 0
 CMSG_RDMA_ARGS, CMSG_RDMA_DEST, CMSG_RDMA_MAP, CMSG_RDMA_STATUS = 1, 2, 3, 4
-READWRITE, NOTIFY_ME = 0x01, 0x20
+READWRITE, FENCE, NOTIFY_ME = 0x01, 0x02, 0x20
 
 SNDBUFFORCE, RCVBUFFORCE = 32, 33
 MOST = 1 << 20
@@ -164,7 +164,10 @@ def offer(ends, addr):
 
 
 def rdma(ends, cookie, memory, flags, token):
-    """Between the peer's memory and this side's, and a message behind it."""
+    """
+    Between the peer's memory and this side's, and a message behind it. RDS tells
+    of the end when the message has arrived: behind a read it needs a fence.
+    """
     vector = (ctypes.c_uint64 * 2)(memory.addr, LENGTH)
     ends.send(b"done", (SOL_RDS, CMSG_RDMA_ARGS, struct.pack(
         "=7Q", cookie, 0, LENGTH, ctypes.addressof(vector), 1,
@@ -185,7 +188,7 @@ def remote_memory():
                 memory.fill(pattern(LENGTH, 1))
                 rdma(ends, cookie, memory, READWRITE, 11)
                 ends.receive(b"changed")
-                rdma(ends, cookie, memory, 0, 12)
+                rdma(ends, cookie, memory, FENCE, 12)
                 memory.check(pattern(LENGTH, 2))
             else:
                 ends.receive(b"hello")
