@@ -17,6 +17,8 @@
 #                            not any more
 # two_hosts.sh together N    have both netdevs take N packets at once at most; 1:
 #                            what netem does is done to each packet by itself
+# two_hosts.sh offload FEATURE on|off...
+#                            have both netdevs do so, as ethtool(8) says
 # two_hosts.sh gid DEV ADDR  print the index of the RoCE v2 GID of an address
 #
 # Run things in them by "ip netns exec hosta ...". The rdma subsystem stays in
@@ -154,10 +156,15 @@ netem)
 	netem hosta va "$@"
 	netem hostb vb "$@"
 	;;
+offload)
+	shift
+	ip netns exec hosta ethtool -K va "$@"
+	ip netns exec hostb ethtool -K vb "$@"
+	;;
 gid)
 	gid_index "${2:?device}" "${3:?address}"
 	;;
 *)
-	die "usage: ${0##*/} up|down|plug|mtu BYTES|netem [ARG...]|together N|gid DEVICE ADDRESS"
+	die "usage: ${0##*/} up|down|plug|mtu BYTES|netem [ARG...]|together N|offload FEATURE on|off...|gid DEVICE ADDRESS"
 	;;
 esac
