@@ -14,7 +14,9 @@
 /* bytes sent in softirq context; see rxe_requester_run() */
 #define RXE_SOFTIRQ_BUDGET	(4 << 10)
 /* PSNs that may be unacknowledged */
-#define RXE_WINDOW		512
+#define RXE_WINDOW		256
+/* bytes that may be unacknowledged when more are asked for: it is the peer who sends them */
+#define RXE_READ_WINDOW		(2U << 20)
 /* packets sent without asking for an acknowledgment */
 #define RXE_ACK_INTERVAL	64
 /* small requests that wait for an acknowledgment, to leave together with others */
@@ -441,10 +443,12 @@ static int rxe_request(struct rxe_qp *qp, struct rxe_swqe *wqe)
 	}
 }
 
-static bool rxe_window_open(const struct rxe_qp *qp)
+static bool rxe_window_open(const struct rxe_qp *qp,
+			    const struct rxe_swqe *wqe)
 {
+	u32 window = rxe_swqe_is_read(wqe) ? RXE_READ_WINDOW / qp->mtu :
+					     RXE_WINDOW;
 	const struct rxe_sq *sq = &qp->sq;
-	u32 window = max_t(u32, RXE_WINDOW, 2 * rxe_read_chunk_psns(qp));
 
 	/* a whole window would be for nothing, again and again */
 	if (sq->probing)
@@ -503,7 +507,7 @@ static bool rxe_requester_step(struct rxe_qp *qp)
 	struct rxe_swqe *wqe;
 	int err;
 
-	if (sq->parked || sq->rnr_waiting || !rxe_window_open(qp))
+	if (sq->parked || sq->rnr_waiting)
 		return false;
 
 	wqe = rxe_requester_next(qp);
@@ -523,7 +527,8 @@ static bool rxe_requester_step(struct rxe_qp *qp)
 		return true;
 	}
 
-	if (!rxe_flow_may_send(&qp->anchor->flows[RXE_FLOW_REQUESTS],
+	if (!rxe_window_open(qp, wqe) ||
+	    !rxe_flow_may_send(&qp->anchor->flows[RXE_FLOW_REQUESTS],
 			       rxe_all_arrived(qp)))
 		return false;
 
