@@ -8,6 +8,7 @@
 #include <rdma/rdma_netlink.h>
 
 #include "anchor.h"
+#include "bulk.h"
 #include "compat.h"
 #include "crc.h"
 #include "dev.h"
@@ -85,6 +86,7 @@ static int __init rxe_module_init(void)
 	if (err)
 		goto destroy_wq;
 	rxe_crc_init();
+	rxe_bulk_init();
 
 	err = rxe_handle_table_init(&rxe_qps);
 	if (err)

@@ -10,8 +10,8 @@
 
 #include "compat.h"
 #include "dev.h"
+#include "hook.h"
 #include "net.h"
-#include "rcv.h"
 
 /**
  * struct rxe_net - what all devices in one net namespace share
@@ -107,7 +107,7 @@ static int rxe_open(struct net *net, struct rxe_net *rnet)
 	if (err)
 		return err;
 
-	err = rxe_rcv_init_net(net);
+	err = rxe_hook_net(net);
 	if (err)
 		rxe_close_sockets(rnet);
 	return err;
@@ -115,7 +115,7 @@ static int rxe_open(struct net *net, struct rxe_net *rnet)
 
 static void rxe_close(struct net *net, struct rxe_net *rnet)
 {
-	rxe_rcv_exit_net(net);
+	rxe_unhook_net(net);
 	rxe_close_sockets(rnet);
 }
 

@@ -19,6 +19,7 @@
  * @merged: there was more than one, and the headers are those of all of them
  * @ident_step: from one identification to the next, of IPv4
  * @vlan_id: that they came by, or RXE_NO_VLAN
+ * @net: where they came in, while they wait to be looked at
  *
  * They are valid, for one QP, and all requests or all responses.
  */
@@ -29,6 +30,7 @@ struct rxe_batch {
 	bool merged;
 	u16 ident_step;
 	u16 vlan_id;
+	const struct net *net;
 };
 
 static inline struct rxe_batch *rxe_batch(const struct sk_buff *skb)

@@ -601,6 +601,10 @@ void rxe_requester_run(struct rxe_qp *qp)
 {
 	int budget = in_serving_softirq() ? RXE_SOFTIRQ_BUDGET : RXE_TX_BUDGET;
 
+	/* it goes on where it was about to */
+	if (in_serving_softirq() && delayed_work_pending(&qp->sq.work))
+		return;
+
 	while (qp->state == IB_QPS_RTS || qp->state == IB_QPS_SQD) {
 		if (budget <= 0) {
 			queue_delayed_work(rxe_wq, &qp->sq.work, 0);

@@ -57,7 +57,7 @@ struct rxe_tx {
 };
 
 /* bytes to be sent under one hold of the lock, before others get a turn */
-#define RXE_TX_BUDGET	(64 << 10)
+#define RXE_TX_BUDGET	(72 << 10)
 
 /* of the budget, for the packet that was made last */
 static inline int rxe_tx_cost(const struct rxe_tx *tx)

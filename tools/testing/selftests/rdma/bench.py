@@ -33,7 +33,7 @@ ROWS = re.compile(os.environ.get("ROWS") or "")
 DRIVERS = (os.environ.get("DRIVERS") or "ours intree").split()
 RUN_SECONDS = 120
 # messages, so that slow drivers take half a second
-COUNTS = {2: 10000, 8: 10000, 64: 10000, 1024: 5000, 4096: 5000, 65536: 500,
+COUNTS = {2: 10000, 8: 10000, 64: 10000, 1024: 5000, 4096: 5000, 65536: 1500,
           1 << 20: 40}
 
 

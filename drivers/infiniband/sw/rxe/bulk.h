@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/* Much that came at once, and what came behind it. */
+#ifndef RXE_BULK_H
+#define RXE_BULK_H
+
+#include <linux/types.h>
+
+struct net;
+struct sk_buff;
+
+void rxe_bulk_init(void);
+bool rxe_is_bulk(const struct sk_buff *skb);
+void rxe_bulk_add(const struct net *net, struct sk_buff *skb);
+void rxe_bulk_drain(void);
+
+#endif
