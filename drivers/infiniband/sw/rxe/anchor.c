@@ -138,6 +138,18 @@ static int rxe_flow_limit(void)
 }
 
 /**
+ * rxe_flow_is_here - ask whether a flow's packets are sent on this CPU
+ * @flow: the flow
+ *
+ * Context: BH disabled, the lock of the queue that sends is held.
+ * Return: true if the queue may go on here, without rxe_flow_continue().
+ */
+bool rxe_flow_is_here(const struct rxe_flow *flow)
+{
+	return flow->cpu == smp_processor_id();
+}
+
+/**
  * rxe_flow_continue - have the queue whose flow it is go on
  * @flow: of a QP that may be gone
  *

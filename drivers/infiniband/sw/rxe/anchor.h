@@ -70,6 +70,7 @@ void rxe_anchors_wait(void);
 
 void rxe_flow_add(struct rxe_flow *flow, struct sk_buff *skb);
 bool rxe_flow_may_send(struct rxe_flow *flow, bool arrived);
+bool rxe_flow_is_here(const struct rxe_flow *flow);
 void rxe_flow_continue(struct rxe_flow *flow);
 
 #endif

@@ -4,6 +4,7 @@
 #include <rdma/odp_umem.h>
 
 #include "anchor.h"
+#include "compat.h"
 #include "completer.h"
 #include "fault.h"
 #include "qp.h"
@@ -134,7 +135,8 @@ static void rxe_fault_queue_free(struct work_struct *work)
  * rxe_fault_queue_create - make a program's workers
  *
  * Each has its own: a fault may wait for a handler of the program's, which may
- * never answer, and no other program's faults are to wait behind it.
+ * never answer, and no other program's faults are to wait behind it. They are
+ * those of the CPU that missed the page, where the QP then goes on, too.
  *
  * Context: may sleep.
  * Return: the queue with one reference, or NULL: no memory.
@@ -147,7 +149,8 @@ struct rxe_fault_queue *rxe_fault_queue_create(void)
 	if (!queue)
 		return NULL;
 
-	queue->wq = alloc_workqueue("rxe_fault", WQ_UNBOUND | WQ_HIGHPRI, 0);
+	queue->wq = alloc_workqueue("rxe_fault", WQ_HIGHPRI | WQ_CPU_INTENSIVE |
+				    RXE_WQ_PERCPU, 0);
 	if (!queue->wq) {
 		kfree(queue);
 		return NULL;

@@ -643,6 +643,7 @@ void rxe_requester_go_back(struct rxe_qp *qp)
  */
 void rxe_requester_resume(struct rxe_qp *qp, int err)
 {
+	struct rxe_flow *flow = &qp->anchor->flows[RXE_FLOW_REQUESTS];
 	struct rxe_sq *sq = &qp->sq;
 
 	spin_lock_bh(&sq->lock);
@@ -650,7 +651,10 @@ void rxe_requester_resume(struct rxe_qp *qp, int err)
 		sq->parked = false;
 		sq->progress = jiffies;
 		qp->anchor->faults[RXE_FAULT_REQUESTER].err = err;
-		rxe_flow_continue(&qp->anchor->flows[RXE_FLOW_REQUESTS]);
+		if (rxe_flow_is_here(flow))
+			rxe_requester_run(qp);
+		else
+			rxe_flow_continue(flow);
 	}
 	spin_unlock_bh(&sq->lock);
 }

@@ -216,13 +216,17 @@ void rxe_responder_run(struct rxe_qp *qp)
  */
 void rxe_responder_resume(struct rxe_qp *qp, int err)
 {
+	struct rxe_flow *flow = &qp->anchor->flows[RXE_FLOW_RESPONSES];
 	struct rxe_rq *rq = &qp->rq;
 
 	spin_lock_bh(&rq->lock);
 	if (rq->parked) {
 		rq->parked = false;
 		qp->anchor->faults[RXE_FAULT_RESPONDER].err = err;
-		rxe_flow_continue(&qp->anchor->flows[RXE_FLOW_RESPONSES]);
+		if (rxe_flow_is_here(flow))
+			rxe_responder_run(qp);
+		else
+			rxe_flow_continue(flow);
 	}
 	spin_unlock_bh(&rq->lock);
 }
