@@ -4,6 +4,56 @@
 
 #include "icrc.h"
 
+/*
+ * Of the headers of most packets of a message only identification, PSN and AckReq
+ * differ. CRCs are linear: what a byte adds to the CRC depends on how many bytes
+ * follow it, and not on the others.
+ */
+enum rxe_icrc_byte {
+	RXE_ICRC_IDENT_HIGH,
+	RXE_ICRC_IDENT_LOW,
+	RXE_ICRC_ACK_REQ,
+	RXE_ICRC_PSN_HIGH,
+	RXE_ICRC_PSN_MIDDLE,
+	RXE_ICRC_PSN_LOW,
+	RXE_ICRC_BYTES_NUM,
+};
+
+/* behind each of them, up to the end of the BTH */
+static const u8 rxe_icrc_follow[RXE_ICRC_BYTES_NUM] = {
+	[RXE_ICRC_IDENT_HIGH] = sizeof(struct iphdr) + sizeof(struct udphdr) +
+				sizeof(struct rxe_bth) - 1 -
+				offsetof(struct iphdr, id),
+	[RXE_ICRC_IDENT_LOW] = sizeof(struct iphdr) + sizeof(struct udphdr) +
+			       sizeof(struct rxe_bth) - 2 -
+			       offsetof(struct iphdr, id),
+	[RXE_ICRC_ACK_REQ] = 3,
+	[RXE_ICRC_PSN_HIGH] = 2,
+	[RXE_ICRC_PSN_MIDDLE] = 1,
+	[RXE_ICRC_PSN_LOW] = 0,
+};
+
+static u32 rxe_icrc_table[RXE_ICRC_BYTES_NUM][256] __ro_after_init;
+
+/**
+ * rxe_icrc_init - get ready to compute ICRCs
+ *
+ * Context: the module's initialisation.
+ */
+void __init rxe_icrc_init(void)
+{
+	u8 data[1 + U8_MAX] = {};
+	int i, byte;
+
+	for (i = 0; i < RXE_ICRC_BYTES_NUM; i++) {
+		for (byte = 0; byte < 256; byte++) {
+			data[0] = byte;
+			rxe_icrc_table[i][byte] =
+				crc32_le(0, data, 1 + rxe_icrc_follow[i]);
+		}
+	}
+}
+
 /**
  * rxe_icrc_prefix_init - begin the ICRCs of packets with the same addresses
  * @prefix: to be filled
@@ -20,6 +70,7 @@ void rxe_icrc_prefix_init(struct rxe_icrc_prefix *prefix, const void *ip,
 	struct ipv6hdr *ip6h;
 	struct iphdr *iph;
 
+	prefix->bare_len = 0;
 	memset(prefix->bytes, 0xff, RXE_ICRC_LRH_BYTES);
 	prefix->ipv4 = ((const struct iphdr *)ip)->version == 4;
 	if (prefix->ipv4) {
@@ -40,15 +91,8 @@ void rxe_icrc_prefix_init(struct rxe_icrc_prefix *prefix, const void *ip,
 	masked_udp->check = CSUM_MANGLED_0;
 }
 
-/**
- * rxe_icrc_prefix_set - tell one packet from the others
- * @prefix: of all of them
- * @len: bytes from its BTH to its ICRC
- * @ident: its identification, of IPv4
- *
- * Context: any.
- */
-void rxe_icrc_prefix_set(struct rxe_icrc_prefix *prefix, u32 len, u16 ident)
+/* Tell one packet, of @len bytes from BTH to ICRC, from the others. */
+static void rxe_icrc_prefix_set(struct rxe_icrc_prefix *prefix, u32 len, u16 ident)
 {
 	u8 *ip = prefix->bytes + RXE_ICRC_LRH_BYTES;
 	struct udphdr *udp = (struct udphdr *)(ip + prefix->ip_len);
@@ -67,9 +111,9 @@ void rxe_icrc_prefix_set(struct rxe_icrc_prefix *prefix, u32 len, u16 ident)
 
 /**
  * rxe_icrc_begin - compute the ICRC of a packet up to its payload
- * @prefix: set to the packet
+ * @prefix: its own
  * @headers: the BTH, and what follows it
- * @len: bytes of them, RXE_MAX_HEADERS at most
+ * @hdr_len: bytes of them, RXE_MAX_HEADERS at most
  *
  * All headers in one go: for some bytes, it is the calls that cost.
  *
@@ -77,12 +121,63 @@ void rxe_icrc_prefix_set(struct rxe_icrc_prefix *prefix, u32 len, u16 ident)
  * Return: for rxe_icrc_add() with what follows.
  */
 u32 rxe_icrc_begin(struct rxe_icrc_prefix *prefix, const void *headers,
-		   u32 len)
+		   u32 hdr_len)
 {
 	u32 ahead = RXE_ICRC_LRH_BYTES + prefix->ip_len + sizeof(struct udphdr);
 	struct rxe_bth *bth;
 
-	bth = memcpy(prefix->bytes + ahead, headers, len);
+	bth = memcpy(prefix->bytes + ahead, headers, hdr_len);
 	bth->qpn |= cpu_to_be32(~RXE_QPN_MASK);
-	return rxe_icrc_add(~0, prefix->bytes, ahead + len);
+	return rxe_icrc_add(~0, prefix->bytes, ahead + hdr_len);
+}
+
+static u32 rxe_icrc_bare(struct rxe_icrc_prefix *prefix,
+			 const struct rxe_bth *bth, u32 len, u16 ident)
+{
+	u32 apsn = be32_to_cpu(bth->apsn);
+	struct rxe_bth same;
+	u64 begin;
+
+	BUILD_BUG_ON(offsetof(struct rxe_bth, apsn) != sizeof(begin));
+	memcpy(&begin, bth, sizeof(begin));
+	if (prefix->bare_len != len || prefix->bare_begin != begin) {
+		same = *bth;
+		same.apsn = 0;
+		rxe_icrc_prefix_set(prefix, len, 0);
+		prefix->bare_crc = rxe_icrc_begin(prefix, &same, sizeof(same));
+		prefix->bare_begin = begin;
+		prefix->bare_len = len;
+	}
+
+	if (!prefix->ipv4)
+		ident = 0;
+	return prefix->bare_crc ^
+	       rxe_icrc_table[RXE_ICRC_IDENT_HIGH][ident >> 8] ^
+	       rxe_icrc_table[RXE_ICRC_IDENT_LOW][ident & 0xff] ^
+	       rxe_icrc_table[RXE_ICRC_ACK_REQ][apsn >> 24] ^
+	       rxe_icrc_table[RXE_ICRC_PSN_HIGH][apsn >> 16 & 0xff] ^
+	       rxe_icrc_table[RXE_ICRC_PSN_MIDDLE][apsn >> 8 & 0xff] ^
+	       rxe_icrc_table[RXE_ICRC_PSN_LOW][apsn & 0xff];
+}
+
+/**
+ * rxe_icrc_begin_one - the same for one of many packets
+ * @prefix: of all of them
+ * @headers: as there
+ * @hdr_len: as there
+ * @len: bytes from its BTH to its ICRC
+ * @ident: its identification, of IPv4
+ *
+ * Context: any.
+ * Return: as there.
+ */
+u32 rxe_icrc_begin_one(struct rxe_icrc_prefix *prefix, const void *headers,
+		       u32 hdr_len, u32 len, u16 ident)
+{
+	if (hdr_len == sizeof(struct rxe_bth))
+		return rxe_icrc_bare(prefix, headers, len, ident);
+
+	/* what that has kept does not depend on these */
+	rxe_icrc_prefix_set(prefix, len, ident);
+	return rxe_icrc_begin(prefix, headers, hdr_len);
 }

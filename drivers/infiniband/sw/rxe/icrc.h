@@ -19,19 +19,28 @@ struct sk_buff;
  *	   change on the way; room for BTH and the headers behind it
  * @ip_len: bytes of the IP header
  * @ipv4: it is an IPv4 one
+ * @bare_begin: of the BTH of the last packet that had no headers behind it
+ * @bare_len: of that packet, from BTH to ICRC; 0: there was none
+ * @bare_crc: of all ahead of its payload, had its identification, PSN and AckReq
+ *	      been 0
  */
 struct rxe_icrc_prefix {
 	u8 bytes[RXE_ICRC_LRH_BYTES + sizeof(struct ipv6hdr) +
 		 sizeof(struct udphdr) + RXE_MAX_HEADERS] __aligned(8);
 	u8 ip_len;
 	bool ipv4;
+	u64 bare_begin;
+	u32 bare_len;
+	u32 bare_crc;
 };
 
 void rxe_icrc_prefix_init(struct rxe_icrc_prefix *prefix, const void *ip,
 			  const struct udphdr *udp);
-void rxe_icrc_prefix_set(struct rxe_icrc_prefix *prefix, u32 len, u16 ident);
 u32 rxe_icrc_begin(struct rxe_icrc_prefix *prefix, const void *headers,
-		   u32 len);
+		   u32 hdr_len);
+u32 rxe_icrc_begin_one(struct rxe_icrc_prefix *prefix, const void *headers,
+		       u32 hdr_len, u32 len, u16 ident);
+void rxe_icrc_init(void);
 
 /**
  * rxe_icrc_add - go on with an ICRC

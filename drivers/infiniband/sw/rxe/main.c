@@ -13,6 +13,7 @@
 #include "crc.h"
 #include "dev.h"
 #include "fault.h"
+#include "icrc.h"
 #include "mcast.h"
 #include "net.h"
 #include "qp.h"
@@ -86,6 +87,7 @@ static int __init rxe_module_init(void)
 	if (err)
 		goto destroy_wq;
 	rxe_crc_init();
+	rxe_icrc_init();
 	rxe_bulk_init();
 
 	err = rxe_handle_table_init(&rxe_qps);

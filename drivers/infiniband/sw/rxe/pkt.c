@@ -7,6 +7,42 @@
 #include "icrc.h"
 #include "pkt.h"
 
+/* Where a packet is, if it is in one piece: the common case, and the fast one. */
+static const u8 *rxe_pkt_bytes(const struct sk_buff *skb, u32 offset, u32 len)
+{
+	u32 begin = skb_headlen(skb);
+	const skb_frag_t *frag;
+	const u8 *bytes;
+	int i;
+
+	if (offset + len <= begin)
+		return skb->data + offset;
+	if (offset < begin)
+		return NULL;
+
+	for (i = 0; i < skb_shinfo(skb)->nr_frags; i++) {
+		frag = &skb_shinfo(skb)->frags[i];
+		if (offset < begin + skb_frag_size(frag)) {
+			if (offset + len > begin + skb_frag_size(frag))
+				return NULL;
+			bytes = skb_frag_address_safe(frag);
+			return bytes ? bytes + offset - begin : NULL;
+		}
+		begin += skb_frag_size(frag);
+	}
+	return NULL;
+}
+
+static bool rxe_pkt_read(const struct rxe_pkt *pkt, u32 offset, void *to,
+			 u32 len)
+{
+	if (!pkt->bytes)
+		return !skb_copy_bits(pkt->skb, pkt->offset + offset, to, len);
+
+	memcpy(to, pkt->bytes + offset, len);
+	return true;
+}
+
 /**
  * rxe_pkt_parse - look at what a packet's headers say
  * @pkt: to be filled
@@ -25,9 +61,9 @@ bool rxe_pkt_parse(struct rxe_pkt *pkt, struct sk_buff *skb, u32 offset)
 	pkt->skb = skb;
 	pkt->offset = offset;
 	pkt->len = min(batch->packet_len, batch->end - offset);
+	pkt->bytes = rxe_pkt_bytes(skb, offset, pkt->len);
 	len = min_t(u32, pkt->len, sizeof(pkt->headers));
-	if (len < sizeof(*bth) ||
-	    skb_copy_bits(skb, offset, pkt->headers, len))
+	if (len < sizeof(*bth) || !rxe_pkt_read(pkt, 0, pkt->headers, len))
 		return false;
 
 	if (bth->flags & RXE_BTH_TVER_MASK)
@@ -88,24 +124,28 @@ void rxe_pkt_done(const struct rxe_pkt *pkt)
 	rxe_batch(pkt->skb)->next = pkt->offset + pkt->len;
 }
 
-static u32 rxe_pkt_icrc(const struct rxe_pkt *pkt, u16 ident)
+static u32 rxe_pkt_icrc(const struct rxe_pkt *pkt,
+			struct rxe_icrc_prefix *prefix, u16 ident)
 {
-	u32 begin = pkt->offset + pkt->op->hdr_len;
-	u32 end = pkt->offset + pkt->len - RXE_ICRC_BYTES;
-	struct rxe_icrc_prefix prefix;
+	u32 begin = pkt->op->hdr_len;
+	u32 end = pkt->len - RXE_ICRC_BYTES;
 	struct skb_seq_state seq;
 	u32 crc, offset = 0;
 	const u8 *chunk;
 	unsigned int n;
 
-	rxe_icrc_prefix_init(&prefix, skb_network_header(pkt->skb),
-			     udp_hdr(pkt->skb));
 	/* what the headers would say, had they been one for each packet */
 	if (rxe_batch(pkt->skb)->merged)
-		rxe_icrc_prefix_set(&prefix, pkt->len, ident);
-	crc = rxe_icrc_begin(&prefix, pkt->headers, pkt->op->hdr_len);
+		crc = rxe_icrc_begin_one(prefix, pkt->headers, pkt->op->hdr_len,
+					 pkt->len, ident);
+	else
+		crc = rxe_icrc_begin(prefix, pkt->headers, pkt->op->hdr_len);
 
-	skb_prepare_seq_read(pkt->skb, begin, end, &seq);
+	if (pkt->bytes)
+		return ~rxe_icrc_add(crc, pkt->bytes + begin, end - begin);
+
+	skb_prepare_seq_read(pkt->skb, pkt->offset + begin, pkt->offset + end,
+			     &seq);
 	while ((n = skb_seq_read(offset, &chunk, &seq))) {
 		/* the limit ends the walk, but does not cut a chunk */
 		n = min(n, end - begin - offset);
@@ -126,8 +166,22 @@ static u16 rxe_pkt_ident(const struct rxe_pkt *pkt)
 }
 
 /**
+ * rxe_batch_icrc_prefix - begin the ICRCs of all packets of a batch
+ * @skb: the batch
+ * @prefix: to be filled
+ *
+ * Context: any.
+ */
+void rxe_batch_icrc_prefix(const struct sk_buff *skb,
+			   struct rxe_icrc_prefix *prefix)
+{
+	rxe_icrc_prefix_init(prefix, skb_network_header(skb), udp_hdr(skb));
+}
+
+/**
  * rxe_pkt_check_icrc - check that a packet is as it was sent
  * @pkt: the packet
+ * @prefix: of its batch
  *
  * Segmentation counts the identification, which the ICRC covers, up from packet
  * to packet. Devices that do it by themselves may leave it as it is: the batch is
@@ -136,21 +190,21 @@ static u16 rxe_pkt_ident(const struct rxe_pkt *pkt)
  * Context: softirq.
  * Return: true if it is.
  */
-bool rxe_pkt_check_icrc(const struct rxe_pkt *pkt)
+bool rxe_pkt_check_icrc(const struct rxe_pkt *pkt,
+			struct rxe_icrc_prefix *prefix)
 {
 	struct rxe_batch *batch = rxe_batch(pkt->skb);
 	__le32 icrc;
 
-	if (skb_copy_bits(pkt->skb, pkt->offset + pkt->len - RXE_ICRC_BYTES,
-			  &icrc, sizeof(icrc)))
+	if (!rxe_pkt_read(pkt, pkt->len - RXE_ICRC_BYTES, &icrc, sizeof(icrc)))
 		return false;
-	if (le32_to_cpu(icrc) == rxe_pkt_icrc(pkt, rxe_pkt_ident(pkt)))
+	if (le32_to_cpu(icrc) == rxe_pkt_icrc(pkt, prefix, rxe_pkt_ident(pkt)))
 		return true;
 	if (!batch->merged || ip_hdr(pkt->skb)->version != 4)
 		return false;
 
 	batch->ident_step = !batch->ident_step;
-	return le32_to_cpu(icrc) == rxe_pkt_icrc(pkt, rxe_pkt_ident(pkt));
+	return le32_to_cpu(icrc) == rxe_pkt_icrc(pkt, prefix, rxe_pkt_ident(pkt));
 }
 
 /**
@@ -217,6 +271,12 @@ int rxe_copy_payload(void *kaddr, size_t len, void *arg)
 {
 	struct rxe_payload *payload = arg;
 	int err;
+
+	if (payload->bytes) {
+		memcpy(kaddr, payload->bytes, len);
+		payload->bytes += len;
+		return 0;
+	}
 
 	err = skb_copy_bits(payload->skb, payload->offset, kaddr, len);
 	payload->offset += len;

@@ -9,6 +9,8 @@
 
 #include "wire.h"
 
+struct rxe_icrc_prefix;
+
 #define RXE_NO_VLAN	0xffff
 
 /**
@@ -51,6 +53,7 @@ static inline struct rxe_batch *rxe_batch(const struct sk_buff *skb)
  * @opcode: of the BTH
  * @ack_req: the requester wants an acknowledgment
  * @solicited: the completion is to raise a solicited event
+ * @bytes: all of it, from the BTH on; NULL: it is in more than one piece
  * @headers: the BTH, and what follows it up to the payload
  */
 struct rxe_pkt {
@@ -64,6 +67,7 @@ struct rxe_pkt {
 	u8 opcode;
 	bool ack_req;
 	bool solicited;
+	const u8 *bytes;
 	u8 headers[RXE_MAX_HEADERS] __aligned(8);
 };
 
@@ -83,10 +87,16 @@ static inline __be32 rxe_pkt_imm(const struct rxe_pkt *pkt)
 	return immdt->imm;
 }
 
-/* An odp_actor_t's argument: the payload, and how far it has been copied. */
+/**
+ * struct rxe_payload - an odp_actor_t's argument
+ * @skb: where the payload is
+ * @offset: of what has yet to be copied, in the skb's data
+ * @bytes: the same, where it is in one piece
+ */
 struct rxe_payload {
 	struct sk_buff *skb;
 	unsigned int offset;
+	const u8 *bytes;
 };
 
 static inline struct rxe_payload rxe_pkt_payload(const struct rxe_pkt *pkt)
@@ -94,13 +104,17 @@ static inline struct rxe_payload rxe_pkt_payload(const struct rxe_pkt *pkt)
 	return (struct rxe_payload) {
 		.skb = pkt->skb,
 		.offset = pkt->offset + pkt->op->hdr_len,
+		.bytes = pkt->bytes ? pkt->bytes + pkt->op->hdr_len : NULL,
 	};
 }
 
 bool rxe_pkt_parse(struct rxe_pkt *pkt, struct sk_buff *skb, u32 offset);
 bool rxe_pkt_next(struct rxe_pkt *pkt, struct sk_buff *skb);
 void rxe_pkt_done(const struct rxe_pkt *pkt);
-bool rxe_pkt_check_icrc(const struct rxe_pkt *pkt);
+void rxe_batch_icrc_prefix(const struct sk_buff *skb,
+			   struct rxe_icrc_prefix *prefix);
+bool rxe_pkt_check_icrc(const struct rxe_pkt *pkt,
+			struct rxe_icrc_prefix *prefix);
 
 bool rxe_skb_dgid(const struct sk_buff *skb, union ib_gid *gid);
 void rxe_pkt_grh(const struct rxe_pkt *pkt, u8 *grh);

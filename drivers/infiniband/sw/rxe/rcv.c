@@ -6,6 +6,7 @@
 
 #include "completer.h"
 #include "gsi.h"
+#include "icrc.h"
 #include "mcast.h"
 #include "pkt.h"
 #include "qp.h"
@@ -151,9 +152,11 @@ static void rxe_run_split(struct rxe_run *run, struct sk_buff *skb)
 void rxe_rcv(const struct net *net, struct sk_buff *skb)
 {
 	u32 offset, qpn = 0, end = rxe_batch(skb)->end;
+	struct rxe_icrc_prefix prefix;
 	struct rxe_run run = {};
 	struct rxe_pkt pkt;
 
+	rxe_batch_icrc_prefix(skb, &prefix);
 	for (offset = 0; offset < end; offset += pkt.len) {
 		if (!rxe_pkt_parse(&pkt, skb, offset)) {
 			rxe_run_split(&run, skb);
@@ -164,7 +167,7 @@ void rxe_rcv(const struct net *net, struct sk_buff *skb)
 		if (!run.qp && !rxe_run_begin(&run, net, &pkt))
 			continue;
 		qpn = pkt.qpn;
-		if (!rxe_pkt_check_icrc(&pkt)) {
+		if (!rxe_pkt_check_icrc(&pkt, &prefix)) {
 			rxe_count(run.qp->dev, RXE_STAT_ICRC_ERR);
 			rxe_run_split(&run, skb);
 			continue;
@@ -188,10 +191,13 @@ void rxe_rcv(const struct net *net, struct sk_buff *skb)
  */
 void rxe_rcv_group(const struct net *net, struct sk_buff *skb)
 {
+	struct rxe_icrc_prefix prefix;
 	struct rxe_pkt pkt;
 
+	rxe_batch_icrc_prefix(skb, &prefix);
 	if (rxe_pkt_next(&pkt, skb) && pkt.qpn == RXE_MULTICAST_QPN &&
-	    rxe_service(pkt.opcode) == IB_OPCODE_UD && rxe_pkt_check_icrc(&pkt))
+	    rxe_service(pkt.opcode) == IB_OPCODE_UD &&
+	    rxe_pkt_check_icrc(&pkt, &prefix))
 		rxe_mcast_rcv(net, &pkt);
 	consume_skb(skb);
 }

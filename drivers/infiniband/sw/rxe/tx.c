@@ -148,8 +148,8 @@ void rxe_tx_headers_done(struct rxe_tx *tx)
 	struct rxe_bth *bth = page_address(tx->room.page) + tx->room.offset;
 	u32 hdr_len = rxe_opcodes[bth->opcode].hdr_len;
 
-	rxe_icrc_prefix_set(&tx->prefix, tx->len, tx->ident);
-	tx->crc = rxe_icrc_begin(&tx->prefix, bth, hdr_len);
+	tx->crc = rxe_icrc_begin_one(&tx->prefix, bth, hdr_len, tx->len,
+				     tx->ident);
 	tx->to = (u8 *)bth + hdr_len;
 }
 
