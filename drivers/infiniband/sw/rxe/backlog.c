@@ -37,7 +37,7 @@ bool rxe_backlog_has_room(struct rxe_dev *dev,
  * @backlog: where
  * @skb: the packet; consumed
  *
- * Context: softirq, the queue's lock is held.
+ * Context: BH disabled, the queue's lock is held.
  */
 void rxe_backlog_add(struct rxe_dev *dev, struct rxe_backlog *backlog,
 		     struct sk_buff *skb)

@@ -410,7 +410,7 @@ static bool rxe_complete_batch(struct rxe_qp *qp, struct sk_buff *skb)
  * @qp: the QP they are for, held
  * @skb: the batch; consumed
  *
- * Context: softirq.
+ * Context: BH disabled, under RCU.
  */
 void rxe_completer_rcv(struct rxe_qp *qp, struct sk_buff *skb)
 {

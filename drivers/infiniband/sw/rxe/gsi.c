@@ -79,7 +79,7 @@ void rxe_gsi_withdraw(struct rxe_qp *qp)
  * @net: where the packet came in
  * @skb: the packet
  *
- * Context: softirq.
+ * Context: BH disabled, under RCU.
  * Return: the QP, to be given back by rxe_handle_put() of its handle; NULL: none
  * has that address.
  */

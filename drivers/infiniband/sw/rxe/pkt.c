@@ -187,7 +187,7 @@ void rxe_batch_icrc_prefix(const struct sk_buff *skb,
  * to packet. Devices that do it by themselves may leave it as it is: the batch is
  * told what holds for it.
  *
- * Context: softirq.
+ * Context: any.
  * Return: true if it is.
  */
 bool rxe_pkt_check_icrc(const struct rxe_pkt *pkt,

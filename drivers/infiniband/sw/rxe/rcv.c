@@ -33,7 +33,7 @@ struct rxe_run {
  * @dev: the device that it is for
  * @pkt: the packet; its ICRC is right
  *
- * Context: softirq.
+ * Context: any.
  */
 void rxe_count_rcvd(struct rxe_dev *dev, const struct rxe_pkt *pkt)
 {

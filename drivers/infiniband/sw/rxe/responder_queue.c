@@ -151,7 +151,7 @@ static bool rxe_process_batch(struct rxe_qp *qp, struct sk_buff *skb)
  * @qp: the QP they are for, held
  * @skb: the batch; consumed
  *
- * Context: softirq.
+ * Context: BH disabled, under RCU.
  */
 void rxe_responder_rcv(struct rxe_qp *qp, struct sk_buff *skb)
 {

@@ -80,7 +80,7 @@ put_ah:
  * @dev: the device
  * @skb: the packet
  *
- * Context: softirq.
+ * Context: any.
  * Return: whether its destination address is one of the device's GIDs.
  */
 bool rxe_ud_is_ours(struct rxe_dev *dev, const struct sk_buff *skb)

@@ -200,19 +200,20 @@ class CpuTime(Perftest):
         return {"ns/KiB": (used[1] - used[0]) * 1e7 / (moved / 1024)}
 
 
-class Cold:
-    """Page faults."""
+class Program:
+    """One of our own that prints its figures, and their names."""
 
-    name = "faults"
+    def __init__(self, name, program, mtus=None):
+        self.name = name
+        self.program = program
+        self.mtus = mtus
 
-    @staticmethod
-    def fits(_):
-        return True
+    def fits(self, mtu):
+        return not self.mtus or mtu in self.mtus
 
-    @staticmethod
-    def measure():
+    def measure(self):
         try:
-            said = call(os.path.join(HERE, "bench_odp"), timeout=RUN_SECONDS)
+            said = call(os.path.join(HERE, self.program), timeout=RUN_SECONDS)
         except subprocess.CalledProcessError as failed:
             raise Failed(failed.stdout.strip()) from failed
         except subprocess.TimeoutExpired as late:
@@ -250,7 +251,7 @@ def main_rows():
         Latency("ib_send_lat", 8),
         CpuTime("ib_read_bw", 65536),
         CpuTime("ib_send_bw", 65536),
-        Cold(),
+        Program("faults", "bench_odp"),
     ]
 
 
@@ -267,6 +268,8 @@ def all_rows():
         rows.append(Latency(f"ib_{kind}_lat", 8, odp=False))
     rows += [Bandwidth("ib_send_bw", size, service="UD") for size in (64, 1024)]
     rows.append(Latency("ib_send_lat", 8, service="UD"))
+    # nothing of it depends on the MTU
+    rows.append(Program("scale", "bench_scale", (4200,)))
     return list({row.name: row for row in rows}.values())
 
 

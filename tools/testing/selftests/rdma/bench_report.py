@@ -119,6 +119,21 @@ def targets(f):
                quotient(f.median(mtu, "write bw 64 KiB, ODP", "MiB/s", OURS),
                         f.median(mtu, "write bw 64 KiB, pinned", "MiB/s",
                                  OURS)), 0.97, True)
+    yield from scale_targets(f)
+
+
+def scale_targets(f):
+    """Look-ups stay flat, and regions can be shared."""
+    def ours(metric):
+        return f.median(4200, "scale", metric, OURS)
+
+    for what in ("1000_connections", "10000_regions", "100000_regions"):
+        yield (f"8-byte writes among {what.replace('_', ' ')} ÷ alone",
+               quotient(ours(f"write_8b_per_s_{what}"),
+                        ours("write_8b_per_s_alone")), 0.9, True)
+    yield ("two QPs through one region ÷ through one each",
+           quotient(ours("two_qps_one_region_mib_per_s"),
+                    ours("two_qps_two_regions_mib_per_s")), 0.95, True)
 
 
 def number(value):

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * What many objects cost: the rate of small writes with nothing else there, with
+ * a thousand idle connections, with ten and a hundred thousand memory regions;
+ * what memory each of them takes; and two busy queue pairs that share a region,
+ * beside two with one each. For bench.py, on any driver that has on-demand paging.
+ * Prints "name value", a line each.
+ */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "rc_pair.h"
+
+#define CONNECTIONS	1000
+#define SOME_REGIONS	10000
+#define MANY_REGIONS	100000
+#define REGION		4096UL
+
+#define SMALL		8
+#define SMALL_WRITES	20000
+#define LARGE		(64 * 1024UL)
+#define LARGE_WRITES	1000
+#define AT_ONCE		32
+/* each is measured so often, and the best one counts */
+#define ROUNDS		3
+
+static double seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec + now.tv_nsec / 1e9;
+}
+
+/* what the kernel would have for others, in bytes */
+static double available(void)
+{
+	FILE *file = fopen("/proc/meminfo", "r");
+	char line[128];
+	double kib = 0;
+
+	CHECK(file);
+	while (fgets(line, sizeof(line), file))
+		if (sscanf(line, "MemAvailable: %lf", &kib) == 1)
+			break;
+	fclose(file);
+	CHECK(kib > 0);
+	return kib * 1024;
+}
+
+/* @ends write in turn, each into its region, AT_ONCE under way */
+static double per_second(struct rc_end *ends, const struct rc_buf *locals,
+			 const struct rc_buf *remotes, unsigned int num,
+			 size_t len, unsigned int writes)
+{
+	double began = seconds();
+	unsigned int i;
+
+	for (i = 0; i < writes + AT_ONCE; i++) {
+		if (i >= AT_ONCE)
+			rc_wait_ok(ends[i % num].send_cq);
+		if (i < writes)
+			rc_post(&ends[i % num], IBV_WR_RDMA_WRITE,
+				rc_sge(&locals[i % num], 0, len),
+				&remotes[i % num], 0);
+	}
+	return writes / (seconds() - began);
+}
+
+static void print_small(struct rc_pair *pair, const struct rc_buf *local,
+			const struct rc_buf *remote, const char *name)
+{
+	double rate, best = 0;
+	int i;
+
+	for (i = 0; i < ROUNDS; i++) {
+		rate = per_second(&pair->a, local, remote, 1, SMALL,
+				  SMALL_WRITES);
+		if (rate > best)
+			best = rate;
+	}
+	printf("%s %.0f\n", name, best);
+}
+
+static void among_connections(struct rc_pair *pair, const struct rc_buf *local,
+			      const struct rc_buf *remote)
+{
+	struct rc_end *ends = calloc(2 * CONNECTIONS, sizeof(*ends));
+	struct rc_config config = { .depth = 16 };
+	double before = available();
+	int i;
+
+	CHECK(ends);
+	for (i = 0; i < CONNECTIONS; i++)
+		rc_connect(&ends[2 * i], &pair->hosts[0], &ends[2 * i + 1],
+			   &pair->hosts[1], &config);
+	printf("bytes_per_qp_and_its_cqs %.0f\n",
+	       (before - available()) / (2 * CONNECTIONS));
+	print_small(pair, local, remote, "write_8b_per_s_1000_connections");
+	for (i = 0; i < 2 * CONNECTIONS; i++)
+		rc_disconnect(&ends[i]);
+	free(ends);
+}
+
+static void among_regions(struct rc_pair *pair, const struct rc_buf *local,
+			  const struct rc_buf *remote)
+{
+	struct rc_buf *bufs = calloc(MANY_REGIONS, sizeof(*bufs));
+	void *addr = aligned_alloc(REGION, REGION);
+	double before;
+	int i;
+
+	CHECK(bufs);
+	CHECK(addr);
+	before = available();
+	for (i = 0; i < MANY_REGIONS; i++) {
+		rc_buf_reg(&bufs[i], &pair->hosts[1], addr, REGION,
+			   RC_ODP_ACCESS);
+		if (i + 1 == SOME_REGIONS)
+			print_small(pair, local, remote,
+				    "write_8b_per_s_10000_regions");
+	}
+	printf("bytes_per_idle_region %.0f\n",
+	       (before - available()) / MANY_REGIONS);
+	print_small(pair, local, remote, "write_8b_per_s_100000_regions");
+	for (i = 0; i < MANY_REGIONS; i++)
+		CHECK_EQ(ibv_dereg_mr(bufs[i].mr), 0);
+	free(addr);
+	free(bufs);
+}
+
+static void print_two(struct rc_end *ends, const struct rc_buf *locals,
+		      const struct rc_buf *remotes, const char *name)
+{
+	double rate, best = 0;
+	int i;
+
+	for (i = 0; i < ROUNDS; i++) {
+		rate = per_second(ends, locals, remotes, 2, LARGE,
+				  LARGE_WRITES);
+		if (rate > best)
+			best = rate;
+	}
+	printf("%s %.1f\n", name, best * LARGE / (1 << 20));
+}
+
+static void two_queue_pairs(struct rc_pair *pair)
+{
+	struct rc_buf locals[2], remotes[2], shared[2];
+	struct rc_config config = {};
+	struct rc_end ends[2], peer;
+	int i;
+
+	ends[0] = pair->a;
+	rc_connect(&ends[1], &pair->hosts[0], &peer, &pair->hosts[1], &config);
+	for (i = 0; i < 2; i++) {
+		rc_buf_get(&locals[i], &pair->hosts[0], LARGE, RC_ODP_ACCESS);
+		rc_buf_get(&remotes[i], &pair->hosts[1], LARGE, RC_ODP_ACCESS);
+		shared[i] = remotes[0];
+	}
+	print_two(ends, locals, remotes, "two_qps_two_regions_mib_per_s");
+	print_two(ends, locals, shared, "two_qps_one_region_mib_per_s");
+	for (i = 0; i < 2; i++) {
+		rc_buf_put(&locals[i]);
+		rc_buf_put(&remotes[i]);
+	}
+	rc_disconnect(&ends[1]);
+	rc_disconnect(&peer);
+}
+
+int main(void)
+{
+	struct rc_config config = {};
+	struct rc_buf local, remote;
+	struct rc_pair pair;
+
+	rc_pair_up(&pair, &config);
+	rc_buf_get(&local, &pair.hosts[0], REGION, RC_ODP_ACCESS);
+	rc_buf_get(&remote, &pair.hosts[1], REGION, RC_ODP_ACCESS);
+	print_small(&pair, &local, &remote, "write_8b_per_s_alone");
+	among_connections(&pair, &local, &remote);
+	among_regions(&pair, &local, &remote);
+	two_queue_pairs(&pair);
+	rc_buf_put(&local);
+	rc_buf_put(&remote);
+	rc_pair_down(&pair);
+	return 0;
+}
