@@ -131,6 +131,30 @@ static int rxe_fast_access(struct rxe_mr *mr, const struct rxe_access *access,
 	return err;
 }
 
+static struct rxe_keyed *rxe_access_begin(const struct rxe_access *access)
+{
+	struct rxe_key_hold *hold = access->hold;
+	struct rxe_keyed *keyed;
+
+	if (hold && hold->keyed &&
+	    hold->keyed->handle->number == access->key >> RXE_KEY_BITS)
+		return hold->keyed;
+
+	keyed = rxe_keyed_get(to_rdev(access->pd->device), access->key);
+	if (hold && keyed) {
+		rxe_key_release(hold);
+		hold->keyed = keyed;
+	}
+	return keyed;
+}
+
+static void rxe_access_end(const struct rxe_access *access,
+			   struct rxe_keyed *keyed)
+{
+	if (!access->hold)
+		rxe_handle_put(keyed->handle);
+}
+
 /**
  * rxe_mr_access - read or write the memory that a key gives access to
  * @access: where, and by what right
@@ -149,8 +173,7 @@ static int rxe_fast_access(struct rxe_mr *mr, const struct rxe_access *access,
 int rxe_mr_access(const struct rxe_access *access, odp_actor_t actor,
 		  void *arg)
 {
-	struct rxe_keyed *keyed = rxe_keyed_get(to_rdev(access->pd->device),
-						access->key);
+	struct rxe_keyed *keyed = rxe_access_begin(access);
 	struct rxe_mr *mr;
 	int err;
 
@@ -164,7 +187,7 @@ int rxe_mr_access(const struct rxe_access *access, odp_actor_t actor,
 		err = rxe_fast_access(mr, access, actor, arg);
 	else
 		err = rxe_allowed_access(mr, access, actor, arg);
-	rxe_handle_put(keyed->handle);
+	rxe_access_end(access, keyed);
 
 	return err;
 }
@@ -178,8 +201,7 @@ int rxe_mr_access(const struct rxe_access *access, odp_actor_t actor,
  */
 int rxe_mr_check(const struct rxe_access *access)
 {
-	struct rxe_keyed *keyed = rxe_keyed_get(to_rdev(access->pd->device),
-						access->key);
+	struct rxe_keyed *keyed = rxe_access_begin(access);
 	bool allowed;
 
 	if (!keyed)
@@ -189,7 +211,7 @@ int rxe_mr_check(const struct rxe_access *access)
 		allowed = rxe_mw_check(keyed_to_mw(keyed), access);
 	else
 		allowed = rxe_mr_allows(keyed_to_mr(keyed), access);
-	rxe_handle_put(keyed->handle);
+	rxe_access_end(access, keyed);
 
 	return allowed ? 0 : -EACCES;
 }

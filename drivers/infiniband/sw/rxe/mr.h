@@ -34,6 +34,24 @@ static inline struct rxe_keyed *rxe_keyed_get(struct rxe_dev *dev, u32 key)
 	return rxe_handle_get(&dev->mrs, key >> RXE_KEY_BITS);
 }
 
+/**
+ * struct rxe_key_hold - what the last key named, for the accesses of one run
+ * @keyed: held; NULL: there was none
+ *
+ * Most packets use the key of the one before them. Under the lock of a queue,
+ * before which is let go rxe_key_release() is called.
+ */
+struct rxe_key_hold {
+	struct rxe_keyed *keyed;
+};
+
+static inline void rxe_key_release(struct rxe_key_hold *hold)
+{
+	if (hold->keyed)
+		rxe_handle_put(hold->keyed->handle);
+	hold->keyed = NULL;
+}
+
 /* a first key of a handle's, that cannot be guessed */
 static inline u32 rxe_new_key(const struct rxe_handle *handle)
 {
@@ -123,6 +141,7 @@ struct rxe_reg {
  * @whole: all of the region, whatever @iova and @len are; to check only
  * @hint: bytes from @iova on that will be accessed soon: for page faults
  * @fault: what to start when memory is not there
+ * @hold: of the queue that makes it; NULL: it has none
  */
 struct rxe_access {
 	struct ib_pd *pd;
@@ -134,6 +153,7 @@ struct rxe_access {
 	bool whole;
 	u32 hint;
 	struct rxe_fault *fault;
+	struct rxe_key_hold *hold;
 };
 
 static inline struct rxe_mr *to_rmr(struct ib_mr *ibmr)

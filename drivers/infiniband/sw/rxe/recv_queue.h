@@ -9,6 +9,7 @@
 #include <rdma/rdma_user_rxe.h>
 
 #include "backlog.h"
+#include "mr.h"
 #include "ring.h"
 #include "tx.h"
 
@@ -103,6 +104,7 @@ enum rxe_message {
  * @next_resource: the oldest of it
  * @read: being answered; no other request is looked at meanwhile
  * @tx: what is being sent
+ * @hold: what the last key named
  * @work: the responder, where it may not go on in the context it ran in
  * @pending: packets that wait for @read, or for a page fault
  * @pending_psn: after the last packet in @pending
@@ -134,6 +136,7 @@ struct rxe_rq {
 	u32 next_resource;
 	struct rxe_read read;
 	struct rxe_tx tx;
+	struct rxe_key_hold hold;
 	struct delayed_work work;
 
 	struct rxe_backlog pending;

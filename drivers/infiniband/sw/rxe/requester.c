@@ -33,6 +33,7 @@ static struct rxe_access rxe_requester_access(struct rxe_qp *qp, int rights)
 		.pd = qp->ibqp.pd,
 		.rights = rights,
 		.fault = &qp->anchor->faults[RXE_FAULT_REQUESTER],
+		.hold = &qp->sq.hold,
 	};
 }
 
@@ -614,6 +615,7 @@ void rxe_requester_run(struct rxe_qp *qp)
 			break;
 		budget -= rxe_tx_cost(&qp->sq.tx);
 	}
+	rxe_key_release(&qp->sq.hold);
 	rxe_tx_flush(&qp->sq.tx);
 }
 

@@ -97,7 +97,7 @@ static void rxe_pay_ack(struct rxe_qp *qp)
 }
 
 /**
- * rxe_responder_flush - send what has gathered
+ * rxe_responder_flush - end a run: send what has gathered
  * @qp: the responder
  *
  * Context: BH disabled, the receive queue's lock is held.
@@ -105,6 +105,7 @@ static void rxe_pay_ack(struct rxe_qp *qp)
 void rxe_responder_flush(struct rxe_qp *qp)
 {
 	rxe_pay_ack(qp);
+	rxe_key_release(&qp->rq.hold);
 	rxe_tx_flush(&qp->rq.tx);
 }
 
@@ -182,6 +183,7 @@ struct rxe_access rxe_responder_access(struct rxe_qp *qp, int rights)
 		.qpn = qp->ibqp.qp_num,
 		.rights = rights,
 		.fault = &qp->anchor->faults[RXE_FAULT_RESPONDER],
+		.hold = &qp->rq.hold,
 	};
 }
 

@@ -11,6 +11,7 @@
 
 #include "backlog.h"
 #include "compat.h"
+#include "mr.h"
 #include "mw.h"
 #include "ring.h"
 #include "tx.h"
@@ -114,6 +115,7 @@ struct rxe_swqe {
  * @probing: after @rnr_timer, one packet asks whether the peer is ready now
  * @gap_retried: @una_psn was asked for again as a later response came first
  * @tx: what is being sent
+ * @hold: what the last key named
  * @timer: the local ACK timeout
  * @progress: when the peer last acknowledged something, in jiffies
  * @rnr_timer: as long as the peer asked for
@@ -151,6 +153,7 @@ struct rxe_sq {
 	bool gap_retried;
 
 	struct rxe_tx tx;
+	struct rxe_key_hold hold;
 	struct timer_list timer;
 	unsigned long progress;
 	struct hrtimer rnr_timer;
