@@ -17,8 +17,9 @@
 
 /* above what any one queue of work has workers for */
 #define STUCK		560
-#define WAITING		120
-#define MESSAGE		(512 * 1024)
+/* more than a connection may have under way, and what that is at least */
+#define MESSAGE		(320 * 1024)
+#define UNDER_WAY	(256 * 1024)
 /* of the machine's memory, for all that waits on a device */
 #define SHARE		32
 
@@ -130,8 +131,8 @@ static void bounded_memory(void)
 	bound = (unsigned long long)sysconf(_SC_PHYS_PAGES) *
 		sysconf(_SC_PAGESIZE) / SHARE;
 	if (bound > 100 << 20)
-		skip("so much memory that a hundred connections cannot fill it");
-	crowd_up(&crowd, WAITING, MESSAGE);
+		skip("so much memory that hundreds of connections cannot fill it");
+	crowd_up(&crowd, bound / UNDER_WAY * 4 / 3, MESSAGE);
 	/* it fills up, and stays as it is while they try again and again */
 	for (i = 0; i < 100 || most < bound - bound / 10; i++) {
 		waiting = rc_counter(1, "parked_bytes");
