@@ -679,6 +679,35 @@ def read_while_it_faults():
         w.check_alive()
 
 
+def answered_in_order():
+    """What has waited together is answered in the order in which it came."""
+    page = mmap.PAGESIZE
+    with Wire(odp=True) as w:
+        there = w.request(Op.RDMA_WRITE_ONLY, w.reth(0, 4), payload=b"here",
+                          ack=True)
+        w.msn += 1
+        w.expect_ack(there)
+        fault = Fault(w.memory.addr + page, page)
+        first = w.request(Op.RDMA_WRITE_ONLY, w.reth(page, 3), payload=b"one",
+                          ack=True)
+        assert fault.wait() == w.memory.addr + page
+        read = w.request(Op.RDMA_READ_REQUEST, w.reth(0, 4))
+        last = w.request(Op.RDMA_WRITE_ONLY, w.reth(4, 3), payload=b"two",
+                         ack=True)
+        fault.fill(w.memory.addr + page, b"")
+        w.msn += 1
+        w.expect_ack(first)
+        w.msn += 1
+        w.expect_read_response(read, b"here")
+        w.msn += 1
+        w.expect_ack(last)
+        w.memory.expected = bytearray(w.memory.size)
+        w.memory.expected[:7] = b"heretwo"
+        w.memory.expected[page:page + 3] = b"one"
+        w.memory.check()
+        w.check_alive()
+
+
 TESTS = {
     "sends and writes": messages,
     "reads": reads,
@@ -698,6 +727,7 @@ TESTS = {
     "once more while memory is faulted in": again_while_it_faults,
     "too much while memory is faulted in": too_much_while_it_faults,
     "a read while its memory is faulted in": read_while_it_faults,
+    "answers to what has waited": answered_in_order,
 }
 
 if __name__ == "__main__":
