@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #include <linux/mm.h>
-#include <net/dst.h>
 
 #include "backlog.h"
 #include "dev.h"
+#include "pkt.h"
 
 /* of the machine's memory, for all that waits on one device */
 #define RXE_BACKLOG_SHARE	32
@@ -42,10 +42,7 @@ bool rxe_backlog_has_room(struct rxe_dev *dev,
 void rxe_backlog_add(struct rxe_dev *dev, struct rxe_backlog *backlog,
 		     struct sk_buff *skb)
 {
-	/* what packets may refer to in softirq only */
-	skb_dst_drop(skb);
-	nf_reset_ct(skb);
-	skb->dev = NULL;
+	rxe_batch_keep(skb);
 	backlog->bytes += skb->truesize;
 	atomic_long_add(skb->truesize, &dev->backlog);
 	__skb_queue_tail(&backlog->skbs, skb);

@@ -95,9 +95,7 @@ void rxe_bulk_add(const struct net *net, struct sk_buff *skb)
 	while (skb_queue_len_lockless(&bulk->skbs) >= RXE_BULK_MAX)
 		rxe_bulk_step(bulk);
 
-	/* what packets may refer to in softirq only */
-	skb_dst_drop(skb);
-	skb->dev = NULL;
+	rxe_batch_keep(skb);
 	rxe_batch(skb)->net = net;
 	skb_queue_tail(&bulk->skbs, skb);
 	queue_work_on(smp_processor_id(), rxe_wq, &bulk->work);
@@ -106,7 +104,10 @@ void rxe_bulk_add(const struct net *net, struct sk_buff *skb)
 /**
  * rxe_bulk_drain - process all that waits
  *
- * Context: may sleep. What comes meanwhile may still wait after it.
+ * What comes meanwhile may still wait after it, or overtake what is processed
+ * here, which to its sender is a loss.
+ *
+ * Context: may sleep.
  */
 void rxe_bulk_drain(void)
 {

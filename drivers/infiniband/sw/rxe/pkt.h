@@ -41,6 +41,14 @@ static inline struct rxe_batch *rxe_batch(const struct sk_buff *skb)
 	return (struct rxe_batch *)skb->cb;
 }
 
+/* it is going to wait: let go of what it may refer to in softirq only */
+static inline void rxe_batch_keep(struct sk_buff *skb)
+{
+	skb_dst_drop(skb);
+	nf_reset_ct(skb);
+	skb->dev = NULL;
+}
+
 /**
  * struct rxe_pkt - a packet of a batch
  * @skb: the batch

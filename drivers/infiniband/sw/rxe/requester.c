@@ -15,7 +15,7 @@
 #define RXE_SOFTIRQ_BUDGET	(4 << 10)
 /* PSNs that may be unacknowledged */
 #define RXE_WINDOW		256
-/* bytes that may be unacknowledged when more are asked for: it is the peer who sends them */
+/* bytes that may be on their way to us when more are asked for */
 #define RXE_READ_WINDOW		(2U << 20)
 /* packets sent without asking for an acknowledgment */
 #define RXE_ACK_INTERVAL	64
@@ -600,10 +600,11 @@ bool rxe_requester_gathers(struct rxe_qp *qp)
  */
 void rxe_requester_run(struct rxe_qp *qp)
 {
-	int budget = in_serving_softirq() ? RXE_SOFTIRQ_BUDGET : RXE_TX_BUDGET;
+	bool softirq = in_serving_softirq();
+	int budget = softirq ? RXE_SOFTIRQ_BUDGET : RXE_TX_BUDGET;
 
 	/* it goes on where it was about to */
-	if (in_serving_softirq() && delayed_work_pending(&qp->sq.work))
+	if (softirq && delayed_work_pending(&qp->sq.work))
 		return;
 
 	while (qp->state == IB_QPS_RTS || qp->state == IB_QPS_SQD) {

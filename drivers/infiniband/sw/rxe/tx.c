@@ -2,8 +2,8 @@
 /*
  * Packets of the same size, and a shorter one at the end, leave as one skb that
  * the network device segments, or nobody before it arrives, where it knows UDP
- * segmentation offload: routes, queues and sockets are passed once for all of them. Each is
- * a whole RoCE packet, with its own BTH and ICRC.
+ * segmentation offload: routes, queues and sockets are passed once for all of
+ * them. Each is a whole RoCE packet, with its own BTH and ICRC.
  */
 #include <linux/skbuff.h>
 
