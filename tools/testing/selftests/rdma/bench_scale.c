@@ -69,19 +69,26 @@ static double per_second(struct rc_end *ends, const struct rc_buf *locals,
 	return writes / (seconds() - began);
 }
 
-static void print_small(struct rc_pair *pair, const struct rc_buf *local,
-			const struct rc_buf *remote, const char *name)
+static double best_of(struct rc_end *ends, const struct rc_buf *locals,
+		      const struct rc_buf *remotes, unsigned int num,
+		      size_t len, unsigned int writes)
 {
 	double rate, best = 0;
 	int i;
 
 	for (i = 0; i < ROUNDS; i++) {
-		rate = per_second(&pair->a, local, remote, 1, SMALL,
-				  SMALL_WRITES);
+		rate = per_second(ends, locals, remotes, num, len, writes);
 		if (rate > best)
 			best = rate;
 	}
-	printf("%s %.0f\n", name, best);
+	return best;
+}
+
+static void print_small(struct rc_pair *pair, const struct rc_buf *local,
+			const struct rc_buf *remote, const char *name)
+{
+	printf("%s %.0f\n", name, best_of(&pair->a, local, remote, 1, SMALL,
+					  SMALL_WRITES));
 }
 
 static void among_connections(struct rc_pair *pair, const struct rc_buf *local,
@@ -134,16 +141,9 @@ static void among_regions(struct rc_pair *pair, const struct rc_buf *local,
 static void print_two(struct rc_end *ends, const struct rc_buf *locals,
 		      const struct rc_buf *remotes, const char *name)
 {
-	double rate, best = 0;
-	int i;
+	double rate = best_of(ends, locals, remotes, 2, LARGE, LARGE_WRITES);
 
-	for (i = 0; i < ROUNDS; i++) {
-		rate = per_second(ends, locals, remotes, 2, LARGE,
-				  LARGE_WRITES);
-		if (rate > best)
-			best = rate;
-	}
-	printf("%s %.1f\n", name, best * LARGE / (1 << 20));
+	printf("%s %.1f\n", name, rate * LARGE / (1 << 20));
 }
 
 static void two_queue_pairs(struct rc_pair *pair)
