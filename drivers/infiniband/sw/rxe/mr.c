@@ -77,11 +77,11 @@ static int rxe_odp_access(const struct rxe_mr *mr, u64 offset,
 	int err;
 
 	err = odp_umem_access(mr->odp, addr, access->len, write, actor, arg);
-	if (err != -EAGAIN)
+	if (err != -EAGAIN || !access->fault)
 		return err;
 
-	return rxe_fault_start(access->fault, mr->odp, addr, access->len,
-			       min_t(u64, access->hint, rest), write);
+	return rxe_fault_start(access->fault, mr->odp, addr,
+			       access->len, min_t(u64, access->hint, rest), write);
 }
 
 /**
@@ -166,8 +166,8 @@ static void rxe_access_end(const struct rxe_access *access,
  *
  * Context: BH disabled, under the lock of the direction that @access->fault is
  * of.
- * Return: 0; -EAGAIN: memory has to be faulted in, the direction parks, and
- * will be resumed to make the whole access again; another errno: it is not
+ * Return: 0; -EAGAIN: memory has to be faulted in, and if @access->fault says how
+ * the direction parks, and will be resumed to make the whole access again; another errno: it is not
  * allowed, or the memory is not there.
  */
 int rxe_mr_access(const struct rxe_access *access, odp_actor_t actor,

@@ -140,7 +140,7 @@ struct rxe_reg {
  * @len: bytes
  * @whole: all of the region, whatever @iova and @len are; to check only
  * @hint: bytes from @iova on that will be accessed soon: for page faults
- * @fault: what to start when memory is not there
+ * @fault: what to start when memory is not there; NULL: nothing, it is only tried
  * @hold: of the queue that makes it; NULL: it has none
  */
 struct rxe_access {

@@ -5,7 +5,7 @@
  *
  * Three parties meet at a leaf's lock.
  *
- * Copies (odp_umem_access()) read-lock it, usually in softirq, for one packet
+ * Copies (odp_umem_access()) read-lock it, usually in softirq, for some packets
  * at most: two CPUs can copy through one leaf.
  *
  * Publication read-locks it too, as new entries disturb no copy. The context's
@@ -544,7 +544,7 @@ static int leaf_access(struct odp_leaf *leaf, unsigned long addr,
  * odp_umem_access - read or write memory of a umem
  * @umem: held by the caller, or kept from being destroyed by RCU
  * @addr: first byte
- * @len: in bytes; a packet's worth, as notifiers wait for it
+ * @len: in bytes; some packets' worth at most, as notifiers wait for it
  * @write: @actor writes
  * @actor: called for each contiguous run, in the order of addresses
  * @arg: passed to @actor

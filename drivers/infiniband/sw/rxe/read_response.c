@@ -69,48 +69,109 @@ static u8 rxe_read_opcode(bool first, bool last)
 		      IB_OPCODE_RC_RDMA_READ_RESPONSE_MIDDLE;
 }
 
-static int rxe_read_packet(struct rxe_qp *qp)
+/**
+ * struct rxe_read_run - responses to one read, made in one access to memory
+ * @run: how they are made
+ * @qp: the responder; what its read is at is the packet being made
+ */
+struct rxe_read_run {
+	struct rxe_tx_run run;
+	struct rxe_qp *qp;
+};
+
+static bool rxe_read_packet_begin(struct rxe_read_run *r)
 {
-	struct rxe_read *read = &qp->rq.read;
-	u32 len = min(read->resid, qp->mtu);
-	struct rxe_access access =
-		rxe_responder_access(qp, IB_ACCESS_REMOTE_READ);
-	struct rxe_tx *tx = &qp->rq.tx;
+	struct rxe_read *read = &r->qp->rq.read;
+	u32 len = min(read->resid, r->qp->mtu);
+	u8 opcode = rxe_read_opcode(!read->started, len == read->resid);
+	struct rxe_tx *tx = r->run.tx;
 	struct rxe_aeth *aeth;
 	struct rxe_bth *bth;
-	u8 opcode;
-	int err;
 
-	access.key = read->rkey;
-	access.iova = read->va;
-	access.len = len;
-	access.hint = read->resid;
-
-	opcode = rxe_read_opcode(!read->started, len == read->resid);
-	bth = rxe_tx_begin(tx, &qp->path, opcode, read->psn, len);
+	bth = rxe_tx_begin(tx, &r->qp->path, opcode, read->psn, len);
 	if (!bth)
-		return -ENOMEM;
+		return false;
 
 	if (rxe_opcodes[opcode].flags & RXE_OP_ACK) {
 		aeth = (struct rxe_aeth *)(bth + 1);
-		aeth->smsn = rxe_aeth_smsn(qp, RXE_SYN_ACK_UNLIMITED);
+		aeth->smsn = rxe_aeth_smsn(r->qp, RXE_SYN_ACK_UNLIMITED);
 	}
-
 	rxe_tx_headers_done(tx);
-	err = len ? rxe_mr_access(&access, rxe_tx_copy, tx) : 0;
-	if (err)
-		return err;
+	r->run.left = len;
+	return true;
+}
+
+static void rxe_read_packet_end(struct rxe_read_run *r)
+{
+	struct rxe_read *read = &r->qp->rq.read;
+	u32 len = min(read->resid, r->qp->mtu);
 
 	read->started = true;
 	read->va += len;
 	read->resid -= len;
 	read->psn = rxe_psn_add(read->psn, 1);
 	read->active = read->resid;
-	rxe_tx_commit(tx);
+	rxe_tx_commit(r->run.tx);
 	/* in case it is what leaves together that does not arrive */
 	if (read->repeated)
-		rxe_tx_flush(tx);
+		rxe_tx_flush(r->run.tx);
+}
+
+static bool rxe_read_packet_next(struct rxe_tx_run *run)
+{
+	struct rxe_read_run *r = container_of(run, struct rxe_read_run, run);
+
+	rxe_read_packet_end(r);
+	return rxe_read_packet_begin(r);
+}
+
+static u32 rxe_read_packets(const struct rxe_qp *qp, u32 budget)
+{
+	u32 packets = min(budget, RXE_TX_RUN) / qp->mtu;
+
+	if (qp->rq.read.repeated)
+		return 1;
+	return max(min(packets, rxe_tx_space(&qp->rq.tx)), 1U);
+}
+
+/* Send the next response, and others that can leave with it. */
+static int rxe_read_send(struct rxe_qp *qp, u32 budget, struct rxe_fault *fault)
+{
+	struct rxe_read *read = &qp->rq.read;
+	struct rxe_access access =
+		rxe_responder_access(qp, IB_ACCESS_REMOTE_READ);
+	struct rxe_read_run r = {
+		.run.tx = &qp->rq.tx,
+		.run.next = rxe_read_packet_next,
+		.qp = qp,
+	};
+	int err = 0;
+
+	if (!rxe_read_packet_begin(&r))
+		return -ENOMEM;
+
+	access.key = read->rkey;
+	access.iova = read->va;
+	access.len = min(read->resid, rxe_read_packets(qp, budget) * qp->mtu);
+	access.fault = fault;
+	access.hint = read->resid;
+	if (access.len)
+		err = rxe_mr_access(&access, rxe_tx_run_copy, &r.run);
+	if (err)
+		return err;
+
+	rxe_read_packet_end(&r);
 	return 0;
+}
+
+static int rxe_read_respond(struct rxe_qp *qp, u32 budget)
+{
+	int err = rxe_read_send(qp, budget, NULL);
+
+	/* what is wrong is wrong with one of them, the first that is left */
+	if (!err || err == -ENOMEM)
+		return err;
+	return rxe_read_send(qp, 0, &qp->anchor->faults[RXE_FAULT_RESPONDER]);
 }
 
 /**
@@ -125,6 +186,7 @@ bool rxe_read_continue(struct rxe_qp *qp)
 {
 	struct rxe_rq *rq = &qp->rq;
 	int budget = RXE_TX_BUDGET;
+	u32 made;
 	int err;
 
 	while (rq->read.active) {
@@ -137,10 +199,11 @@ bool rxe_read_continue(struct rxe_qp *qp)
 			return false;
 		}
 
-		err = rxe_read_packet(qp);
+		made = rq->tx.made;
+		err = rxe_read_respond(qp, budget);
 		switch (err) {
 		case 0:
-			budget -= rxe_tx_cost(&rq->tx);
+			budget -= rxe_tx_cost(&rq->tx, made);
 			break;
 		case -EAGAIN:
 			rxe_count(qp->dev, RXE_STAT_PARKED);

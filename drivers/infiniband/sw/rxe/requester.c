@@ -3,6 +3,7 @@
 #include "anchor.h"
 #include "completer.h"
 #include "fault.h"
+#include "message.h"
 #include "mr.h"
 #include "mw.h"
 #include "placement.h"
@@ -13,12 +14,8 @@
 
 /* bytes sent in softirq context; see rxe_requester_run() */
 #define RXE_SOFTIRQ_BUDGET	(4 << 10)
-/* PSNs that may be unacknowledged */
-#define RXE_WINDOW		256
 /* bytes that may be on their way to us when more are asked for */
 #define RXE_READ_WINDOW		(2U << 20)
-/* packets sent without asking for an acknowledgment */
-#define RXE_ACK_INTERVAL	64
 /* small requests that wait for an acknowledgment, to leave together with others */
 #define RXE_GATHER_MAX		32
 #define RXE_GATHER_LEN		512
@@ -27,7 +24,14 @@
 /* how long a packet may wait for its turn on a busy host, in jiffies */
 #define RXE_QUEUED_AT_MOST	msecs_to_jiffies(100)
 
-static struct rxe_access rxe_requester_access(struct rxe_qp *qp, int rights)
+/**
+ * rxe_requester_access - what a send request's memory has to allow
+ * @qp: the sender
+ * @rights: of struct rxe_access
+ *
+ * Return: the access, but for its key, iova and lengths.
+ */
+struct rxe_access rxe_requester_access(struct rxe_qp *qp, int rights)
 {
 	return (struct rxe_access) {
 		.pd = qp->ibqp.pd,
@@ -82,16 +86,6 @@ static struct rxe_swqe *rxe_requester_next(struct rxe_qp *qp)
 	return wqe;
 }
 
-/* Another request is there that will send something. */
-static bool rxe_more_waiting(struct rxe_qp *qp)
-{
-	struct rxe_sq *sq = &qp->sq;
-
-	if (sq->next + 1 == sq->fetched && !rxe_sq_fetch(qp))
-		return false;
-	return !rxe_swqe_is_local(rxe_sq_wqe(sq, sq->next + 1));
-}
-
 /*
  * The last packet asked for no acknowledgment, as another was to follow that
  * would: now none does. Send it once more, and ask.
@@ -113,29 +107,6 @@ static bool rxe_ask_again(struct rxe_qp *qp)
 	sq->psn = last;
 	sq->ack_psn = rxe_psn_add(last, -RXE_ACK_INTERVAL);
 	return true;
-}
-
-static bool rxe_wants_ack(struct rxe_qp *qp, const struct rxe_swqe *wqe,
-			  bool last)
-{
-	struct rxe_sq *sq = &qp->sq;
-
-	if (!rxe_is_reliable(qp))
-		return false;
-	if (sq->probing)
-		return true;
-	if (rxe_psn_diff(sq->psn, sq->ack_psn) >= RXE_ACK_INTERVAL)
-		return true;
-	return last && (sq->signal_all || (wqe->flags & IB_SEND_SIGNALED) ||
-			!rxe_more_waiting(qp));
-}
-
-static void rxe_set_bth_flags(struct rxe_bth *bth, bool ack_req, bool se)
-{
-	if (ack_req)
-		bth->apsn |= cpu_to_be32(RXE_BTH_ACK_REQ);
-	if (se)
-		bth->flags |= RXE_BTH_SE;
 }
 
 /* Nobody is going to say that a packet has arrived: what is sent is done. */
@@ -198,7 +169,7 @@ void rxe_requester_expect(struct rxe_qp *qp, struct rxe_bth *bth, u32 psns)
 
 	sq->rd_outstanding++;
 	sq->ack_psn = rxe_psn_add(sq->psn, psns - 1);
-	rxe_set_bth_flags(bth, true, false);
+	bth->apsn |= cpu_to_be32(RXE_BTH_ACK_REQ);
 	rxe_tx_headers_done(&sq->tx);
 }
 
@@ -216,117 +187,6 @@ void rxe_requester_ask(struct rxe_qp *qp, struct rxe_swqe *wqe,
 {
 	rxe_requester_expect(qp, bth, psns);
 	rxe_requester_send(qp, wqe, psns);
-}
-
-/**
- * rxe_load_payload - copy data of a send request to the packet that is made
- * @qp: the sender
- * @wqe: the request
- * @offset: bytes from the begin of the message
- * @len: bytes
- *
- * Context: BH disabled, the send queue's lock is held.
- * Return: as rxe_mr_access().
- */
-int rxe_load_payload(struct rxe_qp *qp, struct rxe_swqe *wqe, u32 offset,
-		     u32 len)
-{
-	struct rxe_access access = rxe_requester_access(qp, 0);
-
-	rxe_tx_headers_done(&qp->sq.tx);
-	if (wqe->flags & IB_SEND_INLINE)
-		return rxe_tx_copy(wqe->inline_data + offset, len, &qp->sq.tx);
-	return rxe_sgl_access(&access, wqe->sge, wqe->num_sge, offset, len,
-			      rxe_tx_copy, &qp->sq.tx);
-}
-
-static u8 rxe_send_opcode(const struct rxe_swqe *wqe, bool first, bool last)
-{
-	if (!last)
-		return first ? IB_OPCODE_RC_SEND_FIRST :
-			       IB_OPCODE_RC_SEND_MIDDLE;
-
-	switch (wqe->opcode) {
-	case IB_WR_SEND_WITH_IMM:
-		return first ? IB_OPCODE_RC_SEND_ONLY_WITH_IMMEDIATE :
-			       IB_OPCODE_RC_SEND_LAST_WITH_IMMEDIATE;
-	case IB_WR_SEND_WITH_INV:
-		return first ? IB_OPCODE_RC_SEND_ONLY_WITH_INVALIDATE :
-			       IB_OPCODE_RC_SEND_LAST_WITH_INVALIDATE;
-	default:
-		return first ? IB_OPCODE_RC_SEND_ONLY : IB_OPCODE_RC_SEND_LAST;
-	}
-}
-
-static u8 rxe_write_opcode(const struct rxe_swqe *wqe, bool first, bool last)
-{
-	bool imm = wqe->opcode == IB_WR_RDMA_WRITE_WITH_IMM;
-
-	if (first && last)
-		return imm ? IB_OPCODE_RC_RDMA_WRITE_ONLY_WITH_IMMEDIATE :
-			     IB_OPCODE_RC_RDMA_WRITE_ONLY;
-	if (last)
-		return imm ? IB_OPCODE_RC_RDMA_WRITE_LAST_WITH_IMMEDIATE :
-			     IB_OPCODE_RC_RDMA_WRITE_LAST;
-	return first ? IB_OPCODE_RC_RDMA_WRITE_FIRST :
-		       IB_OPCODE_RC_RDMA_WRITE_MIDDLE;
-}
-
-static int rxe_request_message(struct rxe_qp *qp, struct rxe_swqe *wqe)
-{
-	struct rxe_sq *sq = &qp->sq;
-	u32 offset = rxe_psn_diff(sq->psn, wqe->first_psn) * qp->mtu;
-	u32 len = min(wqe->length - offset, qp->mtu);
-	bool first = sq->psn == wqe->first_psn;
-	bool last = sq->psn == wqe->last_psn;
-	bool write = wqe->opcode == IB_WR_RDMA_WRITE ||
-		     wqe->opcode == IB_WR_RDMA_WRITE_WITH_IMM;
-	struct rxe_immdt *immdt;
-	struct rxe_ieth *ieth;
-	struct rxe_reth *reth;
-	struct rxe_bth *bth;
-	bool ack_req;
-	u8 opcode;
-	void *at;
-	int err;
-
-	opcode = write ? rxe_write_opcode(wqe, first, last) :
-			 rxe_send_opcode(wqe, first, last);
-	opcode |= qp->service;
-	bth = rxe_tx_begin(&sq->tx, &qp->path, opcode, sq->psn, len);
-	if (!bth)
-		return -ENOMEM;
-
-	ack_req = rxe_wants_ack(qp, wqe, last);
-	rxe_set_bth_flags(bth, ack_req, last &&
-			  (wqe->flags & IB_SEND_SOLICITED) &&
-			  wqe->opcode != IB_WR_RDMA_WRITE);
-	at = bth + 1;
-	if (write && first) {
-		reth = at;
-		reth->va = cpu_to_be64(wqe->remote_addr);
-		reth->rkey = cpu_to_be32(wqe->rkey);
-		reth->len = cpu_to_be32(wqe->length);
-		at += sizeof(*reth);
-	}
-	if (rxe_opcodes[opcode].flags & RXE_OP_IMM) {
-		immdt = at;
-		immdt->imm = wqe->imm;
-		at += sizeof(*immdt);
-	}
-	if (rxe_opcodes[opcode].flags & RXE_OP_INV) {
-		ieth = at;
-		ieth->rkey = cpu_to_be32(wqe->rkey);
-	}
-
-	err = rxe_load_payload(qp, wqe, offset, len);
-	if (err)
-		return err;
-
-	if (ack_req)
-		sq->ack_psn = sq->psn;
-	rxe_requester_send(qp, wqe, 1);
-	return 0;
 }
 
 static int rxe_touch(void *kaddr, size_t len, void *arg)
@@ -424,7 +284,7 @@ static int rxe_request_atomic(struct rxe_qp *qp, struct rxe_swqe *wqe)
 	return 0;
 }
 
-static int rxe_request(struct rxe_qp *qp, struct rxe_swqe *wqe)
+static int rxe_request(struct rxe_qp *qp, struct rxe_swqe *wqe, u32 budget)
 {
 	if (rxe_is_datagram(qp))
 		return rxe_ud_request(qp, wqe);
@@ -440,7 +300,7 @@ static int rxe_request(struct rxe_qp *qp, struct rxe_swqe *wqe)
 	case IB_WR_ATOMIC_WRITE:
 		return rxe_request_atomic_write(qp, wqe);
 	default:
-		return rxe_request_message(qp, wqe);
+		return rxe_request_message(qp, wqe, budget);
 	}
 }
 
@@ -501,8 +361,8 @@ static bool rxe_all_arrived(const struct rxe_qp *qp)
 	return sq->psn == sq->una_psn;
 }
 
-/* Send one packet; false: there is nothing to send, or it has to wait. */
-static bool rxe_requester_step(struct rxe_qp *qp)
+/* Send something; false: there is nothing to send, or it has to wait. */
+static bool rxe_requester_step(struct rxe_qp *qp, u32 budget)
 {
 	struct rxe_sq *sq = &qp->sq;
 	struct rxe_swqe *wqe;
@@ -533,7 +393,7 @@ static bool rxe_requester_step(struct rxe_qp *qp)
 			       rxe_all_arrived(qp)))
 		return false;
 
-	err = rxe_request(qp, wqe);
+	err = rxe_request(qp, wqe, budget);
 	switch (err) {
 	case 0:
 		return true;
@@ -602,6 +462,8 @@ void rxe_requester_run(struct rxe_qp *qp)
 {
 	bool softirq = in_serving_softirq();
 	int budget = softirq ? RXE_SOFTIRQ_BUDGET : RXE_TX_BUDGET;
+	struct rxe_tx *tx = &qp->sq.tx;
+	u32 made;
 
 	/* it goes on where it was about to */
 	if (softirq && delayed_work_pending(&qp->sq.work))
@@ -612,12 +474,13 @@ void rxe_requester_run(struct rxe_qp *qp)
 			queue_delayed_work(rxe_wq, &qp->sq.work, 0);
 			break;
 		}
-		if (!rxe_requester_step(qp))
+		made = tx->made;
+		if (!rxe_requester_step(qp, budget))
 			break;
-		budget -= rxe_tx_cost(&qp->sq.tx);
+		budget -= rxe_tx_cost(tx, made);
 	}
 	rxe_key_release(&qp->sq.hold);
-	rxe_tx_flush(&qp->sq.tx);
+	rxe_tx_flush(tx);
 }
 
 /**

@@ -4,6 +4,7 @@
 
 #include <linux/types.h>
 
+struct rxe_access;
 struct rxe_bth;
 struct rxe_qp;
 struct rxe_swqe;
@@ -19,8 +20,7 @@ void rxe_requester_run(struct rxe_qp *qp);
 void rxe_requester_resume(struct rxe_qp *qp, int err);
 void rxe_requester_go_back(struct rxe_qp *qp);
 
-int rxe_load_payload(struct rxe_qp *qp, struct rxe_swqe *wqe, u32 offset,
-		     u32 len);
+struct rxe_access rxe_requester_access(struct rxe_qp *qp, int rights);
 bool rxe_may_ask(const struct rxe_qp *qp);
 void rxe_requester_expect(struct rxe_qp *qp, struct rxe_bth *bth, u32 psns);
 void rxe_requester_ask(struct rxe_qp *qp, struct rxe_swqe *wqe,

@@ -138,6 +138,22 @@ struct rxe_bth *rxe_tx_begin(struct rxe_tx *tx, struct rxe_path *path,
 }
 
 /**
+ * rxe_tx_space - how many packets like the one that was begun can leave together
+ * @tx: after rxe_tx_begin()
+ *
+ * Context: as rxe_tx_begin().
+ * Return: their number, itself included.
+ */
+u32 rxe_tx_space(const struct rxe_tx *tx)
+{
+	/* a shorter one is the last */
+	if (tx->packets && tx->len < tx->packet_len)
+		return 1;
+	return min(tx->max_packets - tx->packets,
+		   (tx->max_len - tx->skb->len) / tx->len);
+}
+
+/**
  * rxe_tx_headers_done - all headers of the packet that is made are filled in
  * @tx: after rxe_tx_begin()
  *
@@ -173,6 +189,31 @@ int rxe_tx_copy(void *kaddr, size_t len, void *arg)
 	return 0;
 }
 
+/**
+ * rxe_tx_run_copy - an odp_actor_t: copy memory to the packets that are made
+ * @kaddr: from where
+ * @len: bytes
+ * @arg: the struct rxe_tx_run
+ *
+ * Return: 0 or -ENOMEM: a packet could not be begun.
+ */
+int rxe_tx_run_copy(void *kaddr, size_t len, void *arg)
+{
+	struct rxe_tx_run *run = arg;
+	u32 n;
+
+	while (len) {
+		if (!run->left && !run->next(run))
+			return -ENOMEM;
+		n = min_t(size_t, len, run->left);
+		rxe_tx_copy(kaddr, n, run->tx);
+		run->left -= n;
+		kaddr += n;
+		len -= n;
+	}
+	return 0;
+}
+
 static void rxe_tx_add_frag(struct rxe_tx *tx)
 {
 	int frags = skb_shinfo(tx->skb)->nr_frags;
@@ -197,8 +238,11 @@ void rxe_tx_commit(struct rxe_tx *tx)
 {
 	__le32 icrc;
 
-	memset(tx->to, 0, tx->pad);
-	icrc = cpu_to_le32(~rxe_icrc_add(tx->crc, tx->to, tx->pad));
+	if (tx->pad) {
+		memset(tx->to, 0, tx->pad);
+		tx->crc = rxe_icrc_add(tx->crc, tx->to, tx->pad);
+	}
+	icrc = cpu_to_le32(~tx->crc);
 	memcpy(tx->to + tx->pad, &icrc, sizeof(icrc));
 
 	rxe_tx_add_frag(tx);
@@ -207,6 +251,7 @@ void rxe_tx_commit(struct rxe_tx *tx)
 	tx->closed = tx->len < tx->packet_len;
 	tx->packets++;
 	tx->ident++;
+	tx->made += tx->len;
 }
 
 /**

@@ -33,6 +33,7 @@ struct sk_buff;
  * @pad: bytes ahead of its ICRC that are not data
  * @to: where its next byte of data goes
  * @crc: of all before @to
+ * @made: bytes of all packets that were ever complete; runs freely
  *
  * Under the lock of the queue that sends. Nothing is left in it when that is let
  * go.
@@ -54,22 +55,43 @@ struct rxe_tx {
 	u32 pad;
 	u8 *to;
 	u32 crc;
+	u32 made;
+};
+
+/**
+ * struct rxe_tx_run - packets that are made in one access to memory
+ * @tx: where they gather
+ * @next: complete the packet that is made and begin another: sets @left; false:
+ *	  it could not be begun
+ * @left: bytes of the payload of the packet that is made that have yet to come
+ *
+ * The first one is begun, and the last one completed, by who makes them.
+ */
+struct rxe_tx_run {
+	struct rxe_tx *tx;
+	bool (*next)(struct rxe_tx_run *run);
+	u32 left;
 };
 
 /* bytes to be sent under one hold of the lock, before others get a turn */
 #define RXE_TX_BUDGET	(72 << 10)
 
-/* of the budget, for the packet that was made last */
-static inline int rxe_tx_cost(const struct rxe_tx *tx)
+/* bytes made in one access, before who takes memory away gets a turn */
+#define RXE_TX_RUN	(16U << 10)
+
+/* of the budget, for what was made since @made was as it is here */
+static inline int rxe_tx_cost(const struct rxe_tx *tx, u32 made)
 {
-	return max_t(u32, tx->len, 64);
+	return max_t(u32, tx->made - made, 64);
 }
 
 void rxe_tx_init(struct rxe_tx *tx, struct rxe_qp *qp, struct rxe_flow *flow);
 struct rxe_bth *rxe_tx_begin(struct rxe_tx *tx, struct rxe_path *path,
 			     u8 opcode, u32 psn, u32 payload_len);
 void rxe_tx_headers_done(struct rxe_tx *tx);
+u32 rxe_tx_space(const struct rxe_tx *tx);
 int rxe_tx_copy(void *kaddr, size_t len, void *arg);
+int rxe_tx_run_copy(void *kaddr, size_t len, void *arg);
 void rxe_tx_commit(struct rxe_tx *tx);
 void rxe_tx_flush(struct rxe_tx *tx);
 

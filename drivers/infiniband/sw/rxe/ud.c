@@ -15,6 +15,17 @@
 /* set in a request's Q_Key: the QP's own is meant (IBTA 10.2.5) */
 #define RXE_QKEY_OF_QP	BIT(31)
 
+static int rxe_ud_load(struct rxe_qp *qp, struct rxe_swqe *wqe)
+{
+	struct rxe_access access = rxe_requester_access(qp, 0);
+
+	rxe_tx_headers_done(&qp->sq.tx);
+	if (wqe->flags & IB_SEND_INLINE)
+		return rxe_tx_copy(wqe->inline_data, wqe->length, &qp->sq.tx);
+	return rxe_sgl_access(&access, wqe->sge, wqe->num_sge, 0, wqe->length,
+			      rxe_tx_copy, &qp->sq.tx);
+}
+
 /**
  * rxe_ud_request - send a datagram
  * @qp: the sender
@@ -62,7 +73,7 @@ int rxe_ud_request(struct rxe_qp *qp, struct rxe_swqe *wqe)
 	if (imm)
 		*immdt = wqe->imm;
 
-	err = rxe_load_payload(qp, wqe, 0, wqe->length);
+	err = rxe_ud_load(qp, wqe);
 	if (!err) {
 		if (rdma_is_multicast_addr(&ah->path.daddr))
 			rxe_count(qp->dev, RXE_STAT_MCAST_SENT_PKTS);

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* The packets of sends and writes: IBTA volume 1, 9.4.1 and 9.4.3. */
+#include "message.h"
+#include "mr.h"
+#include "qp.h"
+#include "requester.h"
+#include "wire.h"
+
+/**
+ * struct rxe_message_run - packets of one message, made in one access to memory
+ * @run: how they are made
+ * @qp: the sender
+ * @wqe: the request; the send queue's next PSN is that of the packet being made
+ * @ack_req: that packet asks for an acknowledgment
+ */
+struct rxe_message_run {
+	struct rxe_tx_run run;
+	struct rxe_qp *qp;
+	struct rxe_swqe *wqe;
+	bool ack_req;
+};
+
+/* Another request is there that will send something. */
+static bool rxe_more_waiting(struct rxe_qp *qp)
+{
+	struct rxe_sq *sq = &qp->sq;
+
+	if (sq->next + 1 == sq->fetched && !rxe_sq_fetch(qp))
+		return false;
+	return !rxe_swqe_is_local(rxe_sq_wqe(sq, sq->next + 1));
+}
+
+static bool rxe_wants_ack(struct rxe_qp *qp, const struct rxe_swqe *wqe,
+			  bool last)
+{
+	struct rxe_sq *sq = &qp->sq;
+
+	if (!rxe_is_reliable(qp))
+		return false;
+	if (sq->probing)
+		return true;
+	if (rxe_psn_diff(sq->psn, sq->ack_psn) >= RXE_ACK_INTERVAL)
+		return true;
+	return last && (sq->signal_all || (wqe->flags & IB_SEND_SIGNALED) ||
+			!rxe_more_waiting(qp));
+}
+
+static u8 rxe_send_opcode(const struct rxe_swqe *wqe, bool first, bool last)
+{
+	if (!last)
+		return first ? IB_OPCODE_RC_SEND_FIRST :
+			       IB_OPCODE_RC_SEND_MIDDLE;
+
+	switch (wqe->opcode) {
+	case IB_WR_SEND_WITH_IMM:
+		return first ? IB_OPCODE_RC_SEND_ONLY_WITH_IMMEDIATE :
+			       IB_OPCODE_RC_SEND_LAST_WITH_IMMEDIATE;
+	case IB_WR_SEND_WITH_INV:
+		return first ? IB_OPCODE_RC_SEND_ONLY_WITH_INVALIDATE :
+			       IB_OPCODE_RC_SEND_LAST_WITH_INVALIDATE;
+	default:
+		return first ? IB_OPCODE_RC_SEND_ONLY : IB_OPCODE_RC_SEND_LAST;
+	}
+}
+
+static u8 rxe_write_opcode(const struct rxe_swqe *wqe, bool first, bool last)
+{
+	bool imm = wqe->opcode == IB_WR_RDMA_WRITE_WITH_IMM;
+
+	if (first && last)
+		return imm ? IB_OPCODE_RC_RDMA_WRITE_ONLY_WITH_IMMEDIATE :
+			     IB_OPCODE_RC_RDMA_WRITE_ONLY;
+	if (last)
+		return imm ? IB_OPCODE_RC_RDMA_WRITE_LAST_WITH_IMMEDIATE :
+			     IB_OPCODE_RC_RDMA_WRITE_LAST;
+	return first ? IB_OPCODE_RC_RDMA_WRITE_FIRST :
+		       IB_OPCODE_RC_RDMA_WRITE_MIDDLE;
+}
+
+static void rxe_message_set_headers(struct rxe_message_run *m,
+				    struct rxe_bth *bth, bool first, bool last)
+{
+	const struct rxe_opcode *op = &rxe_opcodes[bth->opcode];
+	const struct rxe_swqe *wqe = m->wqe;
+	void *at = bth + 1;
+	struct rxe_reth *reth;
+
+	if (m->ack_req)
+		bth->apsn |= cpu_to_be32(RXE_BTH_ACK_REQ);
+	if (last && (wqe->flags & IB_SEND_SOLICITED) &&
+	    wqe->opcode != IB_WR_RDMA_WRITE)
+		bth->flags |= RXE_BTH_SE;
+
+	if (first && (op->flags & RXE_OP_WRITE)) {
+		reth = at;
+		reth->va = cpu_to_be64(wqe->remote_addr);
+		reth->rkey = cpu_to_be32(wqe->rkey);
+		reth->len = cpu_to_be32(wqe->length);
+		at += sizeof(*reth);
+	}
+	if (op->flags & RXE_OP_IMM)
+		((struct rxe_immdt *)at)->imm = wqe->imm;
+	if (op->flags & RXE_OP_INV)
+		((struct rxe_ieth *)at)->rkey = cpu_to_be32(wqe->rkey);
+}
+
+static bool rxe_message_begin(struct rxe_message_run *m)
+{
+	const struct rxe_swqe *wqe = m->wqe;
+	struct rxe_qp *qp = m->qp;
+	struct rxe_sq *sq = &qp->sq;
+	u32 offset = rxe_psn_diff(sq->psn, wqe->first_psn) * qp->mtu;
+	bool first = sq->psn == wqe->first_psn;
+	bool last = sq->psn == wqe->last_psn;
+	bool write = wqe->opcode == IB_WR_RDMA_WRITE ||
+		     wqe->opcode == IB_WR_RDMA_WRITE_WITH_IMM;
+	struct rxe_bth *bth;
+	u8 opcode;
+
+	opcode = write ? rxe_write_opcode(wqe, first, last) :
+			 rxe_send_opcode(wqe, first, last);
+	m->run.left = min(wqe->length - offset, qp->mtu);
+	bth = rxe_tx_begin(&sq->tx, &qp->path, opcode | qp->service, sq->psn,
+			   m->run.left);
+	if (!bth)
+		return false;
+
+	m->ack_req = rxe_wants_ack(qp, wqe, last);
+	rxe_message_set_headers(m, bth, first, last);
+	rxe_tx_headers_done(&sq->tx);
+	return true;
+}
+
+static void rxe_message_end(struct rxe_message_run *m)
+{
+	struct rxe_sq *sq = &m->qp->sq;
+
+	if (m->ack_req)
+		sq->ack_psn = sq->psn;
+	rxe_requester_send(m->qp, m->wqe, 1);
+}
+
+static bool rxe_message_next(struct rxe_tx_run *run)
+{
+	struct rxe_message_run *m =
+		container_of(run, struct rxe_message_run, run);
+
+	rxe_message_end(m);
+	return rxe_message_begin(m);
+}
+
+/*
+ * How many packets to make, from the one that was begun on. What is repeated goes
+ * alone.
+ */
+static u32 rxe_message_packets(const struct rxe_qp *qp,
+			       const struct rxe_swqe *wqe, u32 budget)
+{
+	const struct rxe_sq *sq = &qp->sq;
+	u32 packets = rxe_psn_diff(wqe->last_psn, sq->psn) + 1;
+	u32 window = RXE_WINDOW - rxe_psn_diff(sq->psn, sq->una_psn);
+
+	if (sq->probing || sq->retries != qp->attr.retry_cnt)
+		return 1;
+	packets = min3(packets, window, rxe_tx_space(&sq->tx));
+	packets = min(packets, min(budget, RXE_TX_RUN) / qp->mtu);
+	return max(packets, 1U);
+}
+
+/* Send the next packet, and others that can leave with it. */
+static int rxe_message_send(struct rxe_qp *qp, struct rxe_swqe *wqe, u32 budget,
+			    struct rxe_fault *fault)
+{
+	u32 offset = rxe_psn_diff(qp->sq.psn, wqe->first_psn) * qp->mtu;
+	struct rxe_access access = rxe_requester_access(qp, 0);
+	struct rxe_message_run m = {
+		.run.tx = &qp->sq.tx,
+		.run.next = rxe_message_next,
+		.qp = qp,
+		.wqe = wqe,
+	};
+	u32 len;
+	int err;
+
+	if (!rxe_message_begin(&m))
+		return -ENOMEM;
+
+	access.fault = fault;
+	len = min(wqe->length - offset,
+		  rxe_message_packets(qp, wqe, budget) * qp->mtu);
+	if (wqe->flags & IB_SEND_INLINE)
+		err = rxe_tx_run_copy(wqe->inline_data + offset, len, &m.run);
+	else
+		err = rxe_sgl_access(&access, wqe->sge, wqe->num_sge, offset,
+				     len, rxe_tx_run_copy, &m.run);
+	if (err)
+		return err;
+
+	rxe_message_end(&m);
+	return 0;
+}
+
+/**
+ * rxe_request_message - send packets of a send or a write
+ * @qp: the sender; its window is open
+ * @wqe: the request, numbered
+ * @budget: bytes that they may have; or else it is one packet
+ *
+ * Context: BH disabled, the send queue's lock is held.
+ * Return: as rxe_mr_access(), or -ENOMEM. What was sent before an error is
+ * accounted for.
+ */
+int rxe_request_message(struct rxe_qp *qp, struct rxe_swqe *wqe, u32 budget)
+{
+	int err = rxe_message_send(qp, wqe, budget, NULL);
+
+	/* what is wrong is wrong with one of them, the first that is left */
+	if (!err || err == -ENOMEM)
+		return err;
+	return rxe_message_send(qp, wqe, 0,
+				&qp->anchor->faults[RXE_FAULT_REQUESTER]);
+}
