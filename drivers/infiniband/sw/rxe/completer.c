@@ -229,14 +229,20 @@ static void rxe_complete_ack(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 		rxe_nak(qp, syndrome);
 }
 
-static int rxe_store_response(struct rxe_qp *qp, const struct rxe_swqe *wqe,
-			      const struct rxe_pkt *pkt, u32 offset)
+static struct rxe_access rxe_completer_access(struct rxe_qp *qp)
 {
-	struct rxe_access access = {
+	return (struct rxe_access) {
 		.pd = qp->ibqp.pd,
 		.rights = IB_ACCESS_LOCAL_WRITE,
 		.fault = &qp->anchor->faults[RXE_FAULT_COMPLETER],
+		.hold = &qp->sq.hold,
 	};
+}
+
+static int rxe_store_response(struct rxe_qp *qp, const struct rxe_swqe *wqe,
+			      const struct rxe_pkt *pkt, u32 offset)
+{
+	struct rxe_access access = rxe_completer_access(qp);
 	struct rxe_payload payload = rxe_pkt_payload(pkt);
 	struct rxe_atmack atmack;
 	const void *from;
@@ -327,20 +333,59 @@ static int rxe_complete_response(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 	return 0;
 }
 
+/*
+ * Take responses to one read with one access to memory, none of which ends what
+ * a request asked for. False: nothing has changed, and @pkt is to be completed by
+ * itself.
+ */
+static bool rxe_complete_run(struct rxe_qp *qp, const struct rxe_pkt *pkt)
+{
+	struct rxe_payload payload = rxe_pkt_payload(pkt);
+	struct rxe_access access = rxe_completer_access(qp);
+	u32 psn = pkt->psn, n, i, index;
+	struct rxe_swqe *wqe;
+
+	if (pkt->opcode != IB_OPCODE_RC_RDMA_READ_RESPONSE_MIDDLE ||
+	    psn != qp->sq.una_psn)
+		return false;
+	wqe = rxe_oldest(&qp->sq);
+	if (!wqe || !rxe_response_valid(qp, wqe, pkt))
+		return false;
+
+	index = rxe_psn_diff(psn, wqe->first_psn);
+	n = rxe_pkts_alike(pkt);
+	for (i = 1; i < n; i++)
+		if (rxe_ends_request(qp, wqe, rxe_psn_add(psn, i)))
+			return false;
+
+	/* what is missing, or wrong, is so for one of them */
+	access.fault = NULL;
+	if (n < 2 || rxe_sgl_access(&access, wqe->sge, wqe->num_sge,
+				    index * qp->mtu, n * qp->mtu,
+				    rxe_copy_payload, &payload))
+		return false;
+
+	rxe_set_una(qp, rxe_psn_add(psn, n));
+	rxe_pkts_done(pkt, n);
+	return true;
+}
+
 static bool rxe_completer_live(const struct rxe_qp *qp)
 {
 	return qp->state == IB_QPS_RTS || qp->state == IB_QPS_SQD;
 }
 
+/* Neither a late repetition, nor an answer to what was never asked. */
+static bool rxe_response_due(const struct rxe_qp *qp, const struct rxe_pkt *pkt)
+{
+	return rxe_completer_live(qp) &&
+	       rxe_psn_diff(pkt->psn, qp->sq.una_psn) >= 0 &&
+	       rxe_psn_diff(pkt->psn, qp->sq.sent_psn) < 0;
+}
+
 /* -EAGAIN: the packet has to wait for memory. */
 static int rxe_complete(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 {
-	/* late repetitions, and answers to what was never asked */
-	if (!rxe_completer_live(qp) ||
-	    rxe_psn_diff(pkt->psn, qp->sq.una_psn) < 0 ||
-	    rxe_psn_diff(pkt->psn, qp->sq.sent_psn) >= 0)
-		return 0;
-
 	if (pkt->opcode == IB_OPCODE_RC_ACKNOWLEDGE) {
 		rxe_complete_ack(qp, pkt);
 		return 0;
@@ -396,6 +441,12 @@ static bool rxe_complete_batch(struct rxe_qp *qp, struct sk_buff *skb)
 	struct rxe_pkt pkt;
 
 	while (rxe_pkt_next(&pkt, skb)) {
+		if (!rxe_response_due(qp, &pkt)) {
+			rxe_pkt_done(&pkt);
+			continue;
+		}
+		if (rxe_complete_run(qp, &pkt))
+			continue;
 		if (rxe_complete(qp, &pkt) == -EAGAIN) {
 			qp->sq.responses_parked = true;
 			return false;
@@ -426,6 +477,7 @@ void rxe_completer_rcv(struct rxe_qp *qp, struct sk_buff *skb)
 		rxe_count(qp->dev, RXE_STAT_PARKED);
 		rxe_park_responses(qp, skb);
 	}
+	rxe_key_release(&sq->hold);
 	spin_unlock(&sq->lock);
 }
 
@@ -459,6 +511,7 @@ void rxe_completer_resume(struct rxe_qp *qp, int err)
 		qp->anchor->faults[RXE_FAULT_COMPLETER].err = err;
 		rxe_completer_drain(qp);
 		rxe_completer_progress(qp);
+		rxe_key_release(&sq->hold);
 	}
 	spin_unlock_bh(&sq->lock);
 }

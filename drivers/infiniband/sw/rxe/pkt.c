@@ -114,6 +114,18 @@ bool rxe_pkt_next(struct rxe_pkt *pkt, struct sk_buff *skb)
 }
 
 /**
+ * rxe_pkts_done - packets, the next of their batch, are done with
+ * @pkt: the first of them
+ * @n: their number; all have the length of the first
+ *
+ * Context: as rxe_pkt_next().
+ */
+void rxe_pkts_done(const struct rxe_pkt *pkt, u32 n)
+{
+	rxe_batch(pkt->skb)->next = pkt->offset + n * pkt->len;
+}
+
+/**
  * rxe_pkt_done - a packet, the next of its batch, is done with
  * @pkt: the packet
  *
@@ -121,7 +133,63 @@ bool rxe_pkt_next(struct rxe_pkt *pkt, struct sk_buff *skb)
  */
 void rxe_pkt_done(const struct rxe_pkt *pkt)
 {
-	rxe_batch(pkt->skb)->next = pkt->offset + pkt->len;
+	rxe_pkts_done(pkt, 1);
+}
+
+static bool rxe_pkt_is_like(const struct rxe_pkt *pkt, u32 n)
+{
+	u32 offset = pkt->offset + n * pkt->len;
+	struct rxe_bth bth;
+	const u8 *bytes;
+
+	if (offset + pkt->len > rxe_batch(pkt->skb)->end)
+		return false;
+	bytes = rxe_pkt_bytes(pkt->skb, offset, sizeof(bth));
+	if (!bytes)
+		return false;
+
+	memcpy(&bth, bytes, sizeof(bth));
+	return !memcmp(&bth, pkt->headers, offsetof(struct rxe_bth, apsn)) &&
+	       be32_to_cpu(bth.apsn) == rxe_psn_add(pkt->psn, n);
+}
+
+/**
+ * rxe_pkts_alike - how many packets of a batch can be taken together
+ * @pkt: the first, which is the next of its batch
+ *
+ * They have the same headers and length, and one PSN after the other, and ask
+ * for no acknowledgment.
+ *
+ * Context: as rxe_pkt_next().
+ * Return: their number, @pkt included.
+ */
+u32 rxe_pkts_alike(const struct rxe_pkt *pkt)
+{
+	u32 n = 1;
+
+	if (pkt->ack_req || pkt->op->hdr_len != sizeof(struct rxe_bth) ||
+	    pkt->len != rxe_batch(pkt->skb)->packet_len)
+		return n;
+	while ((n + 1) * pkt->payload_len <= RXE_PKT_RUN &&
+	       rxe_pkt_is_like(pkt, n))
+		n++;
+	return n;
+}
+
+/**
+ * rxe_pkt_move_on - look at the next of packets that are alike
+ * @pkt: one of them, which becomes the next one
+ *
+ * Context: as rxe_pkt_next().
+ */
+void rxe_pkt_move_on(struct rxe_pkt *pkt)
+{
+	struct rxe_bth *bth = (struct rxe_bth *)pkt->headers;
+
+	pkt->offset += pkt->len;
+	pkt->psn = rxe_psn_add(pkt->psn, 1);
+	pkt->bytes = rxe_pkt_bytes(pkt->skb, pkt->offset, pkt->len);
+	bth->apsn = cpu_to_be32(pkt->psn);
 }
 
 static u32 rxe_pkt_icrc(const struct rxe_pkt *pkt,
@@ -258,27 +326,49 @@ void rxe_pkt_grh(const struct rxe_pkt *pkt, u8 *grh)
 	}
 }
 
+static void rxe_payload_next(struct rxe_payload *payload)
+{
+	payload->offset += payload->gap;
+	payload->left = payload->len;
+	payload->bytes = rxe_pkt_bytes(payload->skb, payload->offset,
+				       payload->len);
+}
+
+static int rxe_payload_copy(struct rxe_payload *payload, void *to, u32 len)
+{
+	int err = 0;
+
+	if (payload->bytes) {
+		memcpy(to, payload->bytes, len);
+		payload->bytes += len;
+	} else {
+		err = skb_copy_bits(payload->skb, payload->offset, to, len);
+	}
+	payload->offset += len;
+	payload->left -= len;
+	return err;
+}
+
 /**
- * rxe_copy_payload - an odp_actor_t: copy a packet's payload to memory
+ * rxe_copy_payload - an odp_actor_t: copy the payload of packets to memory
  * @kaddr: to where
  * @len: bytes
  * @arg: a struct rxe_payload
  *
  * Context: any.
- * Return: 0 or -EFAULT: the packet is shorter than its headers said.
+ * Return: 0 or -EFAULT: a packet is shorter than its headers said.
  */
 int rxe_copy_payload(void *kaddr, size_t len, void *arg)
 {
 	struct rxe_payload *payload = arg;
-	int err;
+	int err = 0;
+	u32 n;
 
-	if (payload->bytes) {
-		memcpy(kaddr, payload->bytes, len);
-		payload->bytes += len;
-		return 0;
+	for (; len && !err; kaddr += n, len -= n) {
+		if (!payload->left)
+			rxe_payload_next(payload);
+		n = min_t(size_t, len, payload->left);
+		err = rxe_payload_copy(payload, kaddr, n);
 	}
-
-	err = skb_copy_bits(payload->skb, payload->offset, kaddr, len);
-	payload->offset += len;
 	return err;
 }

@@ -95,15 +95,24 @@ static inline __be32 rxe_pkt_imm(const struct rxe_pkt *pkt)
 	return immdt->imm;
 }
 
+/* packets that are alike are taken together, so many bytes of payload at most */
+#define RXE_PKT_RUN	(16U << 10)
+
 /**
- * struct rxe_payload - an odp_actor_t's argument
- * @skb: where the payload is
+ * struct rxe_payload - an odp_actor_t's argument: the payload of packets
+ * @skb: where they are
  * @offset: of what has yet to be copied, in the skb's data
- * @bytes: the same, where it is in one piece
+ * @left: bytes that the packet there still has
+ * @len: bytes that each packet has
+ * @gap: bytes between one packet's payload and the next one's
+ * @bytes: what is at @offset, where the rest of the packet is in one piece
  */
 struct rxe_payload {
 	struct sk_buff *skb;
-	unsigned int offset;
+	u32 offset;
+	u32 left;
+	u32 len;
+	u32 gap;
 	const u8 *bytes;
 };
 
@@ -112,6 +121,9 @@ static inline struct rxe_payload rxe_pkt_payload(const struct rxe_pkt *pkt)
 	return (struct rxe_payload) {
 		.skb = pkt->skb,
 		.offset = pkt->offset + pkt->op->hdr_len,
+		.left = pkt->payload_len,
+		.len = pkt->payload_len,
+		.gap = pkt->len - pkt->payload_len,
 		.bytes = pkt->bytes ? pkt->bytes + pkt->op->hdr_len : NULL,
 	};
 }
@@ -119,6 +131,9 @@ static inline struct rxe_payload rxe_pkt_payload(const struct rxe_pkt *pkt)
 bool rxe_pkt_parse(struct rxe_pkt *pkt, struct sk_buff *skb, u32 offset);
 bool rxe_pkt_next(struct rxe_pkt *pkt, struct sk_buff *skb);
 void rxe_pkt_done(const struct rxe_pkt *pkt);
+u32 rxe_pkts_alike(const struct rxe_pkt *pkt);
+void rxe_pkt_move_on(struct rxe_pkt *pkt);
+void rxe_pkts_done(const struct rxe_pkt *pkt, u32 n);
 void rxe_batch_icrc_prefix(const struct sk_buff *skb,
 			   struct rxe_icrc_prefix *prefix);
 bool rxe_pkt_check_icrc(const struct rxe_pkt *pkt,

@@ -142,6 +142,21 @@ static void rxe_run_split(struct rxe_run *run, struct sk_buff *skb)
 		rxe_run_deliver(run, skb_clone(skb, GFP_ATOMIC));
 }
 
+/* @alike: how many packets, with the one looked at before, have its headers */
+static bool rxe_rcv_look(struct rxe_pkt *pkt, struct sk_buff *skb, u32 offset,
+			 u32 *alike)
+{
+	if (*alike > 1) {
+		(*alike)--;
+		rxe_pkt_move_on(pkt);
+		return true;
+	}
+	if (!rxe_pkt_parse(pkt, skb, offset))
+		return false;
+	*alike = rxe_pkts_alike(pkt);
+	return true;
+}
+
 /**
  * rxe_rcv - take packets that were sent to an address of this host
  * @net: where they came in
@@ -151,14 +166,14 @@ static void rxe_run_split(struct rxe_run *run, struct sk_buff *skb)
  */
 void rxe_rcv(const struct net *net, struct sk_buff *skb)
 {
-	u32 offset, qpn = 0, end = rxe_batch(skb)->end;
+	u32 offset, qpn = 0, alike = 0, end = rxe_batch(skb)->end;
 	struct rxe_icrc_prefix prefix;
 	struct rxe_run run = {};
 	struct rxe_pkt pkt;
 
 	rxe_batch_icrc_prefix(skb, &prefix);
 	for (offset = 0; offset < end; offset += pkt.len) {
-		if (!rxe_pkt_parse(&pkt, skb, offset)) {
+		if (!rxe_rcv_look(&pkt, skb, offset, &alike)) {
 			rxe_run_split(&run, skb);
 			continue;
 		}

@@ -467,6 +467,65 @@ static bool rxe_responder_live(const struct rxe_qp *qp)
 	       qp->state == IB_QPS_SQD || qp->state == IB_QPS_SQE;
 }
 
+/* Copy packets of a message, none of them its first or last. */
+static int rxe_store_run(struct rxe_qp *qp, const struct rxe_pkt *pkt, u32 len)
+{
+	struct rxe_payload payload = rxe_pkt_payload(pkt);
+	struct rxe_access access = rxe_receive_access(qp);
+	struct rxe_rq *rq = &qp->rq;
+
+	/* what is missing, or wrong, is so for one of them: see there */
+	if (pkt->op->flags & RXE_OP_SEND) {
+		access.fault = NULL;
+		return rxe_sgl_access(&access, rq->wqe->sge, rq->wqe->num_sge,
+				      rq->offset, len, rxe_copy_payload,
+				      &payload);
+	}
+
+	access = rxe_responder_access(qp, IB_ACCESS_REMOTE_WRITE);
+	access.fault = NULL;
+	access.key = rq->write_rkey;
+	access.iova = rq->write_va + rq->offset;
+	access.len = len;
+	return rxe_mr_access(&access, rxe_copy_payload, &payload);
+}
+
+/**
+ * rxe_responder_take_run - take packets of one message with one access to memory
+ * @qp: the responder
+ * @pkt: the first, which is the next of its batch
+ *
+ * Context: BH disabled, the receive queue's lock is held.
+ * Return: true: they are done with; false: nothing has changed, and @pkt is to be
+ * processed by itself.
+ */
+bool rxe_responder_take_run(struct rxe_qp *qp, const struct rxe_pkt *pkt)
+{
+	struct rxe_rq *rq = &qp->rq;
+	u64 rest;
+	u32 n;
+
+	if ((pkt->op->flags & (RXE_OP_START | RXE_OP_END)) ||
+	    !(pkt->op->flags & (RXE_OP_SEND | RXE_OP_WRITE)) ||
+	    !rxe_responder_live(qp) || pkt->psn != rq->epsn ||
+	    !rxe_request_valid(qp, pkt))
+		return false;
+
+	rest = pkt->op->flags & RXE_OP_SEND ? rq->wqe->length : rq->write_len;
+	rest -= rq->offset;
+	n = rxe_pkts_alike(pkt);
+	/* something is left for the last packet */
+	if (n < 2 || n * pkt->payload_len >= rest ||
+	    rxe_store_run(qp, pkt, n * pkt->payload_len))
+		return false;
+
+	rq->nak_sent = false;
+	rq->offset += n * pkt->payload_len;
+	rq->epsn = rxe_psn_add(pkt->psn, n);
+	rxe_pkts_done(pkt, n);
+	return true;
+}
+
 static int rxe_rc_process(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 {
 	struct rxe_rq *rq = &qp->rq;

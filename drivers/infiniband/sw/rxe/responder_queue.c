@@ -126,6 +126,18 @@ static void rxe_defer(struct rxe_qp *qp, struct sk_buff *skb)
 	kfree_skb(skb);
 }
 
+/* Process a packet, and those that can be taken with it; false: it parks. */
+static bool rxe_process_next(struct rxe_qp *qp, const struct rxe_pkt *pkt)
+{
+	if (rxe_responder_take_run(qp, pkt))
+		return true;
+
+	qp->rq.parked = rxe_responder_process(qp, pkt) == -EAGAIN;
+	if (!qp->rq.parked)
+		rxe_pkt_done(pkt);
+	return !qp->rq.parked;
+}
+
 /* Process what has come; false: the rest of it has to wait. */
 static bool rxe_process_batch(struct rxe_qp *qp, struct sk_buff *skb)
 {
@@ -135,12 +147,10 @@ static bool rxe_process_batch(struct rxe_qp *qp, struct sk_buff *skb)
 	while (rxe_pkt_next(&pkt, skb)) {
 		if (rxe_responder_busy(rq))
 			return false;
-		if (rxe_responder_process(qp, &pkt) == -EAGAIN) {
+		if (!rxe_process_next(qp, &pkt)) {
 			rxe_count(qp->dev, RXE_STAT_PARKED);
-			rq->parked = true;
 			return false;
 		}
-		rxe_pkt_done(&pkt);
 		rxe_read_continue(qp);
 	}
 	return true;
@@ -187,10 +197,7 @@ static void rxe_process_pending(struct rxe_qp *qp)
 			queue_delayed_work(rxe_wq, &rq->work, 0);
 			return;
 		}
-		if (rxe_responder_process(qp, &pkt) == -EAGAIN)
-			rq->parked = true;
-		else
-			rxe_pkt_done(&pkt);
+		rxe_process_next(qp, &pkt);
 	}
 }
 
