@@ -27,6 +27,7 @@
 set -eu
 
 : "${MTU:=1500}"
+macs=([1]=02:00:00:00:00:01 [2]=02:00:00:00:00:02)
 
 die()
 {
@@ -34,48 +35,78 @@ die()
 	exit 1
 }
 
-# host NAMESPACE NETDEV NUMBER DEVICE
+# host_up NAMESPACE NETDEV NUMBER
 host_up()
 {
 	ip -n "$1" -batch - <<-END
 		link set lo up
-		link set $2 mtu $MTU up
+		link set $2 up
 		addr add 10.0.0.$3/24 dev $2
 		addr add fd00::$3/64 dev $2 nodad
 	END
-	ip netns exec "$1" rdma link add "$4" type rxe netdev "$2"
+}
+
+# know NAMESPACE NETDEV NUMBER: tell a host the other's address, for good, and wait
+# until it sends. A link that came up just now loses what it is to send for a
+# moment, and the stack repeats the question for an address after a second: that
+# is all the time that the core gives a queue pair or an address handle.
+know()
+{
+	local i link
+
+	for ((i = 0; i < 250 * ${LIMIT_FACTOR:-1}; i++)); do
+		link=$(ip -n "$1" -batch - <<-END
+			neigh replace 10.0.0.$3 lladdr ${macs[$3]} dev $2 nud permanent
+			neigh replace fd00::$3 lladdr ${macs[$3]} dev $2 nud permanent
+			link show dev $2
+		END
+		)
+		[[ $link == *" qdisc noop "* ]] || return 0
+		sleep 0.02
+	done
+	die "$2 does not come up"
 }
 
 # The address in the form that sysfs writes GIDs in.
 gid_of()
 {
+	local left right words zeros=(0 0 0 0 0 0 0 0)
+
 	case $1 in
+	*::*)
+		IFS=: read -ra left <<<"${1%%::*}"
+		IFS=: read -ra right <<<"${1#*::}"
+		words=("${left[@]}" "${zeros[@]:${#left[@]}+${#right[@]}}" "${right[@]}")
+		;;
 	*:*)
-		python3 -c 'import ipaddress, sys
-print(ipaddress.ip_address(sys.argv[1]).exploded)' "$1"
+		IFS=: read -ra words <<<"$1"
 		;;
 	*)
-		# shellcheck disable=SC2046,SC2183 # four words on purpose
+		# shellcheck disable=SC2183 # four words on purpose
+		IFS=. read -ra words <<<"$1"
 		printf '0000:0000:0000:0000:0000:ffff:%02x%02x:%02x%02x\n' \
-			$(printf '%s' "$1" | tr . ' ')
+			"${words[@]}"
+		return
 		;;
 	esac
+	printf '%04x:%04x:%04x:%04x:%04x:%04x:%04x:%04x\n' "${words[@]/#/0x}"
 }
 
 gid_index()
 {
-	local port=/sys/class/infiniband/$1/ports/1 want i
+	local port=/sys/class/infiniband/$1/ports/1 want gid type i=0
 
 	want=$(gid_of "$2")
-	# There are a thousand: a process for each would take half a minute.
-	for i in $(cd "$port/gids" && grep -lxF "$want" -- *); do
+	# There are a thousand: no process for each, and no more than it takes.
+	while { read -r gid <"$port/gids/$i"; } 2>/dev/null; do
 		# An unset entry's type cannot be read.
-		case $(cat "$port/gid_attrs/types/$i" 2>/dev/null) in
-		"RoCE v2")
+		if [ "$gid" = "$want" ] &&
+			{ read -r type <"$port/gid_attrs/types/$i"; } 2>/dev/null &&
+			[ "$type" = "RoCE v2" ]; then
 			printf '%s\n' "$i"
 			return
-			;;
-		esac
+		fi
+		i=$((i + 1))
 	done
 	die "$1 has no RoCE v2 GID for $2"
 }
@@ -87,28 +118,16 @@ up()
 	plug
 }
 
-# know NAMESPACE ADDRESS: resolve a neighbour. A link that came up just now may
-# lose the first question, which the stack repeats after a second: that is all the
-# time that the core gives a queue pair or an address handle.
-know()
-{
-	for _ in $(seq $((100 * ${LIMIT_FACTOR:-1}))); do
-		ip netns exec "$1" bash -c "echo >/dev/udp/$2/9" 2>/dev/null || true
-		! ip -n "$1" neigh show "$2" | grep -q lladdr || return 0
-		sleep 0.05
-	done
-	die "$1 does not find $2"
-}
-
 plug()
 {
-	ip link add va netns hosta type veth peer name vb netns hostb
-	host_up hosta va 1 rxe0
-	host_up hostb vb 2 rxe1
-	know hosta 10.0.0.2
-	know hosta fd00::2
-	know hostb 10.0.0.1
-	know hostb fd00::1
+	ip link add va address "${macs[1]}" mtu "$MTU" netns hosta type veth \
+		peer name vb address "${macs[2]}" mtu "$MTU" netns hostb
+	host_up hosta va 1
+	host_up hostb vb 2
+	know hosta va 2
+	know hostb vb 1
+	ip netns exec hosta rdma link add rxe0 type rxe netdev va
+	ip netns exec hostb rdma link add rxe1 type rxe netdev vb
 }
 
 down()
