@@ -94,10 +94,28 @@ ping_between()
 		"rping -c -a ${2:-$1} -V -S 5000 -C 20"
 }
 
+# link_local NAMESPACE NETDEV: the address, once it may be used
 link_local()
 {
-	ip -n hostb -6 -o addr show dev "$1" scope link |
-		sed -n 's/.*inet6 \([^/]*\).*/\1/p'
+	local address
+
+	for _ in $(seq $((100 * ${LIMIT_FACTOR:-1}))); do
+		address=$(ip -n "$1" -6 -o addr show dev "$2" scope link -tentative |
+			sed -n 's/.*inet6 \([^/]*\).*/\1/p')
+		[ -z "$address" ] || break
+		sleep 0.1
+	done
+	printf '%s\n' "$address"
+}
+
+# ping_link_local NETDEV OF HOSTA, AND OF HOSTB
+ping_link_local()
+{
+	local address
+
+	link_local hosta "$1" >/dev/null
+	address=$(link_local hostb "$2")
+	ping_between "$address%$2" "$address%$1"
 }
 
 # Both hosts get a VLAN, whose addresses the devices take over.
@@ -111,10 +129,6 @@ vlan_up()
 			ip -n $host addr add $address/24 dev $dev.7 &&
 			ip -n $host link set $dev.7 up || return
 		host=hostb dev=vb address=10.7.0.2
-	done
-	for _ in $(seq 50); do
-		[ -z "$(link_local vb.7)" ] || break
-		sleep 0.2
 	done
 	gids_there rxe0 10.7.0.1 rxe1 10.7.0.2
 }
@@ -271,12 +285,12 @@ connection_manager()
 	verdict "rping over IPv4" ping_between 10.0.0.2
 	verdict "rping over IPv6" ping_between fd00::2
 	verdict "rping over link-local addresses" \
-		ping_between "$(link_local vb)%vb" "$(link_local vb)%va"
+		ping_link_local va vb
 	server_on=hosta verdict "rping to the same host" ping_between 10.0.0.1
 	vlan_up
 	verdict "rping over a VLAN" ping_between 10.7.0.2
 	verdict "rping over a VLAN's link-local addresses" \
-		ping_between "$(link_local vb.7)%vb.7" "$(link_local vb.7)%va.7"
+		ping_link_local va.7 vb.7
 	vlan_down
 	ports_up
 	verdict "rping between a bridge and a bond" ping_between 10.9.0.2
