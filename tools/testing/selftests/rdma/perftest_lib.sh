@@ -9,13 +9,22 @@ client_addr=10.0.0.1
 # what the programs are run by, e.g. as another user
 run_by=()
 
+# find_gid DEVICE ADDRESS: sets gid, which stays the same as long as the hosts do.
+declare -A gids=()
+find_gid()
+{
+	[ -n "${gids[$1 $2]-}" ] ||
+		gids[$1 $2]=$(./two_hosts.sh gid "$1" "$2") || return
+	gid=${gids[$1 $2]}
+}
+
 # start_server LOG PROGRAM ARG...: sets server_pid, once the server listens.
 start_server()
 {
 	local log=$1 gid
 
 	shift
-	gid=$(./two_hosts.sh gid rxe1 "$server_addr") || return
+	find_gid rxe1 "$server_addr" || return
 	ip netns exec hostb "${run_by[@]}" "$@" -d rxe1 -x "$gid" \
 		>"$log" 2>&1 &
 	server_pid=$!
@@ -35,7 +44,7 @@ run_client()
 {
 	local gid
 
-	gid=$(./two_hosts.sh gid rxe0 "$client_addr") || return
+	find_gid rxe0 "$client_addr" || return
 	timeout $((300 * ${LIMIT_FACTOR:-1})) ip netns exec hosta \
 		"${run_by[@]}" "$@" -d rxe0 -x "$gid" 10.0.0.2
 }
