@@ -31,12 +31,12 @@ meet()
 	if [ "$ROLE" = "$1" ]; then
 		timeout 60 "${command[@]}" >"$output" 2>&1 || status=$?
 	else
-		for _ in {1..60}; do
+		for _ in {1..150}; do
 			status=0
 			timeout 60 "${command[@]}" "$CABLE_PEER" \
 				>"$output" 2>&1 || status=$?
 			grep -qi "couldn't connect" "$output" || break
-			sleep 0.5
+			sleep 0.1
 		done
 	fi
 	if [ "$status" -eq 0 ] &&

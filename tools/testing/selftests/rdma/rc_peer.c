@@ -11,6 +11,7 @@
  * lossy: packets get lost; both sides have to be told.
  */
 #include <arpa/inet.h>
+#include <netinet/tcp.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -134,6 +135,7 @@ static int access_of(struct rc_host *host, const struct rc_config *config)
 static void peers_up(struct peers *p, const struct rc_config *config)
 {
 	struct side self;
+	int on = 1;
 
 	rc_open(&p->host, 0);
 	rc_end_create(&p->end, &p->host, config);
@@ -145,6 +147,9 @@ static void peers_up(struct peers *p, const struct rc_config *config)
 		.addr = (uintptr_t)p->buf.addr,
 	};
 	p->socket = listener ? meet_listening() : meet_connecting();
+	/* a byte that waits for the last one's ACK is there 40 ms later */
+	CHECK(!setsockopt(p->socket, IPPROTO_TCP, TCP_NODELAY, &on,
+			  sizeof(on)));
 	tell(p->socket, &self, sizeof(self));
 	hear(p->socket, &p->peer, sizeof(p->peer));
 	p->remote_mr.rkey = p->peer.rkey;
