@@ -3,12 +3,7 @@
 #
 # make bench: this driver and the kernel's own in one guest, in turn, and what
 # came of it. See bench.py for what is measured, and bench_report.py for the
-# report.
-
-# What only emulation makes slow is switched off for both drivers: clearing
-# memory at allocation, and copying by string instructions.
-tuned_cmdline="init_on_alloc=0"
-tuned_cpu=",-erms"
+# report. What only emulation makes slow is switched off for both drivers.
 
 # bench_boot NAME: run bench.py in a guest; its figures become NAME.csv.
 bench_boot()
@@ -50,10 +45,7 @@ cmd_bench()
 	bench_dir=$cache/bench/$(date +%Y%m%d-%H%M%S)
 	mkdir -p "$bench_dir"
 	about_bench >"$bench_dir/about.txt"
-	has_kvm || {
-		GUEST_CMDLINE="$tuned_cmdline ${GUEST_CMDLINE-}"
-		guest_cpu=$tuned_cpu
-	}
+	tune_emulation
 	bench_boot tuned
 	if [ -z "${QUICK-}" ] && ! has_kvm; then
 		GUEST_CMDLINE=${GUEST_CMDLINE#"$tuned_cmdline "}

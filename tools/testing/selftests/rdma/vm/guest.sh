@@ -51,6 +51,26 @@ emulation_cmdline()
 	has_kvm || printf 'tsc=reliable\n'
 }
 
+# What only emulation makes slow: clearing memory at allocation, and copying by
+# string instructions.
+tuned_cmdline="init_on_alloc=0"
+tuned_cpu=",-erms"
+
+# tune_emulation: switch that off where the processor is emulated
+tune_emulation()
+{
+	has_kvm || {
+		GUEST_CMDLINE="$tuned_cmdline ${GUEST_CMDLINE-}"
+		guest_cpu=$tuned_cpu
+	}
+}
+
+# With LONG_TESTS kernels are tested as they come, and the debug kernel always.
+tune_for_tests()
+{
+	[ "${LONG_TESTS-}" = yes ] || [ "$1" = debug ] || tune_emulation
+}
+
 # add_test_devices: what tests use, as qemu_args, GUEST_CMDLINE and in $share/env:
 # a disk, persistent memory, and two memory nodes of no real difference, between
 # which the kernel moves no page by itself.

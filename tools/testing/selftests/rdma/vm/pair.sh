@@ -29,6 +29,7 @@ cmd_cable_guest()
 		server=off
 	fi
 	most_tries=1
+	tune_for_tests "$1"
 	# cut out of the guest's memory, as in add_test_devices
 	GUEST_CMDLINE="memmap=32M!512M ${GUEST_CMDLINE-}"
 	run_guest "$1" \

@@ -97,6 +97,7 @@ cmd_test_kernel()
 	: "${TOPOLOGY:=two_hosts}" "${TIME_LIMIT:=5400}"
 	STRICT=1 prepare "$kernel"
 	add_test_devices
+	tune_for_tests "$kernel"
 	run_tests "$kernel" "${names[@]}"
 }
 
