@@ -354,7 +354,7 @@ static void above_the_limit(void)
 	need_groups();
 	need_swap();
 	enter_group("32M");
-	fill_and_read_back(160 * MIB);
+	fill_and_read_back(96 * MIB);
 	/* as nothing is pinned, no more was there than may be */
 	CHECK(group_value("memory.peak") <= 33 * MIB);
 	leave_group();
