@@ -9,7 +9,7 @@ SELFTESTS := $(CURDIR)/tools/testing/selftests/rdma
 VM := $(SELFTESTS)/vm/vm
 
 # What the harness takes from make's command line.
-export CMD DEBUG_NEED DEBUG_TESTS DEBUG_WITHIN KERNEL KERNELS NEWEST_TESTS PEERS TESTS MTU MEM CPUS \
+export CMD DEBUG_NEED DEBUG_TESTS DEBUG_WITHIN KERNEL KERNELS PEERS TESTS MTU MEM CPUS \
 	STORM_SECONDS LONG_TESTS TIME_LIMIT QUIET_LIMIT QUICK PAIRS ROWS DRIVERS
 
 .DELETE_ON_ERROR:
@@ -65,8 +65,8 @@ help:
 	@echo 'make run              boot a guest, run perftest with --odp between two hosts in it'
 	@echo 'make run CMD="..."    run another command in that guest'
 	@echo 'make shell            an interactive guest; leave the shell to end it'
-	@echo 'make test             all tests on the Debian kernels 6.1, 6.12 and the newest'
-	@echo 'make test-all         the same with what takes long: an hour more'
+	@echo 'make test             the tests on the Debian kernels 6.1, 6.12 and the newest'
+	@echo 'make test-all         all tests on each, and what takes long: an hour and a half more'
 	@echo 'make test-debug       the same on a kernel with KASAN, lockdep and more'
 	@echo 'make bench            this driver beside the kernel'"'"'s own; QUICK=1: ten minutes'
 	@echo 'make check            checkpatch, shellcheck, sparse'

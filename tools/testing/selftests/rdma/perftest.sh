@@ -6,9 +6,9 @@
 # over IPv4 and IPv6, in both directions at once and with several queue pairs;
 # what it pins, and what it may pin. Needs root, rdma_rxe and perftest.
 #
-# All sizes take long where the machine is emulated: without LONG_TESTS half of
-# the runs have one size, on kernels with an even minor number one half, on the
-# others the other.
+# All sizes take long where the machine is emulated: without LONG_TESTS a third of
+# the runs have them, and the others one size. TURN (0, 1 or 2) says which third,
+# and that the others are for somebody else.
 
 cd "$(dirname "$0")" || exit 1
 : "${KSFT:=$(realpath ..)}"
@@ -30,7 +30,6 @@ paths=("1500 4" "4200 6" "9000 4")
 bandwidth=(ib_write_bw ib_read_bw ib_send_bw)
 latency=(ib_write_lat ib_read_lat ib_send_lat)
 ways=("" "-b" "-q 8")
-minor=$(uname -r | cut -d . -f 2 | grep -o '^[0-9]*')
 
 finish()
 {
@@ -101,14 +100,14 @@ atomic_size()
 	one_size 8 "$@" -n 200
 }
 
-# Each run has its number, from one kernel to the next the same.
-runs=0
+# sizes_in_turn PATH PROGRAM: their numbers; says what is to be done. Of each program
+# one path is in a third, and not always done in the same way.
 sizes_in_turn()
 {
-	if [ "${LONG_TESTS-}" = yes ] || [ $(((runs + minor) % 2)) -eq 0 ]; then
+	if [ $((($1 + 2 * $2) % 3)) -eq "${TURN:-0}" ]; then
 		echo all_sizes
-	else
-		echo middle_size
+	elif [ -z "${TURN-}" ]; then
+		[ "${LONG_TESTS-}" = yes ] && echo all_sizes || echo middle_size
 	fi
 }
 
@@ -119,29 +118,25 @@ over()
 
 	read -r mtu family <<<"$1"
 	use_path "$mtu" "$family"
-	runs=$((runs + 1))
 	verdict "${*:3}, MTU $mtu, IPv$family, ${2//_/ }" "${@:2}"
 }
 
 # What is done in which way at which path moves on with the program.
 run_matrix()
 {
-	local odp program i way n=0
+	local odp program i way how n=0
 
 	for odp in "" --odp; do
-		for program in "${bandwidth[@]}"; do
+		for program in "${bandwidth[@]}" "${latency[@]}"; do
 			for i in 0 1 2; do
-				way=${ways[(i + n) % 3]}
+				how=$(sizes_in_turn $i $n)
+				way=
+				[ $((n % 6)) -ge 3 ] || way=${ways[(i + n) % 3]}
 				# shellcheck disable=SC2086 # words
-				over "${paths[i]}" "$(sizes_in_turn)" "$program" $odp $way
+				[ -z "$how" ] ||
+					over "${paths[i]}" "$how" "$program" $odp $way
 			done
 			n=$((n + 1))
-		done
-		for program in "${latency[@]}"; do
-			for i in 0 1 2; do
-				# shellcheck disable=SC2086 # words
-				over "${paths[i]}" "$(sizes_in_turn)" "$program" $odp
-			done
 		done
 	done
 }
@@ -151,7 +146,7 @@ run_atomics()
 {
 	local i
 
-	for i in 0 1 2; do
+	for i in ${TURN:-0 1 2}; do
 		# shellcheck disable=SC2086 # words
 		over "${paths[i]}" atomic_size ib_atomic_bw ${ways[i]}
 		over "${paths[i]}" atomic_size ib_atomic_lat
@@ -251,7 +246,9 @@ if ! command -v ib_write_bw >/dev/null || ! need_hosts; then
 	exit 4
 fi
 ktap_print_header
-ktap_set_plan $((2 * 3 * 6 + 6 + 4))
+each=${#paths[@]}
+[ -z "${TURN-}" ] || each=1
+ktap_set_plan $((2 * 6 * each + 2 * each + 4))
 run_matrix
 run_atomics
 run_pins

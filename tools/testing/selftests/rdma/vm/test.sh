@@ -131,6 +131,8 @@ part()
 
 # What to run: all, or what TESTS names. "harness" is the harness's own test,
 # cable_tests are those of two guests on a cable, the first of them the quick one.
+# Tests take turns only where every kernel gets its own: not where TESTS or KERNELS
+# says what is to run, and not with LONG_TESTS.
 cable_tests="interop cable_users"
 
 choose_tests()
@@ -145,8 +147,13 @@ module_unload"
 	chosen=()
 	on_cable=()
 	with_harness=
+	take_turns=
 	if [ -z "${TESTS-}" ]; then
 		mapfile -t chosen <<<"$all"
+		[ -n "${KERNELS-}" ] || [ "${LONG_TESTS-}" = yes ] || {
+			take_turns=yes
+			check_turns
+		}
 		on_cable=(interop)
 		[ "${LONG_TESTS-}" != yes ] || read -ra on_cable <<<"$cable_tests"
 		with_harness=yes
@@ -167,6 +174,36 @@ module_unload"
 			;;
 		esac
 	done
+}
+
+# turns [KERNEL]: the tests that vm/turns names, all or those of a kernel
+turns()
+{
+	awk -v kernel="${1-}" '!/^#/ && (kernel == "" || $2 == kernel) { print $1 }' \
+		"$vm_dir/turns"
+}
+
+# A name that is wrong there would have a test run nowhere.
+check_turns()
+{
+	local name kernel
+
+	grep -v '^#' "$vm_dir/turns" | while read -r name kernel; do
+		[[ " ${chosen[*]} " == *" $name "* ]] || die "turns: no test $name"
+		[[ " $kernel_names " == *" $kernel "* ]] ||
+			die "turns: no kernel $kernel"
+	done
+}
+
+# tests_on KERNEL: those of the chosen tests that are run there, one a line
+tests_on()
+{
+	if [ -n "$take_turns" ]; then
+		printf '%s\n' "${chosen[@]}" |
+			grep -vxFf <(turns | grep -vxFf <(turns "$1"))
+	else
+		printf '%s\n' "${chosen[@]}"
+	fi
 }
 
 # The debug kernel is slow, and slow to build: with DEBUG_WITHIN it is tested
@@ -223,7 +260,7 @@ test_cable_on()
 
 cmd_test()
 {
-	local kernel names slowest=0 status=0
+	local kernel names turn=0 slowest=0 status=0
 
 	install_host_packages
 	need_root_dir
@@ -232,10 +269,11 @@ cmd_test()
 	results=$(mktemp "$cache/results.XXXXXX")
 	[ -z "$with_harness" ] || part 6.1 test-harness "$results"
 	for kernel in ${KERNELS:-$kernel_names}; do
-		names=("${chosen[@]}")
-		[ "$kernel" != newest ] || [ -z "${NEWEST_TESTS-}" ] ||
-			read -ra names <<<"$NEWEST_TESTS"
-		[ "${#names[@]}" -eq 0 ] || test_on "$kernel" "${names[@]}"
+		[ "${#chosen[@]}" -eq 0 ] || {
+			mapfile -t names < <(tests_on "$kernel")
+			TURN=${take_turns:+$turn} test_on "$kernel" "${names[@]}"
+		}
+		turn=$(((turn + 1) % 3))
 		[ "${#on_cable[@]}" -eq 0 ] || test_cable_on "$kernel"
 	done
 	if [ -n "${DEBUG_WITHIN-}" ] && debug_fits; then
