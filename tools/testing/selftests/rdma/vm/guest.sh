@@ -20,7 +20,7 @@ guest_limits()
 		: "${LIMIT_FACTOR:=4}"
 	fi
 	# of each storm; "make test-all" has ten minutes
-	: "${STORM_SECONDS:=30}"
+	: "${STORM_SECONDS:=20}"
 	: "${CPUS:=2}" "${MEM:=2048}" "${LIMIT_FACTOR:=1}"
 	: "${BOOT_LIMIT:=180}"	# seconds to the start of the command
 	: "${TIME_LIMIT:=1800}"	# seconds for the command
