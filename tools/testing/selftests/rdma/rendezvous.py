@@ -11,32 +11,44 @@ import sys
 import time
 
 
+def connect(address, port, seconds):
+    """To a host that may not be there yet, or not listen yet."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            return socket.create_connection((address, port), seconds)
+        except OSError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.05)
+
+
 class Rendezvous:
     """A connection of two, one of whom listens at @address."""
 
     def __init__(self, listens, address, port, seconds=60):
-        end = time.monotonic() + seconds
         if listens:
             with socket.create_server((address, port)) as door:
                 door.settimeout(seconds)
                 self.sock = door.accept()[0]
-            self.sock.settimeout(seconds)
-            return
-        while True:
-            try:
-                self.sock = socket.create_connection((address, port), seconds)
-                return
-            except ConnectionRefusedError:
-                if time.monotonic() > end:
-                    raise
-                time.sleep(0.05)
+        else:
+            self.sock = connect(address, port, seconds)
+        self.sock.settimeout(seconds)
+        self.lines = self.sock.makefile("r")
+
+    def exchange(self, text=""):
+        """Say a line; the line that the other one has said."""
+        self.sock.sendall(f"{text}\n".encode())
+        said = self.lines.readline()
+        assert said, "the other one has gone"
+        return said.rstrip("\n")
 
     def meet(self):
         """Both are here before either goes on."""
-        self.sock.sendall(b"!")
-        assert self.sock.recv(1) == b"!", "the other one has gone"
+        self.exchange()
 
     def close(self):
+        self.lines.close()
         self.sock.close()
 
 
