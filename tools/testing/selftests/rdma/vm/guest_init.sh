@@ -91,7 +91,9 @@ set_up_hosts()
 		modprobe virtio_net
 		ip link set eth0 mtu "${MTU:-1500}" up
 		ip addr add "$CABLE_ADDR/24" dev eth0
-		rdma link add rxe0 type rxe netdev eth0
+		# without a driver this would load the kernel's own
+		[ "${RXE:-ours}" = none ] ||
+			rdma link add rxe0 type rxe netdev eth0
 		;;
 	esac
 }

@@ -113,32 +113,53 @@ collect_pair()
 	done
 }
 
+# prepare_pair KERNEL RXE PEER RXE_OF_PEER: sets share and share2, where each side
+# finds what it needs to load these drivers (ours, intree; none: the command is to
+# load one).
+prepare_pair()
+{
+	local first
+
+	declare -gA pids=() statuses=()
+	TOPOLOGY=cable
+	STRICT=1 RXE=${2/none/ours} prepare "$1"
+	cable_guest_env "$1" ours "$2" 10.0.1.1 10.0.1.2 >"$share/env"
+	first=$share
+	new_share "$3"
+	share2=$share
+	share=$first
+	STRICT=1 RXE=${4/none/ours} build_for "$3" "$share2/build"
+	cable_guest_env "$3" peer "$4" 10.0.1.2 10.0.1.1 >"$share2/env"
+}
+
+# boot_pair KERNEL PEER WHAT: run the command of share and share2, again if neither
+# guest has begun with it, as their files out/started tell.
+boot_pair()
+{
+	local try
+
+	for try in 1 2 3; do
+		say "booting two guests on one cable: $3"
+		run_pair "$1" "$2" "$share" "$share2"
+		nothing_started "$share" "$share2" || break
+		[ "$try" = 3 ] || say "neither guest had begun: trying again"
+	done
+}
+
 # cmd_test_cable KERNEL PEER RXE RESULTS TEST...: PEER is the kernel of the peer,
 # RXE its driver: ours or intree
 cmd_test_cable()
 {
-	local kernel=$1 peer=$2 rxe=$3 first try
+	local kernel=$1 peer=$2 rxe=$3
 
 	results=$4
 	shift 4
-	declare -gA pids=() statuses=()
 	: "${MEM:=1024}"
-	TOPOLOGY=cable STRICT=1 prepare "$kernel"
-	cable_guest_env "$kernel" ours ours 10.0.1.1 10.0.1.2 >"$share/env"
-	first=$share
-	new_share "$peer"
-	share2=$share
-	share=$first
-	RXE=$rxe STRICT=1 build_for "$peer" "$share2/build"
-	cable_guest_env "$peer" peer "$rxe" 10.0.1.2 10.0.1.1 >"$share2/env"
-	printf '%s\n' "$@" | tee "$first/tests" >"$share2/tests"
-	echo 'exec bash /share/guest_cable.sh' | tee "$first/cmd" >"$share2/cmd"
-	for try in 1 2 3; do
-		say "booting two guests on one cable: $(kernel_version "$kernel"), and $rxe on $(kernel_version "$peer")"
-		run_pair "$kernel" "$peer" "$first" "$share2"
-		nothing_started "$first" "$share2" || break
-		[ "$try" = 3 ] || say "neither guest had begun: trying again"
-	done
-	collect_pair "$rxe-$peer" "$kernel" "$first" ours "$@"
+	prepare_pair "$kernel" ours "$peer" "$rxe"
+	printf '%s\n' "$@" | tee "$share/tests" >"$share2/tests"
+	echo 'exec bash /share/guest_cable.sh' | tee "$share/cmd" >"$share2/cmd"
+	boot_pair "$kernel" "$peer" \
+		"$(kernel_version "$kernel"), and $rxe on $(kernel_version "$peer")"
+	collect_pair "$rxe-$peer" "$kernel" "$share" ours "$@"
 	collect_pair "$rxe-$peer" "$kernel" "$share2" peer "$@"
 }
