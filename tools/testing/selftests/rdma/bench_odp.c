@@ -17,11 +17,11 @@
 
 #define PAGE		4096UL
 #define MIB		(1024 * 1024UL)
-#define COLD_SIZE	(256 * MIB)
+#define COLD_SIZE	(64 * MIB)
 #define MESSAGE		MIB
 #define WARM_SIZE	(16 * MIB)
 #define SMALL_MESSAGE	(64 * 1024UL)
-#define WARM_NS		2000000000ULL
+#define WARM_NS		500000000ULL
 #define SAMPLES		200
 
 static unsigned long long now_ns(void)
