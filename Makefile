@@ -10,7 +10,7 @@ VM := $(SELFTESTS)/vm/vm
 
 # What the harness takes from make's command line.
 export CMD DEBUG_NEED DEBUG_TESTS DEBUG_WITHIN KERNEL KERNELS PEERS TESTS MTU MEM CPUS \
-	STORM_SECONDS LONG_TESTS TIME_LIMIT QUIET_LIMIT QUICK PAIRS ROWS DRIVERS
+	STORM_SECONDS LONG_TESTS TIME_LIMIT QUIET_LIMIT QUICK PAIRS ROWS DRIVERS BOOTS
 
 .DELETE_ON_ERROR:
 .PHONY: all modules run shell test test-all test-debug bench check install \
@@ -68,7 +68,8 @@ help:
 	@echo 'make test             the tests on the Debian kernels 6.1, 6.12 and the newest'
 	@echo 'make test-all         all tests on each, and what takes long: an hour and a half more'
 	@echo 'make test-debug       the same on a kernel with KASAN, lockdep and more'
-	@echo 'make bench            this driver beside the kernel'"'"'s own; QUICK=1: ten minutes'
+	@echo 'make bench            this driver beside the kernel'"'"'s own, and with it as a peer: 50 minutes;'
+	@echo '                      QUICK=1: ten minutes; BOOTS="tuned stock peers": parts of it'
 	@echo 'make check            checkpatch, shellcheck, sparse'
 	@echo 'make clean            remove what "make" built'
 	@echo 'make distclean        remove the cache: Debian root, debug kernel, logs'

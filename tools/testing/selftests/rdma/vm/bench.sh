@@ -1,11 +1,29 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
-# make bench: this driver and the kernel's own in one guest, in turn, and what
-# came of it. See bench.py for what is measured, and bench_report.py for the
-# report. What only emulation makes slow is switched off for both drivers.
+# make bench: this driver and the kernel's own in one guest, in turn, then as peers
+# in two guests, and what came of it. See bench.py and bench_peers.py for what is
+# measured, and bench_report.py for the report. What only emulation makes slow is
+# switched off for both drivers.
 
-# bench_boot NAME: run bench.py in a guest; its figures become NAME.csv.
+# tune yes|no: how the guests boot that follow
+tune()
+{
+	GUEST_CMDLINE=$user_cmdline
+	GUEST_CPU=
+	[ "$1" = no ] || tune_emulation
+	export GUEST_CMDLINE GUEST_CPU
+}
+
+# keep_figures NAME DIR: those until a failure, too
+keep_figures()
+{
+	[ ! -e "$share/out/figures.csv" ] ||
+		cp "$share/out/figures.csv" "$2/$1.csv"
+}
+
+# bench_boot NAME: run bench.py in a guest; its figures become NAME.csv. Adds NAME
+# to failed if it does not end well.
 bench_boot()
 {
 	prepare "$KERNEL"
@@ -15,10 +33,31 @@ bench_boot()
 		export LIMIT_KO=/rxe-odp/rxe_limit.ko
 	ENV
 	echo 'exec ./bench.py /share/out/figures.csv' >"$share/cmd"
-	say "booting a guest with $(kernel_version "$KERNEL") ($1)"
-	run_guest "$KERNEL" || die "the bench did not end well"
-	cp "$share/out/figures.csv" "$bench_dir/$1.csv"
+	say "booting a guest with $(kernel_version "$KERNEL") ($1), $((SECONDS / 60)) min after the beginning"
+	run_guest "$KERNEL" || failed+=" $1"
+	keep_figures "$1" "$bench_dir"
 	rm -rf "$share"
+}
+
+# cmd_bench_peers DIR: run bench_peers.py in two guests, which load their drivers
+# by themselves; its figures become DIR/peers.csv.
+cmd_bench_peers()
+{
+	local dir=$1 share_of
+
+	: "${MEM:=1024}"
+	export MEM
+	prepare_pair "$KERNEL" none "$KERNEL" none
+	for share_of in "$share" "$share2"; do
+		echo "export PAIRS=${PAIRS-} ROWS=\"${ROWS-}\"" >>"$share_of/env"
+		cat >"$share_of/cmd" <<-CMD
+			: >/share/out/started
+			exec ./bench_peers.py /share/out/figures.csv
+		CMD
+	done
+	boot_pair "$KERNEL" "$KERNEL" "$(kernel_version "$KERNEL") (peers)"
+	keep_figures peers "$dir"
+	[ "${statuses[ours]}${statuses[peer]}" = 00 ]
 }
 
 about_bench()
@@ -36,23 +75,53 @@ about_bench()
 	ABOUT
 }
 
+# BOOTS names some of the boots.
+chosen_boots()
+{
+	if [ -n "${BOOTS-}" ]; then
+		echo "$BOOTS"
+	elif [ -n "${QUICK-}" ]; then
+		echo tuned
+	else
+		has_kvm && echo tuned peers || echo tuned stock peers
+	fi
+}
+
 cmd_bench()
 {
+	local boot failed='' user_cmdline=${GUEST_CMDLINE-}
+
 	: "${KERNEL:=newest}" "${TIME_LIMIT:=14400}"
+	export KERNEL
 	TOPOLOGY=none
 	install_host_packages
 	need_root_dir
 	bench_dir=$cache/bench/$(date +%Y%m%d-%H%M%S)
 	mkdir -p "$bench_dir"
 	about_bench >"$bench_dir/about.txt"
-	tune_emulation
-	bench_boot tuned
-	if [ -z "${QUICK-}" ] && ! has_kvm; then
-		GUEST_CMDLINE=${GUEST_CMDLINE#"$tuned_cmdline "}
-		guest_cpu=
-		QUICK=1 bench_boot stock
-	fi
+	for boot in $(chosen_boots); do
+		tune yes
+		case $boot in
+		tuned)
+			bench_boot tuned
+			;;
+		stock)
+			tune no
+			# one column: the main rows, as often as they have by themselves
+			PAIRS=$((${PAIRS:-3} < 3 ? PAIRS : 3)) QUICK=1 bench_boot stock
+			;;
+		peers)
+			"$0" bench-peers "$bench_dir" || failed+=" peers"
+			;;
+		*)
+			die "BOOTS: no $boot; there are tuned, stock and peers"
+			;;
+		esac
+	done
+	say "measured for $((SECONDS / 60)) min"
+	# What there are of figures is shown, whatever has failed.
 	in_root "$root" --bind "$tree" /mnt/tree --bind "$bench_dir" /mnt/bench \
 		python3 "/mnt/tree/$selftests/bench_report.py" /mnt/bench
 	say "the report: $bench_dir/report.html"
+	[ -z "$failed" ] || die "did not end well:$failed"
 }

@@ -8,7 +8,9 @@
 most_tries=3	# boots, where nothing of the command has started
 guest_failed=125	# the exit status when it is not the command's own
 qemu_args=()	# what add_test_devices adds
-guest_cpu=	# flags that an emulated processor is to have, or not
+# Flags that an emulated processor is to have, or not; as GUEST_CMDLINE, it is in
+# the environment of processes that boot one guest of two.
+: "${GUEST_CPU=}"
 
 # guest_limits KERNEL: defaults of what the user may set. A guest is slow where
 # it has to be emulated, and slower by far with all the checks of the debug
@@ -39,7 +41,7 @@ accelerator()
 	if has_kvm; then
 		printf '%s\n' -accel kvm -cpu host
 	else
-		printf '%s\n' -accel tcg,thread=multi -cpu "max$guest_cpu"
+		printf '%s\n' -accel tcg,thread=multi -cpu "max$GUEST_CPU"
 	fi
 }
 
@@ -61,7 +63,7 @@ tune_emulation()
 {
 	has_kvm || {
 		GUEST_CMDLINE="$tuned_cmdline ${GUEST_CMDLINE-}"
-		guest_cpu=$tuned_cpu
+		GUEST_CPU=$tuned_cpu
 	}
 }
 
