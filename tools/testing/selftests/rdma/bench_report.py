@@ -7,8 +7,8 @@ terminal, and as a page with pictures by gnuplot.
     bench_report.py DIRECTORY
 
 DIRECTORY holds tuned.csv, maybe stock.csv (the same on a guest with nothing
-switched off), and about.txt, which says what was measured; the report goes
-there, too.
+switched off) and peers.csv (of bench_peers.py), and about.txt, which says what was
+measured; the report goes there, too.
 """
 
 import collections
@@ -20,7 +20,12 @@ import subprocess
 import sys
 
 OURS, INTREE = "ours", "intree"
+# client and server; the last one is what the others are compared with
+PEERS = {"ours-intree": "ours to in-tree", "intree-ours": "in-tree to ours",
+         "intree-intree": "in-tree to in-tree"}
 MTUS = {1500: 1024, 4200: 4096}
+# what bench.py writes in the place of a metric where a run gave none
+NO_FIGURE = "no figure"
 # the file, the title, the metric, and the rows as the picture calls them
 PLOTS = (
     ("bandwidth", "64 KiB messages, MiB/s", "MiB/s", {
@@ -42,31 +47,53 @@ class Figures:
 
     def __init__(self, path):
         self.values = collections.defaultdict(list)
+        self.measured = os.path.exists(path)
+        if not self.measured:
+            return
         with open(path, encoding="ascii", newline="") as file:
             for line in csv.DictReader(file):
                 key = (int(line["mtu"]), line["row"], line["metric"],
                        line["driver"])
                 self.values[key].append(float(line["value"]))
 
+    def __bool__(self):
+        return self.measured
+
     def median(self, *key):
         """None: there is no such figure."""
         values = self.values.get(key)
         return statistics.median(values) if values else None
 
-    def ratio(self, mtu, row, metric):
+    def ratio(self, mtu, row, metric, of=OURS, to=INTREE):
         """Ours to the kernel's, of medians."""
-        ours = self.median(mtu, row, metric, OURS)
-        intree = self.median(mtu, row, metric, INTREE)
-        return ours / intree if ours is not None and intree else None
+        return quotient(self.median(mtu, row, metric, of),
+                        self.median(mtu, row, metric, to))
 
     def spread(self, *key):
         values = self.values.get(key)
         return f"{min(values):,.0f} to {max(values):,.0f}" if values else "-"
 
+    def failed(self, mtu, row, driver):
+        """How often there was no figure."""
+        times = len(self.values.get((mtu, row, NO_FIGURE, driver), ()))
+        return f"{times} times" if times else "-"
+
     def rows(self):
         """Each MTU, row and metric that some driver has, in order."""
         return list(dict.fromkeys(key[:3] for key in self.values
                                   if key[3] in (OURS, INTREE)))
+
+    def times(self):
+        """The rows that have had so many figures: by MTU, driver, number."""
+        numbers = collections.defaultdict(int)
+        for (mtu, row, metric, driver), values in self.values.items():
+            if mtu and metric != NO_FIGURE:
+                step = mtu, driver, row
+                numbers[step] = max(numbers[step], len(values))
+        rows = collections.defaultdict(list)
+        for (mtu, driver, row), number_of in numbers.items():
+            rows[mtu, driver, number_of].append(row)
+        return sorted(rows.items())
 
     def limit_ns(self, payload):
         """One copy and one sum of a packet's payload."""
@@ -89,7 +116,7 @@ def quotient(a, b):
     return a / b if a is not None and b else None
 
 
-def targets(f):
+def targets(f, peers):
     """What is asked for: text, value, bound, whether more is better."""
     for mtu in MTUS:
         yield (f"overhead per packet ÷ in-tree, MTU {mtu}",
@@ -120,6 +147,7 @@ def targets(f):
                         f.median(mtu, "write bw 64 KiB, pinned", "MiB/s",
                                  OURS)), 0.97, True)
     yield from scale_targets(f)
+    yield from peer_targets(peers)
 
 
 def scale_targets(f):
@@ -136,6 +164,18 @@ def scale_targets(f):
                     ours("two_qps_two_regions_mib_per_s")), 0.95, True)
 
 
+def peer_targets(f):
+    """The kernel's driver is to gain from a peer with ours, or lose nothing."""
+    base = list(PEERS)[-1]
+    for mtu in MTUS:
+        for kind in ("write", "read", "send"):
+            for pairing in list(PEERS)[:-1]:
+                yield (f"{kind} 64 KiB, {PEERS[pairing]} ÷ {PEERS[base]}, "
+                       f"MTU {mtu}",
+                       f.ratio(mtu, f"{kind} bw 64 KiB, pinned", "MiB/s",
+                               pairing, base), 1, True)
+
+
 def number(value):
     """For people: small ones with what is behind the point."""
     if value is None:
@@ -143,8 +183,8 @@ def number(value):
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.2f}"
 
 
-def target_lines(f):
-    for text, value, bound, more in targets(f):
+def target_lines(f, peers):
+    for text, value, bound, more in targets(f, peers):
         if value is None:
             reached = "not measured"
         else:
@@ -155,6 +195,11 @@ def target_lines(f):
 
 def row_lines(f, stock):
     for mtu, row, metric in f.rows():
+        if metric == NO_FIGURE:
+            line = [str(mtu), row, metric, f.failed(mtu, row, OURS),
+                    f.failed(mtu, row, INTREE)]
+            yield line + ["-"] * (len(heads(stock)) - len(line))
+            continue
         line = [str(mtu), row, metric,
                 number(f.median(mtu, row, metric, OURS)),
                 number(f.median(mtu, row, metric, INTREE)),
@@ -164,6 +209,28 @@ def row_lines(f, stock):
         if stock:
             line.append(number(stock.ratio(mtu, row, metric)))
         yield line
+
+
+def peer_lines(f):
+    """All that was to be measured, with a figure or without."""
+    for mtu in MTUS:
+        for kind in ("write", "read", "send"):
+            key = (mtu, f"{kind} bw 64 KiB, pinned", "MiB/s")
+            base = list(PEERS)[-1]
+            for pairing, name in PEERS.items():
+                yield (str(mtu), key[1], key[2], name,
+                       number(f.median(*key, pairing)),
+                       number(f.ratio(*key, pairing, base)),
+                       f.spread(*key, pairing),
+                       f.failed(mtu, key[1], pairing))
+
+
+def run_lines(boots):
+    """What was run how often, by the figures there are."""
+    for boot, f in boots.items():
+        for (mtu, driver, times), rows in f.times():
+            what = f"{len(rows)} rows" if len(rows) > 2 else "; ".join(rows)
+            yield boot, str(mtu), driver, what, str(times)
 
 
 def tcp_lines(f):
@@ -226,43 +293,59 @@ plot $d using 2:xtic(1) title "ours" lc rgb "#1f77b4", \\
     subprocess.run(["gnuplot"], input=script, text=True, check=True)
 
 
-def page(about, f, stock, pictures):
+def tables(f, stock, peers):
+    """The tables of the report: title, heads, lines."""
+    boots = {"tuned": f, "stock": stock, "peers": peers}
+    yield "All figures (medians)", heads(stock), row_lines(f, stock)
+    if peers:
+        yield ("As peers: two guests on one cable (medians)",
+               ["MTU", "row", "unit", "client to server", "median",
+                "÷ in-tree to in-tree", "spread", NO_FIGURE],
+               peer_lines(peers))
+    yield ("For information", ["MTU", "row", "unit", "median"], tcp_lines(f))
+    yield ("What was run how often",
+           ["boot", "MTU", "driver or pairing", "rows", "figures of each"],
+           run_lines(boots))
+    yield ("Targets", ["target", "measured", "wanted", ""],
+           target_lines(f, peers))
+
+
+def page(about, shown, pictures):
     style = "body{font-family:sans-serif;max-width:70em;margin:auto}" \
         "table{border-collapse:collapse;font-size:90%}" \
         "td,th{border:1px solid #ccc;padding:2px 8px;text-align:left}"
     images = "".join(f'<p><img src="{name}" alt="{name}">' for name in pictures)
+    # targets first
+    parts = "\n".join(f"<h2>{title}</h2>\n{html_table(head, lines)}"
+                      for title, head, lines in shown[-1:] + shown[:-1])
     return f"""<!DOCTYPE html>
 <meta charset="utf-8"><title>rdma_rxe: ours and in-tree</title>
 <style>{style}</style>
 <h1>rdma_rxe: ours and in-tree</h1>
 <pre>{html.escape(about)}</pre>
 {images}
-<h2>Targets</h2>
-{html_table(["target", "measured", "wanted", ""], target_lines(f))}
-<h2>All figures (medians)</h2>
-{html_table(heads(stock), row_lines(f, stock))}
-<h2>For information</h2>
-{html_table(["MTU", "row", "unit", "median"], tcp_lines(f))}
+{parts}
 """
 
 
 def main(directory):
     with open(os.path.join(directory, "about.txt"), encoding="utf-8") as file:
         about = file.read()
-    f = Figures(os.path.join(directory, "tuned.csv"))
-    path = os.path.join(directory, "stock.csv")
-    stock = Figures(path) if os.path.exists(path) else None
+    f, stock, peers = (Figures(os.path.join(directory, f"{name}.csv"))
+                       for name in ("tuned", "stock", "peers"))
     pictures = []
-    for name, title, metric, rows in PLOTS:
+    for name, title, metric, rows in PLOTS if f else ():
         plot(f, os.path.join(directory, f"{name}.svg"), title, metric, rows)
         pictures.append(f"{name}.svg")
+    shown = [(title, head, list(lines))
+             for title, head, lines in tables(f, stock, peers)]
     with open(os.path.join(directory, "report.html"), "w",
               encoding="utf-8") as file:
-        file.write(page(about, f, stock, pictures))
+        file.write(page(about, shown, pictures))
     print(about)
-    print_table(heads(stock), row_lines(f, stock))
-    print_table(["MTU", "row", "unit", "median"], tcp_lines(f))
-    print_table(["target", "measured", "wanted", ""], target_lines(f))
+    for title, head, lines in shown:
+        print(title)
+        print_table(head, lines)
 
 
 if __name__ == "__main__":
