@@ -7,30 +7,42 @@
 #include "icrc.h"
 #include "pkt.h"
 
-/* Where a packet is, if it is in one piece: the common case, and the fast one. */
-static const u8 *rxe_pkt_bytes(const struct sk_buff *skb, u32 offset, u32 len)
+/*
+ * What is at an offset of the data, and how many bytes from there on are in one
+ * piece; NULL: it cannot be read by its address.
+ */
+static const u8 *rxe_skb_bytes(const struct sk_buff *skb, u32 offset, u32 *len)
 {
 	u32 begin = skb_headlen(skb);
 	const skb_frag_t *frag;
 	const u8 *bytes;
 	int i;
 
-	if (offset + len <= begin)
+	if (offset < begin) {
+		*len = begin - offset;
 		return skb->data + offset;
-	if (offset < begin)
-		return NULL;
+	}
 
 	for (i = 0; i < skb_shinfo(skb)->nr_frags; i++) {
 		frag = &skb_shinfo(skb)->frags[i];
 		if (offset < begin + skb_frag_size(frag)) {
-			if (offset + len > begin + skb_frag_size(frag))
-				return NULL;
+			*len = begin + skb_frag_size(frag) - offset;
 			bytes = skb_frag_address_safe(frag);
 			return bytes ? bytes + offset - begin : NULL;
 		}
 		begin += skb_frag_size(frag);
 	}
 	return NULL;
+}
+
+/* Most packets are in one piece, and fast to look at; and others behind them. */
+static void rxe_pkt_find(struct rxe_pkt *pkt)
+{
+	pkt->bytes = rxe_skb_bytes(pkt->skb, pkt->offset, &pkt->one_piece);
+	if (!pkt->bytes || pkt->one_piece < pkt->len) {
+		pkt->bytes = NULL;
+		pkt->one_piece = 0;
+	}
 }
 
 static bool rxe_pkt_read(const struct rxe_pkt *pkt, u32 offset, void *to,
@@ -61,7 +73,7 @@ bool rxe_pkt_parse(struct rxe_pkt *pkt, struct sk_buff *skb, u32 offset)
 	pkt->skb = skb;
 	pkt->offset = offset;
 	pkt->len = min(batch->packet_len, batch->end - offset);
-	pkt->bytes = rxe_pkt_bytes(skb, offset, pkt->len);
+	rxe_pkt_find(pkt);
 	len = min_t(u32, pkt->len, sizeof(pkt->headers));
 	if (len < sizeof(*bth) || !rxe_pkt_read(pkt, 0, pkt->headers, len))
 		return false;
@@ -138,17 +150,9 @@ void rxe_pkt_done(const struct rxe_pkt *pkt)
 
 static bool rxe_pkt_is_like(const struct rxe_pkt *pkt, u32 n)
 {
-	u32 offset = pkt->offset + n * pkt->len;
 	struct rxe_bth bth;
-	const u8 *bytes;
 
-	if (offset + pkt->len > rxe_batch(pkt->skb)->end)
-		return false;
-	bytes = rxe_pkt_bytes(pkt->skb, offset, sizeof(bth));
-	if (!bytes)
-		return false;
-
-	memcpy(&bth, bytes, sizeof(bth));
+	memcpy(&bth, pkt->bytes + n * pkt->len, sizeof(bth));
 	return !memcmp(&bth, pkt->headers, offsetof(struct rxe_bth, apsn)) &&
 	       be32_to_cpu(bth.apsn) == rxe_psn_add(pkt->psn, n);
 }
@@ -157,28 +161,31 @@ static bool rxe_pkt_is_like(const struct rxe_pkt *pkt, u32 n)
  * rxe_pkts_alike - how many packets of a batch can be taken together
  * @pkt: the first, which is the next of its batch
  *
- * They have the same headers and length, and one PSN after the other, and ask
- * for no acknowledgment.
+ * They have the same headers and length, and one PSN after the other, ask for no
+ * acknowledgment, and are in one piece.
  *
  * Context: as rxe_pkt_next().
  * Return: their number, @pkt included.
  */
 u32 rxe_pkts_alike(const struct rxe_pkt *pkt)
 {
-	u32 n = 1;
+	const struct rxe_batch *batch = rxe_batch(pkt->skb);
+	u32 most, n = 1;
 
 	if (pkt->ack_req || pkt->op->hdr_len != sizeof(struct rxe_bth) ||
-	    pkt->len != rxe_batch(pkt->skb)->packet_len)
+	    pkt->len != batch->packet_len)
 		return n;
-	while ((n + 1) * pkt->payload_len <= RXE_PKT_RUN &&
-	       rxe_pkt_is_like(pkt, n))
+
+	most = min(batch->end - pkt->offset, pkt->one_piece) / pkt->len;
+	most = min(most, RXE_PKT_RUN / pkt->len);
+	while (n < most && rxe_pkt_is_like(pkt, n))
 		n++;
 	return n;
 }
 
 /**
  * rxe_pkt_move_on - look at the next of packets that are alike
- * @pkt: one of them, which becomes the next one
+ * @pkt: one of them, as rxe_pkts_alike() has said, which becomes the next one
  *
  * Context: as rxe_pkt_next().
  */
@@ -188,7 +195,8 @@ void rxe_pkt_move_on(struct rxe_pkt *pkt)
 
 	pkt->offset += pkt->len;
 	pkt->psn = rxe_psn_add(pkt->psn, 1);
-	pkt->bytes = rxe_pkt_bytes(pkt->skb, pkt->offset, pkt->len);
+	pkt->bytes += pkt->len;
+	pkt->one_piece -= pkt->len;
 	bth->apsn = cpu_to_be32(pkt->psn);
 }
 
@@ -326,14 +334,6 @@ void rxe_pkt_grh(const struct rxe_pkt *pkt, u8 *grh)
 	}
 }
 
-static void rxe_payload_next(struct rxe_payload *payload)
-{
-	payload->offset += payload->gap;
-	payload->left = payload->len;
-	payload->bytes = rxe_pkt_bytes(payload->skb, payload->offset,
-				       payload->len);
-}
-
 static int rxe_payload_copy(struct rxe_payload *payload, void *to, u32 len)
 {
 	int err = 0;
@@ -343,8 +343,8 @@ static int rxe_payload_copy(struct rxe_payload *payload, void *to, u32 len)
 		payload->bytes += len;
 	} else {
 		err = skb_copy_bits(payload->skb, payload->offset, to, len);
+		payload->offset += len;
 	}
-	payload->offset += len;
 	payload->left -= len;
 	return err;
 }
@@ -365,8 +365,10 @@ int rxe_copy_payload(void *kaddr, size_t len, void *arg)
 	u32 n;
 
 	for (; len && !err; kaddr += n, len -= n) {
-		if (!payload->left)
-			rxe_payload_next(payload);
+		if (!payload->left) {
+			payload->left = payload->len;
+			payload->bytes += payload->gap;
+		}
 		n = min_t(size_t, len, payload->left);
 		err = rxe_payload_copy(payload, kaddr, n);
 	}

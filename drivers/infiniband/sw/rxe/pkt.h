@@ -62,6 +62,7 @@ static inline void rxe_batch_keep(struct sk_buff *skb)
  * @ack_req: the requester wants an acknowledgment
  * @solicited: the completion is to raise a solicited event
  * @bytes: all of it, from the BTH on; NULL: it is in more than one piece
+ * @one_piece: from @bytes on, with what is behind it
  * @headers: the BTH, and what follows it up to the payload
  */
 struct rxe_pkt {
@@ -76,6 +77,7 @@ struct rxe_pkt {
 	bool ack_req;
 	bool solicited;
 	const u8 *bytes;
+	u32 one_piece;
 	u8 headers[RXE_MAX_HEADERS] __aligned(8);
 };
 
@@ -99,13 +101,14 @@ static inline __be32 rxe_pkt_imm(const struct rxe_pkt *pkt)
 #define RXE_PKT_RUN	(16U << 10)
 
 /**
- * struct rxe_payload - an odp_actor_t's argument: the payload of packets
+ * struct rxe_payload - an odp_actor_t's argument: the payload of a packet, or of
+ *			packets that are alike
  * @skb: where they are
- * @offset: of what has yet to be copied, in the skb's data
+ * @offset: of what has yet to be copied, in the skb's data, without @bytes
  * @left: bytes that the packet there still has
  * @len: bytes that each packet has
  * @gap: bytes between one packet's payload and the next one's
- * @bytes: what is at @offset, where the rest of the packet is in one piece
+ * @bytes: what has yet to be copied, where it is in one piece
  */
 struct rxe_payload {
 	struct sk_buff *skb;
