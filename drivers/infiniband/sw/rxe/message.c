@@ -10,13 +10,16 @@
  * struct rxe_message_run - packets of one message, made in one access to memory
  * @run: how they are made
  * @qp: the sender
- * @wqe: the request; the send queue's next PSN is that of the packet being made
+ * @wqe: the request
+ * @psn: of the packet that is made; those before it, from the send queue's next
+ *	 PSN on, are committed and not accounted for
  * @ack_req: that packet asks for an acknowledgment
  */
 struct rxe_message_run {
 	struct rxe_tx_run run;
 	struct rxe_qp *qp;
 	struct rxe_swqe *wqe;
+	u32 psn;
 	bool ack_req;
 };
 
@@ -31,7 +34,7 @@ static bool rxe_more_waiting(struct rxe_qp *qp)
 }
 
 static bool rxe_wants_ack(struct rxe_qp *qp, const struct rxe_swqe *wqe,
-			  bool last)
+			  u32 psn)
 {
 	struct rxe_sq *sq = &qp->sq;
 
@@ -39,10 +42,11 @@ static bool rxe_wants_ack(struct rxe_qp *qp, const struct rxe_swqe *wqe,
 		return false;
 	if (sq->probing)
 		return true;
-	if (rxe_psn_diff(sq->psn, sq->ack_psn) >= RXE_ACK_INTERVAL)
+	if (rxe_psn_diff(psn, sq->ack_psn) >= RXE_ACK_INTERVAL)
 		return true;
-	return last && (sq->signal_all || (wqe->flags & IB_SEND_SIGNALED) ||
-			!rxe_more_waiting(qp));
+	return psn == wqe->last_psn &&
+	       (sq->signal_all || (wqe->flags & IB_SEND_SIGNALED) ||
+		!rxe_more_waiting(qp));
 }
 
 static u8 rxe_send_opcode(const struct rxe_swqe *wqe, bool first, bool last)
@@ -109,9 +113,9 @@ static bool rxe_message_begin(struct rxe_message_run *m)
 	const struct rxe_swqe *wqe = m->wqe;
 	struct rxe_qp *qp = m->qp;
 	struct rxe_sq *sq = &qp->sq;
-	u32 offset = rxe_psn_diff(sq->psn, wqe->first_psn) * qp->mtu;
-	bool first = sq->psn == wqe->first_psn;
-	bool last = sq->psn == wqe->last_psn;
+	u32 offset = rxe_psn_diff(m->psn, wqe->first_psn) * qp->mtu;
+	bool first = m->psn == wqe->first_psn;
+	bool last = m->psn == wqe->last_psn;
 	bool write = wqe->opcode == IB_WR_RDMA_WRITE ||
 		     wqe->opcode == IB_WR_RDMA_WRITE_WITH_IMM;
 	struct rxe_bth *bth;
@@ -120,12 +124,12 @@ static bool rxe_message_begin(struct rxe_message_run *m)
 	opcode = write ? rxe_write_opcode(wqe, first, last) :
 			 rxe_send_opcode(wqe, first, last);
 	m->run.left = min(wqe->length - offset, qp->mtu);
-	bth = rxe_tx_begin(&sq->tx, &qp->path, opcode | qp->service, sq->psn,
+	bth = rxe_tx_begin(&sq->tx, &qp->path, opcode | qp->service, m->psn,
 			   m->run.left);
 	if (!bth)
 		return false;
 
-	m->ack_req = rxe_wants_ack(qp, wqe, last);
+	m->ack_req = rxe_wants_ack(qp, wqe, m->psn);
 	rxe_message_set_headers(m, bth, first, last);
 	rxe_tx_headers_done(&sq->tx);
 	return true;
@@ -133,11 +137,10 @@ static bool rxe_message_begin(struct rxe_message_run *m)
 
 static void rxe_message_end(struct rxe_message_run *m)
 {
-	struct rxe_sq *sq = &m->qp->sq;
-
+	rxe_tx_commit(m->run.tx);
 	if (m->ack_req)
-		sq->ack_psn = sq->psn;
-	rxe_requester_send(m->qp, m->wqe, 1);
+		m->qp->sq.ack_psn = m->psn;
+	m->psn = rxe_psn_add(m->psn, 1);
 }
 
 static bool rxe_message_next(struct rxe_tx_run *run)
@@ -178,8 +181,9 @@ static int rxe_message_send(struct rxe_qp *qp, struct rxe_swqe *wqe, u32 budget,
 		.run.next = rxe_message_next,
 		.qp = qp,
 		.wqe = wqe,
+		.psn = qp->sq.psn,
 	};
-	u32 len;
+	u32 len, packets;
 	int err;
 
 	if (!rxe_message_begin(&m))
@@ -193,11 +197,13 @@ static int rxe_message_send(struct rxe_qp *qp, struct rxe_swqe *wqe, u32 budget,
 	else
 		err = rxe_sgl_access(&access, wqe->sge, wqe->num_sge, offset,
 				     len, rxe_tx_run_copy, &m.run);
-	if (err)
-		return err;
+	if (!err)
+		rxe_message_end(&m);
 
-	rxe_message_end(&m);
-	return 0;
+	packets = rxe_psn_diff(m.psn, qp->sq.psn);
+	if (packets)
+		rxe_requester_sent(qp, wqe, packets);
+	return err;
 }
 
 /**

@@ -121,14 +121,14 @@ static void rxe_sent_unreliably(struct rxe_qp *qp)
 }
 
 /**
- * rxe_requester_send - send the packet that was made, and account for it
+ * rxe_requester_sent - account for packets that were made and committed
  * @qp: the sender
- * @wqe: the request that it is part of; may be complete after this
- * @psns: that it takes, from the send queue's next one on
+ * @wqe: the request that they are part of; may be complete after this
+ * @psns: that they take, from the send queue's next one on
  *
  * Context: BH disabled, the send queue's lock is held.
  */
-void rxe_requester_send(struct rxe_qp *qp, struct rxe_swqe *wqe, u32 psns)
+void rxe_requester_sent(struct rxe_qp *qp, struct rxe_swqe *wqe, u32 psns)
 {
 	struct rxe_sq *sq = &qp->sq;
 	u32 last = rxe_psn_add(sq->psn, psns - 1);
@@ -143,7 +143,6 @@ void rxe_requester_send(struct rxe_qp *qp, struct rxe_swqe *wqe, u32 psns)
 
 	if (rxe_is_reliable(qp))
 		rxe_completer_arm_timer(qp);
-	rxe_tx_commit(&sq->tx);
 	/*
 	 * What is repeated goes alone, in case it is what leaves together that
 	 * does not arrive; and with the completion of a datagram its user may
@@ -153,6 +152,20 @@ void rxe_requester_send(struct rxe_qp *qp, struct rxe_swqe *wqe, u32 psns)
 		rxe_tx_flush(&sq->tx);
 	if (!rxe_is_reliable(qp))
 		rxe_sent_unreliably(qp);
+}
+
+/**
+ * rxe_requester_send - send the packet that was made, and account for it
+ * @qp: the sender
+ * @wqe: the request that it is part of; may be complete after this
+ * @psns: that it takes, from the send queue's next one on
+ *
+ * Context: BH disabled, the send queue's lock is held.
+ */
+void rxe_requester_send(struct rxe_qp *qp, struct rxe_swqe *wqe, u32 psns)
+{
+	rxe_tx_commit(&qp->sq.tx);
+	rxe_requester_sent(qp, wqe, psns);
 }
 
 /**

@@ -25,6 +25,7 @@ bool rxe_may_ask(const struct rxe_qp *qp);
 void rxe_requester_expect(struct rxe_qp *qp, struct rxe_bth *bth, u32 psns);
 void rxe_requester_ask(struct rxe_qp *qp, struct rxe_swqe *wqe,
 		       struct rxe_bth *bth, u32 psns);
+void rxe_requester_sent(struct rxe_qp *qp, struct rxe_swqe *wqe, u32 psns);
 void rxe_requester_send(struct rxe_qp *qp, struct rxe_swqe *wqe, u32 psns);
 
 #endif
