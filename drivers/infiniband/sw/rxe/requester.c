@@ -20,7 +20,7 @@
 #define RXE_GATHER_MAX		32
 #define RXE_GATHER_LEN		512
 /* PSNs that are under way meanwhile, so that the peer has something to do */
-#define RXE_GATHER_PSNS		8
+#define RXE_GATHER_PSNS		4
 /* how long a packet may wait for its turn on a busy host, in jiffies */
 #define RXE_QUEUED_AT_MOST	msecs_to_jiffies(100)
 
