@@ -5,8 +5,8 @@
 #include "icrc.h"
 
 /*
- * Of the headers of most packets of a message only identification, PSN and AckReq
- * differ. CRCs are linear: what a byte adds to the CRC depends on how many bytes
+ * Up to the BTH only identification, PSN and AckReq differ between most packets of
+ * a batch. CRCs are linear: what a byte adds to the CRC depends on how many bytes
  * follow it, and not on the others.
  */
 enum rxe_icrc_byte {
@@ -70,7 +70,7 @@ void rxe_icrc_prefix_init(struct rxe_icrc_prefix *prefix, const void *ip,
 	struct ipv6hdr *ip6h;
 	struct iphdr *iph;
 
-	prefix->bare_len = 0;
+	prefix->last_len = 0;
 	memset(prefix->bytes, 0xff, RXE_ICRC_LRH_BYTES);
 	prefix->ipv4 = ((const struct iphdr *)ip)->version == 4;
 	if (prefix->ipv4) {
@@ -91,8 +91,8 @@ void rxe_icrc_prefix_init(struct rxe_icrc_prefix *prefix, const void *ip,
 	masked_udp->check = CSUM_MANGLED_0;
 }
 
-/* Tell one packet, of @len bytes from BTH to ICRC, from the others. */
-static void rxe_icrc_prefix_set(struct rxe_icrc_prefix *prefix, u32 len, u16 ident)
+/* Of one of many packets: its lengths, as it has @len bytes from BTH to ICRC. */
+static void rxe_icrc_prefix_set(struct rxe_icrc_prefix *prefix, u32 len)
 {
 	u8 *ip = prefix->bytes + RXE_ICRC_LRH_BYTES;
 	struct udphdr *udp = (struct udphdr *)(ip + prefix->ip_len);
@@ -103,36 +103,42 @@ static void rxe_icrc_prefix_set(struct rxe_icrc_prefix *prefix, u32 len, u16 ide
 	udp->len = cpu_to_be16(len);
 	if (prefix->ipv4) {
 		iph->tot_len = cpu_to_be16(sizeof(*iph) + len);
-		iph->id = cpu_to_be16(ident);
+		iph->id = 0;
 	} else {
 		ip6h->payload_len = cpu_to_be16(len);
 	}
 }
 
 /**
- * rxe_icrc_begin - compute the ICRC of a packet up to its payload
+ * rxe_icrc_begin - compute the ICRC of a packet up to its BTH
  * @prefix: its own
- * @headers: the BTH, and what follows it
- * @hdr_len: bytes of them, RXE_MAX_HEADERS at most
- *
- * All headers in one go: for some bytes, it is the calls that cost.
+ * @bth: the BTH
  *
  * Context: any.
  * Return: for rxe_icrc_add() with what follows.
  */
-u32 rxe_icrc_begin(struct rxe_icrc_prefix *prefix, const void *headers,
-		   u32 hdr_len)
+u32 rxe_icrc_begin(struct rxe_icrc_prefix *prefix, const struct rxe_bth *bth)
 {
 	u32 ahead = RXE_ICRC_LRH_BYTES + prefix->ip_len + sizeof(struct udphdr);
-	struct rxe_bth *bth;
+	struct rxe_bth *masked;
 
-	bth = memcpy(prefix->bytes + ahead, headers, hdr_len);
-	bth->qpn |= cpu_to_be32(~RXE_QPN_MASK);
-	return rxe_icrc_add(~0, prefix->bytes, ahead + hdr_len);
+	masked = memcpy(prefix->bytes + ahead, bth, sizeof(*bth));
+	masked->qpn |= cpu_to_be32(~RXE_QPN_MASK);
+	return rxe_icrc_add(~0, prefix->bytes, ahead + sizeof(*bth));
 }
 
-static u32 rxe_icrc_bare(struct rxe_icrc_prefix *prefix,
-			 const struct rxe_bth *bth, u32 len, u16 ident)
+/**
+ * rxe_icrc_begin_one - the same for one of many packets
+ * @prefix: of all of them
+ * @bth: as there
+ * @len: bytes from its BTH to its ICRC
+ * @ident: its identification, of IPv4
+ *
+ * Context: any.
+ * Return: as there.
+ */
+u32 rxe_icrc_begin_one(struct rxe_icrc_prefix *prefix,
+		       const struct rxe_bth *bth, u32 len, u16 ident)
 {
 	u32 apsn = be32_to_cpu(bth->apsn);
 	struct rxe_bth same;
@@ -140,44 +146,22 @@ static u32 rxe_icrc_bare(struct rxe_icrc_prefix *prefix,
 
 	BUILD_BUG_ON(offsetof(struct rxe_bth, apsn) != sizeof(begin));
 	memcpy(&begin, bth, sizeof(begin));
-	if (prefix->bare_len != len || prefix->bare_begin != begin) {
+	if (prefix->last_len != len || prefix->last_begin != begin) {
 		same = *bth;
 		same.apsn = 0;
-		rxe_icrc_prefix_set(prefix, len, 0);
-		prefix->bare_crc = rxe_icrc_begin(prefix, &same, sizeof(same));
-		prefix->bare_begin = begin;
-		prefix->bare_len = len;
+		rxe_icrc_prefix_set(prefix, len);
+		prefix->last_crc = rxe_icrc_begin(prefix, &same);
+		prefix->last_begin = begin;
+		prefix->last_len = len;
 	}
 
 	if (!prefix->ipv4)
 		ident = 0;
-	return prefix->bare_crc ^
+	return prefix->last_crc ^
 	       rxe_icrc_table[RXE_ICRC_IDENT_HIGH][ident >> 8] ^
 	       rxe_icrc_table[RXE_ICRC_IDENT_LOW][ident & 0xff] ^
 	       rxe_icrc_table[RXE_ICRC_ACK_REQ][apsn >> 24] ^
 	       rxe_icrc_table[RXE_ICRC_PSN_HIGH][apsn >> 16 & 0xff] ^
 	       rxe_icrc_table[RXE_ICRC_PSN_MIDDLE][apsn >> 8 & 0xff] ^
 	       rxe_icrc_table[RXE_ICRC_PSN_LOW][apsn & 0xff];
-}
-
-/**
- * rxe_icrc_begin_one - the same for one of many packets
- * @prefix: of all of them
- * @headers: as there
- * @hdr_len: as there
- * @len: bytes from its BTH to its ICRC
- * @ident: its identification, of IPv4
- *
- * Context: any.
- * Return: as there.
- */
-u32 rxe_icrc_begin_one(struct rxe_icrc_prefix *prefix, const void *headers,
-		       u32 hdr_len, u32 len, u16 ident)
-{
-	if (hdr_len == sizeof(struct rxe_bth))
-		return rxe_icrc_bare(prefix, headers, len, ident);
-
-	/* what that has kept does not depend on these */
-	rxe_icrc_prefix_set(prefix, len, ident);
-	return rxe_icrc_begin(prefix, headers, hdr_len);
 }

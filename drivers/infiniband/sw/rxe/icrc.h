@@ -16,30 +16,28 @@ struct sk_buff;
 /**
  * struct rxe_icrc_prefix - what the ICRC covers ahead of the payload
  * @bytes: ones for an LRH, then IP and UDP header, with ones for whatever may
- *	   change on the way; room for BTH and the headers behind it
+ *	   change on the way; room for the BTH
  * @ip_len: bytes of the IP header
  * @ipv4: it is an IPv4 one
- * @bare_begin: of the BTH of the last packet that had no headers behind it
- * @bare_len: of that packet, from BTH to ICRC; 0: there was none
- * @bare_crc: of all ahead of its payload, had its identification, PSN and AckReq
- *	      been 0
+ * @last_begin: of the BTH of the last packet that was one of many
+ * @last_len: of that packet, from BTH to ICRC; 0: there was none
+ * @last_crc: of all up to its BTH, had its identification, PSN and AckReq been 0
  */
 struct rxe_icrc_prefix {
 	u8 bytes[RXE_ICRC_LRH_BYTES + sizeof(struct ipv6hdr) +
-		 sizeof(struct udphdr) + RXE_MAX_HEADERS] __aligned(8);
+		 sizeof(struct udphdr) + sizeof(struct rxe_bth)] __aligned(8);
 	u8 ip_len;
 	bool ipv4;
-	u64 bare_begin;
-	u32 bare_len;
-	u32 bare_crc;
+	u64 last_begin;
+	u32 last_len;
+	u32 last_crc;
 };
 
 void rxe_icrc_prefix_init(struct rxe_icrc_prefix *prefix, const void *ip,
 			  const struct udphdr *udp);
-u32 rxe_icrc_begin(struct rxe_icrc_prefix *prefix, const void *headers,
-		   u32 hdr_len);
-u32 rxe_icrc_begin_one(struct rxe_icrc_prefix *prefix, const void *headers,
-		       u32 hdr_len, u32 len, u16 ident);
+u32 rxe_icrc_begin(struct rxe_icrc_prefix *prefix, const struct rxe_bth *bth);
+u32 rxe_icrc_begin_one(struct rxe_icrc_prefix *prefix,
+		       const struct rxe_bth *bth, u32 len, u16 ident);
 void rxe_icrc_init(void);
 
 /**

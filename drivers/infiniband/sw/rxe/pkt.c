@@ -203,8 +203,8 @@ void rxe_pkt_move_on(struct rxe_pkt *pkt)
 static u32 rxe_pkt_icrc(const struct rxe_pkt *pkt,
 			struct rxe_icrc_prefix *prefix, u16 ident)
 {
-	u32 begin = pkt->op->hdr_len;
-	u32 end = pkt->len - RXE_ICRC_BYTES;
+	const struct rxe_bth *bth = (const struct rxe_bth *)pkt->headers;
+	u32 begin = sizeof(*bth), end = pkt->len - RXE_ICRC_BYTES;
 	struct skb_seq_state seq;
 	u32 crc, offset = 0;
 	const u8 *chunk;
@@ -212,10 +212,9 @@ static u32 rxe_pkt_icrc(const struct rxe_pkt *pkt,
 
 	/* what the headers would say, had they been one for each packet */
 	if (rxe_batch(pkt->skb)->merged)
-		crc = rxe_icrc_begin_one(prefix, pkt->headers, pkt->op->hdr_len,
-					 pkt->len, ident);
+		crc = rxe_icrc_begin_one(prefix, bth, pkt->len, ident);
 	else
-		crc = rxe_icrc_begin(prefix, pkt->headers, pkt->op->hdr_len);
+		crc = rxe_icrc_begin(prefix, bth);
 
 	if (pkt->bytes)
 		return ~rxe_icrc_add(crc, pkt->bytes + begin, end - begin);

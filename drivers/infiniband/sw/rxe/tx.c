@@ -18,6 +18,8 @@
 #define RXE_TX_MAX_LEN		(65535 - RXE_TX_HEADERS_LEN)
 /* what GRO makes one of at most */
 #define RXE_TX_MAX_PACKETS	64
+/* bytes that are summed while they still are in the processor's caches */
+#define RXE_TX_SUM_MIN		256
 #define RXE_TX_HEADROOM		(MAX_HEADER + sizeof(struct ipv6hdr) + \
 				 sizeof(struct udphdr))
 
@@ -162,11 +164,18 @@ u32 rxe_tx_space(const struct rxe_tx *tx)
 void rxe_tx_headers_done(struct rxe_tx *tx)
 {
 	struct rxe_bth *bth = page_address(tx->room.page) + tx->room.offset;
-	u32 hdr_len = rxe_opcodes[bth->opcode].hdr_len;
 
-	tx->crc = rxe_icrc_begin_one(&tx->prefix, bth, hdr_len, tx->len,
-				     tx->ident);
-	tx->to = (u8 *)bth + hdr_len;
+	tx->crc = rxe_icrc_begin_one(&tx->prefix, bth, tx->len, tx->ident);
+	tx->summed = (u8 *)(bth + 1);
+	tx->to = (u8 *)bth + rxe_opcodes[bth->opcode].hdr_len;
+}
+
+static void rxe_tx_sum(struct rxe_tx *tx)
+{
+	if (tx->to != tx->summed)
+		tx->crc = rxe_icrc_add(tx->crc, tx->summed,
+				       tx->to - tx->summed);
+	tx->summed = tx->to;
 }
 
 /**
@@ -175,7 +184,8 @@ void rxe_tx_headers_done(struct rxe_tx *tx)
  * @len: bytes
  * @arg: the struct rxe_tx
  *
- * What is summed is the copy: the memory may change at any time.
+ * What is summed is the copy: the memory may change at any time. What is short
+ * is summed with what follows: it is the call that costs then.
  *
  * Return: 0.
  */
@@ -184,8 +194,9 @@ int rxe_tx_copy(void *kaddr, size_t len, void *arg)
 	struct rxe_tx *tx = arg;
 
 	memcpy(tx->to, kaddr, len);
-	tx->crc = rxe_icrc_add(tx->crc, tx->to, len);
 	tx->to += len;
+	if (tx->to - tx->summed >= RXE_TX_SUM_MIN)
+		rxe_tx_sum(tx);
 	return 0;
 }
 
@@ -238,12 +249,11 @@ void rxe_tx_commit(struct rxe_tx *tx)
 {
 	__le32 icrc;
 
-	if (tx->pad) {
-		memset(tx->to, 0, tx->pad);
-		tx->crc = rxe_icrc_add(tx->crc, tx->to, tx->pad);
-	}
+	memset(tx->to, 0, tx->pad);
+	tx->to += tx->pad;
+	rxe_tx_sum(tx);
 	icrc = cpu_to_le32(~tx->crc);
-	memcpy(tx->to + tx->pad, &icrc, sizeof(icrc));
+	memcpy(tx->to, &icrc, sizeof(icrc));
 
 	rxe_tx_add_frag(tx);
 	if (!tx->packets)

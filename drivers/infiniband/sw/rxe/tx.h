@@ -32,7 +32,8 @@ struct sk_buff;
  * @len: its bytes, from BTH to ICRC
  * @pad: bytes ahead of its ICRC that are not data
  * @to: where its next byte of data goes
- * @crc: of all before @to
+ * @summed: up to where @crc goes
+ * @crc: of all before @summed
  * @made: bytes of all packets that were ever complete; runs freely
  *
  * Under the lock of the queue that sends. Nothing is left in it when that is let
@@ -54,6 +55,7 @@ struct rxe_tx {
 	u32 len;
 	u32 pad;
 	u8 *to;
+	u8 *summed;
 	u32 crc;
 	u32 made;
 };
