@@ -12,8 +12,10 @@
 #define RXE_PENDING_REQUESTS	(4U << 20)
 /* 1.28 ms, as coded: who has lost patience need not ask every 10 microseconds */
 #define RXE_CALM_RNR_TIMER	14
-/* packets processed under one hold of the lock, before others get a turn */
-#define RXE_RESPONDER_BUDGET	64
+/* bytes processed under one hold of the lock, before others get a turn */
+#define RXE_RESPONDER_BUDGET	(256 << 10)
+/* as many as the smallest packets count for */
+#define RXE_RESPONDER_COST	(4 << 10)
 
 static bool rxe_responder_busy(const struct rxe_rq *rq)
 {
@@ -193,11 +195,13 @@ static void rxe_process_pending(struct rxe_qp *qp)
 			rxe_backlog_consume(qp->dev, &rq->pending);
 			continue;
 		}
-		if (!budget--) {
+		if (budget <= 0) {
 			queue_delayed_work(rxe_wq, &rq->work, 0);
 			return;
 		}
 		rxe_process_next(qp, &pkt);
+		budget -= max_t(u32, rxe_batch(skb)->next - pkt.offset,
+				RXE_RESPONDER_COST);
 	}
 }
 
