@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #include "rc_stream.h"
 
 #define SIZE		STREAM_SIZE
+#define PAGE		4096UL
 #define WORDS		(SIZE / sizeof(uint64_t))
 
 /* Discarded private memory is zero, until somebody writes to it again. */
@@ -170,6 +172,99 @@ static void mapping_changes(void)
 
 	for (i = 0; i < NUM(changes); i++)
 		try_change(&changes[i]);
+}
+
+/**
+ * struct hole - a message that meets a page which is not mapped
+ * @name: for people
+ * @opcode: of the message
+ * @remote: the page is the passive side's
+ * @status: of the message
+ * @arrives: what is ahead of the page gets there
+ */
+struct hole {
+	const char *name;
+	enum ibv_wr_opcode opcode;
+	bool remote;
+	enum ibv_wc_status status;
+	bool arrives;
+};
+
+static const struct hole holes[] = {
+	{ "write to a hole", W, true, REM, true },
+	{ "write from a hole", W, false, LOC, true },
+	{ "send from a hole", IBV_WR_SEND, false, LOC, true },
+	{ "read from a hole", R, true, REM, true },
+	/* nothing is asked for that there is no place for */
+	{ "read to a hole", R, false, LOC, false },
+};
+
+/* What left before the error may still be on its way when that is known. */
+static void wait_for_content(const void *addr, const void *expected, size_t len)
+{
+	unsigned long long end = now_ms() + 5000 * limit_factor();
+
+	while (memcmp(addr, expected, len)) {
+		CHECK(now_ms() < end);
+		sleep_ms(1);
+	}
+}
+
+/*
+ * Packets of a message are made and taken together, and memory is faulted in for
+ * all of it: still it is the packet at fault that fails, and all before it
+ * arrive.
+ */
+static void try_hole(const struct hole *hole, size_t at, bool warm)
+{
+	struct rc_config config = {};
+	struct rc_buf local, remote;
+	unsigned char *source, *sink, *with_hole;
+	static char expected[SIZE];
+	struct rc_pair pair;
+	size_t after = at;
+
+	test_at("%s at %zu, %s", hole->name, at, warm ? "warm" : "cold");
+	rc_pair_up(&pair, &config);
+	rc_buf_get(&local, &pair.hosts[0], SIZE, RC_ODP_ACCESS);
+	rc_buf_get(&remote, &pair.hosts[1], SIZE, RC_ODP_ACCESS);
+	source = hole->opcode == R ? remote.addr : local.addr;
+	sink = hole->opcode == R ? local.addr : remote.addr;
+	with_hole = hole->remote ? remote.addr : local.addr;
+	rc_fill(source, SIZE, 5);
+	rc_fill(expected, SIZE, 5);
+	if (warm) {
+		rc_do(&pair.a, hole->opcode == R ? R : W,
+		      rc_sge(&local, 0, SIZE), &remote, 0);
+		memset(sink, 0, SIZE);
+	}
+	CHECK_EQ(munmap(with_hole + at, PAGE), 0);
+	if (hole->opcode == IBV_WR_SEND)
+		rc_post_recv(&pair.b, &remote, 0, SIZE, 1);
+	rc_post(&pair.a, hole->opcode, rc_sge(&local, 0, SIZE), &remote, 0);
+	rc_wait_status(pair.a.send_cq, hole->status);
+	if (hole->arrives)
+		wait_for_content(sink, expected, at);
+	else
+		rc_check_all(sink, at, 0);
+	if (with_hole == sink)
+		after += PAGE;
+	rc_check_all(sink + after, SIZE - after, 0);
+	rc_buf_put(&local);
+	rc_buf_put(&remote);
+	rc_pair_down(&pair);
+}
+
+static void holes_in_messages(void)
+{
+	static const size_t pages[] = { 0, 1, 2, 5, 8, 15 };
+	unsigned int i, j;
+
+	for (i = 0; i < NUM(holes); i++)
+		for (j = 0; j < NUM(pages); j++) {
+			try_hole(&holes[i], pages[j] * PAGE, false);
+			try_hole(&holes[i], pages[j] * PAGE, true);
+		}
 }
 
 /* Moved memory takes its content along; the registration stays behind. */
@@ -399,6 +494,7 @@ static const struct test tests[] = {
 	{ "discarded memory that is written from", discard_write_source },
 	{ "discarded memory that is read from", discard_read_source },
 	{ "unmapped and protected memory", mapping_changes },
+	{ "holes that messages meet", holes_in_messages },
 	{ "moved memory", moved },
 	{ "memory shared with a child, writes", forked_writes },
 	{ "memory shared with a child, reads", forked_reads },
