@@ -51,7 +51,6 @@ cmd_bench_peers()
 	for share_of in "$share" "$share2"; do
 		echo "export PAIRS=${PAIRS-} ROWS=\"${ROWS-}\"" >>"$share_of/env"
 		cat >"$share_of/cmd" <<-CMD
-			: >/share/out/started
 			exec ./bench_peers.py /share/out/figures.csv
 		CMD
 	done

@@ -122,6 +122,7 @@ main()
 	else
 		stty -F "$line" raw -echo
 	fi
+	: >/share/out/booted
 	echo "@@ started" >"$line"
 	echo "harness: starts boot" >/dev/kmsg
 	if { load_driver && set_up_hosts; } >"$line" 2>&1; then

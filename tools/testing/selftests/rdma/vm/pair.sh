@@ -83,6 +83,7 @@ run_pair()
 {
 	local cable
 
+	rm -rf "$3"/out/* "$4"/out/*
 	cable=$(mktemp -d /tmp/rxe-odp.XXXXXX)
 	start_cable_guest "$1" ours "$3" "$cable/socket"
 	while [ ! -S "$cable/socket" ] && kill -0 "${pids[ours]}" 2>/dev/null; do
@@ -93,9 +94,9 @@ run_pair()
 	rm -r "$cable"
 }
 
-nothing_started()
+both_booted()
 {
-	[ ! -e "$1/out/started" ] && [ ! -e "$2/out/started" ]
+	[ -e "$share/out/booted" ] && [ -e "$share2/out/booted" ]
 }
 
 # collect_pair NAME KERNEL SHARE ROLE TEST...: account for each test of a side
@@ -132,8 +133,9 @@ prepare_pair()
 	cable_guest_env "$3" peer "$4" 10.0.1.2 10.0.1.1 >"$share2/env"
 }
 
-# boot_pair KERNEL PEER WHAT: run the command of share and share2, again if neither
-# guest has begun with it, as their files out/started tell.
+# boot_pair KERNEL PEER WHAT: run the command of share and share2, again if a guest
+# has not come to it, as their files out/booted tell: what the other has begun with
+# by itself comes to nothing.
 boot_pair()
 {
 	local try
@@ -141,8 +143,8 @@ boot_pair()
 	for try in 1 2 3; do
 		say "booting two guests on one cable: $3"
 		run_pair "$1" "$2" "$share" "$share2"
-		nothing_started "$share" "$share2" || break
-		[ "$try" = 3 ] || say "neither guest had begun: trying again"
+		! both_booted || break
+		[ "$try" = 3 ] || say "a guest has not booted: trying again"
 	done
 }
 
