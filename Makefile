@@ -74,6 +74,6 @@ help:
 	@echo 'make clean            remove what "make" built'
 	@echo 'make distclean        remove the cache: Debian root, debug kernel, logs'
 	@echo
-	@echo 'Guests take KERNEL=6.1|6.12|newest|debug (run, shell), KERNELS="6.1 6.12" and'
+	@echo 'Guests take KERNEL=6.1|6.12|6.12-deb13|newest|debug (run, shell), KERNELS="6.1 6.12" and'
 	@echo 'TESTS="name ..." (test), MTU=, MEM= (MiB), CPUS=, TIME_LIMIT= (seconds).'
 	@echo 'The cache is RXE_ODP_CACHE ('"$${XDG_CACHE_HOME:-\$$HOME/.cache}"'/rxe-odp).'

@@ -24,7 +24,7 @@ kernel_headers()
 		binds=(--bind "$(debug_kernel_dir)/build" /mnt/debug)
 		return
 		;;
-	newest)
+	newest | 6.12-deb13)
 		modules_in=$newest_kernel_root
 		binds=(--bind "$2" "$modules_in/mnt/build"
 			--bind /proc "$modules_in/proc")

@@ -10,8 +10,11 @@ suite=bookworm
 
 # Kernels by the name that make's KERNELS= takes, and Debian's meta packages
 # which say what the newest of that series is called. "newest" is Debian 13's
-# backport, whose modules Debian 12's compiler cannot build.
+# backport, whose modules Debian 12's compiler cannot build; nor those of Debian
+# 13's own, "6.12-deb13", which is the same 6.12 from another compiler, and is
+# tested with LONG_TESTS.
 kernel_names="6.1 6.12 newest"
+long_kernel_names="$kernel_names 6.12-deb13"
 declare -A kernel_meta=([6.1]=amd64 [6.12]=6.12-amd64)
 
 root_hash()
@@ -105,33 +108,45 @@ add_rxe_selftests()
 	' unpack "$newest_kernel_root" "$source"
 }
 
-# The newest kernel, in a root of its own that is just enough to build modules;
-# guests find it where they look for the others.
+# The kernels of Debian 13, in a root of its own that is just enough to build
+# modules; perl is what warnings about kernel-doc take.
 newest_kernel_suite=trixie
 newest_kernel_root=/opt/newest-kernel
 
-add_newest_kernel()
+# add_kernel_of_13 ROOT NAME RELEASE: guests find it where they look for others
+add_kernel_of_13()
 {
-	local root=$1 new=$1$newest_kernel_root mirror=$2 release
+	echo "$3" >"$1/etc/kernels/$2"
+	ln -s "../../..$newest_kernel_root/usr/lib/modules/$3" \
+		"$1/usr/lib/modules/"
+	ln -s "..$newest_kernel_root/boot/vmlinuz-$3" "$1/boot/"
+}
+
+add_kernels_of_13()
+{
+	local root=$1 new=$1$newest_kernel_root mirror=$2 own newest
 
 	: "${mirror:=http://deb.debian.org/debian}"
-	debootstrap --variant=minbase --include=gcc,make,kmod \
+	debootstrap --variant=minbase --include=gcc,make,kmod,perl \
 		"$newest_kernel_suite" "$new" "$mirror"
 	cp "$root/etc/apt/apt.conf.d/90harness" "$new/etc/apt/apt.conf.d/"
 	echo "deb $mirror $newest_kernel_suite-backports main" \
 		>>"$new/etc/apt/sources.list"
-	in_root "$new" sh -euc '
+	in_root "$new" env INITRD=No sh -euc '
 		apt-get update
 		apt-get install -y --no-install-recommends \
+			linux-image-amd64 linux-headers-amd64
+		ls /usr/lib/modules >/own-kernel
+		apt-get install -y --no-install-recommends \
 			-t "$1-backports" linux-image-amd64 linux-headers-amd64
+		ls /usr/lib/modules | grep -vxFf /own-kernel >/newest-kernel
 		apt-get clean
 	' install "$newest_kernel_suite"
-	release=$(ls "$new/usr/lib/modules")
-	echo "$release" >"$root/etc/kernels/newest"
-	ln -s "../../..$newest_kernel_root/usr/lib/modules/$release" \
-		"$root/usr/lib/modules/"
-	ln -s "..$newest_kernel_root/boot/vmlinuz-$release" "$root/boot/"
-	add_rxe_selftests "$root" "${release%%+*}"
+	own=$(cat "$new/own-kernel")
+	newest=$(cat "$new/newest-kernel")
+	add_kernel_of_13 "$root" 6.12-deb13 "$own"
+	add_kernel_of_13 "$root" newest "$newest"
+	add_rxe_selftests "$root" "${newest%%+*}"
 }
 
 # The kernel's own selftest helpers, checkpatch and sparse's inputs are taken
@@ -197,7 +212,7 @@ build_root()
 	add_source_tools "$root"
 	in_root "$root" apt-get clean
 	add_newest_rdma_core "$root" "$mirror"
-	add_newest_kernel "$root" "$mirror"
+	add_kernels_of_13 "$root" "$mirror"
 }
 
 # Build beside and rename: a root that is there is whole.

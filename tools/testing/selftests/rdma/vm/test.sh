@@ -176,6 +176,15 @@ module_unload"
 	done
 }
 
+default_kernels()
+{
+	if [ "${LONG_TESTS-}" = yes ]; then
+		echo "$long_kernel_names"
+	else
+		echo "$kernel_names"
+	fi
+}
+
 # turns [KERNEL]: the tests that vm/turns names, all or those of a kernel
 turns()
 {
@@ -268,7 +277,7 @@ cmd_test()
 	mkdir -p "$cache"
 	results=$(mktemp "$cache/results.XXXXXX")
 	[ -z "$with_harness" ] || part 6.1 test-harness "$results"
-	for kernel in ${KERNELS:-$kernel_names}; do
+	for kernel in ${KERNELS:-$(default_kernels)}; do
 		[ "${#chosen[@]}" -eq 0 ] || {
 			mapfile -t names < <(tests_on "$kernel")
 			TURN=${take_turns:+$turn} test_on "$kernel" "${names[@]}"
@@ -276,6 +285,8 @@ cmd_test()
 		turn=$(((turn + 1) % 3))
 		[ "${#on_cable[@]}" -eq 0 ] || test_cable_on "$kernel"
 	done
+	# 6.12 has had all tests: that it builds here, too, and moves data
+	[ -z "$take_turns" ] || test_on 6.12-deb13 boot rc_data rc_odp module_unload
 	if [ -n "${DEBUG_WITHIN-}" ] && debug_fits; then
 		[ -z "${DEBUG_TESTS-}" ] || read -ra chosen <<<"$DEBUG_TESTS"
 		test_on debug "${chosen[@]}"
