@@ -57,11 +57,6 @@ run()
 {
 	local name=${1##*/} status=0
 
-	if [ "$name" = rxe_netns_names.sh ] && [ "${LONG_TESTS-}" != yes ]; then
-		echo "# takes minutes: LONG_TESTS=yes"
-		ktap_test_skip "$name"
-		return
-	fi
 	# They leave what they find loaded, and expect nothing but a device node.
 	modprobe -r rdma_rxe
 	modprobe tun
