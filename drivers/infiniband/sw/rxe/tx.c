@@ -206,6 +206,11 @@ int rxe_tx_copy(void *kaddr, size_t len, void *arg)
  * @len: bytes
  * @arg: the struct rxe_tx_run
  *
+ * Who says how much memory it is keeps to rxe_tx_space(), so that what has gathered
+ * is handed to the network after the access. But for an skb that has no place
+ * for another page: then the locks of the access are outside those of the
+ * network, which takes none of ours but an anchor's, the innermost.
+ *
  * Return: 0 or -ENOMEM: a packet could not be begun.
  */
 int rxe_tx_run_copy(void *kaddr, size_t len, void *arg)
