@@ -527,6 +527,56 @@ static void many_in_flight(void)
 	flow_down(&flow);
 }
 
+static void to_sq_state(struct rc_end *end, enum ibv_qp_state state, int notify)
+{
+	struct ibv_qp_attr attr = {
+		.qp_state = state,
+		.en_sqd_async_notify = notify,
+	};
+	int mask = IBV_QP_STATE | (notify ? IBV_QP_EN_SQD_ASYNC_NOTIFY : 0);
+
+	CHECK_EQ(ibv_modify_qp(end->qp, &attr, mask), 0);
+	CHECK_EQ(rc_state(end), state);
+}
+
+/*
+ * A queue that is being drained ends what it has begun, says so, and begins
+ * nothing more until it may send again.
+ */
+static void drained(void)
+{
+	struct rc_config config = { .depth = SLOTS };
+	struct ibv_async_event event;
+	struct flow flow;
+	struct ibv_wc wc;
+	int i, done = 0;
+
+	flow_up(&flow, &config, 1, 1);
+	rc_fill(flow.local.addr, SLOTS * SLOT_SIZE, 9);
+	for (i = 0; i < SLOTS; i++) {
+		if (i == SLOTS / 2)
+			to_sq_state(&flow.pair.a, IBV_QPS_SQD, 1);
+		rc_post(&flow.pair.a, IBV_WR_RDMA_WRITE,
+			rc_sge(&flow.local, i * SLOT_SIZE, SLOT_SIZE),
+			&flow.remote, i * SLOT_SIZE);
+	}
+	CHECK_EQ(ibv_get_async_event(flow.pair.a.host->ctx, &event), 0);
+	CHECK_EQ(event.event_type, IBV_EVENT_SQ_DRAINED);
+	CHECK(event.element.qp == flow.pair.a.qp);
+	ibv_ack_async_event(&event);
+	while (ibv_poll_cq(flow.pair.a.send_cq, 1, &wc) == 1) {
+		CHECK_EQ(wc.status, IBV_WC_SUCCESS);
+		done++;
+	}
+	CHECK(done <= SLOTS / 2);
+	rc_check_idle(flow.pair.a.send_cq);
+	to_sq_state(&flow.pair.a, IBV_QPS_RTS, 0);
+	for (; done < SLOTS; done++)
+		rc_wait_ok(flow.pair.a.send_cq);
+	rc_check(flow.remote.addr, SLOTS * SLOT_SIZE, 9);
+	flow_down(&flow);
+}
+
 /* A fence holds a write back until the read before it has come in. */
 static void fence(void)
 {
@@ -620,6 +670,7 @@ static const struct test tests[] = {
 	{ "many SGEs on both sides", pieces },
 	{ "inline data", inline_data },
 	{ "many operations in flight", many_in_flight },
+	{ "a send queue that is drained", drained },
 	{ "fence", fence },
 	{ "completion events, solicited ones too", events },
 	{}
