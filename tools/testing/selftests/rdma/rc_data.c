@@ -577,6 +577,24 @@ static void drained(void)
 	flow_down(&flow);
 }
 
+/* There is no other path to migrate to: a connection is, and stays, migrated. */
+static void path_migration(void)
+{
+	struct rc_config config = {};
+	struct ibv_qp_attr attr = { .path_mig_state = IBV_MIG_MIGRATED };
+	struct ibv_qp_init_attr init;
+	struct rc_pair pair;
+
+	rc_pair_up(&pair, &config);
+	CHECK_EQ(ibv_modify_qp(pair.a.qp, &attr, IBV_QP_PATH_MIG_STATE), 0);
+	attr.path_mig_state = IBV_MIG_REARM;
+	CHECK(ibv_modify_qp(pair.a.qp, &attr, IBV_QP_PATH_MIG_STATE));
+	CHECK_EQ(ibv_query_qp(pair.a.qp, &attr, IBV_QP_PATH_MIG_STATE, &init),
+		 0);
+	CHECK_EQ(attr.path_mig_state, IBV_MIG_MIGRATED);
+	rc_pair_down(&pair);
+}
+
 /* A fence holds a write back until the read before it has come in. */
 static void fence(void)
 {
@@ -671,6 +689,7 @@ static const struct test tests[] = {
 	{ "inline data", inline_data },
 	{ "many operations in flight", many_in_flight },
 	{ "a send queue that is drained", drained },
+	{ "path migration", path_migration },
 	{ "fence", fence },
 	{ "completion events, solicited ones too", events },
 	{}
