@@ -20,7 +20,7 @@ static int rxe_doorbell(struct rxe_qp *qp)
 	case IB_QPS_RTS:
 	case IB_QPS_SQD:
 		if (!rxe_requester_gathers(qp))
-			rxe_requester_run(qp);
+			rxe_requester_begin(qp);
 		break;
 	case IB_QPS_SQE:
 	case IB_QPS_ERR:

@@ -185,25 +185,22 @@ static int rxe_read_respond(struct rxe_qp *qp, u32 budget)
 bool rxe_read_continue(struct rxe_qp *qp)
 {
 	struct rxe_rq *rq = &qp->rq;
-	int budget = RXE_TX_BUDGET;
-	u32 made;
-	int err;
+	int budget, err;
 
 	while (rq->read.active) {
 		/* the requester has what we sent before it moves, and we with it */
 		if (!rxe_flow_may_send(&qp->anchor->flows[RXE_FLOW_RESPONSES],
 				       true))
 			return false;
+		budget = rq->turn_end - rq->tx.made;
 		if (budget <= 0) {
 			queue_delayed_work(rxe_wq, &qp->rq.work, 0);
 			return false;
 		}
 
-		made = rq->tx.made;
 		err = rxe_read_respond(qp, budget);
 		switch (err) {
 		case 0:
-			budget -= rxe_tx_cost(&rq->tx, made);
 			break;
 		case -EAGAIN:
 			rxe_count(qp->dev, RXE_STAT_PARKED);

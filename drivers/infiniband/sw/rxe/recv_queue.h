@@ -104,6 +104,7 @@ enum rxe_message {
  * @next_resource: the oldest of it
  * @read: being answered; no other request is looked at meanwhile
  * @tx: what is being sent
+ * @turn_end: @tx.made when others get a turn
  * @hold: what the last key named
  * @work: the responder, where it may not go on in the context it ran in
  * @pending: packets that wait for @read, or for a page fault
@@ -136,6 +137,7 @@ struct rxe_rq {
 	u32 next_resource;
 	struct rxe_read read;
 	struct rxe_tx tx;
+	u32 turn_end;
 	struct rxe_key_hold hold;
 	struct delayed_work work;
 

@@ -14,6 +14,12 @@
 
 /* bytes sent in softirq context; see rxe_requester_run() */
 #define RXE_SOFTIRQ_BUDGET	(4 << 10)
+/* bytes sent under one hold of the lock, before others get a turn */
+#define RXE_REQUESTER_BUDGET	(72 << 10)
+/* turns of RXE_TX_FIRST that a peer with nothing to do gets */
+#define RXE_FIRST_TURNS		3
+/* what a request costs at least, of the bytes */
+#define RXE_REQUEST_COST	64
 /* bytes that may be on their way to us when more are asked for */
 #define RXE_READ_WINDOW		(2U << 20)
 /* small requests that wait for an acknowledgment, to leave together with others */
@@ -461,6 +467,25 @@ bool rxe_requester_gathers(struct rxe_qp *qp)
 	return false;
 }
 
+/* Send so many bytes, or what there is; false: there may be more. */
+static bool rxe_requester_turn(struct rxe_qp *qp, int budget)
+{
+	struct rxe_tx *tx = &qp->sq.tx;
+	u32 made;
+
+	while (budget > 0) {
+		made = tx->made;
+		if ((qp->state != IB_QPS_RTS && qp->state != IB_QPS_SQD) ||
+		    !rxe_requester_step(qp, budget))
+			break;
+		budget -= max_t(u32, tx->made - made, RXE_REQUEST_COST);
+	}
+	rxe_key_release(&qp->sq.hold);
+	rxe_tx_flush(tx);
+
+	return budget > 0;
+}
+
 /**
  * rxe_requester_run - send what may be sent
  * @qp: the QP
@@ -474,26 +499,39 @@ bool rxe_requester_gathers(struct rxe_qp *qp)
 void rxe_requester_run(struct rxe_qp *qp)
 {
 	bool softirq = in_serving_softirq();
-	int budget = softirq ? RXE_SOFTIRQ_BUDGET : RXE_TX_BUDGET;
-	struct rxe_tx *tx = &qp->sq.tx;
-	u32 made;
 
 	/* it goes on where it was about to */
 	if (softirq && delayed_work_pending(&qp->sq.work))
 		return;
 
-	while (qp->state == IB_QPS_RTS || qp->state == IB_QPS_SQD) {
-		if (budget <= 0) {
-			queue_delayed_work(rxe_wq, &qp->sq.work, 0);
-			break;
-		}
-		made = tx->made;
-		if (!rxe_requester_step(qp, budget))
-			break;
-		budget -= rxe_tx_cost(tx, made);
+	if (!rxe_requester_turn(qp, softirq ? RXE_SOFTIRQ_BUDGET :
+					      RXE_REQUESTER_BUDGET))
+		queue_delayed_work(rxe_wq, &qp->sq.work, 0);
+}
+
+/**
+ * rxe_requester_begin - send what may be sent, after a program has posted
+ * @qp: the QP
+ *
+ * Where nothing is under way the peer gets the first of it early, so that it
+ * works on that while the next is made.
+ *
+ * Context: process; the send queue's lock is held, and let go now and then.
+ */
+void rxe_requester_begin(struct rxe_qp *qp)
+	__must_hold(&qp->sq.lock)
+{
+	struct rxe_sq *sq = &qp->sq;
+	int turns = sq->psn == sq->una_psn ? RXE_FIRST_TURNS : 0;
+
+	while (turns--) {
+		if (rxe_requester_turn(qp, RXE_TX_FIRST))
+			return;
+		/* softirqs run */
+		spin_unlock_bh(&sq->lock);
+		spin_lock_bh(&sq->lock);
 	}
-	rxe_key_release(&qp->sq.hold);
-	rxe_tx_flush(tx);
+	rxe_requester_run(qp);
 }
 
 /**

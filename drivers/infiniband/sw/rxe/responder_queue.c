@@ -14,6 +14,8 @@
 #define RXE_CALM_RNR_TIMER	14
 /* bytes processed under one hold of the lock, before others get a turn */
 #define RXE_RESPONDER_BUDGET	(256 << 10)
+/* bytes sent meanwhile, where more is to be answered */
+#define RXE_ANSWERS_BUDGET	(200 << 10)
 /* as many as the smallest packets count for */
 #define RXE_RESPONDER_COST	(4 << 10)
 
@@ -158,6 +160,17 @@ static bool rxe_process_batch(struct rxe_qp *qp, struct sk_buff *skb)
 	return true;
 }
 
+/*
+ * Requests that wait say that the requester has, or is going to have, enough to
+ * do; or else see RXE_TX_FIRST.
+ */
+static void rxe_begin_turn(struct rxe_rq *rq)
+{
+	bool more = !in_serving_softirq() && !rxe_backlog_empty(&rq->pending);
+
+	rq->turn_end = rq->tx.made + (more ? RXE_ANSWERS_BUDGET : RXE_TX_FIRST);
+}
+
 /**
  * rxe_responder_rcv - requests came
  * @qp: the QP they are for, held
@@ -170,6 +183,7 @@ void rxe_responder_rcv(struct rxe_qp *qp, struct sk_buff *skb)
 	struct rxe_rq *rq = &qp->rq;
 
 	spin_lock(&rq->lock);
+	rxe_begin_turn(rq);
 	if (rxe_process_batch(qp, skb))
 		consume_skb(skb);
 	else
@@ -214,6 +228,7 @@ static void rxe_process_pending(struct rxe_qp *qp)
  */
 void rxe_responder_run(struct rxe_qp *qp)
 {
+	rxe_begin_turn(&qp->rq);
 	rxe_process_pending(qp);
 	rxe_responder_flush(qp);
 }

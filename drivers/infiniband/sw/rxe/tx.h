@@ -3,7 +3,6 @@
 #ifndef RXE_TX_H
 #define RXE_TX_H
 
-#include <linux/minmax.h>
 #include <linux/types.h>
 
 #include "icrc.h"
@@ -75,17 +74,15 @@ struct rxe_tx_run {
 	u32 left;
 };
 
-/* bytes to be sent under one hold of the lock, before others get a turn */
-#define RXE_TX_BUDGET	(72 << 10)
+/*
+ * Bytes sent under one hold of the lock where the receiver may have nothing to do
+ * until they arrive. If that is another CPU of this machine it is told when
+ * softirqs have run here: bottom halves have to be enabled for that.
+ */
+#define RXE_TX_FIRST	(16 << 10)
 
 /* bytes made in one access, before who takes memory away gets a turn */
 #define RXE_TX_RUN	(16U << 10)
-
-/* of the budget, for what was made since @made was as it is here */
-static inline int rxe_tx_cost(const struct rxe_tx *tx, u32 made)
-{
-	return max_t(u32, tx->made - made, 64);
-}
 
 void rxe_tx_init(struct rxe_tx *tx, struct rxe_qp *qp, struct rxe_flow *flow);
 struct rxe_bth *rxe_tx_begin(struct rxe_tx *tx, struct rxe_path *path,
