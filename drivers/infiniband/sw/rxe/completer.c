@@ -64,7 +64,7 @@ void rxe_completer_reset_retries(struct rxe_qp *qp)
 {
 	qp->sq.retries = qp->attr.retry_cnt;
 	qp->sq.rnr_retries = qp->attr.rnr_retry;
-	qp->sq.progress = jiffies;
+	rxe_sq_progress(&qp->sq);
 }
 
 /**
@@ -179,7 +179,7 @@ static void rxe_rnr_nak(struct rxe_qp *qp, u8 timer)
 	rxe_requester_go_back(qp);
 	sq->rnr_waiting = true;
 	sq->probing = true;
-	sq->progress = jiffies;
+	rxe_sq_progress(sq);
 	hrtimer_start(&sq->rnr_timer,
 		      ns_to_ktime(rxe_rnr_delay[timer] * 10000ULL),
 		      HRTIMER_MODE_REL_SOFT);
@@ -507,7 +507,7 @@ void rxe_completer_resume(struct rxe_qp *qp, int err)
 	spin_lock_bh(&sq->lock);
 	if (sq->responses_parked) {
 		sq->responses_parked = false;
-		sq->progress = jiffies;
+		rxe_sq_progress(sq);
 		qp->anchor->faults[RXE_FAULT_COMPLETER].err = err;
 		rxe_completer_drain(qp);
 		rxe_completer_progress(qp);
@@ -533,12 +533,15 @@ void rxe_ack_timeout(struct timer_list *timer)
 		goto unlock;
 
 	/* the peer is not late while it is we who wait, or have yet to send */
-	if (sq->rnr_waiting || sq->parked || sq->responses_parked ||
-	    atomic_read(&qp->anchor->flows[RXE_FLOW_REQUESTS].in_flight))
+	if (sq->rnr_waiting || sq->parked || sq->responses_parked)
+		rxe_sq_progress(sq);
+	else if (atomic_read(&qp->anchor->flows[RXE_FLOW_REQUESTS].in_flight) &&
+		 time_before(jiffies, sq->patience))
 		sq->progress = jiffies;
 
 	timeout = rxe_ack_timeout_jiffies(qp);
-	if (qp->attr.timeout && sq->psn != sq->una_psn) {
+	/* also where what is to be repeated has not even left the first time */
+	if (qp->attr.timeout && sq->sent_psn != sq->una_psn) {
 		if (time_after_eq(jiffies, sq->progress + timeout))
 			rxe_retry(qp);
 		if (rxe_completer_live(qp))

@@ -139,7 +139,9 @@ void rxe_requester_sent(struct rxe_qp *qp, struct rxe_swqe *wqe, u32 psns)
 	struct rxe_sq *sq = &qp->sq;
 	u32 last = rxe_psn_add(sq->psn, psns - 1);
 
-	if (sq->psn == sq->una_psn)
+	if (sq->sent_psn == sq->una_psn)
+		rxe_sq_progress(sq);
+	else if (sq->psn == sq->una_psn)
 		sq->progress = jiffies;
 	sq->psn = rxe_psn_add(last, 1);
 	if (rxe_psn_diff(sq->psn, sq->sent_psn) > 0)
@@ -566,7 +568,7 @@ void rxe_requester_resume(struct rxe_qp *qp, int err)
 	spin_lock_bh(&sq->lock);
 	if (sq->parked) {
 		sq->parked = false;
-		sq->progress = jiffies;
+		rxe_sq_progress(sq);
 		qp->anchor->faults[RXE_FAULT_REQUESTER].err = err;
 		if (rxe_flow_is_here(flow))
 			rxe_requester_run(qp);

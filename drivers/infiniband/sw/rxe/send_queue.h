@@ -3,6 +3,7 @@
 #define RXE_SEND_QUEUE_H
 
 #include <linux/hrtimer.h>
+#include <linux/jiffies.h>
 #include <linux/spinlock.h>
 #include <linux/timer.h>
 #include <linux/workqueue.h>
@@ -18,6 +19,9 @@
 
 struct rxe_ah;
 struct rxe_qp;
+
+/* as long as the kernel asks for a neighbour that does not answer */
+#define RXE_PATIENCE	msecs_to_jiffies(3000)
 
 /**
  * struct rxe_swqe - a send work request: a copy that no program can change
@@ -117,7 +121,8 @@ struct rxe_swqe {
  * @tx: what is being sent
  * @hold: what the last key named
  * @timer: the local ACK timeout
- * @progress: when the peer last acknowledged something, in jiffies
+ * @progress: when the peer last acknowledged something, or could not; in jiffies
+ * @patience: until when packets may wait below us without being late, in jiffies
  * @rnr_timer: as long as the peer asked for
  * @work: the requester, where it may not go on in the context it ran in
  * @responses: from the peer, waiting for a page fault to end
@@ -156,6 +161,7 @@ struct rxe_sq {
 	struct rxe_key_hold hold;
 	struct timer_list timer;
 	unsigned long progress;
+	unsigned long patience;
 	struct hrtimer rnr_timer;
 	struct delayed_work work;
 
@@ -177,6 +183,12 @@ bool rxe_sq_flush(struct rxe_qp *qp, int budget);
 static inline struct rxe_swqe *rxe_sq_wqe(const struct rxe_sq *sq, u32 index)
 {
 	return sq->wqes + (index & sq->mask) * sq->wqe_size;
+}
+
+static inline void rxe_sq_progress(struct rxe_sq *sq)
+{
+	sq->progress = jiffies;
+	sq->patience = jiffies + RXE_PATIENCE;
 }
 
 static inline bool rxe_swqe_is_read(const struct rxe_swqe *wqe)

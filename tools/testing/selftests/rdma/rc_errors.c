@@ -651,6 +651,28 @@ static void no_answer(void)
 	rc_check_works();
 }
 
+/*
+ * Packets wait for three seconds until a neighbour answers: they do not each
+ * time that they are sent, of eight.
+ */
+static void no_neighbour(void)
+{
+	struct rc_config config = { .timeout = 8 };
+	unsigned long long began;
+	struct trial t;
+
+	trial_up(&t, &config, 1);
+	rc_two_hosts("strangers");
+	began = now_ms();
+	rc_post(&t.pair.a, W, rc_sge(&t.local, 0, SIZE), &t.remote, 0);
+	check_fails(&t, IBV_WC_RETRY_EXC_ERR);
+	CHECK(now_ms() - began < 12000 * limit_factor());
+	rc_two_hosts("neighbours");
+	rc_check_all(t.remote.addr, SIZE, 0x22);
+	trial_down(&t);
+	rc_check_works();
+}
+
 /* More reads at once than the responder has resources for. */
 static void too_many_reads(void)
 {
@@ -748,6 +770,7 @@ static const struct test tests[] = {
 	{ "messages that are too long", too_long },
 	{ "nothing to receive into", no_receive },
 	{ "a peer that does not answer", no_answer },
+	{ "a peer whose address nobody tells", no_neighbour },
 	{ "more reads than the responder takes", too_many_reads },
 	{ "a completion queue that overruns", cq_overrun },
 	{}

@@ -11,6 +11,8 @@
 # two_hosts.sh down          remove them
 # two_hosts.sh plug          make the veth pair and the links again, when all
 #                            that is left is the namespaces
+# two_hosts.sh strangers     have hosta forget hostb's addresses, and get no answer
+#                            when it asks; neighbours: as before
 # two_hosts.sh mtu BYTES     change the MTU of both netdevs
 # two_hosts.sh netem ARG...  have both netdevs lose, delay, duplicate, reorder or
 #                            corrupt what they send, as tc-netem(8) says; no ARG:
@@ -65,6 +67,20 @@ know()
 		sleep 0.02
 	done
 	die "$2 does not come up"
+}
+
+neighbours()
+{
+	ip -n hostb link set vb arp on
+	know hosta va 2
+	know hostb vb 1
+}
+
+# hosta does not know hostb's addresses any more, and gets no answer.
+strangers()
+{
+	ip -n hostb link set vb arp off
+	ip -n hosta neigh flush dev va nud all
 }
 
 # The address in the form that sysfs writes GIDs in.
@@ -124,8 +140,7 @@ plug()
 		peer name vb address "${macs[2]}" mtu "$MTU" netns hostb
 	host_up hosta va 1
 	host_up hostb vb 2
-	know hosta va 2
-	know hostb vb 1
+	neighbours
 	ip netns exec hosta rdma link add rxe0 type rxe netdev va
 	ip netns exec hostb rdma link add rxe1 type rxe netdev vb
 }
@@ -162,6 +177,12 @@ down)
 plug)
 	plug
 	;;
+strangers)
+	strangers
+	;;
+neighbours)
+	neighbours
+	;;
 mtu)
 	ip -n hosta link set va mtu "${2:?bytes}"
 	ip -n hostb link set vb mtu "$2"
@@ -184,6 +205,6 @@ gid)
 	gid_index "${2:?device}" "${3:?address}"
 	;;
 *)
-	die "usage: ${0##*/} up|down|plug|mtu BYTES|netem [ARG...]|together N|offload FEATURE on|off...|gid DEVICE ADDRESS"
+	die "usage: ${0##*/} up|down|plug|strangers|neighbours|mtu BYTES|netem [ARG...]|together N|offload FEATURE on|off...|gid DEVICE ADDRESS"
 	;;
 esac
