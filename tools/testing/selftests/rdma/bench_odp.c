@@ -17,8 +17,10 @@
 
 #define PAGE		4096UL
 #define MIB		(1024 * 1024UL)
-#define COLD_SIZE	(64 * MIB)
+#define COLD_SIZE	(256 * MIB)
 #define MESSAGE		MIB
+/* messages under way */
+#define DEPTH		4
 #define WARM_SIZE	(16 * MIB)
 #define SMALL_MESSAGE	(64 * 1024UL)
 #define WARM_NS		500000000ULL
@@ -65,15 +67,21 @@ static void by_a_peer(struct rc_pair *pair, enum ibv_wr_opcode opcode,
 	struct rc_buf local, remote;
 	unsigned long long began;
 	size_t at;
+	int i;
 
 	rc_buf_get(&local, &pair->hosts[0], MESSAGE, RC_ALL_ACCESS);
 	rc_buf_reg(&remote, &pair->hosts[1], cold_memory(), COLD_SIZE,
 		   RC_ODP_ACCESS);
 	memset(local.addr, 1, MESSAGE);
 	began = now_ns();
-	for (at = 0; at < COLD_SIZE; at += MESSAGE)
-		rc_do(&pair->a, opcode, rc_sge(&local, 0, MESSAGE), &remote,
-		      at);
+	for (at = 0; at < COLD_SIZE; at += MESSAGE) {
+		if (at >= DEPTH * MESSAGE)
+			rc_wait_ok(pair->a.send_cq);
+		rc_post(&pair->a, opcode, rc_sge(&local, 0, MESSAGE), &remote,
+			at);
+	}
+	for (i = 0; i < DEPTH; i++)
+		rc_wait_ok(pair->a.send_cq);
 	print_pages(name, now_ns() - began);
 	rc_buf_put(&local);
 	rc_buf_put(&remote);
