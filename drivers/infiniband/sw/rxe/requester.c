@@ -445,7 +445,7 @@ static bool rxe_requester_step(struct rxe_qp *qp, u32 budget)
  * do so after a jiffy, should it not come.
  *
  * Context: BH disabled, the send queue's lock is held.
- * Return: true if it should; false: rxe_requester_run().
+ * Return: true if it should; false: rxe_requester_begin().
  */
 bool rxe_requester_gathers(struct rxe_qp *qp)
 {
