@@ -20,8 +20,11 @@
 #define RXE_FIRST_TURNS		3
 /* what a request costs at least, of the bytes */
 #define RXE_REQUEST_COST	64
-/* bytes that may be on their way to us when more are asked for */
-#define RXE_READ_WINDOW		(2U << 20)
+/*
+ * Responses that may be on their way to us when more are asked for. A responder
+ * may send all of them at once, and a netdev's queue has room for a thousand.
+ */
+#define RXE_READ_WINDOW		512
 /* small requests that wait for an acknowledgment, to leave together with others */
 #define RXE_GATHER_MAX		32
 #define RXE_GATHER_LEN		512
@@ -328,14 +331,13 @@ static int rxe_request(struct rxe_qp *qp, struct rxe_swqe *wqe, u32 budget)
 static bool rxe_window_open(const struct rxe_qp *qp,
 			    const struct rxe_swqe *wqe)
 {
-	u32 window = rxe_swqe_is_read(wqe) ? RXE_READ_WINDOW / qp->mtu :
-					     RXE_WINDOW;
+	int window = rxe_swqe_is_read(wqe) ? RXE_READ_WINDOW : RXE_WINDOW;
 	const struct rxe_sq *sq = &qp->sq;
 
 	/* a whole window would be for nothing, again and again */
 	if (sq->probing)
 		return sq->psn == sq->una_psn;
-	return rxe_psn_diff(sq->psn, sq->una_psn) < (s32)window;
+	return rxe_psn_diff(sq->psn, sq->una_psn) < window;
 }
 
 static int rxe_execute_locally(struct rxe_qp *qp, const struct rxe_swqe *wqe)
