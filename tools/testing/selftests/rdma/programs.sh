@@ -37,12 +37,20 @@ on()
 	(exec_on "$@")
 }
 
-# A listener of TCP's or of the connection manager's is there, or the server has
-# said that it has joined.
+# listeners NAMESPACE: of TCP and of the connection manager, one a line, sorted
+listeners()
+{
+	{
+		ip netns exec "$1" ss -Hltn 'sport != 0' | awk '{ print $4 }'
+		rdma resource show cm_id | grep 'state LISTEN'
+	} | sort
+}
+
+# is_ready NAMESPACE: there is a listener that was not there before the server, or
+# the server has said that it has joined. Those of the kernel's stay long.
 is_ready()
 {
-	ip netns exec "$1" ss -Hltn 'sport != 0' | grep -q . ||
-		rdma resource show cm_id | grep -q 'state LISTEN' ||
+	listeners "$1" | comm -13 "$dir/others" - | grep -q . ||
 		grep -q joined "$dir/server"
 }
 
@@ -53,6 +61,7 @@ between()
 	local server status=0
 
 	: >"$dir/server"
+	listeners "${server_on:-hostb}" >"$dir/others"
 	# shellcheck disable=SC2086 # command lines
 	# its process, so that a signal ends it, not a shell that waits for it
 	exec_on "${server_on:-hostb}" $1 >"$dir/server" 2>&1 &
