@@ -6,9 +6,7 @@
  * any driver that has on-demand paging. Prints "name value", a line each. What
  * arrives is not looked at: that is the tests' to do.
  */
-#define _GNU_SOURCE
 #include <pthread.h>
-#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -138,16 +136,6 @@ struct thief {
 	bool over;
 };
 
-/* the CPU that receives, see bench.py, where there is one more than ours */
-static void run_where_pages_are_written(void)
-{
-	cpu_set_t cpus;
-
-	CPU_ZERO(&cpus);
-	CPU_SET(1, &cpus);
-	sched_setaffinity(0, sizeof(cpus), &cpus);
-}
-
 /* As many as are due, however late they are. */
 static void *steal(void *arg)
 {
@@ -156,7 +144,8 @@ static void *steal(void *arg)
 	unsigned long taken = 0, due;
 	unsigned int state = 1;
 
-	run_where_pages_are_written();
+	/* where pages are written, see bench.py */
+	run_on(1);
 	while (!__atomic_load_n(&thief->over, __ATOMIC_ACQUIRE)) {
 		due = (now_ns() - began) * thief->per_second / 1000000000ULL;
 		while (taken < due) {

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#define _GNU_SOURCE
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -72,6 +74,15 @@ void command(const char *fmt, ...)
 	va_end(args);
 	test_at("%s", text);
 	CHECK_EQ(system(text), 0);
+}
+
+void run_on(unsigned int cpu)
+{
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(cpu % sysconf(_SC_NPROCESSORS_ONLN), &cpus);
+	CHECK_EQ(sched_setaffinity(0, sizeof(cpus), &cpus), 0);
 }
 
 unsigned long long now_ms(void)

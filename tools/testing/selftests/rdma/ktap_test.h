@@ -56,6 +56,9 @@ unsigned int draw(unsigned int *state, unsigned int n);
 /* run a program by the shell; CHECK()s that it worked */
 void command(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* the calling thread; @cpu counts on beyond the last one at the first */
+void run_on(unsigned int cpu);
+
 unsigned long long now_ms(void);
 void sleep_ms(unsigned int ms);
 /* how much longer than usual things may take before they count as hung */

@@ -113,16 +113,13 @@ void need_swap(void)
 void page_out(void *addr, size_t len)
 {
 	unsigned long long end = now_ms() + 20000 * limit_factor();
-	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	cpu_set_t before, set;
-	long tries;
+	unsigned int tries;
+	cpu_set_t before;
 
 	CHECK_EQ(sched_getaffinity(0, sizeof(before), &before), 0);
 	for (tries = 0; any_present(addr, len); tries++) {
 		CHECK(now_ms() < end);
-		CPU_ZERO(&set);
-		CPU_SET(tries % cpus, &set);
-		CHECK_EQ(sched_setaffinity(0, sizeof(set), &set), 0);
+		run_on(tries);
 		CHECK_EQ(madvise(addr, len, MADV_PAGEOUT), 0);
 	}
 	CHECK_EQ(sched_setaffinity(0, sizeof(before), &before), 0);

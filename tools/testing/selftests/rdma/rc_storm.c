@@ -6,7 +6,6 @@
  */
 #define _GNU_SOURCE
 #include <pthread.h>
-#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,15 +63,6 @@ static void field_up(struct field *field, struct rc_host *host, bool implicit)
 	field->buf.mr = ibv_reg_mr(host->pd, implicit ? NULL : field->buf.addr,
 				   implicit ? SIZE_MAX : SIZE, RC_ODP_ACCESS);
 	CHECK(field->buf.mr);
-}
-
-static void run_on(int cpu)
-{
-	cpu_set_t cpus;
-
-	CPU_ZERO(&cpus);
-	CPU_SET(cpu % sysconf(_SC_NPROCESSORS_ONLN), &cpus);
-	CHECK(!pthread_setaffinity_np(pthread_self(), sizeof(cpus), &cpus));
 }
 
 /* Each call's notifier runs over the whole range, however little is there. */

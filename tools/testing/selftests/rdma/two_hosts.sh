@@ -71,7 +71,6 @@ know()
 
 neighbours()
 {
-	ip -n hostb link set vb arp on
 	know hosta va 2
 	know hostb vb 1
 }
@@ -181,6 +180,7 @@ strangers)
 	strangers
 	;;
 neighbours)
+	ip -n hostb link set vb arp on
 	neighbours
 	;;
 mtu)
