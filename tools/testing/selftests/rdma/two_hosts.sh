@@ -12,7 +12,8 @@
 # two_hosts.sh plug          make the veth pair and the links again, when all
 #                            that is left is the namespaces
 # two_hosts.sh strangers     have hosta forget hostb's addresses, and get no answer
-#                            when it asks; neighbours: as before
+#                            when it asks; neighbours: as before, and what waited
+#                            for an answer is lost
 # two_hosts.sh mtu BYTES     change the MTU of both netdevs
 # two_hosts.sh netem ARG...  have both netdevs lose, delay, duplicate, reorder or
 #                            corrupt what they send, as tc-netem(8) says; no ARG:
@@ -75,11 +76,16 @@ neighbours()
 	know hostb vb 1
 }
 
-# hosta does not know hostb's addresses any more, and gets no answer.
+# hosta forgets hostb's addresses, and what waits to be sent to them.
+forget()
+{
+	ip -n hosta neigh flush dev va nud all
+}
+
 strangers()
 {
 	ip -n hostb link set vb arp off
-	ip -n hosta neigh flush dev va nud all
+	forget
 }
 
 # The address in the form that sysfs writes GIDs in.
@@ -180,6 +186,7 @@ strangers)
 	strangers
 	;;
 neighbours)
+	forget
 	ip -n hostb link set vb arp on
 	neighbours
 	;;
