@@ -141,22 +141,28 @@ static struct rxe_swqe *rxe_oldest(const struct rxe_sq *sq)
 static bool rxe_acknowledge(struct rxe_qp *qp, u32 psn)
 {
 	struct rxe_sq *sq = &qp->sq;
+	u32 una = sq->una_psn;
 	struct rxe_swqe *wqe;
+	bool missing = false;
 
-	while (rxe_psn_diff(psn, sq->una_psn) > 0) {
+	while (rxe_psn_diff(psn, una) > 0) {
 		wqe = rxe_oldest(sq);
 		if (!wqe)
-			return true;
-		if (rxe_swqe_is_answered(wqe))
-			return false;
+			break;
+		missing = rxe_swqe_is_answered(wqe);
+		if (missing)
+			break;
 		if (rxe_psn_diff(psn, wqe->last_psn) <= 0) {
-			rxe_set_una(qp, psn);
-			return true;
+			una = psn;
+			break;
 		}
+		una = rxe_psn_add(wqe->last_psn, 1);
 		rxe_sq_complete(qp, IB_WC_SUCCESS);
-		rxe_set_una(qp, rxe_psn_add(wqe->last_psn, 1));
 	}
-	return true;
+
+	if (una != sq->una_psn)
+		rxe_set_una(qp, una);
+	return !missing;
 }
 
 static void rxe_rnr_nak(struct rxe_qp *qp, u8 timer)

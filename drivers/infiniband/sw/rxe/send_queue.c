@@ -350,12 +350,9 @@ struct rxe_swqe *rxe_sq_fetch(struct rxe_qp *qp)
 	return rxe_sq_wqe(sq, sq->fetched++);
 }
 
-static void rxe_sq_complete_one(struct rxe_qp *qp, enum ib_wc_status status)
+static struct ib_wc rxe_swqe_wc(struct rxe_qp *qp, const struct rxe_swqe *wqe,
+				enum ib_wc_status status)
 {
-	struct rxe_sq *sq = &qp->sq;
-	struct rxe_swqe *wqe = rxe_sq_wqe(sq, sq->done);
-	bool silent = status == IB_WC_SUCCESS && !sq->signal_all &&
-		      !(wqe->flags & IB_SEND_SIGNALED);
 	struct ib_wc wc = {
 		.wr_id = wqe->wr_id,
 		.status = status,
@@ -365,18 +362,30 @@ static void rxe_sq_complete_one(struct rxe_qp *qp, enum ib_wc_status status)
 	if (status == IB_WC_SUCCESS) {
 		wc.opcode = rxe_send_wc_opcodes[wqe->opcode];
 		wc.byte_len = wqe->length;
-		if (wc.opcode == IB_WC_SEND)
-			rxe_count(qp->dev, RXE_STAT_RDMA_SENDS);
 	}
+	return wc;
+}
+
+static void rxe_sq_complete_one(struct rxe_qp *qp, enum ib_wc_status status)
+{
+	struct rxe_sq *sq = &qp->sq;
+	const struct rxe_swqe *wqe = rxe_sq_wqe(sq, sq->done);
+	bool silent = status == IB_WC_SUCCESS && !sq->signal_all &&
+		      !(wqe->flags & IB_SEND_SIGNALED);
+	struct ib_wc wc;
+
+	if (status == IB_WC_SUCCESS &&
+	    rxe_send_wc_opcodes[wqe->opcode] == IB_WC_SEND)
+		rxe_count(qp->dev, RXE_STAT_RDMA_SENDS);
+	if (!silent)
+		wc = rxe_swqe_wc(qp, wqe, status);
 
 	/* before the CQE: who sees that may count on the place */
 	rxe_sq_give_back(sq, sq->done + 1);
 	if ((s32)(sq->next - sq->done) < 0)
 		sq->next = sq->done;
 
-	if (silent)
-		return;
-	if (!rxe_cq_post(to_rcq(qp->ibqp.send_cq), &wc, false))
+	if (!silent && !rxe_cq_post(to_rcq(qp->ibqp.send_cq), &wc, false))
 		rxe_qp_fail(qp, IB_EVENT_QP_FATAL);
 }
 
