@@ -14,6 +14,7 @@
  * @psn: of the packet that is made; those before it, from the send queue's next
  *	 PSN on, are committed and not accounted for
  * @ack_req: that packet asks for an acknowledgment
+ * @alike: how many follow that differ from it in PSN and data only
  */
 struct rxe_message_run {
 	struct rxe_tx_run run;
@@ -21,6 +22,7 @@ struct rxe_message_run {
 	struct rxe_swqe *wqe;
 	u32 psn;
 	bool ack_req;
+	u32 alike;
 };
 
 /* Another request is there that will send something. */
@@ -108,6 +110,17 @@ static void rxe_message_set_headers(struct rxe_message_run *m,
 		((struct rxe_ieth *)at)->rkey = cpu_to_be32(wqe->rkey);
 }
 
+/* Of a packet in the middle, as long as none has to ask for an acknowledgment. */
+static u32 rxe_message_alike(const struct rxe_message_run *m)
+{
+	u32 left = rxe_psn_diff(m->wqe->last_psn, m->psn) - 1;
+	u32 since_ack = rxe_psn_diff(m->psn, m->qp->sq.ack_psn);
+
+	if (!rxe_is_reliable(m->qp))
+		return left;
+	return min(left, RXE_ACK_INTERVAL - 1 - since_ack);
+}
+
 static bool rxe_message_begin(struct rxe_message_run *m)
 {
 	const struct rxe_swqe *wqe = m->wqe;
@@ -130,6 +143,7 @@ static bool rxe_message_begin(struct rxe_message_run *m)
 		return false;
 
 	m->ack_req = rxe_wants_ack(qp, wqe, m->psn);
+	m->alike = first || last || m->ack_req ? 0 : rxe_message_alike(m);
 	rxe_message_set_headers(m, bth, first, last);
 	rxe_tx_headers_done(&sq->tx);
 	return true;
@@ -147,6 +161,14 @@ static bool rxe_message_next(struct rxe_tx_run *run)
 {
 	struct rxe_message_run *m =
 		container_of(run, struct rxe_message_run, run);
+	u32 psn = rxe_psn_add(m->psn, 1);
+
+	if (m->alike && rxe_tx_again(run->tx, psn)) {
+		m->alike--;
+		m->psn = psn;
+		run->left = m->qp->mtu;
+		return true;
+	}
 
 	rxe_message_end(m);
 	return rxe_message_begin(m);
@@ -197,7 +219,9 @@ static int rxe_message_send(struct rxe_qp *qp, struct rxe_swqe *wqe, u32 budget,
 	else
 		err = rxe_sgl_access(&access, wqe->sge, wqe->num_sge, offset,
 				     len, rxe_tx_run_copy, &m.run);
-	if (!err)
+	if (err)
+		rxe_tx_give_up(m.run.tx);
+	else
 		rxe_message_end(&m);
 
 	packets = rxe_psn_diff(m.psn, qp->sq.psn);

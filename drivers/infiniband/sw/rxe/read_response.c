@@ -101,16 +101,20 @@ static bool rxe_read_packet_begin(struct rxe_read_run *r)
 	return true;
 }
 
-static void rxe_read_packet_end(struct rxe_read_run *r)
+static void rxe_read_advance(struct rxe_read *read, u32 len)
 {
-	struct rxe_read *read = &r->qp->rq.read;
-	u32 len = min(read->resid, r->qp->mtu);
-
 	read->started = true;
 	read->va += len;
 	read->resid -= len;
 	read->psn = rxe_psn_add(read->psn, 1);
 	read->active = read->resid;
+}
+
+static void rxe_read_packet_end(struct rxe_read_run *r)
+{
+	struct rxe_read *read = &r->qp->rq.read;
+
+	rxe_read_advance(read, min(read->resid, r->qp->mtu));
 	rxe_tx_commit(r->run.tx);
 	/* in case it is what leaves together that does not arrive */
 	if (read->repeated)
@@ -120,6 +124,16 @@ static void rxe_read_packet_end(struct rxe_read_run *r)
 static bool rxe_read_packet_next(struct rxe_tx_run *run)
 {
 	struct rxe_read_run *r = container_of(run, struct rxe_read_run, run);
+	struct rxe_read *read = &r->qp->rq.read;
+	u32 mtu = r->qp->mtu;
+
+	/* both are in the middle */
+	if (read->started && read->resid > 2 * mtu &&
+	    rxe_tx_again(run->tx, rxe_psn_add(read->psn, 1))) {
+		rxe_read_advance(read, mtu);
+		run->left = mtu;
+		return true;
+	}
 
 	rxe_read_packet_end(r);
 	return rxe_read_packet_begin(r);
@@ -158,10 +172,10 @@ static int rxe_read_send(struct rxe_qp *qp, u32 budget, struct rxe_fault *fault)
 	if (access.len)
 		err = rxe_mr_access(&access, rxe_tx_run_copy, &r.run);
 	if (err)
-		return err;
-
-	rxe_read_packet_end(&r);
-	return 0;
+		rxe_tx_give_up(r.run.tx);
+	else
+		rxe_read_packet_end(&r);
+	return err;
 }
 
 static int rxe_read_respond(struct rxe_qp *qp, u32 budget)

@@ -108,7 +108,8 @@ static bool rxe_tx_open(struct rxe_tx *tx, struct rxe_path *path)
  *
  * The packet is made by filling in the headers that follow, calling
  * rxe_tx_headers_done(), rxe_tx_copy() for all of the payload, and
- * rxe_tx_commit(). It is given up by beginning another, or by not going on.
+ * rxe_tx_commit(). It is given up by beginning another, or by not going on, or by
+ * rxe_tx_give_up() after rxe_tx_again().
  *
  * Context: BH disabled, the queue's lock is held.
  * Return: its BTH, that of a connection and complete but for AckReq and SE, with
@@ -131,6 +132,7 @@ struct rxe_bth *rxe_tx_begin(struct rxe_tx *tx, struct rxe_path *path,
 		return NULL;
 
 	bth = page_address(tx->room.page) + tx->room.offset;
+	tx->bth = bth;
 	bth->opcode = opcode;
 	bth->flags = RXE_BTH_MIG | tx->pad << RXE_BTH_PAD_SHIFT;
 	bth->pkey = cpu_to_be16(RXE_DEFAULT_PKEY);
@@ -163,7 +165,7 @@ u32 rxe_tx_space(const struct rxe_tx *tx)
  */
 void rxe_tx_headers_done(struct rxe_tx *tx)
 {
-	struct rxe_bth *bth = page_address(tx->room.page) + tx->room.offset;
+	struct rxe_bth *bth = tx->bth;
 
 	tx->crc = rxe_icrc_begin_one(&tx->prefix, bth, tx->len, tx->ident);
 	tx->summed = (u8 *)(bth + 1);
@@ -230,18 +232,41 @@ int rxe_tx_run_copy(void *kaddr, size_t len, void *arg)
 	return 0;
 }
 
-static void rxe_tx_add_frag(struct rxe_tx *tx)
+/* What is ready is in one piece: one page of the skb has it. */
+static void rxe_tx_gather(struct rxe_tx *tx)
 {
 	int frags = skb_shinfo(tx->skb)->nr_frags;
 
 	if (skb_can_coalesce(tx->skb, frags, tx->room.page, tx->room.offset)) {
-		skb_coalesce_rx_frag(tx->skb, frags - 1, tx->len, tx->len);
+		skb_coalesce_rx_frag(tx->skb, frags - 1, tx->ready, tx->ready);
 	} else {
 		get_page(tx->room.page);
 		skb_add_rx_frag(tx->skb, frags, tx->room.page, tx->room.offset,
-				tx->len, tx->len);
+				tx->ready, tx->ready);
 	}
-	rxe_tx_room_use(tx->len);
+	rxe_tx_room_use(tx->ready);
+	tx->ready = 0;
+}
+
+static void rxe_tx_complete(struct rxe_tx *tx)
+{
+	__le32 icrc;
+
+	if (tx->pad) {
+		memset(tx->to, 0, tx->pad);
+		tx->to += tx->pad;
+	}
+	rxe_tx_sum(tx);
+	icrc = cpu_to_le32(~tx->crc);
+	memcpy(tx->to, &icrc, sizeof(icrc));
+
+	tx->ready += tx->len;
+	if (!tx->packets)
+		tx->packet_len = tx->len;
+	tx->closed = tx->len < tx->packet_len;
+	tx->packets++;
+	tx->ident++;
+	tx->made += tx->len;
 }
 
 /**
@@ -252,21 +277,52 @@ static void rxe_tx_add_frag(struct rxe_tx *tx)
  */
 void rxe_tx_commit(struct rxe_tx *tx)
 {
-	__le32 icrc;
+	rxe_tx_complete(tx);
+	rxe_tx_gather(tx);
+}
 
-	memset(tx->to, 0, tx->pad);
-	tx->to += tx->pad;
-	rxe_tx_sum(tx);
-	icrc = cpu_to_le32(~tx->crc);
-	memcpy(tx->to, &icrc, sizeof(icrc));
+/**
+ * rxe_tx_again - complete the packet that was made, and begin another like it
+ * @tx: after rxe_tx_headers_done()
+ * @psn: of the new one, which asks for no acknowledgment and has the same headers
+ *	 otherwise, none but the BTH, and as much payload
+ *
+ * It goes right behind the last one, and has its headers done. What is complete is
+ * gathered by rxe_tx_commit() or rxe_tx_give_up(): one of them is to follow.
+ *
+ * Context: as rxe_tx_begin().
+ * Return: false: it does not fit, and nothing has changed.
+ */
+bool rxe_tx_again(struct rxe_tx *tx, u32 psn)
+{
+	u32 len = tx->ready + 2 * tx->len;
+	const struct rxe_bth *last = tx->bth;
 
-	rxe_tx_add_frag(tx);
-	if (!tx->packets)
-		tx->packet_len = tx->len;
-	tx->closed = tx->len < tx->packet_len;
-	tx->packets++;
-	tx->ident++;
-	tx->made += tx->len;
+	if (len > tx->room.len || tx->skb->len + len > tx->max_len ||
+	    tx->packets + 2 > tx->max_packets ||
+	    (tx->packets && tx->len < tx->packet_len))
+		return false;
+
+	rxe_tx_complete(tx);
+	tx->bth = (void *)last + tx->len;
+	*tx->bth = *last;
+	tx->bth->apsn = cpu_to_be32(psn);
+	rxe_tx_headers_done(tx);
+	return true;
+}
+
+/**
+ * rxe_tx_give_up - give up the packet that is made, after others
+ * @tx: after rxe_tx_headers_done()
+ *
+ * Those that rxe_tx_again() has completed are gathered.
+ *
+ * Context: as rxe_tx_begin().
+ */
+void rxe_tx_give_up(struct rxe_tx *tx)
+{
+	if (tx->ready)
+		rxe_tx_gather(tx);
 }
 
 /**

@@ -20,14 +20,16 @@ struct sk_buff;
  * @flow: that they belong to
  * @path: to the receiver
  * @skb: those that are complete; NULL: none
- * @packets: in @skb
+ * @packets: in @skb, and ready for it
  * @max_packets: that may be
  * @max_len: bytes that they may take
  * @packet_len: bytes of each, from BTH to ICRC
  * @closed: the last one is shorter: none may follow
  * @ident: of the next packet; runs freely
  * @prefix: of the ICRCs of all packets along @path
- * @room: of the packet that is being made
+ * @room: of the packet that is being made, and those made ahead of it
+ * @ready: bytes of those ahead: complete, and not yet in @skb
+ * @bth: of the packet that is being made
  * @len: its bytes, from BTH to ICRC
  * @pad: bytes ahead of its ICRC that are not data
  * @to: where its next byte of data goes
@@ -51,6 +53,8 @@ struct rxe_tx {
 	u16 ident;
 	struct rxe_icrc_prefix prefix;
 	struct rxe_tx_room room;
+	u32 ready;
+	struct rxe_bth *bth;
 	u32 len;
 	u32 pad;
 	u8 *to;
@@ -88,10 +92,12 @@ void rxe_tx_init(struct rxe_tx *tx, struct rxe_qp *qp, struct rxe_flow *flow);
 struct rxe_bth *rxe_tx_begin(struct rxe_tx *tx, struct rxe_path *path,
 			     u8 opcode, u32 psn, u32 payload_len);
 void rxe_tx_headers_done(struct rxe_tx *tx);
+bool rxe_tx_again(struct rxe_tx *tx, u32 psn);
 u32 rxe_tx_space(const struct rxe_tx *tx);
 int rxe_tx_copy(void *kaddr, size_t len, void *arg);
 int rxe_tx_run_copy(void *kaddr, size_t len, void *arg);
 void rxe_tx_commit(struct rxe_tx *tx);
+void rxe_tx_give_up(struct rxe_tx *tx);
 void rxe_tx_flush(struct rxe_tx *tx);
 
 #endif

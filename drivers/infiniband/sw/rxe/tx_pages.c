@@ -65,9 +65,9 @@ static bool rxe_tx_next_page(struct rxe_tx_pages *pages)
 }
 
 /**
- * rxe_tx_room - find memory for a packet
+ * rxe_tx_room - find memory for packets
  * @room: set to where it is; its page is not held
- * @len: bytes
+ * @len: bytes at least
  *
  * Context: BH disabled; it is the caller's until BH are enabled, or until it asks
  * again.
@@ -86,12 +86,13 @@ bool rxe_tx_room(struct rxe_tx_room *room, u32 len)
 
 	room->page = page;
 	room->offset = pages->used;
+	room->len = page_size(page) - pages->used;
 	return true;
 }
 
 /**
  * rxe_tx_room_use - keep what rxe_tx_room() has found
- * @len: bytes, not more than were asked for
+ * @len: bytes, not more than there are
  *
  * Context: as there; the caller holds the page.
  */

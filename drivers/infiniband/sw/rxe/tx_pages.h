@@ -6,13 +6,15 @@
 #include <linux/mm_types.h>
 
 /**
- * struct rxe_tx_room - where a packet is made
- * @page: that it is in
- * @offset: of its first byte
+ * struct rxe_tx_room - where packets are made
+ * @page: that they are in
+ * @offset: of the first byte
+ * @len: bytes that there are
  */
 struct rxe_tx_room {
 	struct page *page;
 	u32 offset;
+	u32 len;
 };
 
 bool rxe_tx_room(struct rxe_tx_room *room, u32 len);
