@@ -181,7 +181,7 @@ static void rxe_mcast_deliver(const struct rxe_member *member,
 	/* pairs with modify_qp(), as for any packet */
 	if (smp_load_acquire(&qp->state) >= IB_QPS_RTR &&
 	    net_eq(net, qp->dev->net) && rxe_came_by(qp->dev, pkt->skb)) {
-		rxe_count_rcvd(qp->dev, pkt);
+		rxe_count_rcvd(qp->dev, pkt, 1);
 		rxe_count(qp->dev, RXE_STAT_MCAST_RCVD_PKTS);
 		copy = skb_clone(pkt->skb, GFP_ATOMIC);
 		if (copy)

@@ -45,8 +45,8 @@ static void rxe_pkt_find(struct rxe_pkt *pkt)
 	}
 }
 
-static bool rxe_pkt_read(const struct rxe_pkt *pkt, u32 offset, void *to,
-			 u32 len)
+static __always_inline bool rxe_pkt_read(const struct rxe_pkt *pkt, u32 offset,
+					 void *to, u32 len)
 {
 	if (!pkt->bytes)
 		return !skb_copy_bits(pkt->skb, pkt->offset + offset, to, len);
@@ -72,6 +72,7 @@ bool rxe_pkt_parse(struct rxe_pkt *pkt, struct sk_buff *skb, u32 offset)
 
 	pkt->skb = skb;
 	pkt->offset = offset;
+	pkt->index = offset / batch->packet_len;
 	pkt->len = min(batch->packet_len, batch->end - offset);
 	rxe_pkt_find(pkt);
 	len = min_t(u32, pkt->len, sizeof(pkt->headers));
@@ -183,23 +184,6 @@ u32 rxe_pkts_alike(const struct rxe_pkt *pkt)
 	return n;
 }
 
-/**
- * rxe_pkt_move_on - look at the next of packets that are alike
- * @pkt: one of them, as rxe_pkts_alike() has said, which becomes the next one
- *
- * Context: as rxe_pkt_next().
- */
-void rxe_pkt_move_on(struct rxe_pkt *pkt)
-{
-	struct rxe_bth *bth = (struct rxe_bth *)pkt->headers;
-
-	pkt->offset += pkt->len;
-	pkt->psn = rxe_psn_add(pkt->psn, 1);
-	pkt->bytes += pkt->len;
-	pkt->one_piece -= pkt->len;
-	bth->apsn = cpu_to_be32(pkt->psn);
-}
-
 static u32 rxe_pkt_icrc(const struct rxe_pkt *pkt,
 			struct rxe_icrc_prefix *prefix, u16 ident)
 {
@@ -237,7 +221,7 @@ static u16 rxe_pkt_ident(const struct rxe_pkt *pkt)
 	if (ip_hdr(pkt->skb)->version != 4)
 		return 0;
 	return be16_to_cpu(ip_hdr(pkt->skb)->id) +
-	       pkt->offset / batch->packet_len * batch->ident_step;
+	       pkt->index * batch->ident_step;
 }
 
 /**
@@ -253,20 +237,13 @@ void rxe_batch_icrc_prefix(const struct sk_buff *skb,
 	rxe_icrc_prefix_init(prefix, skb_network_header(skb), udp_hdr(skb));
 }
 
-/**
- * rxe_pkt_check_icrc - check that a packet is as it was sent
- * @pkt: the packet
- * @prefix: of its batch
- *
+/*
  * Segmentation counts the identification, which the ICRC covers, up from packet
  * to packet. Devices that do it by themselves may leave it as it is: the batch is
  * told what holds for it.
- *
- * Context: any.
- * Return: true if it is.
  */
-bool rxe_pkt_check_icrc(const struct rxe_pkt *pkt,
-			struct rxe_icrc_prefix *prefix)
+static bool rxe_pkt_check_icrc(const struct rxe_pkt *pkt,
+			       struct rxe_icrc_prefix *prefix)
 {
 	struct rxe_batch *batch = rxe_batch(pkt->skb);
 	__le32 icrc;
@@ -280,6 +257,38 @@ bool rxe_pkt_check_icrc(const struct rxe_pkt *pkt,
 
 	batch->ident_step = !batch->ident_step;
 	return le32_to_cpu(icrc) == rxe_pkt_icrc(pkt, prefix, rxe_pkt_ident(pkt));
+}
+
+/* Look at the next of packets that are alike. */
+static void rxe_pkt_move_on(struct rxe_pkt *pkt)
+{
+	struct rxe_bth *bth = (struct rxe_bth *)pkt->headers;
+
+	pkt->offset += pkt->len;
+	pkt->index++;
+	pkt->psn = rxe_psn_add(pkt->psn, 1);
+	pkt->bytes += pkt->len;
+	bth->apsn = cpu_to_be32(pkt->psn);
+}
+
+/**
+ * rxe_pkts_check_icrc - check that packets are as they were sent
+ * @pkt: the first of them
+ * @prefix: of their batch
+ * @n: their number, not more than rxe_pkts_alike() has said
+ *
+ * Context: any.
+ * Return: how many are, up to the first that is not.
+ */
+u32 rxe_pkts_check_icrc(const struct rxe_pkt *pkt,
+			struct rxe_icrc_prefix *prefix, u32 n)
+{
+	struct rxe_pkt at = *pkt;
+	u32 sound = 0;
+
+	while (rxe_pkt_check_icrc(&at, prefix) && ++sound < n)
+		rxe_pkt_move_on(&at);
+	return sound;
 }
 
 /**

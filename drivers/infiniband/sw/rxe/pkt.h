@@ -53,6 +53,7 @@ static inline void rxe_batch_keep(struct sk_buff *skb)
  * struct rxe_pkt - a packet of a batch
  * @skb: the batch
  * @offset: of the BTH in the skb's data
+ * @index: how many packets of the batch are ahead of it
  * @len: bytes from the BTH to the ICRC
  * @op: what the opcode means
  * @qpn: of the BTH
@@ -68,6 +69,7 @@ static inline void rxe_batch_keep(struct sk_buff *skb)
 struct rxe_pkt {
 	struct sk_buff *skb;
 	u32 offset;
+	u16 index;
 	u32 len;
 	const struct rxe_opcode *op;
 	u32 qpn;
@@ -135,12 +137,11 @@ bool rxe_pkt_parse(struct rxe_pkt *pkt, struct sk_buff *skb, u32 offset);
 bool rxe_pkt_next(struct rxe_pkt *pkt, struct sk_buff *skb);
 void rxe_pkt_done(const struct rxe_pkt *pkt);
 u32 rxe_pkts_alike(const struct rxe_pkt *pkt);
-void rxe_pkt_move_on(struct rxe_pkt *pkt);
 void rxe_pkts_done(const struct rxe_pkt *pkt, u32 n);
 void rxe_batch_icrc_prefix(const struct sk_buff *skb,
 			   struct rxe_icrc_prefix *prefix);
-bool rxe_pkt_check_icrc(const struct rxe_pkt *pkt,
-			struct rxe_icrc_prefix *prefix);
+u32 rxe_pkts_check_icrc(const struct rxe_pkt *pkt,
+			struct rxe_icrc_prefix *prefix, u32 n);
 
 bool rxe_skb_dgid(const struct sk_buff *skb, union ib_gid *gid);
 void rxe_pkt_grh(const struct rxe_pkt *pkt, u8 *grh);

@@ -29,16 +29,17 @@ struct rxe_run {
 };
 
 /**
- * rxe_count_rcvd - count a packet
- * @dev: the device that it is for
- * @pkt: the packet; its ICRC is right
+ * rxe_count_rcvd - count packets
+ * @dev: the device that they are for
+ * @pkt: the first; its ICRC is right
+ * @n: their number; all have the length of the first
  *
  * Context: any.
  */
-void rxe_count_rcvd(struct rxe_dev *dev, const struct rxe_pkt *pkt)
+void rxe_count_rcvd(struct rxe_dev *dev, const struct rxe_pkt *pkt, u32 n)
 {
-	rxe_count(dev, RXE_STAT_RCVD_PKTS);
-	rxe_count_more(dev, RXE_STAT_RCVD_BYTES, pkt->len);
+	rxe_count_more(dev, RXE_STAT_RCVD_PKTS, n);
+	rxe_count_more(dev, RXE_STAT_RCVD_BYTES, n * pkt->len);
 }
 
 static bool rxe_from_peer(const struct rxe_qp *qp, const struct sk_buff *skb)
@@ -142,21 +143,6 @@ static void rxe_run_split(struct rxe_run *run, struct sk_buff *skb)
 		rxe_run_deliver(run, skb_clone(skb, GFP_ATOMIC));
 }
 
-/* @alike: how many packets, with the one looked at before, have its headers */
-static bool rxe_rcv_look(struct rxe_pkt *pkt, struct sk_buff *skb, u32 offset,
-			 u32 *alike)
-{
-	if (*alike > 1) {
-		(*alike)--;
-		rxe_pkt_move_on(pkt);
-		return true;
-	}
-	if (!rxe_pkt_parse(pkt, skb, offset))
-		return false;
-	*alike = rxe_pkts_alike(pkt);
-	return true;
-}
-
 /**
  * rxe_rcv - take packets that were sent to an address of this host
  * @net: where they came in
@@ -166,14 +152,15 @@ static bool rxe_rcv_look(struct rxe_pkt *pkt, struct sk_buff *skb, u32 offset,
  */
 void rxe_rcv(const struct net *net, struct sk_buff *skb)
 {
-	u32 offset, qpn = 0, alike = 0, end = rxe_batch(skb)->end;
+	u32 offset, n, sound, qpn = 0, end = rxe_batch(skb)->end;
 	struct rxe_icrc_prefix prefix;
 	struct rxe_run run = {};
 	struct rxe_pkt pkt;
 
 	rxe_batch_icrc_prefix(skb, &prefix);
-	for (offset = 0; offset < end; offset += pkt.len) {
-		if (!rxe_rcv_look(&pkt, skb, offset, &alike)) {
+	for (offset = 0; offset < end; offset += n * pkt.len) {
+		n = 1;
+		if (!rxe_pkt_parse(&pkt, skb, offset)) {
 			rxe_run_split(&run, skb);
 			continue;
 		}
@@ -182,13 +169,15 @@ void rxe_rcv(const struct net *net, struct sk_buff *skb)
 		if (!run.qp && !rxe_run_begin(&run, net, &pkt))
 			continue;
 		qpn = pkt.qpn;
-		if (!rxe_pkt_check_icrc(&pkt, &prefix)) {
+		n = rxe_pkts_alike(&pkt);
+		sound = rxe_pkts_check_icrc(&pkt, &prefix, n);
+		rxe_count_rcvd(run.qp->dev, &pkt, sound);
+		run.end = offset + sound * pkt.len;
+		if (sound < n) {
 			rxe_count(run.qp->dev, RXE_STAT_ICRC_ERR);
 			rxe_run_split(&run, skb);
-			continue;
+			n = sound + 1;
 		}
-		rxe_count_rcvd(run.qp->dev, &pkt);
-		run.end = pkt.offset + pkt.len;
 	}
 
 	if (run.qp)
@@ -212,7 +201,7 @@ void rxe_rcv_group(const struct net *net, struct sk_buff *skb)
 	rxe_batch_icrc_prefix(skb, &prefix);
 	if (rxe_pkt_next(&pkt, skb) && pkt.qpn == RXE_MULTICAST_QPN &&
 	    rxe_service(pkt.opcode) == IB_OPCODE_UD &&
-	    rxe_pkt_check_icrc(&pkt, &prefix))
+	    rxe_pkts_check_icrc(&pkt, &prefix, 1))
 		rxe_mcast_rcv(net, &pkt);
 	consume_skb(skb);
 }

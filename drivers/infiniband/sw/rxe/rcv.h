@@ -10,6 +10,6 @@ struct sk_buff;
 
 void rxe_rcv(const struct net *net, struct sk_buff *skb);
 void rxe_rcv_group(const struct net *net, struct sk_buff *skb);
-void rxe_count_rcvd(struct rxe_dev *dev, const struct rxe_pkt *pkt);
+void rxe_count_rcvd(struct rxe_dev *dev, const struct rxe_pkt *pkt, u32 n);
 
 #endif

@@ -50,6 +50,9 @@ except ImportError as missing:
 HUNG_SECONDS = 30 * ktap_test.LIMIT_FACTOR
 # a local ACK timeout, as coded: half a second, in which we are to have answered
 RETRY_TIMEOUT = 16 + ktap_test.LIMIT_FACTOR.bit_length()
+ROCE_PORT = 4791
+# that the peer sends from
+SOURCE_PORT = 0xc000
 TWO_HOSTS = os.path.join(ktap_test.HERE, "two_hosts.sh")
 
 ALL_RIGHTS = e.IBV_ACCESS_LOCAL_WRITE | e.IBV_ACCESS_REMOTE_WRITE | \
@@ -193,19 +196,43 @@ class Hosts:
         subprocess.check_call([TWO_HOSTS, "together", str(packets)])
 
     @staticmethod
-    def peer_socket():
-        """A packet socket on hostb's netdev, opened by a look into hostb."""
+    def _peer_socket(address, *kind):
+        """A socket opened, and bound, by a look into hostb."""
         libc = ctypes.CDLL(None, use_errno=True)
-        packet_ignore_outgoing = 23
         with open("/proc/self/ns/net", "rb") as here, \
                 open("/run/netns/hostb", "rb") as there:
             assert not libc.setns(there.fileno(), 0), ctypes.get_errno()
-            sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-            sock.setsockopt(263, packet_ignore_outgoing, 1)  # SOL_PACKET
-            sock.setsockopt(socket.SOL_SOCKET, 33, 16 << 20)  # RCVBUFFORCE
-            sock.bind(("vb", 3))  # ETH_P_ALL
+            sock = socket.socket(*kind)
+            sock.bind(address)
             assert not libc.setns(here.fileno(), 0), ctypes.get_errno()
         return sock
+
+    def peer_socket(self):
+        """A packet socket on hostb's netdev."""
+        packet_ignore_outgoing = 23
+        # protocol 0: nothing is taken before the options are set
+        sock = self._peer_socket(("vb", 0), socket.AF_PACKET, socket.SOCK_RAW, 0)
+        sock.setsockopt(263, packet_ignore_outgoing, 1)  # SOL_PACKET
+        sock.setsockopt(socket.SOL_SOCKET, 33, 16 << 20)  # RCVBUFFORCE
+        sock.bind(("vb", 3))  # ETH_P_ALL
+        return sock
+
+    def peer_udp_socket(self, ipv6):
+        """A UDP socket of hostb's that frames of a Wire could be from."""
+        sock = self._peer_socket((self.addrs[ipv6][1], SOURCE_PORT),
+                                 socket.AF_INET6 if ipv6 else socket.AF_INET,
+                                 socket.SOCK_DGRAM)
+        if not ipv6:
+            # not fragmented, nor connected: the first identification is 0
+            sock.setsockopt(socket.IPPROTO_IP, 10, 2)  # MTU_DISCOVER: DO
+        return sock
+
+    @staticmethod
+    def peer_sent():
+        """How often hostb's netdev has sent, be it many packets at once."""
+        link, = json.loads(subprocess.check_output(
+            ["ip", "-n", "hostb", "-s", "-j", "link", "show", "vb"]))
+        return link["stats64"]["tx"]["packets"]
 
     def remove(self):
         if self.made:
@@ -363,7 +390,7 @@ class Wire:
         ip = IPv6(dst=dst, src=src, hlim=64) if self.ipv6 else \
             IP(dst=dst, src=src, flags="DF")
         return bytes(Ether(dst=HOSTS.macs[0], src=HOSTS.macs[1]) / ip /
-                     UDP(sport=0xc000, dport=4791, chksum=0))
+                     UDP(sport=SOURCE_PORT, dport=ROCE_PORT, chksum=0))
 
     def frame(self, op, *headers, psn, payload=b"", ack=False, **bth):
         """A frame from the peer, right in all that is not told otherwise."""
@@ -379,6 +406,20 @@ class Wire:
     def inject(self, *frames):
         for frame in frames:
             self.sock.send(frame)
+
+    def inject_together(self, frames):
+        """
+        Send frames of one size, whose identifications count up from 0, as one
+        that is to be segmented on its way, and is not.
+        """
+        packets = [frame[bth_at(frame):] for frame in frames]
+        before = HOSTS.peer_sent()
+        with HOSTS.peer_udp_socket(self.ipv6) as sock:
+            sock.setsockopt(socket.IPPROTO_UDP, 103, len(packets[0]))  # SEGMENT
+            sock.sendto(b"".join(packets),
+                        (HOSTS.addrs[self.ipv6][0], ROCE_PORT))
+        sent = HOSTS.peer_sent() - before
+        assert sent < len(packets), f"{sent} were sent, and not one"
 
     def request(self, op, *headers, psn=None, **args):
         """Send a request, by default the next, and say what its PSN is."""
@@ -407,7 +448,7 @@ class Wire:
             return False
         bth = ETH_LEN + protocol + 8
         return udp and len(frame) >= bth + 16 and \
-            frame[bth - 6:bth - 4] == struct.pack("!H", 4791) and \
+            frame[bth - 6:bth - 4] == struct.pack("!H", ROCE_PORT) and \
             frame[bth + 5:bth + 8] == self.qpn.to_bytes(3, "big")
 
     def _next_frame(self):

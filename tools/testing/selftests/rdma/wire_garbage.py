@@ -15,7 +15,7 @@ import struct
 import roce_wire
 from ktap_test import at, ksft
 from roce_packet import AETH, ETH_LEN, HEADERS, AtomicAckETH, ImmDt, Op, \
-    Syndrome, bth_at, checksum, fix_ip, icrc, psn_add, put, seal, \
+    Syndrome, bth_at, checksum, fix_ip, icrc, message, psn_add, put, seal, \
     set_lengths, udp_at
 from roce_wire import IP, UDP, Ether, IPv6, Raw, Wire, counter, e, pattern, \
     wait_until
@@ -209,6 +209,51 @@ def bad_icrc():
                        before + len(frames), "the counter does not count")
             w.memory.check()
             w.check_alive()
+
+
+def counted_up(frames):
+    """Frames with the identifications that segmentation gives them."""
+    return [frame if frame[ETH_LEN] >> 4 == 6 else
+            seal(put(frame, ETH_LEN + 4, struct.pack("!H", i)))
+            for i, frame in enumerate(frames)]
+
+
+def bad_icrc_among_others():
+    """What is ahead of it is executed, and the rest once it has come again."""
+    count = 42
+    for ipv6, bad in itertools.product(FAMILIES, (None, 0, 1, 21, count - 3)):
+        at(f"ipv6 {ipv6}, bad {bad}")
+        with Wire(ipv6=ipv6) as w:
+            data = pattern(count * w.mtu, 1)
+            first, *middle, last = [
+                w.frame(op, *headers, payload=chunk, psn=psn_add(w.psn, i),
+                        ack=i == count - 1)
+                for i, (op, headers, chunk) in enumerate(
+                    message("RDMA_WRITE", data, w.mtu,
+                            (w.memory.addr, w.memory.mr.rkey)))]
+            together = counted_up(middle)
+            if bad is not None:
+                frame = together[bad]
+                where = bth_at(frame) + 12 + w.mtu // 2
+                together[bad] = put(frame, where, bytes([frame[where] ^ 1]))
+            before = counter("rcvd_icrc_err")
+            w.inject(first)
+            w.inject_together(together)
+            w.inject(last)
+            if bad is not None:
+                taken = (1 + bad) * w.mtu
+                w.memory.expected[:taken] = data[:taken]
+                w.expect_nak(Syndrome.NAK_PSN_SEQ, psn_add(w.psn, 1 + bad))
+                w.memory.check()
+                w.inject(*middle[bad:], last)
+            w.psn = psn_add(w.psn, count - 1)
+            w.msn += 1
+            w.expect_ack(w.psn)
+            w.psn = psn_add(w.psn, 1)
+            w.memory.expected[:len(data)] = data
+            w.memory.check()
+            w.check_alive()
+            assert counter("rcvd_icrc_err") == before + (bad is not None)
 
 
 def masked_by_icrc(frame, where):
@@ -565,6 +610,7 @@ def garbage_for_requester():
 TESTS = {
     "malformed packets, and those of others": forgeries,
     "a bad ICRC": bad_icrc,
+    "a bad ICRC among others": bad_icrc_among_others,
     "single bits": flipped_bits,
     "what may differ": tolerated,
     "headers cut off": cut_headers,
