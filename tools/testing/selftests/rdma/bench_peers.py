@@ -29,6 +29,8 @@ ADDRESS = os.environ["CABLE_ADDR"]
 PEER = os.environ["CABLE_PEER"]
 MEETING_PORT = 18691
 PORT = 18515
+# as many as take some seconds
+MESSAGES = 1000
 TURNS = int(os.environ.get("PAIRS") or 5)
 # of client and server
 PAIRINGS = (("ours", "intree"), ("intree", "ours"), ("intree", "intree"))
@@ -57,6 +59,8 @@ class Side:
             call("rdma", "link", "add", "rxe0", "type", "rxe", "netdev", "eth0")
             self.driver = driver
             self.gid = call(TWO_HOSTS, "gid", "rxe0", ADDRESS).strip()
+        # the harness ends a guest that is silent for long
+        print(f"{driver} is loaded", flush=True)
         self.meeting.meet()
 
     def set_mtu(self, mtu):
@@ -64,7 +68,7 @@ class Side:
         self.meeting.meet()
 
     def command(self, row):
-        return [*row.words(row.count()), "-p", str(PORT), "-d", "rxe0",
+        return [*row.words(MESSAGES), "-p", str(PORT), "-d", "rxe0",
                 "-x", self.gid]
 
     def serve(self, row):
