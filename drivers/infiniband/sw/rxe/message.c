@@ -12,7 +12,7 @@
  * @qp: the sender
  * @wqe: the request
  * @psn: of the packet that is made; those before it, from the send queue's next
- *	 PSN on, are committed and not accounted for
+ *	 PSN on, are complete and not accounted for
  * @ack_req: that packet asks for an acknowledgment
  * @alike: how many follow that differ from it in PSN and data only
  */
