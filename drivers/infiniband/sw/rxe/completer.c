@@ -13,7 +13,8 @@
 
 /* more than a peer may have to answer; see rxe_window_open() */
 #define RXE_PARKED_RESPONSES	(8U << 20)
-#define RXE_RNR_RETRY_FOREVER	7
+/* responses out of order that say that a repetition was lost */
+#define RXE_GAP_REPEATS		3
 
 /* IBTA table 45, in units of 10 microseconds */
 static const u32 rxe_rnr_delay[32] = {
@@ -94,16 +95,51 @@ static void rxe_retry(struct rxe_qp *qp)
 }
 
 /*
- * A response is missing, as a later one says (IBTA 9.7.5.1.2: an implied NAK).
- * All that follow it say so too: one of them is enough to ask again, or the
- * rest of one read would use the retries up.
+ * Whether a response behind one that is missing says that the repetition of what
+ * it answers was lost, too. Responses come in the order of their requests: those
+ * to what was asked for before the repetition go on from the furthest that has
+ * come, those to the repetition start again before it. One that was overtaken,
+ * or came twice, looks like these: three in a row do not, nor does the last of
+ * all that is under way, behind which no other would come. And what answers a
+ * request that was first sent behind the repetition has no other meaning.
  */
-static void rxe_retry_gap(struct rxe_qp *qp)
+static bool rxe_repetition_lost(struct rxe_sq *sq, u32 psn)
 {
-	if (qp->sq.gap_retried)
+	if (rxe_psn_diff(psn, sq->gap_sent_psn) >= 0)
+		return true;
+	if (rxe_psn_diff(psn, sq->gap_psn) > 0) {
+		sq->gap_psn = psn;
+		sq->gap_repeats = 0;
+		return false;
+	}
+	return ++sq->gap_repeats >= RXE_GAP_REPEATS ||
+	       rxe_psn_add(psn, 1) == sq->sent_psn;
+}
+
+/*
+ * A response is missing, as one with @psn says (IBTA 9.7.5.1.2: an implied NAK).
+ * All that follow it say so too: one of them is enough to ask again, or the rest
+ * of one read would use the retries up; and then what says that this was lost. An
+ * acknowledgment does not, as each of what was repeated may have one for all.
+ * The last retry is left to the timer, where there is one: a network that
+ * reorders does not end the connection.
+ */
+static void rxe_retry_gap(struct rxe_qp *qp, u32 psn, bool ack)
+{
+	struct rxe_sq *sq = &qp->sq;
+
+	if (sq->gap_retried &&
+	    (ack || !rxe_repetition_lost(sq, psn) ||
+	     (qp->attr.timeout && sq->retries < 2)))
+		return;
+	/* it is about to be asked for again: nothing of that has left yet */
+	if (sq->psn == sq->una_psn)
 		return;
 
-	qp->sq.gap_retried = true;
+	sq->gap_retried = true;
+	sq->gap_repeats = 0;
+	sq->gap_psn = psn;
+	sq->gap_sent_psn = sq->sent_psn;
 	rxe_retry(qp);
 }
 
@@ -173,7 +209,7 @@ static void rxe_rnr_nak(struct rxe_qp *qp, u8 timer)
 	if (sq->rnr_waiting)
 		return;
 
-	if (qp->attr.rnr_retry != RXE_RNR_RETRY_FOREVER) {
+	if (qp->attr.rnr_retry != RXE_MAX_RETRY) {
 		if (!sq->rnr_retries) {
 			rxe_count(qp->dev, RXE_STAT_RNR_RETRY_EXCEEDED);
 			rxe_completer_fail(qp, IB_WC_RNR_RETRY_EXC_ERR);
@@ -225,7 +261,7 @@ static void rxe_complete_ack(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 
 	/* a NAK acknowledges all before it */
 	if (!rxe_acknowledge(qp, ack ? rxe_psn_add(psn, 1) : psn)) {
-		rxe_retry_gap(qp);
+		rxe_retry_gap(qp, psn, true);
 		return;
 	}
 
@@ -309,7 +345,7 @@ static int rxe_complete_response(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 	int err;
 
 	if (!rxe_acknowledge(qp, psn)) {
-		rxe_retry_gap(qp);
+		rxe_retry_gap(qp, psn, false);
 		return 0;
 	}
 

@@ -13,6 +13,9 @@
 #include "send_queue.h"
 #include "wire.h"
 
+/* of both kinds; of RNR NAKs it stands for any number */
+#define RXE_MAX_RETRY	7
+
 /**
  * struct rxe_qp - a queue pair
  * @ibqp: the core's part

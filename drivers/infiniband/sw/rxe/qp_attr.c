@@ -13,7 +13,6 @@
 #define RXE_QP_ACCESS	(IB_ACCESS_SUPPORTED | IB_ACCESS_FLUSH_GLOBAL | \
 			 IB_ACCESS_FLUSH_PERSISTENT)
 #define RXE_MAX_TIMEOUT		31
-#define RXE_MAX_RETRY		7
 
 static bool rxe_attr_valid(const struct rxe_qp *qp,
 			   const struct ib_qp_attr *attr, int mask)

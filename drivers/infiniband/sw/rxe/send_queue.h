@@ -118,6 +118,9 @@ struct rxe_swqe {
  * @rnr_waiting: @rnr_timer runs
  * @probing: after @rnr_timer, one packet asks whether the peer is ready now
  * @gap_retried: @una_psn was asked for again as a later response came first
+ * @gap_repeats: responses in a row since that are not behind @gap_psn
+ * @gap_psn: the furthest of those that came since
+ * @gap_sent_psn: @sent_psn at that time
  * @tx: what is being sent
  * @hold: what the last key named
  * @timer: the local ACK timeout
@@ -156,6 +159,9 @@ struct rxe_sq {
 	bool rnr_waiting;
 	bool probing;
 	bool gap_retried;
+	u8 gap_repeats;
+	u32 gap_psn;
+	u32 gap_sent_psn;
 
 	struct rxe_tx tx;
 	struct rxe_key_hold hold;

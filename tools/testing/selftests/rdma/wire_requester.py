@@ -400,6 +400,162 @@ def read_lost_at_its_end():
             w.memory.check()
 
 
+def read_lost_again():
+    """
+    What is asked for again is lost again, as the order of the responses says: no
+    timer runs. Some that overtake others, or come twice, do not say so.
+    """
+    length = 8 * MTU
+    data = pattern(length, 1)
+    for ipv6, skip in itertools.product(FAMILIES, (0, 1)):
+        at(f"ipv6 {ipv6}, packet {skip} is lost")
+        behind = range(skip + 1, 8)
+        disorder = (2, 4, 3, 6, 5, 5, 7)
+        with Wire(ipv6=ipv6) as w:
+            w.memory.expected[:length] = data
+            w.post("RDMA_READ", 0, length, remote=REMOTE, wr_id=1)
+            expect_read(w, w.psn, length)
+            respond_read(w, w.psn, data, range(skip))
+            for i in disorder:
+                respond_read(w, w.psn, data, {i})
+            for _ in range(4):
+                expect_read(w, w.psn, length, skip)
+                w.check_silent()
+                respond_read(w, w.psn, data, behind)
+            expect_read(w, w.psn, length, skip)
+            w.check_silent()
+            respond_read(w, w.psn, data, range(skip, 8))
+            expect_done(w, 1)
+            w.memory.check()
+            w.psn = psn_add(w.psn, 8)
+            finish(w)
+
+
+def atomic_lost_again():
+    """The same of atomics, and of what is the last that is under way."""
+    with Wire(rd_atomic=2) as w:
+        for i in range(2):
+            w.post("ATOMIC_FETCH_AND_ADD", 8 * i, remote=REMOTE, wr_id=i,
+                   compare=5)
+        for _ in range(4):
+            expect_atomic(w, w.psn, Op.FETCH_ADD, 5, 0)
+            expect_atomic(w, psn_add(w.psn, 1), Op.FETCH_ADD, 5, 0)
+            w.check_silent()
+            respond_atomic(w, psn_add(w.psn, 1), 77)
+        respond_atomic(w, w.psn, 72)
+        respond_atomic(w, psn_add(w.psn, 1), 77)
+        expect_done(w, 0, 1)
+        w.memory.expected[:16] = struct.pack("2Q", 72, 77)
+        w.memory.check()
+
+
+def acks_of_repeated():
+    """
+    Each of what was repeated may be acknowledged by itself, with all that was ever
+    sent: that says once that a read behind it is not answered, not each time.
+    """
+    with Wire(retry_cnt=1) as w:
+        kinds = ["RDMA_READ"] + 3 * ["SEND"] + ["RDMA_READ", "SEND"]
+        psns = [psn_add(w.psn, i) for i in range(len(kinds))]
+
+        def expect_from(first):
+            for i in range(first, len(kinds)):
+                op = Op.SEND_ONLY if kinds[i] == "SEND" else \
+                    Op.RDMA_READ_REQUEST
+                w.expect(op, psns[i],
+                         memory_at(w, 8 * i, 8) if kinds[i] == "SEND" else b"")
+
+        for i, kind in enumerate(kinds):
+            w.post(kind, 8 * i, 8, remote=REMOTE, wr_id=i)
+        expect_from(0)
+        w.ack(psns[3])
+        expect_from(0)
+        respond_read(w, psns[0], b"read one")
+        w.ack(psns[5])
+        expect_from(4)
+        for _ in range(4):
+            w.ack(psns[5])
+        w.check_silent()
+        respond_read(w, psns[4], b"read two")
+        w.ack(psns[5])
+        expect_done(w, *range(len(kinds)))
+        w.memory.expected[:8] = b"read one"
+        w.memory.expected[32:40] = b"read two"
+        w.memory.check()
+
+
+def answered_behind_a_repetition():
+    """What was first sent behind a repetition is answered: that was lost."""
+    with Wire(rd_atomic=3) as w:
+        for i in range(2):
+            w.post("ATOMIC_FETCH_AND_ADD", 8 * i, remote=REMOTE, compare=5,
+                   wr_id=i)
+        for i in (0, 1):
+            expect_atomic(w, psn_add(w.psn, i), Op.FETCH_ADD, 5, 0)
+        respond_atomic(w, psn_add(w.psn, 1), 77)
+        for i in (0, 1):
+            expect_atomic(w, psn_add(w.psn, i), Op.FETCH_ADD, 5, 0)
+        w.post("ATOMIC_FETCH_AND_ADD", 16, remote=REMOTE, compare=5, wr_id=2)
+        expect_atomic(w, psn_add(w.psn, 2), Op.FETCH_ADD, 5, 0)
+        for i in (1, 2):
+            respond_atomic(w, psn_add(w.psn, i), 76 + i)
+        for i in range(3):
+            expect_atomic(w, psn_add(w.psn, i), Op.FETCH_ADD, 5, 0)
+        w.check_silent()
+        for i in range(3):
+            respond_atomic(w, psn_add(w.psn, i), 76 + i)
+        expect_done(w, 0, 1, 2)
+        w.memory.expected[:24] = struct.pack("3Q", 76, 77, 78)
+        w.memory.check()
+
+
+def not_ready_twice():
+    """
+    The receiver is not ready for a read, nor for what is behind it: the second NAK
+    is no implied one, and costs no retry.
+    """
+    with Wire(retry_cnt=0) as w:
+        w.post("RDMA_READ", 0, 8, remote=REMOTE, wr_id=1)
+        w.post("SEND", 8, 8, wr_id=2)
+        behind = psn_add(w.psn, 1)
+        expect_read(w, w.psn, 8)
+        expect_message(w, "SEND", memory_at(w, 8, 8), behind)
+        # 492 ms: both have come before it asks again
+        for psn in (w.psn, behind):
+            w.ack(psn, Syndrome.RNR_NAK | 31)
+        expect_read(w, w.psn, 8)
+        w.check_idle(w.send_cq)
+        respond_read(w, w.psn, b"response")
+        expect_message(w, "SEND", memory_at(w, 8, 8), behind)
+        w.ack(behind)
+        expect_done(w, 1, 2)
+        w.memory.expected[:8] = b"response"
+        w.memory.check()
+
+
+def last_retry():
+    """
+    However often responses come again without the one that is due, the last retry
+    is the timer's; without a timer the retries come to their end.
+    """
+    length = 8 * MTU
+    data = pattern(length, 1)
+    for timeout in (0, RETRY_TIMEOUT):
+        at(f"timeout {timeout}")
+        with Wire(timeout=timeout, retry_cnt=3) as w:
+            w.post("RDMA_READ", 0, length, remote=REMOTE, wr_id=1)
+            expect_read(w, w.psn, length)
+            for _ in range(2 if timeout else 3):
+                respond_read(w, w.psn, data, range(1, 8))
+                expect_read(w, w.psn, length)
+            respond_read(w, w.psn, data, range(1, 8))
+            if timeout:
+                w.check_idle(w.send_cq)
+                expect_read(w, w.psn, length)
+            w.wait_cqe(w.send_cq, e.IBV_WC_RETRY_EXC_ERR)
+            w.check_silent()
+
+
 def read_overtaken():
     """What is behind a read is acknowledged: the read's data is lost."""
     length = 3 * MTU
@@ -667,6 +823,13 @@ TESTS = {
     "NAKs that refuse": refusals,
     "a read's response is lost in part": read_lost_in_part,
     "the end of a read's response is lost": read_lost_at_its_end,
+    "a read's response is lost again": read_lost_again,
+    "an atomic's result is lost again": atomic_lost_again,
+    "acknowledgments of what was repeated": acks_of_repeated,
+    "an answer to what was sent behind a repetition":
+        answered_behind_a_repetition,
+    "the receiver is not ready, twice": not_ready_twice,
+    "responses that never bring what is due": last_retry,
     "a read's response is overtaken": read_overtaken,
     "reads and atomics at once": read_limit,
     "responses that come again": repeated_responses,
