@@ -108,7 +108,7 @@ enum rxe_message {
  * @hold: what the last key named
  * @work: the responder, where it may not go on in the context it ran in
  * @pending: packets that wait for @read, or for a page fault
- * @pending_psn: after the last packet in @pending
+ * @pending_psn: after the last packet in @pending that follows on those before it
  * @parked: a page fault is under way
  */
 struct rxe_rq {

@@ -34,32 +34,47 @@ static u32 rxe_request_psns(const struct rxe_qp *qp, const struct rxe_pkt *pkt)
 	return max_t(u32, DIV_ROUND_UP_ULL(be32_to_cpu(reth->len), qp->mtu), 1);
 }
 
-/* The PSN after all that was executed or waits. */
-static u32 rxe_new_psn(const struct rxe_rq *rq)
+/* The PSN after what is being worked on: of a read that is repeated, its own. */
+static u32 rxe_worked_psn(const struct rxe_qp *qp)
 {
+	const struct rxe_read *read = &qp->rq.read;
+	u32 psns;
+
+	if (!read->active)
+		return qp->rq.epsn;
+
+	psns = max_t(u32, DIV_ROUND_UP(read->resid, qp->mtu), 1);
+	return rxe_psn_add(read->psn, psns);
+}
+
+/* The PSN after what is worked on, or waits behind that without a gap. */
+static u32 rxe_held_psn(const struct rxe_qp *qp)
+{
+	const struct rxe_rq *rq = &qp->rq;
+	u32 worked = rxe_worked_psn(qp);
+
 	if (rxe_backlog_empty(&rq->pending) ||
-	    rxe_psn_diff(rq->pending_psn, rq->epsn) < 0)
-		return rq->epsn;
+	    rxe_psn_diff(rq->pending_psn, worked) < 0)
+		return worked;
 	return rq->pending_psn;
 }
 
 static void rxe_queue_requests(struct rxe_qp *qp, struct sk_buff *skb)
 {
 	struct rxe_batch *batch = rxe_batch(skb);
+	u32 held = rxe_held_psn(qp);
 	struct rxe_rq *rq = &qp->rq;
 	u32 first = batch->next;
-	u32 new = rxe_new_psn(rq);
 	struct rxe_pkt pkt;
-	u32 end;
 
+	/* what comes again begins a run of its own, of which we hold so much */
 	while (rxe_pkt_next(&pkt, skb)) {
-		end = rxe_psn_add(pkt.psn, rxe_request_psns(qp, &pkt));
-		if (rxe_psn_diff(end, new) > 0)
-			new = end;
+		if (rxe_psn_diff(pkt.psn, held) <= 0)
+			held = rxe_psn_add(pkt.psn, rxe_request_psns(qp, &pkt));
 		rxe_pkt_done(&pkt);
 	}
 	batch->next = first;
-	rq->pending_psn = new;
+	rq->pending_psn = held;
 	rxe_backlog_add(qp->dev, &rq->pending, skb);
 }
 
@@ -92,12 +107,12 @@ static void rxe_calm(struct rxe_qp *qp, const struct rxe_pkt *pkt, u32 waiting)
 static bool rxe_calm_repeated(struct rxe_qp *qp, struct sk_buff *skb,
 			      u32 waiting)
 {
+	u32 held = rxe_held_psn(qp);
 	struct rxe_rq *rq = &qp->rq;
-	u32 new = rxe_new_psn(rq);
 	struct rxe_pkt pkt;
 
 	while (rxe_pkt_next(&pkt, skb)) {
-		if (rxe_psn_diff(pkt.psn, new) >= 0 ||
+		if (rxe_psn_diff(pkt.psn, held) >= 0 ||
 		    (!rq->parked && rxe_psn_diff(pkt.psn, waiting) < 0))
 			return false;
 		rxe_calm(qp, &pkt, waiting);

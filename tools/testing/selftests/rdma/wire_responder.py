@@ -227,6 +227,47 @@ def repeated_reads():
             w.check_alive()
 
 
+def reads_repeated_together():
+    """
+    All reads that were answered come again, more than leave at once; then once
+    more while the first of them waits for memory, which has them answered once.
+    """
+    mtu, count, packets = 1024, 3, 64
+    size = packets * mtu
+    with Wire(mtu=mtu, size=count * size, odp=True) as w:
+        w.memory.fill(pattern(count * size, 1))
+        first = w.psn
+        psns = [psn_add(first, i * packets) for i in range(count)]
+        frames = [w.frame(Op.RDMA_READ_REQUEST, w.reth(i * size, size), psn=psn)
+                  for i, psn in enumerate(psns)]
+
+        def answered():
+            for i, psn in enumerate(psns):
+                w.expect_read_response(
+                    psn, bytes(w.memory.expected[i * size:(i + 1) * size]))
+
+        for i in range(count):
+            w.inject(frames[i])
+            w.msn += 1
+            w.expect_read_response(
+                psns[i], bytes(w.memory.expected[i * size:(i + 1) * size]))
+        w.psn = psn_add(first, count * packets)
+        for _ in range(2):
+            w.inject(*frames)
+            answered()
+        w.check_alive()
+        fault = Fault(w.memory.addr, mmap.PAGESIZE)
+        page = bytes(w.memory.expected[:mmap.PAGESIZE])
+        w.memory.map.madvise(mmap.MADV_DONTNEED, w.memory.GUARD, mmap.PAGESIZE)
+        w.inject(*frames)
+        assert fault.wait() == w.memory.addr
+        w.inject(*frames[1:])
+        fault.fill(w.memory.addr, page)
+        answered()
+        w.check_alive()
+        w.memory.check()
+
+
 def repeated_atomics():
     """The saved result, for as many as may be outstanding: 9.7.5.1.5."""
     with Wire(rd_atomic=4) as w:
@@ -716,6 +757,7 @@ TESTS = {
     "requests that come too early": gaps,
     "sends and writes that come again": repeated_messages,
     "reads that come again": repeated_reads,
+    "reads that come again together": reads_repeated_together,
     "atomics that come again": repeated_atomics,
     "wrong requests": wrong_requests,
     "reserved opcodes": reserved_opcodes,
