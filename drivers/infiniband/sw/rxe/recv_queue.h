@@ -108,7 +108,14 @@ enum rxe_message {
  * @hold: what the last key named
  * @work: the responder, where it may not go on in the context it ran in
  * @pending: packets that wait for @read, or for a page fault
- * @pending_psn: after the last packet in @pending that follows on those before it
+ * @pending_psn: after the new requests in @pending that follow on @epsn
+ * @redo_psn: of the repeated requests that came last to @pending, without a gap
+ * @redo_end: after them; @redo_psn: there are none
+ * @again_for: the request that waits, when it last came again
+ * @again: how often it has
+ * @ack_expected: the peer expects an acknowledgment of @expected_psn, and to have
+ *		  all that it asked for before
+ * @expected_psn: see there
  * @parked: a page fault is under way
  */
 struct rxe_rq {
@@ -143,6 +150,12 @@ struct rxe_rq {
 
 	struct rxe_backlog pending;
 	u32 pending_psn;
+	u32 redo_psn;
+	u32 redo_end;
+	u32 again_for;
+	u8 again;
+	bool ack_expected;
+	u32 expected_psn;
 	bool parked;
 };
 

@@ -54,6 +54,42 @@ void rxe_send_aeth(struct rxe_qp *qp, u8 opcode, u8 syndrome, u32 psn)
 	rxe_tx_commit(tx);
 }
 
+/* One acknowledgment does for all packets that are processed together. */
+static void rxe_owe_ack(struct rxe_rq *rq, u32 psn)
+{
+	rq->ack_due = true;
+	rq->ack_psn = psn;
+}
+
+/**
+ * rxe_expect_ack - send an acknowledgment when all before it is answered
+ * @rq: the receive queue
+ * @psn: of the request; the last of several counts
+ *
+ * For a requester that has repeated a request which waits, and now asks for an
+ * acknowledgment; or that has asked once more for what comes before the request.
+ *
+ * Context: the receive queue's lock is held.
+ */
+void rxe_expect_ack(struct rxe_rq *rq, u32 psn)
+{
+	if (!rq->ack_expected || rxe_psn_diff(psn, rq->expected_psn) > 0)
+		rq->expected_psn = psn;
+	rq->ack_expected = true;
+}
+
+/* Once nothing is left that has to be answered before. */
+static void rxe_owe_expected_ack(struct rxe_rq *rq)
+{
+	if (!rq->ack_expected || rq->read.active ||
+	    rq->redo_psn != rq->redo_end ||
+	    rxe_psn_diff(rq->expected_psn, rq->epsn) >= 0)
+		return;
+
+	rq->ack_expected = false;
+	rxe_owe_ack(rq, rxe_psn_add(rq->epsn, -1));
+}
+
 /**
  * rxe_send_ack - acknowledge, or refuse
  * @qp: the responder
@@ -66,6 +102,10 @@ void rxe_send_ack(struct rxe_qp *qp, u8 syndrome, u32 psn)
 {
 	/* which says all that one that is due would */
 	qp->rq.ack_due = false;
+	/* the peer takes none ahead of what it misses: see rxe_expect_ack() */
+	if (syndrome == RXE_SYN_ACK_UNLIMITED &&
+	    qp->rq.redo_psn != qp->rq.redo_end)
+		rxe_expect_ack(&qp->rq, psn);
 	rxe_send_aeth(qp, IB_OPCODE_RC_ACKNOWLEDGE, syndrome, psn);
 }
 
@@ -83,13 +123,6 @@ void rxe_send_rnr_nak(struct rxe_qp *qp, u8 timer, u32 psn)
 	rxe_send_ack(qp, RXE_SYN_RNR_NAK | timer, psn);
 }
 
-/* One acknowledgment does for all packets that are processed together. */
-static void rxe_owe_ack(struct rxe_rq *rq, u32 psn)
-{
-	rq->ack_due = true;
-	rq->ack_psn = psn;
-}
-
 static void rxe_pay_ack(struct rxe_qp *qp)
 {
 	if (qp->rq.ack_due)
@@ -104,6 +137,7 @@ static void rxe_pay_ack(struct rxe_qp *qp)
  */
 void rxe_responder_flush(struct rxe_qp *qp)
 {
+	rxe_owe_expected_ack(&qp->rq);
 	rxe_pay_ack(qp);
 	rxe_key_release(&qp->rq.hold);
 	rxe_tx_flush(&qp->rq.tx);
@@ -413,8 +447,16 @@ void rxe_responder_advance(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 		rxe_owe_ack(rq, pkt->psn);
 }
 
-/* IBTA 9.7.5.1.5: what was executed before is acknowledged, not executed. */
-static void rxe_repeat(struct rxe_qp *qp, const struct rxe_pkt *pkt)
+/**
+ * rxe_responder_repeat - answer a request again
+ * @qp: the responder
+ * @pkt: the request, which was executed before
+ *
+ * IBTA 9.7.5.1.5: it is acknowledged, or answered as it was, not executed.
+ *
+ * Context: BH disabled, the receive queue's lock is held.
+ */
+void rxe_responder_repeat(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 {
 	rxe_count(qp->dev, RXE_STAT_DUP_REQUEST);
 	if (pkt->op->flags & RXE_OP_READ)
@@ -541,7 +583,7 @@ static int rxe_rc_process(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 		return 0;
 	}
 	if (diff < 0) {
-		rxe_repeat(qp, pkt);
+		rxe_responder_repeat(qp, pkt);
 		return 0;
 	}
 

@@ -34,48 +34,89 @@ static u32 rxe_request_psns(const struct rxe_qp *qp, const struct rxe_pkt *pkt)
 	return max_t(u32, DIV_ROUND_UP_ULL(be32_to_cpu(reth->len), qp->mtu), 1);
 }
 
-/* The PSN after what is being worked on: of a read that is repeated, its own. */
-static u32 rxe_worked_psn(const struct rxe_qp *qp)
+static bool rxe_is_answered(const struct rxe_pkt *pkt)
 {
-	const struct rxe_read *read = &qp->rq.read;
-	u32 psns;
-
-	if (!read->active)
-		return qp->rq.epsn;
-
-	psns = max_t(u32, DIV_ROUND_UP(read->resid, qp->mtu), 1);
-	return rxe_psn_add(read->psn, psns);
+	return !(pkt->op->flags & (RXE_OP_SEND | RXE_OP_WRITE));
 }
 
-/* The PSN after what is worked on, or waits behind that without a gap. */
-static u32 rxe_held_psn(const struct rxe_qp *qp)
+static bool rxe_psns_within(u32 psn, u32 end, u32 from, u32 to)
+{
+	return rxe_psn_diff(psn, from) >= 0 && rxe_psn_diff(end, to) <= 0;
+}
+
+/* The PSN after the new requests that wait, without a gap. */
+static u32 rxe_pending_psn(const struct rxe_rq *rq)
+{
+	/* after a NAK they are dropped when their turn comes */
+	if (rxe_backlog_empty(&rq->pending) || rq->nak_sent ||
+	    rxe_psn_diff(rq->pending_psn, rq->epsn) < 0)
+		return rq->epsn;
+	return rq->pending_psn;
+}
+
+static bool rxe_being_read(const struct rxe_qp *qp, u32 psn, u32 end)
+{
+	const struct rxe_read *read = &qp->rq.read;
+	u32 psns = max_t(u32, DIV_ROUND_UP(read->resid, qp->mtu), 1);
+
+	return read->active && rxe_psns_within(psn, end, read->psn,
+					       rxe_psn_add(read->psn, psns));
+}
+
+/* Whether a request is worked on, or waits: it need not wait once more. */
+static bool rxe_is_held(const struct rxe_qp *qp, const struct rxe_pkt *pkt)
 {
 	const struct rxe_rq *rq = &qp->rq;
-	u32 worked = rxe_worked_psn(qp);
+	u32 psn = pkt->psn;
+	u32 end = rxe_psn_add(psn, rxe_request_psns(qp, pkt));
 
-	if (rxe_backlog_empty(&rq->pending) ||
-	    rxe_psn_diff(rq->pending_psn, worked) < 0)
-		return worked;
-	return rq->pending_psn;
+	if (rxe_psn_diff(psn, rq->epsn) >= 0)
+		return rxe_psn_diff(psn, rxe_pending_psn(rq)) < 0;
+	return rxe_being_read(qp, psn, end) ||
+	       rxe_psns_within(psn, end, rq->redo_psn, rq->redo_end);
+}
+
+static void rxe_note_pending(struct rxe_qp *qp, const struct rxe_pkt *pkt)
+{
+	struct rxe_rq *rq = &qp->rq;
+	u32 end = rxe_psn_add(pkt->psn, rxe_request_psns(qp, pkt));
+	u32 pending = rxe_pending_psn(rq);
+
+	if (rxe_psn_diff(pkt->psn, rq->epsn) < 0) {
+		if (pkt->psn != rq->redo_end)
+			rq->redo_psn = pkt->psn;
+		rq->redo_end = end;
+		return;
+	}
+	if (rxe_psn_diff(pkt->psn, pending) <= 0 &&
+	    rxe_psn_diff(end, pending) > 0)
+		pending = end;
+	rq->pending_psn = pending;
 }
 
 static void rxe_queue_requests(struct rxe_qp *qp, struct sk_buff *skb)
 {
 	struct rxe_batch *batch = rxe_batch(skb);
-	u32 held = rxe_held_psn(qp);
-	struct rxe_rq *rq = &qp->rq;
 	u32 first = batch->next;
 	struct rxe_pkt pkt;
 
-	/* what comes again begins a run of its own, of which we hold so much */
 	while (rxe_pkt_next(&pkt, skb)) {
-		if (rxe_psn_diff(pkt.psn, held) <= 0)
-			held = rxe_psn_add(pkt.psn, rxe_request_psns(qp, &pkt));
+		rxe_note_pending(qp, &pkt);
 		rxe_pkt_done(&pkt);
 	}
 	batch->next = first;
-	rq->pending_psn = held;
-	rxe_backlog_add(qp->dev, &rq->pending, skb);
+	rxe_backlog_add(qp->dev, &qp->rq.pending, skb);
+}
+
+/* A request was processed, maybe a repeated one: that waits no more. */
+static void rxe_note_redone(struct rxe_qp *qp, const struct rxe_pkt *pkt)
+{
+	struct rxe_rq *rq = &qp->rq;
+	u32 end = rxe_psn_add(pkt->psn, rxe_request_psns(qp, pkt));
+
+	if (rxe_psn_diff(pkt->psn, rq->epsn) < 0 &&
+	    rxe_psns_within(pkt->psn, end, rq->redo_psn, rq->redo_end))
+		rq->redo_psn = end;
 }
 
 static void rxe_calm_at(struct rxe_qp *qp, u32 psn)
@@ -89,33 +130,79 @@ static void rxe_calm_at(struct rxe_qp *qp, u32 psn)
 }
 
 /*
- * The requester has lost patience. A NAK makes it wait for us without spending
- * its retries, and acknowledges all before it: it says so at the request that
- * waits, and at one before that whose answer is missed. The rest of what comes
- * with those needs none.
+ * How often the requester may repeat what waits before it is told to wait: it may
+ * have no retries for RNR NAKs, and the NAK would be the end of it. But when the
+ * others are used up the NAK is all that can keep it waiting. It is taken to have
+ * as many as this end, or all that there may be where this end has yet to be told;
+ * of the last two, or half of a few, each gets a NAK, as one may be lost.
+ */
+static int rxe_repeats_held(const struct rxe_qp *qp)
+{
+	int retries = qp->attr.retry_cnt ?: RXE_MAX_RETRY;
+
+	return max(retries / 2, retries - 2);
+}
+
+/* The request that waits has come again: so often by now. */
+static void rxe_count_repetition(struct rxe_rq *rq, u32 waiting)
+{
+	if (rq->again_for != waiting)
+		rq->again = 0;
+	rq->again_for = waiting;
+	if (rq->again < U8_MAX)
+		rq->again++;
+}
+
+/*
+ * The requester has lost patience. What it asks for is under way, and held: for
+ * as long as it is likely to ask again that is all. Then a NAK makes it wait for
+ * us without spending its retries, and acknowledges all before it: it says so at
+ * the request that waits, and at one before that whose answer is missed. The rest
+ * of what comes with those needs none.
  */
 static void rxe_calm(struct rxe_qp *qp, const struct rxe_pkt *pkt, u32 waiting)
 {
-	bool answered = !(pkt->op->flags & (RXE_OP_SEND | RXE_OP_WRITE));
 	int diff = rxe_psn_diff(pkt->psn, waiting);
+	struct rxe_rq *rq = &qp->rq;
 
-	if (!diff || (diff < 0 && answered))
+	if (pkt->ack_req)
+		rxe_expect_ack(rq, pkt->psn);
+	if (!diff)
+		rxe_count_repetition(rq, waiting);
+	if (rq->again_for == waiting && rq->again > rxe_repeats_held(qp) &&
+	    (!diff || (diff < 0 && rxe_is_answered(pkt))))
 		rxe_calm_at(qp, pkt->psn);
 }
 
-/* The first of a batch are repeated, of what waits: there is no need of them. */
+/*
+ * A message that was taken long ago is acknowledged at once, with all that was
+ * executed since, unless something that was asked for before it has yet to be
+ * answered.
+ */
+static bool rxe_acknowledge_repeated(struct rxe_qp *qp,
+				     const struct rxe_pkt *pkt)
+{
+	struct rxe_rq *rq = &qp->rq;
+
+	if (rxe_psn_diff(pkt->psn, rq->epsn) >= 0 || rxe_is_answered(pkt) ||
+	    rq->read.active || rq->redo_psn != rq->redo_end)
+		return false;
+
+	rxe_responder_repeat(qp, pkt);
+	return true;
+}
+
+/* The first of a batch are repeated, and there is no need for them to wait. */
 static bool rxe_calm_repeated(struct rxe_qp *qp, struct sk_buff *skb,
 			      u32 waiting)
 {
-	u32 held = rxe_held_psn(qp);
-	struct rxe_rq *rq = &qp->rq;
 	struct rxe_pkt pkt;
 
 	while (rxe_pkt_next(&pkt, skb)) {
-		if (rxe_psn_diff(pkt.psn, held) >= 0 ||
-		    (!rq->parked && rxe_psn_diff(pkt.psn, waiting) < 0))
+		if (rxe_is_held(qp, &pkt))
+			rxe_calm(qp, &pkt, waiting);
+		else if (!rxe_acknowledge_repeated(qp, &pkt))
 			return false;
-		rxe_calm(qp, &pkt, waiting);
 		rxe_pkt_done(&pkt);
 	}
 	return true;
@@ -152,9 +239,12 @@ static bool rxe_process_next(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 		return true;
 
 	qp->rq.parked = rxe_responder_process(qp, pkt) == -EAGAIN;
-	if (!qp->rq.parked)
-		rxe_pkt_done(pkt);
-	return !qp->rq.parked;
+	if (qp->rq.parked)
+		return false;
+
+	rxe_note_redone(qp, pkt);
+	rxe_pkt_done(pkt);
+	return true;
 }
 
 /* Process what has come; false: the rest of it has to wait. */

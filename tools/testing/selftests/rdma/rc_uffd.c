@@ -168,6 +168,70 @@ static void late_at_the_responder(void)
 	CHECK(late(true, SIZE / 4) > 0);
 }
 
+/* until host 0 has asked again so often, all of which is under way */
+static void wait_for_repeats(struct ibv_cq *cq, unsigned long long before,
+			     unsigned int n)
+{
+	while (rc_counter(0, "completer_retry_err") < before + n) {
+		rc_check_idle(cq);
+		sleep_ms(1);
+	}
+}
+
+/*
+ * The page comes after the peer has asked for it twice more. A peer that may not
+ * be told that a receiver is not ready is not told so.
+ */
+static void slow_page(enum ibv_wr_opcode opcode, unsigned int rnr_retry)
+{
+	struct rc_config config = { .rnr_retry = rnr_retry + 1 };
+	unsigned char *content = anonymous(), *page;
+	unsigned long long repeated, naks;
+	struct rc_buf local, remote;
+	struct rc_pair pair;
+
+	rc_pair_up(&pair, &config);
+	rc_buf_get(&local, &pair.hosts[0], SIZE, RC_ODP_ACCESS);
+	rc_buf_get(&remote, &pair.hosts[1], SIZE, RC_ODP_ACCESS);
+	rc_fill(local.addr, PAGE_BYTES, 7);
+	rc_fill(content, PAGE_BYTES, 9);
+	uffd = miss_pages(remote.addr, SIZE);
+	repeated = rc_counter(0, "completer_retry_err");
+	naks = rc_counter(0, "rcvd_rnr_err");
+	if (opcode == IBV_WR_SEND)
+		rc_post_recv(&pair.b, &remote, 0, PAGE_BYTES, 1);
+	rc_post(&pair.a, opcode, rc_sge(&local, 0, PAGE_BYTES), &remote, 0);
+	page = next_wanted();
+	wait_for_repeats(pair.a.send_cq, repeated, 2);
+	userfaultfd_copy(uffd, page, content);
+	rc_wait_ok(pair.a.send_cq);
+	if (opcode == IBV_WR_SEND)
+		CHECK_EQ(rc_wait_ok(pair.b.recv_cq).wr_id, 1);
+	if (opcode == R)
+		rc_check(local.addr, PAGE_BYTES, 9);
+	else
+		rc_check(remote.addr, PAGE_BYTES, 7);
+	CHECK_EQ(rc_counter(0, "rcvd_rnr_err"), naks);
+	rc_buf_put(&local);
+	rc_buf_put(&remote);
+	rc_pair_down(&pair);
+	close(uffd);
+}
+
+static void slow_pages(void)
+{
+	static const enum ibv_wr_opcode opcodes[] = { W, R, IBV_WR_SEND };
+	unsigned int i, rnr_retry;
+
+	for (i = 0; i < sizeof(opcodes) / sizeof(*opcodes); i++) {
+		for (rnr_retry = 0; rnr_retry <= 7; rnr_retry += 7) {
+			test_at("opcode %d, rnr_retry %u", opcodes[i],
+				rnr_retry);
+			slow_page(opcodes[i], rnr_retry);
+		}
+	}
+}
+
 /* A write into part of a page leaves the rest of it as provided. */
 static void write_over_what_is_provided(void)
 {
@@ -272,6 +336,7 @@ static const struct test tests[] = {
 	{ "a write from missing pages", missing_at_the_requester },
 	{ "a write whose rest comes late", late_at_the_requester },
 	{ "a write to memory whose rest comes late", late_at_the_responder },
+	{ "pages that come after more than one ACK timeout", slow_pages },
 	{ "writes to parts of missing pages", write_over_what_is_provided },
 	{ "writes to protected pages", protected_at_the_responder },
 	{ "reads to protected pages", protected_at_the_requester },

@@ -261,6 +261,7 @@ def reads_repeated_together():
         w.memory.map.madvise(mmap.MADV_DONTNEED, w.memory.GUARD, mmap.PAGESIZE)
         w.inject(*frames)
         assert fault.wait() == w.memory.addr
+        w.inject(*frames)
         w.inject(*frames[1:])
         fault.fill(w.memory.addr, page)
         answered()
@@ -633,14 +634,27 @@ def while_it_faults():
         w.check_alive()
 
 
+def held_repeats(retry_cnt):
+    """How often a peer may ask again for what waits before it is told to wait."""
+    return max(retry_cnt // 2, retry_cnt - 2)
+
+
 def again_while_it_faults():
     """
-    Who asks again for what is before the request that waits is told to wait:
-    where that was to be answered, and at the request itself. It need not come
-    again as soon as the queue pair's timer would have it: 14 is 1.28 ms.
+    Who asks again for what waits is not refused: it may have no retries left for
+    that. But before its other retries are used up it is told to wait, there and
+    at what is before that and was to be answered, which waits to be answered
+    again. It need not come again as soon as the queue pair's timer would have it:
+    14 is 1.28 ms.
     """
+    for retry_cnt in (7, 3, 2, 1):
+        at(f"{retry_cnt} retries")
+        repeat_while_it_faults(retry_cnt)
+
+
+def repeat_while_it_faults(retry_cnt):
     page = mmap.PAGESIZE
-    with Wire(odp=True, rnr_timer=1) as w:
+    with Wire(odp=True, rnr_timer=1, retry_cnt=retry_cnt) as w:
         fault = Fault(w.memory.addr + page, page)
         requests = (
             (Op.FETCH_ADD, w.atomic_eth(8, 3), b""),
@@ -655,12 +669,20 @@ def again_while_it_faults():
         assert w.receive().opcode == Op.ATOMIC_ACKNOWLEDGE
         assert fault.wait() == w.memory.addr + page
         w.msn += 2
+        for _ in range(held_repeats(retry_cnt)):
+            w.inject(*frames)
+        w.check_silent()
+        w.inject(*frames)
+        w.expect_nak(Syndrome.RNR_NAK | 14, psn_add(first, 2))
         for _ in range(3):
             w.inject(*frames)
             w.expect_nak(Syndrome.RNR_NAK | 14, first)
             w.expect_nak(Syndrome.RNR_NAK | 14, psn_add(first, 2))
         fault.fill(w.memory.addr + page, b"content")
         w.msn += 2
+        # what came again is answered, once
+        w.expect(Op.ATOMIC_ACKNOWLEDGE, first, orig=0)
+        w.expect_ack(psn_add(first, 2))
         w.psn = psn_add(first, len(frames))
         w.memory.expected = bytearray(w.memory.size)
         w.memory.expected[8:11] = b"\x03\0\0"
@@ -669,6 +691,67 @@ def again_while_it_faults():
         w.memory.expected[page:page + 7] = b"twotent"
         w.check_alive()
         w.memory.check()
+
+
+def lost_before_it_faults():
+    """
+    While a write waits for memory, the peer asks again for the read before it,
+    whose answer was lost: both are answered, in that order, without a timer.
+    """
+    page = mmap.PAGESIZE
+    for again in (False, True):
+        at(f"the write comes again: {again}")
+        with Wire(odp=True) as w:
+            w.memory.put(0, b"readable")
+            fault = Fault(w.memory.addr + page, page)
+            read = w.request(Op.RDMA_READ_REQUEST, w.reth(0, 8))
+            w.msn += 1
+            w.expect_read_response(read, b"readable")
+            frame = w.frame(Op.RDMA_WRITE_ONLY, w.reth(page, 3), payload=b"two",
+                            psn=w.psn, ack=True)
+            write = w.psn
+            w.psn = psn_add(write, 1)
+            w.inject(frame)
+            assert fault.wait() == w.memory.addr + page
+            for _ in range(2):
+                w.request(Op.RDMA_READ_REQUEST, w.reth(0, 8), psn=read)
+                if again:
+                    w.inject(frame)
+            w.check_silent()
+            fault.fill(w.memory.addr + page, b"")
+            w.msn += 1
+            # which the peer cannot take yet
+            w.expect_ack(write)
+            w.expect_read_response(read, b"readable")
+            w.expect_ack(write)
+            w.check_alive()
+
+
+def asked_while_it_faults():
+    """
+    What waits for memory came without asking for an acknowledgment, and comes
+    again and asks. What is before it is acknowledged at once.
+    """
+    page = mmap.PAGESIZE
+    with Wire(odp=True) as w:
+        fault = Fault(w.memory.addr + page, page)
+        first = w.psn
+        frames = [[w.frame(Op.RDMA_WRITE_ONLY, w.reth(at, 3), payload=b"one",
+                           psn=psn_add(first, i), ack=ack)
+                   for i, at in enumerate((0, page))]
+                  for ack in (False, True)]
+        w.inject(*frames[False])
+        assert fault.wait() == w.memory.addr + page
+        w.check_silent()
+        w.msn += 1
+        w.inject(*frames[True])
+        w.expect_ack(first)
+        w.check_silent()
+        fault.fill(w.memory.addr + page, b"")
+        w.msn += 1
+        w.expect_ack(psn_add(first, 1))
+        w.psn = psn_add(first, 2)
+        w.check_alive()
 
 
 def too_much_while_it_faults():
@@ -767,6 +850,9 @@ TESTS = {
     "responses to nothing": stray_responses,
     "while memory is faulted in": while_it_faults,
     "once more while memory is faulted in": again_while_it_faults,
+    "a lost answer before what is faulted in": lost_before_it_faults,
+    "acknowledgments asked for while memory is faulted in":
+        asked_while_it_faults,
     "too much while memory is faulted in": too_much_while_it_faults,
     "a read while its memory is faulted in": read_while_it_faults,
     "answers to what has waited": answered_in_order,
