@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* The module: links that come and go, by command and with their netdevs. */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/if_arp.h>
 #include <linux/if_vlan.h>
 #include <linux/module.h>
@@ -18,6 +20,7 @@
 #include "net.h"
 #include "qp.h"
 #include "tx_pages.h"
+#include "version.h"
 
 struct workqueue_struct *rxe_wq;
 
@@ -107,6 +110,8 @@ static int __init rxe_module_init(void)
 		goto exit_net;
 
 	rdma_link_register(&rxe_link_ops);
+	/* the kernel's own driver has the same name */
+	pr_info("rxe-odp " RXE_VERSION ", in place of the kernel's own driver\n");
 	return 0;
 
 exit_net:
@@ -146,4 +151,5 @@ module_exit(rxe_module_exit);
 MODULE_DESCRIPTION("RDMA over Ethernet (RoCEv2) in software, with on-demand paging");
 MODULE_AUTHOR("rxe-odp authors");
 MODULE_LICENSE("Dual BSD/GPL");
+MODULE_VERSION(RXE_VERSION);
 MODULE_ALIAS_RDMA_LINK("rxe");

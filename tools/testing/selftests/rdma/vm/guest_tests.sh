@@ -7,12 +7,26 @@
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/guest_check.sh"
 
+# Nobody is to take the driver for the kernel's own, which has no version.
+check_says_which()
+{
+	local version
+
+	[ "${RXE:-ours}" = ours ] || return 0
+	version=$(cat /sys/module/rdma_rxe/version)
+	log_since boot | grep -qF "rdma_rxe: rxe-odp ${version:-none}, " || {
+		failed=$((failed + 1))
+		reasons+="${reasons:+; }the log does not say which driver was loaded"
+	}
+}
+
 # The driver got loaded, or this would not run; was the log clean?
 run_boot()
 {
 	local passed=1 failed=0 reasons=
 
 	check_log boot
+	check_says_which
 	[ "$failed" -eq 0 ] || passed=0
 	verdict boot "$passed" "$failed" 0 "$SECONDS" "$reasons"
 }
