@@ -13,12 +13,18 @@ export CMD DEBUG_NEED DEBUG_TESTS DEBUG_WITHIN KERNEL KERNELS PEERS TESTS MTU ME
 	STORM_SECONDS LONG_TESTS TIME_LIMIT QUIET_LIMIT QUICK PAIRS ROWS DRIVERS BOOTS
 
 .DELETE_ON_ERROR:
-.PHONY: all modules run shell test test-all test-debug bench check install \
-	clean distclean help
+.PHONY: all headers modules run shell test test-all test-debug bench check install \
+	uninstall clean distclean help
 
 all: modules
 
-modules:
+# One line, instead of what kbuild makes of it.
+headers:
+	@$(if $(wildcard $(KDIR)/include/generated/utsrelease.h),,$(error \
+		no kernel headers in $(KDIR): install them (Debian: linux-headers-amd64) \
+		or say where they are, make KDIR=...))
+
+modules: headers
 	+$(MAKE) -C $(KDIR) M=$(RXE_DIR) modules
 
 run:
@@ -46,14 +52,13 @@ check:
 	@$(VM) check
 
 # updates/ comes before the kernel's own modules in depmod's search order, so
-# that modprobe takes this rdma_rxe and not the kernel's. Kbuild's own depmod
-# step is skipped where only the headers of a kernel are there.
-install:
-	$(MAKE) -C $(KDIR) M=$(RXE_DIR) INSTALL_MOD_DIR=updates modules_install
-	depmod $(if $(INSTALL_MOD_PATH),-b $(INSTALL_MOD_PATH)) \
-		$(shell $(MAKE) -s --no-print-directory -C $(KDIR) kernelrelease)
+# that modprobe takes this rdma_rxe and not the kernel's.
+install: headers
+install uninstall: export KDIR := $(KDIR)
+install uninstall:
+	@'$(CURDIR)/packaging/install.sh' $@
 
-clean:
+clean: headers
 	$(MAKE) -C $(KDIR) M=$(RXE_DIR) clean
 
 distclean:
@@ -62,6 +67,7 @@ distclean:
 help:
 	@echo 'make                  build rdma_rxe.ko for the running kernel (KDIR=... for another)'
 	@echo 'make install          install it where modprobe prefers it to the kernel'"'"'s own'
+	@echo 'make uninstall        remove it from there'
 	@echo 'make run              boot a guest, run perftest with --odp between two hosts in it'
 	@echo 'make run CMD="..."    run another command in that guest'
 	@echo 'make shell            an interactive guest; leave the shell to end it'

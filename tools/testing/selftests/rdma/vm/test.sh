@@ -130,7 +130,8 @@ part()
 }
 
 # What to run: all, or what TESTS names. "harness" is the harness's own test,
-# cable_tests are those of two guests on a cable, the first of them the quick one.
+# "install" that of make install, which takes no guest; cable_tests are those of two
+# guests on a cable, the first of them the quick one.
 # Tests take turns only where every kernel gets its own: not where TESTS or KERNELS
 # says what is to run, and not with LONG_TESTS.
 cable_tests="interop cable_users"
@@ -147,6 +148,7 @@ module_unload"
 	chosen=()
 	on_cable=()
 	with_harness=
+	with_install=
 	take_turns=
 	if [ -z "${TESTS-}" ]; then
 		mapfile -t chosen <<<"$all"
@@ -157,6 +159,7 @@ module_unload"
 		on_cable=(interop)
 		[ "${LONG_TESTS-}" != yes ] || read -ra on_cable <<<"$cable_tests"
 		with_harness=yes
+		with_install=yes
 		return 0
 	fi
 	for name in $TESTS; do
@@ -164,12 +167,12 @@ module_unload"
 		interop | cable_users)
 			on_cable+=("$name")
 			;;
-		harness)
-			with_harness=yes
+		harness | install)
+			declare -g "with_$name=yes"
 			;;
 		*)
 			grep -qxF "$name" <<<"$all" ||
-				die "no test $name; there are: harness $cable_tests ${all//$'\n'/ }"
+				die "no test $name; there are: harness install $cable_tests ${all//$'\n'/ }"
 			chosen+=("$name")
 			;;
 		esac
@@ -242,6 +245,13 @@ test_on()
 	fi
 }
 
+# The debug kernel's modules are nowhere to be installed.
+test_install_on()
+{
+	[ -z "$with_install" ] || [ "$1" = debug ] ||
+		part "$1" test-install "$1" "$results"
+}
+
 # The peers' kernels are the oldest and the newest. The two of them meet; all of
 # ours meet both, and our own driver, where it may take long.
 test_cable_on()
@@ -278,6 +288,7 @@ cmd_test()
 	results=$(mktemp "$cache/results.XXXXXX")
 	[ -z "$with_harness" ] || part 6.1 test-harness "$results"
 	for kernel in ${KERNELS:-$(default_kernels)}; do
+		test_install_on "$kernel"
 		[ "${#chosen[@]}" -eq 0 ] || {
 			mapfile -t names < <(tests_on "$kernel")
 			TURN=${take_turns:+$turn} test_on "$kernel" "${names[@]}"
@@ -286,7 +297,10 @@ cmd_test()
 		[ "${#on_cable[@]}" -eq 0 ] || test_cable_on "$kernel"
 	done
 	# 6.12 has had all tests: that it builds here, too, and moves data
-	[ -z "$take_turns" ] || test_on 6.12-deb13 boot rc_data rc_odp module_unload
+	[ -z "$take_turns" ] || {
+		test_install_on 6.12-deb13
+		test_on 6.12-deb13 boot rc_data rc_odp module_unload
+	}
 	if [ -n "${DEBUG_WITHIN-}" ] && debug_fits; then
 		[ -z "${DEBUG_TESTS-}" ] || read -ra chosen <<<"$DEBUG_TESTS"
 		test_on debug "${chosen[@]}"

@@ -1,0 +1,308 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#
+# In a root with the headers KDIR and the modules of the kernel RELEASE: what make
+# install and make uninstall do, as KTAP. See install.sh.
+
+set -u
+
+tree=/mnt/build/src
+modules=/lib/modules/$RELEASE
+updates=$modules/updates
+said=/mnt/build/said
+nothing=/mnt/build/nothing
+export KDIR
+: >"$nothing"
+number=0
+
+ok()
+{
+	number=$((number + 1))
+	echo "ok $number $1"
+}
+
+not_ok()
+{
+	number=$((number + 1))
+	sed 's/^/# /' "$said"
+	echo "# $2"
+	echo "not ok $number $1"
+}
+
+# check NAME FUNCTION: whose last words say what was wrong
+check()
+{
+	local why
+
+	: >"$said"
+	if why=$("$2"); then
+		ok "$1"
+	else
+		not_ok "$1" "${why##*$'\n'}"
+	fi
+}
+
+# wrong WORD...: say it, and fail
+wrong()
+{
+	echo "$*"
+	return 1
+}
+
+# make_tree TARGET [VAR=VALUE]...: make, what it says in $said
+make_tree()
+{
+	make --no-print-directory -C "$tree" "$@" >"$said" 2>&1
+}
+
+# taken [MODPROBE-OPTION...]: the file that modprobe would load
+taken()
+{
+	modprobe -S "$RELEASE" "$@" --show-depends rdma_rxe |
+		sed -n 's,^insmod \(.*/rdma_rxe\.ko[^ ]*\) *$,\1,p'
+}
+
+is_own()
+{
+	[[ $1 == */kernel/drivers/infiniband/sw/rxe/rdma_rxe.ko* ]]
+}
+
+# All files of the modules directory, to see that none has come or changed; what
+# depmod makes is as new each time.
+listing()
+{
+	find "$modules" -path "$modules/kernel" -prune -o -type f \
+		-not -name 'modules.*' -printf '%P %s %T@\n' | sort
+	[ "${1-}" != all ] ||
+		find "$modules" -maxdepth 1 -name 'modules.*' -printf '%P %s %T@\n' |
+		sort
+}
+
+# fails_with WORDS TARGET [VAR=VALUE]...: make fails, says so in one line (and what
+# make adds to it), and has changed nothing
+fails_with()
+{
+	local words=$1 before
+
+	shift
+	before=$(listing all)
+	! make_tree "$@" || wrong "it did not fail" || return
+	grep -qF -- "$words" "$said" || wrong "it does not say: $words" || return
+	[ "$(grep -cv "^make: \*\*\* \[Makefile:[0-9]*: [a-z]*\] Error 1" "$said")" = 1 ] ||
+		wrong "it says more than a line" || return
+	[ "$(listing all)" = "$before" ] || wrong "it has changed the modules directory"
+}
+
+installs()
+{
+	make_tree install || wrong "exit status $?" || return
+	! grep -iE 'ssl|error|warning|signing_key' "$said" ||
+		wrong "that alarms" || return
+	[[ $(taken) == "$updates"/rdma_rxe.ko* ]] ||
+		wrong "modprobe takes $(taken)"
+}
+
+# as the kernel's own modules are
+compressed_alike()
+{
+	local own
+
+	own=$(echo "$modules"/kernel/drivers/infiniband/sw/rxe/rdma_rxe.ko*)
+	[ "$(ls "$updates")" = "${own##*/}" ] ||
+		wrong "there is $(ls "$updates"), the kernel's own is ${own##*/}"
+}
+
+is_small()
+{
+	local size
+
+	size=$(stat -c %s "$updates"/rdma_rxe.ko*) || return
+	[ "$size" -lt 1000000 ] || wrong "$size bytes"
+}
+
+has_version()
+{
+	local version want
+
+	want=$(sed -n 's/^#define RXE_VERSION "\(.*\)"$/\1/p' \
+		"$tree/drivers/infiniband/sw/rxe/version.h")
+	version=$(modinfo -k "$RELEASE" -F version rdma_rxe)
+	[ "${version:-none}" = "$want" ] ||
+		wrong "modinfo says ${version:-nothing}, version.h ${want:-nothing}"
+}
+
+# Files as an installation with another compression leaves them.
+replaces_others()
+{
+	local file=$updates/rdma_rxe.ko
+
+	touch "$file" "$file.gz" "$file.zst" "$file.xz"
+	make_tree install || wrong "exit status $?" || return
+	compressed_alike || return
+	[[ $(taken) == "$updates"/rdma_rxe.ko* ]] || wrong "modprobe takes $(taken)"
+}
+
+uninstalls()
+{
+	local file=$updates/rdma_rxe.ko
+
+	touch "$file" "$file.gz" "$file.zst" "$file.xz"
+	make_tree uninstall || wrong "exit status $?" || return
+	is_own "$(taken)" || wrong "modprobe takes $(taken)" || return
+	[ "$(listing)" = "$first" ] || wrong "something is left: $(listing)"
+}
+
+# without headers, as when they were removed before
+uninstalls_without_headers()
+{
+	KDIR=/mnt/build/gone/$RELEASE/build make_tree uninstall ||
+		wrong "exit status $?" || return
+	is_own "$(taken)" || wrong "modprobe takes $(taken)"
+}
+
+# A tree with the kernel's rdma_rxe, and all that it depends on.
+path="/mnt/build/a tree"
+
+new_tree()
+{
+	mkdir -p "$path$modules"
+	cp "$modules"/modules.{builtin,builtin.modinfo,order} "$path$modules/"
+	modprobe -S "$RELEASE" --show-depends rdma_rxe |
+		sed -n 's/^insmod \([^ ]*\).*/\1/p' |
+		xargs cp --parents -t "$path"
+}
+
+installs_elsewhere()
+{
+	local before
+
+	before=$(listing all)
+	make_tree install INSTALL_MOD_PATH="$path" || wrong "exit status $?" || return
+	[[ $(taken -d "$path") == "$path$updates"/rdma_rxe.ko* ]] ||
+		wrong "modprobe takes $(taken -d "$path")" || return
+	[ "$(listing all)" = "$before" ] || wrong "it has changed $modules" || return
+	make_tree uninstall INSTALL_MOD_PATH="$path" ||
+		wrong "exit status $?" || return
+	is_own "$(taken -d "$path")" || wrong "modprobe takes $(taken -d "$path")"
+}
+
+# As where a package is made.
+stages()
+{
+	local stage=/mnt/build/stage files
+
+	make_tree install INSTALL_MOD_PATH=$stage || wrong "exit status $?" || return
+	files=$(find "$stage" -type f)
+	[[ $files == "$stage$updates"/rdma_rxe.ko* ]] || wrong "there is $files"
+}
+
+signs()
+{
+	local signer
+
+	make_tree install INSTALL_MOD_PATH="$path" SIGN_KEY=/mnt/build/key.pem \
+		SIGN_CERT=/mnt/build/cert.der || wrong "exit status $?" || return
+	signer=$(modinfo -F signer "$path$updates"/rdma_rxe.ko*)
+	[ "$signer" = "rxe-odp test" ] || wrong "signed by ${signer:-nobody}"
+}
+
+# Headers as of a kernel that somebody has built: they come with a key.
+signs_by_the_kernels_key()
+{
+	local headers=/mnt/build/with_key signer key
+
+	key=$(sed -n 's/^CONFIG_MODULE_SIG_KEY=//p' "$KDIR/include/config/auto.conf" |
+		tr -d '"')
+	mkdir -p "$headers/certs" "$headers/${key%/*}"
+	cp -a "$KDIR"/include "$headers/"
+	ln -s "$(readlink -f "$KDIR/scripts")" "$headers/scripts"
+	cp /mnt/build/key.pem "$headers/$key"
+	cp /mnt/build/cert.der "$headers/certs/signing_key.x509"
+	make_tree install KDIR="$headers" INSTALL_MOD_PATH="$path" ||
+		wrong "exit status $?" || return
+	signer=$(modinfo -F signer "$path$updates"/rdma_rxe.ko*)
+	[ "$signer" = "rxe-odp test" ] || wrong "signed by ${signer:-nobody}"
+}
+
+no_key()
+{
+	fails_with "cannot read /mnt/build/none" install SIGN_KEY=/mnt/build/none \
+		SIGN_CERT=/mnt/build/cert.der
+}
+
+no_headers()
+{
+	fails_with "no kernel headers in /mnt/build/none" install \
+		KDIR=/mnt/build/none &&
+		fails_with "no kernel headers in /mnt/build/none" modules \
+			KDIR=/mnt/build/none
+}
+
+not_built()
+{
+	local ko=$tree/drivers/infiniband/sw/rxe/rdma_rxe.ko status
+
+	mv "$ko" "$ko.away"
+	fails_with "run make first" install
+	status=$?
+	mv "$ko.away" "$ko"
+	return "$status"
+}
+
+# built for another kernel than that of KDIR
+other_kernel()
+{
+	local headers=/mnt/build/other
+
+	mkdir -p "$headers/include/generated"
+	cp -r "$KDIR/include/config" "$headers/include/"
+	echo '#define UTS_RELEASE "1.2.3"' >"$headers/include/generated/utsrelease.h"
+	fails_with "is built for $RELEASE, not for 1.2.3" install KDIR="$headers"
+}
+
+# The program is hidden by a file that cannot be run.
+missing()
+{
+	local file status
+
+	file=$(readlink -f "$(command -v "$program")")
+	mount --bind "$nothing" "$file"
+	fails_with "$program not found" install
+	status=$?
+	umount "$file"
+	return "$status"
+}
+
+if ! is_own "$(taken)"; then
+	echo "Bail out! modprobe takes $(taken) before anything"
+	exit 1
+fi
+first=$(listing)
+# kmod is depmod and modinfo
+programs="depmod strip"
+case $(echo "$modules"/kernel/drivers/infiniband/sw/rxe/rdma_rxe.ko*) in
+*.xz)
+	programs+=" xz"
+	;;
+esac
+
+for program in $programs; do
+	check "nothing is written without $program" missing
+done
+check "no headers: one line" no_headers
+check "nothing built: one line" not_built
+check "another kernel's module is not installed" other_kernel
+check "a key that is not there: one line" no_key
+check "make install: modprobe takes the driver" installs
+check "it is compressed as the kernel's own" compressed_alike
+check "it is small" is_small
+check "modinfo knows its version" has_version
+check "files of other compressions are replaced" replaces_others
+check "make uninstall: modprobe takes the kernel's own" uninstalls
+check "make uninstall without headers" uninstalls_without_headers
+new_tree
+check "INSTALL_MOD_PATH with a blank, a whole tree" installs_elsewhere
+check "INSTALL_MOD_PATH with nothing in it" stages
+check "signed with a key of the user's" signs
+check "signed with the kernel's key" signs_by_the_kernels_key
+echo "1..$number"
