@@ -9,8 +9,9 @@ SELFTESTS := $(CURDIR)/tools/testing/selftests/rdma
 VM := $(SELFTESTS)/vm/vm
 
 # What the harness takes from make's command line.
-export CMD DEBUG_NEED DEBUG_TESTS DEBUG_WITHIN KERNEL KERNELS PEERS TESTS MTU MEM CPUS \
-	STORM_SECONDS LONG_TESTS TIME_LIMIT QUIET_LIMIT QUICK PAIRS ROWS DRIVERS BOOTS
+export RXE_ODP_CACHE CMD DEBUG_NEED DEBUG_TESTS DEBUG_WITHIN KERNEL KERNELS PEERS TESTS \
+	RXE TOPOLOGY GUEST_CMDLINE MTU MEM CPUS STORM_SECONDS LONG_TESTS \
+	TIME_LIMIT QUIET_LIMIT BOOT_LIMIT QUICK PAIRS ROWS DRIVERS BOOTS
 
 .DELETE_ON_ERROR:
 .PHONY: all headers modules run shell test test-all test-debug bench check install \
@@ -28,28 +29,28 @@ modules: headers
 	+$(MAKE) -C $(KDIR) M=$(RXE_DIR) modules
 
 run:
-	@$(VM) run
+	@'$(VM)' run
 
 shell:
-	@$(VM) shell
+	@'$(VM)' shell
 
 test:
-	@$(VM) test
+	@'$(VM)' test
 
 test-all: export LONG_TESTS := yes
 test-all: export STORM_SECONDS := 600
 test-all: export TIME_LIMIT := 9000
 test-all:
-	@$(VM) test
+	@'$(VM)' test
 
 test-debug:
-	@$(VM) test-debug
+	@'$(VM)' test-debug
 
 bench:
-	@$(VM) bench
+	@'$(VM)' bench
 
 check:
-	@$(VM) check
+	@'$(VM)' check
 
 # updates/ comes before the kernel's own modules in depmod's search order, so
 # that modprobe takes this rdma_rxe and not the kernel's.
@@ -62,7 +63,7 @@ clean: headers
 	$(MAKE) -C $(KDIR) M=$(RXE_DIR) clean
 
 distclean:
-	@$(VM) clean
+	@'$(VM)' clean
 
 help:
 	@echo 'make                  build rdma_rxe.ko for the running kernel (KDIR=... for another)'
@@ -78,8 +79,9 @@ help:
 	@echo '                      QUICK=1: ten minutes; BOOTS="tuned stock peers": parts of it'
 	@echo 'make check            checkpatch, shellcheck, sparse'
 	@echo 'make clean            remove what "make" built'
-	@echo 'make distclean        remove the cache: Debian root, debug kernel, logs'
+	@echo 'make distclean        remove the cache: Debian root, debug kernel, logs; no others'"'"' files'
 	@echo
 	@echo 'Guests take KERNEL=6.1|6.12|6.12-deb13|newest|debug (run, shell), KERNELS="6.1 6.12" and'
-	@echo 'TESTS="name ..." (test), MTU=, MEM= (MiB), CPUS=, TIME_LIMIT= (seconds).'
+	@echo 'TESTS="name ..." (test), MTU=, MEM= (MiB), CPUS=, TIME_LIMIT= (seconds). A value that is'
+	@echo 'none is refused, with those that there are.'
 	@echo 'The cache is RXE_ODP_CACHE ('"$${XDG_CACHE_HOME:-\$$HOME/.cache}"'/rxe-odp).'

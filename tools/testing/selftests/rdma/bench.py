@@ -414,6 +414,9 @@ class Bench:
     def __init__(self, path):
         rows = main_rows() if QUICK else all_rows()
         self.rows = [row for row in rows if ROWS.search(row.name)]
+        if not any(ROWS.search(row.name) for row in all_rows()):
+            sys.exit("ROWS matches none of: " +
+                     ", ".join(row.name for row in all_rows()))
         self.mtus = PATH_MTUS if QUICK else (*PATH_MTUS, 9000)
         self.tcp = Tcp()
         self.failures = collections.Counter()

@@ -29,7 +29,7 @@ bench_boot()
 	prepare "$KERNEL"
 	cat >>"$share/env" <<-ENV
 		export RXE=none QUICK=${QUICK-} PAIRS=${PAIRS-}
-		export ROWS="${ROWS-}" DRIVERS="${DRIVERS-}"
+		export ROWS=$(printf %q "${ROWS-}") DRIVERS="${DRIVERS-}"
 		export LIMIT_KO=/rxe-odp/rxe_limit.ko
 	ENV
 	echo 'exec ./bench.py /share/out/figures.csv' >"$share/cmd"
@@ -49,7 +49,7 @@ cmd_bench_peers()
 	export MEM
 	prepare_pair "$KERNEL" none "$KERNEL" none
 	for share_of in "$share" "$share2"; do
-		echo "export PAIRS=${PAIRS-} ROWS=\"${ROWS-}\"" >>"$share_of/env"
+		printf 'export PAIRS=%s ROWS=%q\n' "${PAIRS-}" "${ROWS-}" >>"$share_of/env"
 		cat >"$share_of/cmd" <<-CMD
 			exec ./bench_peers.py /share/out/figures.csv
 		CMD
@@ -111,9 +111,6 @@ cmd_bench()
 			;;
 		peers)
 			"$0" bench-peers "$bench_dir" || failed+=" peers"
-			;;
-		*)
-			die "BOOTS: no $boot; there are tuned, stock and peers"
 			;;
 		esac
 	done

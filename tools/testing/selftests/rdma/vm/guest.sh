@@ -79,7 +79,7 @@ tune_for_tests()
 add_test_devices()
 {
 	truncate -s 4G "$share/disk"
-	qemu_args=(-drive "file=$share/disk,format=raw,if=virtio,cache=unsafe")
+	qemu_args=(-drive "file=$(qemu_path "$share")/disk,format=raw,if=virtio,cache=unsafe")
 	GUEST_CMDLINE="numa=fake=2 numa_balancing=disable ${GUEST_CMDLINE-}"
 	echo "export SCRATCH_DEV=/dev/vda" >>"$share/env"
 	# It is cut out of the guest's memory.
@@ -147,6 +147,12 @@ new_share()
 	make_initramfs "$1"
 }
 
+# A path in QEMU's own syntax.
+qemu_path()
+{
+	printf '%s' "${1//,/,,}"
+}
+
 start_qemu()
 {
 	local name=$1 accel
@@ -158,8 +164,8 @@ start_qemu()
 		-kernel "$(kernel_image "$name")" -initrd "$share/initramfs" \
 		-append "console=ttyS0 panic=-1 net.ifnames=0 $(emulation_cmdline) ${GUEST_CMDLINE-}" \
 		-serial "file:$share/console.log" \
-		-virtfs "local,path=$root,mount_tag=root,security_model=none,readonly=on,multidevs=remap" \
-		-virtfs "local,path=$share,mount_tag=share,security_model=none,multidevs=remap" \
+		-virtfs "local,path=$(qemu_path "$root"),mount_tag=root,security_model=none,readonly=on,multidevs=remap" \
+		-virtfs "local,path=$(qemu_path "$share"),mount_tag=share,security_model=none,multidevs=remap" \
 		"$@"
 }
 
@@ -219,8 +225,8 @@ keep_console()
 	console=$cache/logs/console-$1-$(date +%Y%m%d-%H%M%S)-$$.log
 	cp "$share/console.log" "$console" 2>/dev/null || : >"$console"
 	# Fifty are enough to look back on.
-	find "$cache/logs" -name 'console-*.log' -printf '%T@ %p\n' |
-		sort -rn | tail -n +51 | cut -d ' ' -f 2- | xargs -r rm -f
+	find "$cache/logs" -name 'console-*.log' -printf '%T@ %p\0' |
+		sort -zrn | tail -zn +51 | cut -zd ' ' -f 2- | xargs -0r rm -f
 }
 
 guest_trouble()

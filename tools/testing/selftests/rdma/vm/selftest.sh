@@ -52,6 +52,9 @@ cmd_test_harness()
 	TEST_LIMIT=5
 	guest_limits 6.1
 	new_share 6.1
+	# a cache may have such a path
+	mv "$share" "$share, of a, b"
+	share+=", of a, b"
 	mkdir -p "$share/build/tests"
 	cp "$vm_dir"/selftest/* "$share/build/tests/"
 	guest_env 6.1 >"$share/env"
