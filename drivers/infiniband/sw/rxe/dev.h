@@ -21,13 +21,15 @@
 #define RXE_MAX_CQ		0x100000
 #define RXE_MAX_CQE		32767
 #define RXE_MAX_MR		0x400000
-#define RXE_MAX_FAST_PAGES	512
+#define RXE_MAX_FAST_BLOCKS	512
 #define RXE_MAX_SRQ		0x100000
 #define RXE_MAX_SRQ_WR		16384
 #define RXE_MAX_AH		0x400000
 #define RXE_MAX_PD		0x100000
 #define RXE_MAX_MCAST_GROUPS	8192
 #define RXE_MAX_MCAST_QPS	1024
+/* of fast registrations: all that the core has a number for, from 4 KiB on */
+#define RXE_BLOCK_SIZES		GENMASK(31, 12)
 #define RXE_GID_TABLE_LEN	1024
 #define RXE_MAX_MSG		0x80000000U
 

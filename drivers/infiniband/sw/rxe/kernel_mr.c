@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* Memory regions of kernel users: IBTA volume 1, 10.6.2 and 10.6.3.3. */
+#include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
 
@@ -73,7 +74,7 @@ int rxe_dma_access(const struct rxe_access *access, odp_actor_t actor,
  * rxe_alloc_mr - ib_device_ops.alloc_mr
  * @ibpd: a protection domain of the kernel's
  * @type: IB_MR_TYPE_MEM_REG
- * @max_num_sg: pages that are to be registered at a time
+ * @max_num_sg: blocks that are to be registered at a time
  *
  * Context: may sleep.
  * Return: the region, which gives no access, or an ERR_PTR.
@@ -86,67 +87,109 @@ struct ib_mr *rxe_alloc_mr(struct ib_pd *ibpd, enum ib_mr_type type,
 
 	if (type != IB_MR_TYPE_MEM_REG)
 		return ERR_PTR(-EOPNOTSUPP);
-	if (!max_num_sg || max_num_sg > RXE_MAX_FAST_PAGES)
+	if (!max_num_sg || max_num_sg > RXE_MAX_FAST_BLOCKS)
 		return ERR_PTR(-EINVAL);
 
 	mr = rxe_mr_alloc(ibpd, RXE_MR_FAST);
 	if (!mr)
 		return ERR_PTR(-ENOMEM);
 
-	mr->max_pages = max_num_sg;
-	mr->pages = kvcalloc(max_num_sg, sizeof(*mr->pages), GFP_KERNEL);
-	if (!mr->pages) {
+	mr->max_blocks = max_num_sg;
+	mr->blocks = kvcalloc(max_num_sg, sizeof(*mr->blocks), GFP_KERNEL);
+	if (!mr->blocks) {
 		err = -ENOMEM;
 		goto free_mr;
 	}
 
 	err = rxe_mr_publish(mr);
 	if (err)
-		goto free_pages;
+		goto free_blocks;
 	return &mr->ibmr;
 
-free_pages:
-	kvfree(mr->pages);
+free_blocks:
+	kvfree(mr->blocks);
 free_mr:
 	kfree(mr);
 	return ERR_PTR(err);
 }
 
-static int rxe_set_page(struct ib_mr *ibmr, u64 addr)
+static int rxe_set_block(struct ib_mr *ibmr, u64 addr)
 {
 	struct rxe_mr *mr = to_rmr(ibmr);
 
-	if (mr->num_pages == mr->max_pages)
+	if (mr->num_blocks == mr->max_blocks)
 		return -ENOMEM;
 
-	mr->pages[mr->num_pages++] = virt_to_page((void *)(uintptr_t)addr);
+	mr->blocks[mr->num_blocks++] = addr;
 	return 0;
 }
 
 /**
  * rxe_map_mr_sg - ib_device_ops.map_mr_sg
- * @ibmr: a region from rxe_alloc_mr() that gives no access
+ * @ibmr: a region from rxe_alloc_mr() that gives no access; its page_size is
+ *	  that of the blocks, and may be more or less than a page of the CPU's
  * @sg: what it is to give access to
  * @sg_nents: entries of @sg
  * @sg_offset: bytes into @sg where it is to begin; set to where it ends
  *
+ * Addresses are those of the kernel, where memory that is contiguous has
+ * contiguous addresses: a block is its first one.
+ *
  * Context: any.
- * Return: how many entries fit; or -EINVAL: pages of another size are asked
- * for.
+ * Return: how many entries fit; or -EINVAL: there are no blocks of that size.
  */
 int rxe_map_mr_sg(struct ib_mr *ibmr, struct scatterlist *sg, int sg_nents,
 		  unsigned int *sg_offset)
 {
 	struct rxe_mr *mr = to_rmr(ibmr);
+	u32 size = ibmr->page_size;
 	int n;
 
-	if (ibmr->page_size != PAGE_SIZE)
+	BUILD_BUG_ON(IS_ENABLED(CONFIG_HIGHMEM));
+	if (!is_power_of_2(size) || !(size & RXE_BLOCK_SIZES))
 		return -EINVAL;
 
-	mr->num_pages = 0;
-	n = ib_sg_to_pages(ibmr, sg, sg_nents, sg_offset, rxe_set_page);
-	mr->addr = offset_in_page(ibmr->iova);
+	mr->num_blocks = 0;
+	mr->block_shift = ilog2(size);
+	n = ib_sg_to_pages(ibmr, sg, sg_nents, sg_offset, rxe_set_block);
+	mr->addr = ibmr->iova & (size - 1);
 	return n;
+}
+
+/**
+ * rxe_blocks_access - read or write the memory of a fast registration
+ * @mr: the region
+ * @offset: of the first byte
+ * @len: bytes; they are in the region
+ * @actor: called for each run of contiguous memory, in order
+ * @arg: passed to @actor
+ *
+ * Context: BH disabled, the region's lock is held.
+ * Return: 0 or what @actor returned if that was not 0.
+ */
+int rxe_blocks_access(const struct rxe_mr *mr, u64 offset, u32 len,
+		      odp_actor_t actor, void *arg)
+{
+	unsigned long at = mr->addr + offset, size = BIT(mr->block_shift);
+	unsigned long within, n;
+	int err;
+
+	for (; len; at += n, len -= n) {
+		within = at & (size - 1);
+		n = min_t(unsigned long, len, size - within);
+		err = actor((void *)(mr->blocks[at >> mr->block_shift] + within),
+			    n, arg);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/* What was mapped in part only may say that it is longer than it is. */
+static bool rxe_blocks_suffice(const struct rxe_mr *mr)
+{
+	return rxe_in_bounds(0, (u64)mr->num_blocks << mr->block_shift,
+			     mr->addr, mr->ibmr.length);
 }
 
 /**
@@ -155,8 +198,8 @@ int rxe_map_mr_sg(struct ib_mr *ibmr, struct scatterlist *sg, int sg_nents,
  * @reg: the request
  *
  * Context: BH disabled, the send queue's lock is held.
- * Return: 0; -EINVAL: the region is of another PD or has a key, or the key is
- * not one that it may have.
+ * Return: 0; -EINVAL: the region is of another PD, has a key, or has not the
+ * memory that it says, or the key is not one that it may have.
  */
 int rxe_mr_register(struct rxe_qp *qp, const struct rxe_reg *reg)
 {
@@ -166,7 +209,7 @@ int rxe_mr_register(struct rxe_qp *qp, const struct rxe_reg *reg)
 	spin_lock(&mr->lock);
 	if (mr->kind == RXE_MR_FAST && mr->ibmr.pd == qp->ibqp.pd &&
 	    !mr->key && reg->key >> RXE_KEY_BITS == mr->keyed.handle->number &&
-	    !(reg->access & ~RXE_KERNEL_ACCESS)) {
+	    !(reg->access & ~RXE_KERNEL_ACCESS) && rxe_blocks_suffice(mr)) {
 		mr->access = reg->access;
 		mr->key = reg->key;
 		err = 0;

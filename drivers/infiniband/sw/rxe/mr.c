@@ -105,6 +105,8 @@ int rxe_region_access(const struct rxe_mr *mr, u64 offset,
 		return rxe_dma_access(access, actor, arg);
 	case RXE_MR_DMABUF:
 		return actor(mr->kaddr + mr->addr + offset, access->len, arg);
+	case RXE_MR_FAST:
+		return rxe_blocks_access(mr, offset, access->len, actor, arg);
 	default:
 		return rxe_pages_access(mr, offset, access->len, actor, arg);
 	}
@@ -390,6 +392,7 @@ static void rxe_mr_release(struct rxe_mr *mr)
 		odp_umem_destroy(mr->odp);
 	if (mr->dmabuf)
 		rxe_dmabuf_release(mr);
+	kvfree(mr->blocks);
 	kvfree(mr->pages);
 	ib_umem_release(mr->umem);
 }

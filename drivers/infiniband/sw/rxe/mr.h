@@ -72,7 +72,7 @@ enum rxe_mr_kind {
 	RXE_MR_ODP,	/* a program's memory, paged on demand */
 	RXE_MR_DMABUF,	/* a buffer of another device's driver */
 	RXE_MR_DMA,	/* all of the kernel's memory */
-	RXE_MR_FAST,	/* the kernel's pages that a send request registers */
+	RXE_MR_FAST,	/* the kernel's memory that a send request registers */
 };
 
 /**
@@ -83,18 +83,20 @@ enum rxe_mr_kind {
  * @key: its only key; 0: there is no access
  * @windows: that are bound to it; negative: it is going
  * @access: enum ib_access_flags
- * @addr: user address of the first byte; @ibmr.iova is how peers call it. Of
- *	  kernel memory only what lies within the page; of a buffer the offset
+ * @addr: user address of the first byte; @ibmr.iova is how peers call it. Of a
+ *	  fast registration the offset in the first block; of a buffer the offset
  * @umem: of pinned memory
- * @pages: of pinned or fast registered memory
+ * @pages: of pinned memory
  * @odp: memory paged on demand
  * @dmabuf: the buffer, held
  * @kaddr: where all of @dmabuf is mapped
  * @implicit: @odp is the whole address space
  * @lock: of a fast registration, and held for an access, so that none outlasts
  *	  the key
- * @num_pages: in @pages, of a fast registration
- * @max_pages: that there is room for
+ * @blocks: the kernel's addresses of a fast registration's memory
+ * @num_blocks: in @blocks
+ * @max_blocks: that there is room for
+ * @block_shift: log2 of a block's size in bytes
  */
 struct rxe_mr {
 	struct ib_mr ibmr;
@@ -112,13 +114,15 @@ struct rxe_mr {
 	bool implicit;
 	/* inside a QP's locks */
 	spinlock_t lock;
-	u32 num_pages;
-	u32 max_pages;
+	unsigned long *blocks;
+	u32 num_blocks;
+	u32 max_blocks;
+	u8 block_shift;
 };
 
 /**
  * struct rxe_reg - a request to register memory of the kernel's
- * @mr: the region, with the pages that were mapped to it
+ * @mr: the region, with the memory that was mapped to it
  * @key: from now on
  * @access: enum ib_access_flags
  */
@@ -185,6 +189,8 @@ int rxe_map_mr_sg(struct ib_mr *ibmr, struct scatterlist *sg, int sg_nents,
 		  unsigned int *sg_offset);
 int rxe_mr_register(struct rxe_qp *qp, const struct rxe_reg *reg);
 int rxe_mr_invalidate(struct rxe_mr *mr, struct rxe_qp *qp, u32 key);
+int rxe_blocks_access(const struct rxe_mr *mr, u64 offset, u32 len,
+		      odp_actor_t actor, void *arg);
 int rxe_dma_access(const struct rxe_access *access, odp_actor_t actor,
 		   void *arg);
 

@@ -41,7 +41,7 @@ static int rxe_query_device(struct ib_device *ibdev,
 	attr->vendor_id = RXE_VENDOR_ID;
 	attr->sys_image_guid = ibdev->node_guid;
 	attr->max_mr_size = U64_MAX;
-	attr->page_size_cap = PAGE_SIZE;
+	attr->page_size_cap = RXE_BLOCK_SIZES;
 	attr->device_cap_flags = IB_DEVICE_RC_RNR_NAK_GEN |
 				 IB_DEVICE_SYS_IMAGE_GUID |
 				 IB_DEVICE_CURR_QP_STATE_MOD |
@@ -62,7 +62,7 @@ static int rxe_query_device(struct ib_device *ibdev,
 	attr->cq_caps.max_cq_moderation_count = U16_MAX;
 	attr->cq_caps.max_cq_moderation_period = U16_MAX;
 	attr->max_mr = RXE_MAX_MR;
-	attr->max_fast_reg_page_list_len = RXE_MAX_FAST_PAGES;
+	attr->max_fast_reg_page_list_len = RXE_MAX_FAST_BLOCKS;
 	attr->max_srq = RXE_MAX_SRQ;
 	attr->max_srq_wr = RXE_MAX_SRQ_WR;
 	attr->max_srq_sge = RXE_MAX_SGE;
