@@ -44,6 +44,17 @@ struct ib_mr *rxe_get_dma_mr(struct ib_pd *ibpd, int access)
 	return &mr->ibmr;
 }
 
+/* Some packets' worth, in which there may be a hole of any page. */
+static bool rxe_is_memory(unsigned long addr, u32 len)
+{
+	unsigned long end = addr + len;
+
+	for (addr &= PAGE_MASK; addr < end; addr += PAGE_SIZE)
+		if (!virt_addr_valid((void *)addr))
+			return false;
+	return true;
+}
+
 /**
  * rxe_dma_access - read or write memory of the kernel's by its address
  * @access: where, and by what right; it is allowed
@@ -61,11 +72,8 @@ int rxe_dma_access(const struct rxe_access *access, odp_actor_t actor,
 {
 	void *kaddr = (void *)(uintptr_t)access->iova;
 
-	/* a packet's worth: there is no page between the first and the last */
-	BUILD_BUG_ON(RXE_MAX_PAYLOAD > PAGE_SIZE);
-	if ((access->rights & RXE_REMOTE_RIGHTS) && access->len &&
-	    (!virt_addr_valid(kaddr) ||
-	     !virt_addr_valid(kaddr + access->len - 1)))
+	if ((access->rights & RXE_REMOTE_RIGHTS) &&
+	    !rxe_is_memory(access->iova, access->len))
 		return -EFAULT;
 	return actor(kaddr, access->len, arg);
 }
