@@ -287,7 +287,6 @@ static int rxe_store_response(struct rxe_qp *qp, const struct rxe_swqe *wqe,
 	struct rxe_access access = rxe_completer_access(qp);
 	struct rxe_payload payload = rxe_pkt_payload(pkt);
 	struct rxe_atmack atmack;
-	const void *from;
 	u64 orig;
 
 	if (!rxe_swqe_is_atomic(wqe))
@@ -298,9 +297,9 @@ static int rxe_store_response(struct rxe_qp *qp, const struct rxe_swqe *wqe,
 	memcpy(&atmack, rxe_pkt_eth(pkt) + sizeof(struct rxe_aeth),
 	       sizeof(atmack));
 	orig = be64_to_cpu(atmack.orig);
-	from = &orig;
+	payload = rxe_payload_of(&orig, sizeof(orig));
 	return rxe_sgl_access(&access, wqe->sge, wqe->num_sge, 0, sizeof(orig),
-			      rxe_copy_to_mr, &from);
+			      rxe_copy_payload, &payload);
 }
 
 /* Reads and atomics in chunks: this PSN ends what one request asked for. */

@@ -5,6 +5,7 @@
 #include <net/ip.h>
 
 #include "icrc.h"
+#include "order.h"
 #include "pkt.h"
 
 /*
@@ -357,11 +358,57 @@ static int rxe_payload_copy(struct rxe_payload *payload, void *to, u32 len)
 	return err;
 }
 
+/* How many of the bytes that end somewhere the CPU stores by one instruction. */
+static u32 rxe_stored_at_once(const void *end, u32 len)
+{
+	u32 align = __ffs((unsigned long)end | sizeof(u64));
+
+	return BIT(min_t(u32, align, fls(len) - 1));
+}
+
+static void rxe_store_at_once(void *to, const void *from, u32 len)
+{
+	switch (len) {
+	case sizeof(u64):
+		WRITE_ONCE(*(u64 *)to, *(const u64 *)from);
+		break;
+	case sizeof(u32):
+		WRITE_ONCE(*(u32 *)to, *(const u32 *)from);
+		break;
+	case sizeof(u16):
+		WRITE_ONCE(*(u16 *)to, *(const u16 *)from);
+		break;
+	default:
+		WRITE_ONCE(*(u8 *)to, *(const u8 *)from);
+	}
+}
+
+/* memcpy() goes through memory as it likes, also from its end. */
+static int rxe_payload_copy_end(struct rxe_payload *payload, void *to, u32 len)
+{
+	u32 last = rxe_stored_at_once(to + len, len);
+	u64 bytes;
+	int err;
+
+	if (len > last) {
+		err = rxe_payload_copy(payload, to, len - last);
+		if (err)
+			return err;
+		rxe_order_stores();
+	}
+	err = rxe_payload_copy(payload, &bytes, last);
+	if (!err)
+		rxe_store_at_once(to + len - last, &bytes, last);
+	return err;
+}
+
 /**
  * rxe_copy_payload - an odp_actor_t: copy the payload of packets to memory
  * @kaddr: to where
  * @len: bytes
  * @arg: a struct rxe_payload
+ *
+ * In the order that order.h tells of.
  *
  * Context: any.
  * Return: 0 or -EFAULT: a packet is shorter than its headers said.
@@ -372,13 +419,20 @@ int rxe_copy_payload(void *kaddr, size_t len, void *arg)
 	int err = 0;
 	u32 n;
 
+	if (payload->after_all)
+		rxe_order_stores();
+	payload->after_all = false;
+
 	for (; len && !err; kaddr += n, len -= n) {
 		if (!payload->left) {
 			payload->left = payload->len;
 			payload->bytes += payload->gap;
 		}
 		n = min_t(size_t, len, payload->left);
-		err = rxe_payload_copy(payload, kaddr, n);
+		if (payload->ends && n == payload->left)
+			err = rxe_payload_copy_end(payload, kaddr, n);
+		else
+			err = rxe_payload_copy(payload, kaddr, n);
 	}
 	return err;
 }

@@ -111,6 +111,8 @@ static inline __be32 rxe_pkt_imm(const struct rxe_pkt *pkt)
  * @len: bytes that each packet has
  * @gap: bytes between one packet's payload and the next one's
  * @bytes: what has yet to be copied, where it is in one piece
+ * @after_all: of it nothing may be seen before all that was stored earlier
+ * @ends: it is the last of a message
  */
 struct rxe_payload {
 	struct sk_buff *skb;
@@ -119,6 +121,8 @@ struct rxe_payload {
 	u32 len;
 	u32 gap;
 	const u8 *bytes;
+	bool after_all;
+	bool ends;
 };
 
 static inline struct rxe_payload rxe_pkt_payload(const struct rxe_pkt *pkt)
@@ -130,6 +134,20 @@ static inline struct rxe_payload rxe_pkt_payload(const struct rxe_pkt *pkt)
 		.len = pkt->payload_len,
 		.gap = pkt->len - pkt->payload_len,
 		.bytes = pkt->bytes ? pkt->bytes + pkt->op->hdr_len : NULL,
+		.after_all = pkt->op->flags & (RXE_OP_START | RXE_OP_END),
+		.ends = pkt->op->flags & RXE_OP_END,
+	};
+}
+
+/* a message that is no packet's payload, to be stored as if it were */
+static inline struct rxe_payload rxe_payload_of(const void *bytes, u32 len)
+{
+	return (struct rxe_payload) {
+		.left = len,
+		.len = len,
+		.bytes = bytes,
+		.after_all = true,
+		.ends = true,
 	};
 }
 

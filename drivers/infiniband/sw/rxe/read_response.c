@@ -2,6 +2,7 @@
 #include "anchor.h"
 #include "fault.h"
 #include "mr.h"
+#include "order.h"
 #include "qp.h"
 #include "pkt.h"
 #include "read_response.h"
@@ -51,6 +52,7 @@ static void rxe_request_done(struct rxe_qp *qp, u32 psns)
 static void rxe_begin_read(struct rxe_qp *qp, const struct rxe_reth *reth,
 			   u32 psn)
 {
+	rxe_order_loads();
 	qp->rq.read = (struct rxe_read) {
 		.active = true,
 		.rkey = be32_to_cpu(reth->rkey),
@@ -370,6 +372,7 @@ int rxe_respond_atomic(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 	if (!IS_ALIGNED(access.iova, sizeof(u64)) || !qp->rq.num_resources)
 		return RXE_SYN_NAK_INV_REQ;
 
+	rxe_order_loads();
 	err = rxe_mr_access(&access, rxe_do_atomic, &atomic);
 	if (err == -EINVAL)
 		return RXE_SYN_NAK_INV_REQ;
