@@ -4,33 +4,15 @@
  * and that a device is always as its netdev is. Each test has net namespaces of
  * its own, which end with it.
  */
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <net/if.h>
 #include <poll.h>
-#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "rc_pair.h"
-
-#define HUNG_MS		30000
-
-/* what the kernel does by and by */
-#define UNTIL(condition)						\
-do {									\
-	unsigned long long end_ = now_ms() + HUNG_MS * limit_factor();	\
-									\
-	while (!(condition)) {						\
-		if (now_ms() > end_)					\
-			fail(__FILE__, __LINE__, #condition);		\
-		sleep_ms(10);						\
-	}								\
-} while (0)
+#include "rc_links.h"
 
 /* The command fails, and its complaint has @why in it. */
 static void refused(const char *what, const char *why)
@@ -50,29 +32,6 @@ static void refused(const char *what, const char *why)
 		printf("# it said: %s\n", out);
 		fail(__FILE__, __LINE__, "the reason is the right one");
 	}
-}
-
-static bool is_device(const char *name)
-{
-	char path[100];
-
-	snprintf(path, sizeof(path), "/sys/class/infiniband/%s", name);
-	return !access(path, F_OK);
-}
-
-/*
- * Namespaces that are named here are seen here alone, and end with the test;
- * the devices of the test before may take a moment.
- */
-static void own_namespace(void)
-{
-	UNTIL(!is_device("link0") && !is_device("link1") &&
-	      !is_device("link2") && !is_device("link3"));
-	CHECK_EQ(unshare(CLONE_NEWNET | CLONE_NEWNS), 0);
-	CHECK_EQ(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
-	mkdir("/run/netns", 0755);
-	CHECK_EQ(mount("none", "/run/netns", "tmpfs", 0, NULL), 0);
-	command("ip link set lo up");
 }
 
 /* va and vb, joined; link0 on va */
@@ -115,68 +74,6 @@ static bool parent_is(const char *device, const char *netdev)
 	read_attribute(parent, sizeof(parent),
 		       "/sys/class/infiniband/%s/parent", device);
 	return !strcmp(parent, netdev);
-}
-
-static union ibv_gid gid_of(const char *address)
-{
-	union ibv_gid gid = { .raw = { [10] = 0xff, [11] = 0xff } };
-
-	if (strchr(address, ':'))
-		CHECK_EQ(inet_pton(AF_INET6, address, gid.raw), 1);
-	else
-		CHECK_EQ(inet_pton(AF_INET, address, gid.raw + 12), 1);
-	return gid;
-}
-
-/* the index of an address's RoCE v2 GID, and of its netdev; -1: none */
-static int gid_index(struct ibv_context *ctx, const char *address,
-		     unsigned int *ifindex)
-{
-	union ibv_gid gid = gid_of(address);
-	struct ibv_gid_entry entries[64];
-	ssize_t n, i;
-
-	n = ibv_query_gid_table(ctx, entries, 64, 0);
-	CHECK(n >= 0);
-	for (i = 0; i < n; i++) {
-		if (entries[i].gid_type != IBV_GID_TYPE_ROCE_V2 ||
-		    memcmp(&entries[i].gid, &gid, sizeof(gid)))
-			continue;
-		if (ifindex)
-			*ifindex = entries[i].ndev_ifindex;
-		return entries[i].gid_index;
-	}
-	return -1;
-}
-
-static bool has_gid(struct rc_host *host, const char *address)
-{
-	return gid_index(host->ctx, address, NULL) >= 0;
-}
-
-/* open a device to be reached by that address */
-static void open_at(struct rc_host *host, const char *device,
-		    const char *address)
-{
-	struct rc_gid *gid;
-
-	rc_open_device(host, device);
-	gid = &host->gids[!!strchr(address, ':')];
-	gid->gid = gid_of(address);
-	UNTIL(has_gid(host, address));
-	gid->index = gid_index(host->ctx, address, NULL);
-}
-
-static void check_moves(struct rc_host *a, struct rc_host *b, bool ipv6)
-{
-	struct rc_config config = { .ipv6 = ipv6 };
-	struct rc_end end_a, end_b;
-
-	rc_connect(&end_a, a, &end_b, b, &config);
-	rc_check_moves(&end_a, &end_b, RC_ALL_ACCESS);
-	rc_check_moves(&end_b, &end_a, RC_ODP_ACCESS);
-	rc_disconnect(&end_a);
-	rc_disconnect(&end_b);
 }
 
 static void names(void)
@@ -369,18 +266,6 @@ static void loopback(void)
 	check_moves(&host, &host, true);
 }
 
-/* make a host of @ns, which has the netdev already */
-static void host_up(const char *ns, const char *netdev, const char *address,
-		    const char *device)
-{
-	command("ip -n %s link set lo up", ns);
-	command("ip -n %s link set %s up", ns, netdev);
-	command("ip -n %s addr add %s dev %s%s", ns, address, netdev,
-		strchr(address, ':') ? " nodad" : "");
-	command("ip netns exec %s rdma link add %s type rxe netdev %s", ns,
-		device, netdev);
-}
-
 static void counters(void)
 {
 	static const char directory[] =
@@ -443,22 +328,6 @@ static void several(void)
 	rc_close(&hosts[0]);
 	command("rdma link delete link0");
 	check_moves(&hosts[2], &hosts[3], false);
-}
-
-static unsigned long sent_bytes(const char *ns, const char *netdev)
-{
-	char text[100];
-	unsigned long n;
-	FILE *pipe;
-
-	snprintf(text, sizeof(text),
-		 "ip netns exec %s cat /sys/class/net/%s/statistics/tx_bytes",
-		 ns, netdev);
-	pipe = popen(text, "r");
-	CHECK(pipe);
-	CHECK_EQ(fscanf(pipe, "%lu", &n), 1);
-	CHECK_EQ(pclose(pipe), 0);
-	return n;
 }
 
 static void link_local(void)

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#include <arpa/inet.h>
+#include <sched.h>
+#include <stdio.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "rc_links.h"
+
+bool is_device(const char *name)
+{
+	char path[100];
+
+	snprintf(path, sizeof(path), "/sys/class/infiniband/%s", name);
+	return !access(path, F_OK);
+}
+
+/* The devices of the test before may take a moment. */
+void own_namespace(void)
+{
+	UNTIL(!is_device("link0") && !is_device("link1") &&
+	      !is_device("link2") && !is_device("link3"));
+	CHECK_EQ(unshare(CLONE_NEWNET | CLONE_NEWNS), 0);
+	CHECK_EQ(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+	mkdir("/run/netns", 0755);
+	CHECK_EQ(mount("none", "/run/netns", "tmpfs", 0, NULL), 0);
+	command("ip link set lo up");
+}
+
+union ibv_gid gid_of(const char *address)
+{
+	union ibv_gid gid = { .raw = { [10] = 0xff, [11] = 0xff } };
+
+	if (strchr(address, ':'))
+		CHECK_EQ(inet_pton(AF_INET6, address, gid.raw), 1);
+	else
+		CHECK_EQ(inet_pton(AF_INET, address, gid.raw + 12), 1);
+	return gid;
+}
+
+int gid_index(struct ibv_context *ctx, const char *address,
+	      unsigned int *ifindex)
+{
+	union ibv_gid gid = gid_of(address);
+	struct ibv_gid_entry entries[64];
+	ssize_t n, i;
+
+	n = ibv_query_gid_table(ctx, entries, 64, 0);
+	CHECK(n >= 0);
+	for (i = 0; i < n; i++) {
+		if (entries[i].gid_type != IBV_GID_TYPE_ROCE_V2 ||
+		    memcmp(&entries[i].gid, &gid, sizeof(gid)))
+			continue;
+		if (ifindex)
+			*ifindex = entries[i].ndev_ifindex;
+		return entries[i].gid_index;
+	}
+	return -1;
+}
+
+bool has_gid(struct rc_host *host, const char *address)
+{
+	return gid_index(host->ctx, address, NULL) >= 0;
+}
+
+void be_at(struct rc_host *host, const char *address)
+{
+	struct rc_gid *gid = &host->gids[!!strchr(address, ':')];
+
+	gid->gid = gid_of(address);
+	UNTIL(has_gid(host, address));
+	gid->index = gid_index(host->ctx, address, NULL);
+}
+
+void open_at(struct rc_host *host, const char *device, const char *address)
+{
+	rc_open_device(host, device);
+	be_at(host, address);
+}
+
+void check_moves(struct rc_host *a, struct rc_host *b, bool ipv6)
+{
+	struct rc_config config = { .ipv6 = ipv6 };
+	struct rc_end end_a, end_b;
+
+	rc_connect(&end_a, a, &end_b, b, &config);
+	rc_check_moves(&end_a, &end_b, RC_ALL_ACCESS);
+	rc_check_moves(&end_b, &end_a, RC_ODP_ACCESS);
+	rc_disconnect(&end_a);
+	rc_disconnect(&end_b);
+}
+
+void host_up(const char *ns, const char *netdev, const char *address,
+	     const char *device)
+{
+	command("ip -n %s link set lo up", ns);
+	command("ip -n %s link set %s up", ns, netdev);
+	command("ip -n %s addr add %s dev %s%s", ns, address, netdev,
+		strchr(address, ':') ? " nodad" : "");
+	command("ip netns exec %s rdma link add %s type rxe netdev %s", ns,
+		device, netdev);
+}
+
+unsigned long sent_bytes(const char *ns, const char *netdev)
+{
+	char text[100];
+	unsigned long n;
+	FILE *pipe;
+
+	snprintf(text, sizeof(text),
+		 "ip netns exec %s cat /sys/class/net/%s/statistics/tx_bytes",
+		 ns, netdev);
+	pipe = popen(text, "r");
+	CHECK(pipe);
+	CHECK_EQ(fscanf(pipe, "%lu", &n), 1);
+	CHECK_EQ(pclose(pipe), 0);
+	return n;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/*
+ * Links that a test makes itself, named link0, link1 and so on, in net namespaces
+ * that end with it. Everything here CHECK()s, as in rc_pair.h.
+ */
+#ifndef RC_LINKS_H
+#define RC_LINKS_H
+
+#include "rc_pair.h"
+
+#define HUNG_MS		30000
+
+/* what the kernel does by and by */
+#define UNTIL(condition)						\
+do {									\
+	unsigned long long end_ = now_ms() + HUNG_MS * limit_factor();	\
+									\
+	while (!(condition)) {						\
+		if (now_ms() > end_)					\
+			fail(__FILE__, __LINE__, #condition);		\
+		sleep_ms(10);						\
+	}								\
+} while (0)
+
+/* whether there is an RDMA device of that name */
+bool is_device(const char *name);
+
+/*
+ * Leave the net namespaces that there are. Those that are named from now on are
+ * seen here alone, and end with the test.
+ */
+void own_namespace(void);
+
+/* an address as a GID */
+union ibv_gid gid_of(const char *address);
+/* the index of an address's RoCE v2 GID, and of its netdev; -1: none */
+int gid_index(struct ibv_context *ctx, const char *address,
+	      unsigned int *ifindex);
+bool has_gid(struct rc_host *host, const char *address);
+
+/* open a device to be reached by that address */
+void open_at(struct rc_host *host, const char *device, const char *address);
+/* the same, of a device that is open already */
+void be_at(struct rc_host *host, const char *address);
+
+/* make a host of a namespace, which has the netdev already */
+void host_up(const char *ns, const char *netdev, const char *address,
+	     const char *device);
+
+/* a connection of its own moves data both ways */
+void check_moves(struct rc_host *a, struct rc_host *b, bool ipv6);
+
+/* that a namespace's netdev has sent so far */
+unsigned long sent_bytes(const char *ns, const char *netdev);
+
+#endif
