@@ -76,8 +76,8 @@ static __be64 rxe_node_guid(const struct net_device *ndev)
 	u8 addr[ETH_ALEN];
 	__be64 guid;
 
-	/* tunnels have no address of their own */
-	if (ndev->addr_len == ETH_ALEN)
+	/* tunnels have their end's IP address, or none; lo has zeros */
+	if (ndev->addr_len == ETH_ALEN && is_valid_ether_addr(ndev->dev_addr))
 		ether_addr_copy(addr, ndev->dev_addr);
 	else
 		eth_random_addr(addr);

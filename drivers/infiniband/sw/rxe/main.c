@@ -2,7 +2,6 @@
 /* The module: links that come and go, by command and with their netdevs. */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
-#include <linux/if_arp.h>
 #include <linux/if_vlan.h>
 #include <linux/module.h>
 #include <linux/netdevice.h>
@@ -28,9 +27,6 @@ static int rxe_newlink(const char *name, struct net_device *ndev)
 {
 	struct ib_device *ibdev;
 
-	if (ndev->type != ARPHRD_ETHER && ndev->type != ARPHRD_LOOPBACK &&
-	    ndev->type != ARPHRD_NONE)
-		return -EINVAL;
 	/* the core gives its addresses to the device of the netdev below */
 	if (is_vlan_dev(ndev))
 		return -EPERM;

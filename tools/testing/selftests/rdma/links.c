@@ -104,11 +104,6 @@ static void refusals(void)
 	command("ip link add link vb name vlan5 type vlan id 5");
 	refused("rdma link add link1 type rxe netdev vlan5",
 		"Operation not permitted");
-	if (system("ip link add tun0 type ipip local 10.9.0.1 remote 10.9.0.2"))
-		printf("# no tunnels: a netdev that is not Ethernet is not tried\n");
-	else
-		refused("rdma link add link1 type rxe netdev tun0",
-			"Invalid argument");
 	CHECK(!is_device("link1"));
 
 	/* a refusal holds nothing: the netdevs can go */
@@ -116,7 +111,78 @@ static void refusals(void)
 	command("rdma link add link1 type rxe netdev vb");
 	command("ip link delete va");
 	UNTIL(!is_device("link0") && !is_device("link1"));
-	system("ip link delete tun0 2>/dev/null");
+}
+
+/**
+ * struct kind - a kind of netdev
+ * @name: as "ip link add" has it
+ * @make: makes one that is named t0
+ */
+struct kind {
+	const char *name;
+	const char *make;
+};
+
+/* what the kernel's own driver takes, too: all but VLANs */
+static const struct kind kinds[] = {
+	{ "dummy", "ip link add t0 type dummy" },
+	{ "ifb", "ip link add t0 type ifb" },
+	{ "bridge", "ip link add t0 type bridge" },
+	{ "bond", "ip link add t0 type bond" },
+	{ "team", "ip link add t0 type team" },
+	{ "macvlan", "ip link add t0 link va type macvlan" },
+	{ "macvtap", "ip link add t0 link va type macvtap" },
+	{ "ipvlan", "ip link add t0 link vb type ipvlan" },
+	{ "macsec", "ip link add t0 link vb type macsec" },
+	{ "vxlan", "ip link add t0 type vxlan id 5 dstport 4789 remote 10.9.0.2" },
+	{ "geneve", "ip link add t0 type geneve id 5 remote 10.9.0.2" },
+	{ "gretap", "ip link add t0 type gretap local 10.9.0.1 remote 10.9.0.2" },
+	{ "gre", "ip link add t0 type gre local 10.9.0.1 remote 10.9.0.2" },
+	{ "ipip", "ip link add t0 type ipip local 10.9.0.1 remote 10.9.0.2" },
+	{ "sit", "ip link add t0 type sit local 10.9.0.1 remote 10.9.0.2" },
+	{ "vti", "ip link add t0 type vti local 10.9.0.1 remote 10.9.0.2 key 5" },
+	{ "ip6tnl", "ip link add t0 type ip6tnl local fd09::1 remote fd09::2" },
+	{ "ip6gre", "ip link add t0 type ip6gre local fd09::1 remote fd09::2" },
+	{ "vti6", "ip link add t0 type vti6 local fd09::1 remote fd09::2 key 5" },
+	{ "xfrm", "ip link add t0 type xfrm dev va if_id 5" },
+	{ "wireguard", "ip link add t0 type wireguard" },
+	{ "vrf", "ip link add t0 type vrf table 5" },
+	{ "vcan", "ip link add t0 type vcan" },
+	{ "nlmon", "ip link add t0 type nlmon" },
+	{ "tun", "ip tuntap add t0 mode tun" },
+	{ "tap", "ip tuntap add t0 mode tap" },
+	{}
+};
+
+static void get_guid(char guid[50], const char *device)
+{
+	read_attribute(guid, 50, "/sys/class/infiniband/%s/node_guid", device);
+	CHECK_EQ(strlen(guid), 19);
+	CHECK(strcmp(guid, "0000:0000:0000:0000"));
+}
+
+/* Tunnels may have the same address, or none; so has each lo. */
+static void guids(void)
+{
+	char guid[3][50];
+
+	cable_up();
+	if (system("ip link add t0 type gre local 10.9.0.1 remote 10.9.0.2") ||
+	    system("ip link add t1 type ipip local 10.9.0.1 remote 10.9.0.2"))
+		skip("the kernel has no GRE and IPv4 tunnels");
+	command("rdma link add link1 type rxe netdev t0");
+	command("rdma link add link2 type rxe netdev t1");
+	command("rdma link add link3 type rxe netdev lo");
+	get_guid(guid[0], "link1");
+	get_guid(guid[1], "link2");
+	get_guid(guid[2], "link3");
+	CHECK(strcmp(guid[0], guid[1]));
+	CHECK(strcmp(guid[0], guid[2]));
+	CHECK(strcmp(guid[1], guid[2]));
+	command("rdma link delete link3");
+	command("rdma link add link3 type rxe netdev lo");
+	get_guid(guid[0], "link3");
+	CHECK(strcmp(guid[0], guid[2]));
 }
 
 /* The next event of the port; other kinds are not looked at. */
@@ -141,6 +207,38 @@ static struct ibv_port_attr port_of(struct rc_host *host)
 
 	CHECK_EQ(ibv_query_port(host->ctx, 1, &attr), 0);
 	return attr;
+}
+
+static void all_kinds(void)
+{
+	const struct kind *kind;
+	char guid[50], text[200];
+	struct rc_host host;
+	int taken = 0;
+
+	cable_up();
+	/* where the kernel has it as a module */
+	system("modprobe -q tun; [ -e /dev/net ] || mkdir /dev/net");
+	system("[ -e /dev/net/tun ] || mknod /dev/net/tun c 10 200");
+	for (kind = kinds; kind->name; kind++) {
+		snprintf(text, sizeof(text), "%s 2>/dev/null", kind->make);
+		if (system(text)) {
+			printf("# this kernel has no %s\n", kind->name);
+			continue;
+		}
+		test_at("%s", kind->name);
+		command("rdma link add link1 type rxe netdev t0");
+		command("ip link set t0 up");
+		CHECK(parent_is("link1", "t0"));
+		get_guid(guid, "link1");
+		rc_open_device(&host, "link1");
+		CHECK_EQ(port_of(&host).max_mtu, IBV_MTU_4096);
+		rc_close(&host);
+		command("rdma link delete link1");
+		command("ip link delete t0");
+		taken++;
+	}
+	CHECK(taken > 5);
 }
 
 static void port_is_up(struct rc_host *host)
@@ -404,6 +502,8 @@ static void equal_addresses(void)
 static const struct test tests[] = {
 	{ "a link has the name that it is given", names },
 	{ "what is refused", refusals },
+	{ "netdevs of all kinds", all_kinds },
+	{ "GUIDs of netdevs without an address of their own", guids },
 	{ "the port is up and down with the netdev, and says so", states },
 	{ "the active MTU follows the netdev's", mtus },
 	{ "GIDs follow the netdev's addresses, and its name", addresses },
