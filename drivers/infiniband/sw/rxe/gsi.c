@@ -5,9 +5,11 @@
  */
 #include <linux/mutex.h>
 #include <linux/rculist.h>
+#include <net/l3mdev.h>
 #include <net/net_namespace.h>
 
 #include "gsi.h"
+#include "pkt.h"
 #include "qp.h"
 #include "ud.h"
 #include "wire.h"
@@ -74,6 +76,22 @@ void rxe_gsi_withdraw(struct rxe_qp *qp)
 	mutex_unlock(&rxe_gsi_lock);
 }
 
+/*
+ * How sure it is that a packet is for a device; 0: it is not. Netdevs in VRFs
+ * may have the same addresses as others, and so may all where they are
+ * link-local; and what is for one netdev may come by another.
+ */
+static int rxe_gsi_rank(struct rxe_dev *dev, const struct sk_buff *skb)
+{
+	const struct rxe_batch *batch = rxe_batch(skb);
+
+	if (!rxe_ud_is_ours(dev, skb))
+		return 0;
+	if (batch->ifindex == dev->ndev->ifindex)
+		return 3;
+	return batch->domain == l3mdev_master_ifindex(dev->ndev) ? 2 : 1;
+}
+
 /**
  * rxe_gsi_get - find the GSI QP that a packet is for
  * @net: where the packet came in
@@ -85,21 +103,27 @@ void rxe_gsi_withdraw(struct rxe_qp *qp)
  */
 struct rxe_qp *rxe_gsi_get(const struct net *net, const struct sk_buff *skb)
 {
-	struct rxe_qp *qp, *found = NULL;
-	struct rxe_handle *handle;
+	struct rxe_handle *handle, *found = NULL;
+	int rank, best = 0;
+	struct rxe_qp *qp;
 
 	rcu_read_lock();
 	list_for_each_entry_rcu(handle, &rxe_gsis, entry) {
 		if (!rxe_handle_hold(handle))
 			continue;
 		qp = handle->object;
-		if (net_eq(net, qp->dev->net) && rxe_ud_is_ours(qp->dev, skb)) {
-			found = qp;
-			break;
+		rank = net_eq(net, qp->dev->net) ? rxe_gsi_rank(qp->dev, skb) :
+						   0;
+		if (rank <= best) {
+			rxe_handle_put(handle);
+			continue;
 		}
-		rxe_handle_put(handle);
+		if (found)
+			rxe_handle_put(found);
+		found = handle;
+		best = rank;
 	}
 	rcu_read_unlock();
 
-	return found;
+	return found ? found->object : NULL;
 }

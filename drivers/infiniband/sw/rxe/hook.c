@@ -13,6 +13,7 @@
 #include <linux/netfilter_ipv4.h>
 #include <linux/netfilter_ipv6.h>
 #include <linux/udp.h>
+#include <net/ip.h>
 #include <net/netfilter/nf_conntrack.h>
 #include <net/sock.h>
 #include <net/xfrm.h>
@@ -20,14 +21,33 @@
 
 #include "bulk.h"
 #include "hook.h"
+#include "net.h"
 #include "pkt.h"
 #include "rcv.h"
+
+/* The netdev that packets came by, rather than the VRF that it is in. */
+static const struct net_device *rxe_came_by(const struct sk_buff *skb)
+{
+	int ifindex = ip_hdr(skb)->version == 4 ? inet_sdif(skb) :
+						  inet6_sdif(skb);
+	const struct net_device *ndev = NULL;
+
+	if (ifindex)
+		ndev = dev_get_by_index_rcu(dev_net(skb->dev), ifindex);
+	return ndev ?: skb->dev;
+}
 
 /* From here on the skb's data begins with the first BTH. */
 static void rxe_batch_init(struct sk_buff *skb, u32 packet_len)
 {
 	u32 len = be16_to_cpu(udp_hdr(skb)->len) - sizeof(struct udphdr);
-	bool on_vlan = is_vlan_dev(skb->dev);
+	const struct net_device *ndev = rxe_came_by(skb);
+	u16 vlan_id = RXE_NO_VLAN;
+
+	if (is_vlan_dev(ndev)) {
+		vlan_id = vlan_dev_vlan_id(ndev);
+		ndev = vlan_dev_real_dev(ndev);
+	}
 
 	__skb_pull(skb, skb_transport_offset(skb) + sizeof(struct udphdr));
 	*rxe_batch(skb) = (struct rxe_batch) {
@@ -35,7 +55,9 @@ static void rxe_batch_init(struct sk_buff *skb, u32 packet_len)
 		.packet_len = packet_len ?: len,
 		.merged = packet_len,
 		.ident_step = 1,
-		.vlan_id = on_vlan ? vlan_dev_vlan_id(skb->dev) : RXE_NO_VLAN,
+		.vlan_id = vlan_id,
+		.ifindex = ndev->ifindex,
+		.domain = netif_is_l3_master(skb->dev) ? skb->dev->ifindex : 0,
 	};
 }
 
@@ -106,15 +128,43 @@ static unsigned int rxe_hook_take(const struct net *net, struct sk_buff *skb)
 	return NF_STOLEN;
 }
 
+/*
+ * UDP gives what came in a VRF to a socket outside of all only if the
+ * administrator has said so, by udp_l3mdev_accept, for all sockets. What the
+ * hook leaves is to find ours there, too.
+ */
+static unsigned int rxe_hook_leave(const struct net *net, struct sk_buff *skb,
+				   u32 ip_len)
+{
+	const struct udphdr *udp;
+	struct sock *sk;
+
+	if (!netif_is_l3_master(skb->dev) || skb->sk ||
+	    !pskb_may_pull(skb, ip_len + sizeof(*udp)))
+		return NF_ACCEPT;
+
+	udp = (const struct udphdr *)(skb->data + ip_len);
+	sk = rxe_net_sock_of(net, ip_hdr(skb)->version == 4);
+	if (udp->dest != cpu_to_be16(ROCE_V2_UDP_DPORT) || !sk)
+		return NF_ACCEPT;
+
+	skb_orphan(skb);
+	sock_hold(sk);
+	skb->sk = sk;
+	skb->destructor = sock_edemux;
+	return NF_ACCEPT;
+}
+
 static unsigned int rxe_hook4(void *priv, struct sk_buff *skb,
 			      const struct nf_hook_state *state)
 {
 	const struct iphdr *iph = ip_hdr(skb);
 
-	if (iph->protocol != IPPROTO_UDP || iph->ihl != sizeof(*iph) / 4 ||
-	    ipv4_is_multicast(iph->daddr) ||
-	    !rxe_hook_takes(skb, sizeof(*iph)))
+	if (iph->protocol != IPPROTO_UDP || iph->ihl != sizeof(*iph) / 4)
 		return NF_ACCEPT;
+	if (ipv4_is_multicast(iph->daddr) ||
+	    !rxe_hook_takes(skb, sizeof(*iph)))
+		return rxe_hook_leave(state->net, skb, sizeof(*iph));
 	if (!xfrm4_policy_check(NULL, XFRM_POLICY_IN, skb))
 		return NF_DROP;
 	return rxe_hook_take(state->net, skb);
@@ -125,10 +175,11 @@ static unsigned int rxe_hook6(void *priv, struct sk_buff *skb,
 {
 	const struct ipv6hdr *ip6h = ipv6_hdr(skb);
 
-	if (ip6h->nexthdr != IPPROTO_UDP ||
-	    ipv6_addr_is_multicast(&ip6h->daddr) ||
-	    !rxe_hook_takes(skb, sizeof(*ip6h)))
+	if (ip6h->nexthdr != IPPROTO_UDP)
 		return NF_ACCEPT;
+	if (ipv6_addr_is_multicast(&ip6h->daddr) ||
+	    !rxe_hook_takes(skb, sizeof(*ip6h)))
+		return rxe_hook_leave(state->net, skb, sizeof(*ip6h));
 	if (!xfrm6_policy_check(NULL, XFRM_POLICY_IN, skb))
 		return NF_DROP;
 	return rxe_hook_take(state->net, skb);
@@ -165,10 +216,11 @@ int rxe_hook_net(struct net *net)
  * rxe_unhook_net - the counterpart of rxe_hook_net()
  * @net: as there
  *
- * Context: may sleep.
+ * Context: may sleep; the sockets may go after it.
  */
 void rxe_unhook_net(struct net *net)
 {
 	nf_unregister_net_hooks(net, rxe_hooks, ARRAY_SIZE(rxe_hooks));
+	synchronize_net();
 	rxe_bulk_drain();
 }

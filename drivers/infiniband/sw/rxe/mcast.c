@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* Multicast groups: IBTA volume 1, 10.5, and annex A17.4.2. */
-#include <linux/if_vlan.h>
 #include <linux/mutex.h>
 #include <linux/rhashtable.h>
 #include <linux/slab.h>
@@ -159,16 +158,6 @@ int rxe_detach_mcast(struct ib_qp *ibqp, union ib_gid *mgid, u16 mlid)
 	return err;
 }
 
-/* A netdev of the device's, or a VLAN on it, was where the packet came in. */
-static bool rxe_came_by(const struct rxe_dev *dev, const struct sk_buff *skb)
-{
-	const struct net_device *ndev = skb->dev;
-
-	if (is_vlan_dev(ndev))
-		ndev = vlan_dev_real_dev(ndev);
-	return ndev == dev->ndev;
-}
-
 static void rxe_mcast_deliver(const struct rxe_member *member,
 			      const struct net *net, const struct rxe_pkt *pkt)
 {
@@ -180,7 +169,8 @@ static void rxe_mcast_deliver(const struct rxe_member *member,
 
 	/* pairs with modify_qp(), as for any packet */
 	if (smp_load_acquire(&qp->state) >= IB_QPS_RTR &&
-	    net_eq(net, qp->dev->net) && rxe_came_by(qp->dev, pkt->skb)) {
+	    net_eq(net, qp->dev->net) &&
+	    rxe_batch(pkt->skb)->ifindex == qp->dev->ndev->ifindex) {
 		rxe_count_rcvd(qp->dev, pkt, 1);
 		rxe_count(qp->dev, RXE_STAT_MCAST_RCVD_PKTS);
 		copy = skb_clone(pkt->skb, GFP_ATOMIC);

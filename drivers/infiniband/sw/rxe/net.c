@@ -279,6 +279,22 @@ void rxe_net_leave(struct rxe_dev *dev, const union ib_gid *mgid)
 }
 
 /**
+ * rxe_net_sock_of - the socket that has the RoCEv2 port of a net namespace
+ * @net: the namespace
+ * @ipv4: rather than IPv6
+ *
+ * Context: any, while there is a device, or a hook, in @net.
+ * Return: the socket, or NULL: the host has no IPv6.
+ */
+struct sock *rxe_net_sock_of(const struct net *net, bool ipv4)
+{
+	const struct rxe_net *rnet = net_generic(net, rxe_net_id);
+	const struct socket *sock = ipv4 ? rnet->sock4 : rnet->sock6;
+
+	return sock ? sock->sk : NULL;
+}
+
+/**
  * rxe_net_sock - the socket that a device's packets are sent by
  * @dev: the device
  * @ipv4: rather than IPv6
@@ -288,10 +304,7 @@ void rxe_net_leave(struct rxe_dev *dev, const union ib_gid *mgid)
  */
 struct sock *rxe_net_sock(const struct rxe_dev *dev, bool ipv4)
 {
-	const struct rxe_net *rnet = net_generic(dev->net, rxe_net_id);
-	const struct socket *sock = ipv4 ? rnet->sock4 : rnet->sock6;
-
-	return sock ? sock->sk : NULL;
+	return rxe_net_sock_of(dev->net, ipv4);
 }
 
 /**

@@ -4,8 +4,11 @@
 #include <net/ip6_checksum.h>
 #include <net/ip6_route.h>
 #include <net/ipv6.h>
+#include <net/l3mdev.h>
 #include <net/route.h>
+#include <net/rtnetlink.h>
 #include <net/udp.h>
+#include <net/xfrm.h>
 #include <rdma/ib_addr.h>
 #include <rdma/ib_cache.h>
 
@@ -15,16 +18,32 @@
 #include "net.h"
 #include "path.h"
 
-/* The netdev of a source address: the device's own, or a VLAN on it. */
+/**
+ * struct rxe_exit - where packets leave the host
+ * @domain: the VRF that they stay in, or 0
+ * @ifindex: the netdev that they leave by; 0: the one that the routes say
+ */
+struct rxe_exit {
+	int domain;
+	int ifindex;
+};
+
+/*
+ * The netdev of a source address: the device's own, or one above it, such as a
+ * VLAN. -EINVAL: it was moved to another net namespace, with the address.
+ */
 static int rxe_ifindex_of(const struct rxe_dev *dev,
 			  const struct ib_gid_attr *sgid)
 {
 	const struct net_device *ndev;
-	int ifindex;
+	int ifindex = -EINVAL;
 
 	rcu_read_lock();
 	ndev = rdma_read_gid_attr_ndev_rcu(sgid);
-	ifindex = IS_ERR(ndev) ? dev->ndev->ifindex : ndev->ifindex;
+	if (IS_ERR(ndev))
+		ndev = dev->ndev;
+	if (net_eq(dev_net(ndev), dev->net))
+		ifindex = ndev->ifindex;
 	rcu_read_unlock();
 
 	return ifindex;
@@ -56,10 +75,11 @@ int rxe_path_init(struct rxe_path *path, struct rxe_dev *dev,
 	if (path->ipv4 != ipv6_addr_v4mapped(&path->daddr))
 		return -EINVAL;
 
-	path->oif = 0;
-	if (rdma_is_multicast_addr(&path->daddr) ||
-	    (ipv6_addr_type(&path->daddr) & IPV6_ADDR_LINKLOCAL))
-		path->oif = rxe_ifindex_of(dev, sgid);
+	path->ifindex = rxe_ifindex_of(dev, sgid);
+	if (path->ifindex < 0)
+		return path->ifindex;
+	path->on_link = rdma_is_multicast_addr(&path->daddr) ||
+			(ipv6_addr_type(&path->daddr) & IPV6_ADDR_LINKLOCAL);
 
 	path->flow_label = cpu_to_be32(grh->flow_label) & IPV6_FLOWLABEL_MASK;
 	path->sport = cpu_to_be16(rdma_get_udp_sport(grh->flow_label, qpn,
@@ -70,16 +90,135 @@ int rxe_path_init(struct rxe_path *path, struct rxe_dev *dev,
 	return 0;
 }
 
-static struct dst_entry *rxe_route4(struct net *net, struct rxe_path *path)
+/* Nobody is behind such a netdev: its addresses are the host's as a whole. */
+static bool rxe_leads_nowhere(const struct net_device *ndev)
+{
+	if ((ndev->flags & IFF_LOOPBACK) || netif_is_l3_master(ndev))
+		return true;
+	return ndev->rtnl_link_ops && !strcmp(ndev->rtnl_link_ops->kind, "dummy");
+}
+
+/* Looked up with each route: a netdev may be put into a VRF at any time. */
+static int rxe_find_exit(struct net *net, const struct rxe_path *path,
+			 struct rxe_exit *exit)
+{
+	const struct net_device *ndev;
+	int err = -ENODEV;
+
+	rcu_read_lock();
+	ndev = dev_get_by_index_rcu(net, path->ifindex);
+	if (ndev) {
+		exit->domain = l3mdev_master_ifindex_rcu(ndev);
+		exit->ifindex = path->ifindex;
+		if (!path->on_link && rxe_leads_nowhere(ndev))
+			exit->ifindex = 0;
+		err = 0;
+	}
+	rcu_read_unlock();
+
+	return err;
+}
+
+/* To one of the host's own addresses, in or outside a VRF. */
+static bool rxe_loops_back(const struct dst_entry *dst)
+{
+	return (dst->dev->flags & IFF_LOOPBACK) ||
+	       netif_is_l3_master(dst->dev);
+}
+
+static struct dst_entry *rxe_lookup4(struct net *net,
+				     const struct rxe_path *path, int oif)
 {
 	struct flowi4 fl4 = {
 		.saddr = path->saddr.s6_addr32[3],
 		.daddr = path->daddr.s6_addr32[3],
-		.flowi4_oif = path->oif,
+		.flowi4_oif = oif,
 		.flowi4_proto = IPPROTO_UDP,
 		.fl4_sport = path->sport,
 		.fl4_dport = cpu_to_be16(ROCE_V2_UDP_DPORT),
 	};
+	struct rtable *rt = ip_route_output_key(net, &fl4);
+
+	return IS_ERR(rt) ? ERR_CAST(rt) : &rt->dst;
+}
+
+static struct dst_entry *rxe_lookup6(struct net *net, struct sock *sk,
+				     const struct rxe_path *path, int oif,
+				     const struct in6_addr *saddr)
+{
+	struct flowi6 fl6 = {
+		.saddr = *saddr,
+		.daddr = path->daddr,
+		.flowi6_oif = oif,
+		.flowi6_proto = IPPROTO_UDP,
+		.flowlabel = path->flow_label,
+		.fl6_sport = path->sport,
+		.fl6_dport = cpu_to_be16(ROCE_V2_UDP_DPORT),
+	};
+	struct dst_entry *dst = rxe_ip6_dst_lookup_flow(net, sk, &fl6, NULL);
+
+	if (IS_ERR(dst) || ipv6_addr_equal(&fl6.saddr, &path->saddr))
+		return dst;
+
+	/* IPsec policies have been looked up for another address than ours */
+	fl6.saddr = path->saddr;
+	return xfrm_lookup_route(net, dst, flowi6_to_flowi(&fl6), sk, 0);
+}
+
+static struct dst_entry *rxe_lookup(struct net *net, struct sock *sk,
+				    const struct rxe_path *path, int oif)
+{
+	return path->ipv4 ? rxe_lookup4(net, path, oif) :
+			    rxe_lookup6(net, sk, path, oif, &path->saddr);
+}
+
+/*
+ * Unlike IPv4 routes, those of IPv6 are not passed over for their netdev where
+ * the source address is given: it only decides between some that are equal.
+ */
+static struct dst_entry *rxe_lookup_by(struct net *net, struct sock *sk,
+				       const struct rxe_path *path, int oif)
+{
+	struct dst_entry *dst = rxe_lookup(net, sk, path, oif);
+
+	if (IS_ERR(dst) || path->ipv4 || dst->dev->ifindex == oif)
+		return dst;
+
+	dst_release(dst);
+	return rxe_lookup6(net, sk, path, oif, &in6addr_any);
+}
+
+/*
+ * The host reaches its own addresses by itself, whichever netdev has them. All
+ * else leaves by the netdev that the source address is on, even if the routes
+ * prefer another: that one may be of another cable, and of another link.
+ */
+static struct dst_entry *rxe_find_route(struct net *net, struct sock *sk,
+					const struct rxe_path *path)
+{
+	struct rxe_exit exit;
+	struct dst_entry *dst;
+	int err;
+
+	err = rxe_find_exit(net, path, &exit);
+	if (err)
+		return ERR_PTR(err);
+	if (path->on_link)
+		return rxe_lookup(net, sk, path, exit.ifindex);
+
+	dst = rxe_lookup(net, sk, path, exit.domain);
+	if (!exit.ifindex || (!IS_ERR(dst) && rxe_loops_back(dst)))
+		return dst;
+
+	if (!IS_ERR(dst))
+		dst_release(dst);
+	return rxe_lookup_by(net, sk, path, exit.ifindex);
+}
+
+static struct dst_entry *rxe_route4(struct net *net, struct sock *sk,
+				    struct rxe_path *path)
+{
+	struct dst_entry *dst;
 	struct rtable *rt;
 	__be32 saddr;
 
@@ -87,26 +226,15 @@ static struct dst_entry *rxe_route4(struct net *net, struct rxe_path *path)
 	if (rt)
 		return &rt->dst;
 
-	rt = ip_route_output_key(net, &fl4);
-	if (IS_ERR(rt))
-		return ERR_CAST(rt);
-
-	dst_cache_set_ip4(&path->cache, &rt->dst, fl4.saddr);
-	return &rt->dst;
+	dst = rxe_find_route(net, sk, path);
+	if (!IS_ERR(dst))
+		dst_cache_set_ip4(&path->cache, dst, path->saddr.s6_addr32[3]);
+	return dst;
 }
 
 static struct dst_entry *rxe_route6(struct net *net, struct sock *sk,
 				    struct rxe_path *path)
 {
-	struct flowi6 fl6 = {
-		.saddr = path->saddr,
-		.daddr = path->daddr,
-		.flowi6_oif = path->oif,
-		.flowi6_proto = IPPROTO_UDP,
-		.flowlabel = path->flow_label,
-		.fl6_sport = path->sport,
-		.fl6_dport = cpu_to_be16(ROCE_V2_UDP_DPORT),
-	};
 	struct dst_entry *dst;
 	struct in6_addr saddr;
 
@@ -114,7 +242,7 @@ static struct dst_entry *rxe_route6(struct net *net, struct sock *sk,
 	if (dst)
 		return dst;
 
-	dst = rxe_ip6_dst_lookup_flow(net, sk, &fl6, NULL);
+	dst = rxe_find_route(net, sk, path);
 	if (!IS_ERR(dst))
 		dst_cache_set_ip6(&path->cache, dst, &path->saddr);
 	return dst;
@@ -241,7 +369,7 @@ struct dst_entry *rxe_path_route(struct rxe_path *path, struct rxe_dev *dev)
 	if (!sk)
 		return NULL;
 
-	dst = path->ipv4 ? rxe_route4(dev->net, path) :
+	dst = path->ipv4 ? rxe_route4(dev->net, sk, path) :
 			   rxe_route6(dev->net, sk, path);
 	return IS_ERR(dst) ? NULL : dst;
 }

@@ -16,22 +16,25 @@ struct rxe_icrc_prefix;
  * @saddr: ours, as a GID; IPv4 addresses are mapped ones
  * @daddr: the peer's
  * @flow_label: of IPv6
- * @oif: netdev that a link-local or multicast @daddr is on, or 0
+ * @ifindex: of the netdev that @saddr is on
  * @sport: the UDP source port, which spreads QPs over queues and paths
  * @hop_limit: 0: the route's own
  * @traffic_class: DSCP and ECN
  * @ipv4: the addresses are IPv4 ones
+ * @on_link: @daddr means something on the netdev only: it is link-local, or a
+ *	     group's
  */
 struct rxe_path {
 	struct dst_cache cache;
 	struct in6_addr saddr;
 	struct in6_addr daddr;
 	__be32 flow_label;
-	int oif;
+	int ifindex;
 	__be16 sport;
 	u8 hop_limit;
 	u8 traffic_class;
 	bool ipv4;
+	bool on_link;
 };
 
 int rxe_path_init(struct rxe_path *path, struct rxe_dev *dev,

@@ -21,6 +21,8 @@ struct rxe_icrc_prefix;
  * @merged: there was more than one, and the headers are those of all of them
  * @ident_step: from one identification to the next, of IPv4
  * @vlan_id: that they came by, or RXE_NO_VLAN
+ * @ifindex: of the netdev that they came by, below the VLAN
+ * @domain: of the VRF that they came in, or 0
  * @net: where they came in, while they wait to be looked at
  *
  * They are valid, for one QP, and all requests or all responses.
@@ -32,6 +34,8 @@ struct rxe_batch {
 	bool merged;
 	u16 ident_step;
 	u16 vlan_id;
+	int ifindex;
+	int domain;
 	const struct net *net;
 };
 
