@@ -71,6 +71,30 @@ static void rxe_qp_flush(struct work_struct *work)
 }
 
 /**
+ * rxe_qp_flush_sqe - complete what was posted behind a request that failed
+ * @qp: the QP, which is about to leave the SQE state; nothing happens in others
+ *
+ * All that was posted before this call completes with an error, a part of it
+ * under each hold of the lock.
+ *
+ * Context: may sleep.
+ */
+void rxe_qp_flush_sqe(struct rxe_qp *qp)
+{
+	u32 left = qp->cap.max_send_wr;
+	bool flushed;
+
+	do {
+		spin_lock_bh(&qp->sq.lock);
+		flushed = qp->state == IB_QPS_SQE &&
+			  rxe_sq_flush(qp, RXE_FLUSH_BUDGET);
+		spin_unlock_bh(&qp->sq.lock);
+		cond_resched();
+		left -= min_t(u32, left, RXE_FLUSH_BUDGET);
+	} while (flushed && left);
+}
+
+/**
  * rxe_qp_fail - enter the error state
  * @qp: the QP
  * @event: the asynchronous event that tells the program why, or -1

@@ -123,9 +123,6 @@ static void rxe_enter_state(struct rxe_qp *qp, enum ib_qp_state state)
 
 	if (state == IB_QPS_RESET)
 		rxe_qp_reset(qp);
-	/* what was posted behind a request that failed fails, too */
-	if (state == IB_QPS_RTS && qp->state == IB_QPS_SQE)
-		rxe_sq_flush(qp, qp->sq.mask);
 	if (state == IB_QPS_SQD && qp->state != IB_QPS_SQD)
 		qp->sq.draining = true;
 
@@ -197,6 +194,9 @@ int rxe_modify_qp(struct ib_qp *ibqp, struct ib_qp_attr *attr, int mask,
 		return -EOPNOTSUPP;
 	if (!rxe_attr_valid(qp, attr, mask))
 		return -EINVAL;
+
+	if ((mask & IB_QP_STATE) && attr->qp_state == IB_QPS_RTS)
+		rxe_qp_flush_sqe(qp);
 
 	if (mask & IB_QP_MAX_DEST_RD_ATOMIC) {
 		err = rxe_new_resources(&resources, attr->max_dest_rd_atomic);
