@@ -8,6 +8,9 @@
 #include "ring.h"
 #include "srq.h"
 
+/* requests that are copied at a time when a queue is resized */
+#define RXE_SRQ_COPY	256
+
 /**
  * rxe_create_srq - ib_device_ops.create_srq
  * @ibsrq: allocated by the core
@@ -33,6 +36,7 @@ int rxe_create_srq(struct ib_srq *ibsrq, struct ib_srq_init_attr *init,
 	if (udata && udata->outlen < sizeof(resp))
 		return -EINVAL;
 
+	mutex_init(&srq->resize_lock);
 	spin_lock_init(&srq->lock);
 	srq->max_sge = init->attr.max_sge;
 	srq->ring = rxe_ring_create(init->attr.max_wr,
@@ -51,24 +55,78 @@ int rxe_create_srq(struct ib_srq *ibsrq, struct ib_srq_init_attr *init,
 	return 0;
 }
 
-/* Requests that wait in the old ring are the first in the new one. */
-static int rxe_srq_move(struct rxe_srq *srq, struct rxe_ring *to)
+static void rxe_srq_copy(struct rxe_ring *to, const struct rxe_ring *from,
+			 u32 head, u32 begin, u32 end)
 {
-	struct rxe_ring *from = srq->ring;
-	u32 n = rxe_ring_filled(from, srq->head);
 	u32 i;
 
-	if (n > to->mask || srq->limit > to->mask)
+	for (i = begin; i < end; i++)
+		memcpy(rxe_ring_slot(to, i), rxe_ring_slot(from, head + i),
+		       1UL << to->slot_shift);
+}
+
+/*
+ * Copy the requests that wait, from @head on, but for the last few. The QPs that
+ * share the queue go on taking them meanwhile; the program posts none.
+ */
+static int rxe_srq_copy_most(struct rxe_ring *to, const struct rxe_ring *from,
+			     u32 head, u32 *copied)
+{
+	u32 waiting;
+
+	for (*copied = 0;; *copied += RXE_SRQ_COPY) {
+		waiting = rxe_ring_filled(from, head);
+		if (waiting > to->mask)
+			return -EINVAL;
+		if (waiting <= *copied + RXE_SRQ_COPY)
+			return 0;
+		rxe_srq_copy(to, from, head, *copied, *copied + RXE_SRQ_COPY);
+		cond_resched();
+	}
+}
+
+/*
+ * Requests that wait in the old ring are the first in the new one: from slot 0
+ * on those from @head on, of which @copied are there already.
+ */
+static int rxe_srq_switch(struct rxe_srq *srq, struct rxe_ring *to, u32 head,
+			  u32 copied)
+{
+	struct rxe_ring *from = srq->ring;
+	/* the program's index is what it is; no more than there is room for */
+	u32 end = min(rxe_ring_filled(from, head), copied + RXE_SRQ_COPY);
+	u32 taken = srq->head - head;
+
+	if (max(end, taken) > to->mask || srq->limit > to->mask)
 		return -EINVAL;
 
-	for (i = 0; i < n; i++)
-		memcpy(rxe_ring_slot(to, i),
-		       rxe_ring_slot(from, srq->head + i),
-		       1UL << to->slot_shift);
-	rxe_ring_produce(to, n);
+	rxe_srq_copy(to, from, head, copied, end);
+	rxe_ring_produce(to, max(end, taken));
+	rxe_ring_consume(to, taken);
 	srq->ring = to;
-	srq->head = 0;
+	srq->head = taken;
 	return 0;
+}
+
+static int rxe_srq_move(struct rxe_srq *srq, struct rxe_ring *to)
+{
+	u32 head, copied;
+	int err;
+
+	spin_lock_bh(&srq->lock);
+	head = srq->head;
+	spin_unlock_bh(&srq->lock);
+
+	err = rxe_srq_copy_most(to, srq->ring, head, &copied);
+	if (err)
+		return err;
+
+	/* all who use a ring have this lock: after it nobody is in the old one */
+	spin_lock_bh(&srq->lock);
+	err = rxe_srq_switch(srq, to, head, copied);
+	spin_unlock_bh(&srq->lock);
+
+	return err;
 }
 
 static int rxe_srq_resize(struct rxe_srq *srq, struct ib_srq_attr *attr,
@@ -100,15 +158,11 @@ static int rxe_srq_resize(struct rxe_srq *srq, struct ib_srq_attr *attr,
 		goto destroy_ring;
 	}
 
-	/*
-	 * What is replaced is looked up in the lock hold that replaces it, so
-	 * that resizes that race each destroy another ring, and after the hold
-	 * nobody is in it: all who use a ring have this lock.
-	 */
-	spin_lock_bh(&srq->lock);
+	/* resizes that race each destroy another ring */
+	mutex_lock(&srq->resize_lock);
 	old = srq->ring;
 	err = rxe_srq_move(srq, ring);
-	spin_unlock_bh(&srq->lock);
+	mutex_unlock(&srq->resize_lock);
 	if (err)
 		goto destroy_ring;
 

@@ -2,6 +2,7 @@
 #ifndef RXE_SRQ_H
 #define RXE_SRQ_H
 
+#include <linux/mutex.h>
 #include <linux/spinlock.h>
 #include <rdma/ib_verbs.h>
 
@@ -11,6 +12,7 @@ struct rxe_rwqe;
 /**
  * struct rxe_srq - a receive queue that QPs share
  * @ibsrq: the core's part
+ * @resize_lock: taken by those who replace @ring
  * @lock: of everything below; BH-safe
  * @ring: of the user's requests
  * @head: next request in the ring; runs freely
@@ -20,6 +22,8 @@ struct rxe_rwqe;
  */
 struct rxe_srq {
 	struct ib_srq ibsrq;
+	/* outside @lock */
+	struct mutex resize_lock;
 	/* inside a QP's locks */
 	spinlock_t lock;
 	struct rxe_ring *ring;
