@@ -407,6 +407,9 @@ static bool rxe_requester_step(struct rxe_qp *qp, u32 budget)
 	}
 
 	if (rxe_swqe_is_local(wqe)) {
+		/* one acknowledgment completes all of them */
+		if (sq->next - sq->done >= RXE_LOCAL_AHEAD)
+			return rxe_ask_again(qp);
 		rxe_execute(qp, wqe);
 		return true;
 	}

@@ -60,6 +60,7 @@ int rxe_sq_create(struct rxe_qp *qp, const struct ib_qp_init_attr *init,
 		     init->cap.max_inline_data);
 	data = max_t(size_t, data, sizeof(struct rxe_sge));
 	sq->mask = roundup_pow_of_two(init->cap.max_send_wr + 1) - 1;
+	qp->cap.max_send_wr = sq->mask;
 	if (udata) {
 		ring = rxe_ring_create(sq->mask,
 				       sizeof(struct rxe_send_wqe) + data,
@@ -70,6 +71,7 @@ int rxe_sq_create(struct rxe_qp *qp, const struct ib_qp_init_attr *init,
 		/* slots are a power of two: what is left over is for inline */
 		data = (1UL << ring->slot_shift) - sizeof(struct rxe_send_wqe);
 		data = min_t(size_t, data, RXE_MAX_INLINE);
+		sq->mask = min_t(u32, sq->mask, RXE_SQ_COPIES - 1);
 	}
 
 	sq->wqe_size = ALIGN(sizeof(struct rxe_swqe) + data, sizeof(u64));
@@ -79,7 +81,6 @@ int rxe_sq_create(struct rxe_qp *qp, const struct ib_qp_init_attr *init,
 		return -ENOMEM;
 	}
 
-	qp->cap.max_send_wr = sq->mask;
 	qp->cap.max_send_sge = init->cap.max_send_sge;
 	qp->cap.max_inline_data = data;
 	sq->signal_all = init->sq_sig_type == IB_SIGNAL_ALL_WR;

@@ -20,6 +20,15 @@
 struct rxe_ah;
 struct rxe_qp;
 
+/*
+ * Copies of a program's requests: of those that are under way, the others stay in
+ * its ring. They are more than those whose packets rxe_window_open() lets be
+ * under way, with RXE_LOCAL_AHEAD, and those that gather.
+ */
+#define RXE_SQ_COPIES	1024
+/* requests that concern this side only are not executed further ahead */
+#define RXE_LOCAL_AHEAD	256
+
 /* as long as the kernel asks for a neighbour that does not answer */
 #define RXE_PATIENCE	msecs_to_jiffies(3000)
 
@@ -100,7 +109,7 @@ struct rxe_swqe {
  * @post_lock: of @posted, and of the requests before they are posted
  * @posted: after the last request of a kernel user's; runs freely
  * @wqes: the requests from @done on, a program's: copies of those to @fetched
- * @mask: how many there is room for, a power of two, less one
+ * @mask: how many of @wqes there are, a power of two, less one
  * @wqe_size: bytes of one copy
  * @signal_all: every request completes with a CQE
  * @draining: SQD was entered, and its event not yet raised
