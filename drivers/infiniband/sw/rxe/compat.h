@@ -149,6 +149,15 @@ static inline void hrtimer_setup(struct hrtimer *timer,
 }
 #endif
 
+/* 6.3: flags of a mapping are changed by calls only */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+static inline void vm_flags_set(struct vm_area_struct *vma,
+				unsigned long flags)
+{
+	vma->vm_flags |= flags;
+}
+#endif
+
 /* ODP core */
 
 static inline long odp_get_user_pages_remote(struct mm_struct *mm,

@@ -14,7 +14,7 @@
 #define RXE_UVERBS_ABI		2
 #define RXE_VENDOR_ID		0xffffff
 #define RXE_MAX_QP		0x100000
-#define RXE_MAX_QP_WR		16384
+#define RXE_MAX_QP_WR		0x100000
 #define RXE_MAX_SGE		32
 #define RXE_MAX_INLINE		(RXE_MAX_SGE * sizeof(struct ib_sge))
 #define RXE_MAX_RD_ATOMIC	128
@@ -23,7 +23,7 @@
 #define RXE_MAX_MR		0x400000
 #define RXE_MAX_FAST_BLOCKS	512
 #define RXE_MAX_SRQ		0x100000
-#define RXE_MAX_SRQ_WR		16384
+#define RXE_MAX_SRQ_WR		0x100000
 #define RXE_MAX_AH		0x400000
 #define RXE_MAX_PD		0x100000
 #define RXE_MAX_MCAST_GROUPS	8192

@@ -5,8 +5,57 @@
 #include <linux/vmalloc.h>
 #include <rdma/uverbs_ioctl.h>
 
+#include "compat.h"
 #include "ring.h"
 #include "ucontext.h"
+
+static unsigned int rxe_ring_num_pages(const struct rxe_ring *ring)
+{
+	return DIV_ROUND_UP(sizeof(*ring->buf) +
+			    ((size_t)(ring->mask + 1) << ring->slot_shift),
+			    PAGE_SIZE);
+}
+
+static void rxe_ring_free_pages(struct rxe_ring *ring)
+{
+	while (ring->num_pages) {
+		__free_page(ring->pages[--ring->num_pages]);
+		cond_resched();
+	}
+	kvfree(ring->pages);
+}
+
+/*
+ * vmalloc() would do, but for a program that may not have so much: it may leave
+ * what it got before it failed to a work to be freed, and until then there is no
+ * memory left for whatever the program does next.
+ */
+static int rxe_ring_alloc_pages(struct rxe_ring *ring)
+{
+	unsigned int n = rxe_ring_num_pages(ring);
+	struct page *page;
+
+	ring->pages = kvcalloc(n, sizeof(*ring->pages), RXE_QUEUE_GFP);
+	if (!ring->pages)
+		return -ENOMEM;
+
+	while (ring->num_pages < n) {
+		page = fatal_signal_pending(current) ?
+			       NULL : alloc_page(RXE_QUEUE_GFP | __GFP_ZERO);
+		if (!page)
+			goto free_pages;
+		ring->pages[ring->num_pages++] = page;
+		cond_resched();
+	}
+
+	ring->buf = vmap(ring->pages, n, VM_MAP, PAGE_KERNEL);
+	if (ring->buf)
+		return 0;
+
+free_pages:
+	rxe_ring_free_pages(ring);
+	return -ENOMEM;
+}
 
 static struct rxe_ring *rxe_ring_alloc(u32 entries, size_t entry_size)
 {
@@ -20,9 +69,7 @@ static struct rxe_ring *rxe_ring_alloc(u32 entries, size_t entry_size)
 	spin_lock_init(&ring->post_lock);
 	ring->mask = slots - 1;
 	ring->slot_shift = order_base_2(entry_size);
-	ring->buf = vmalloc_user(sizeof(*ring->buf) +
-				 ((size_t)slots << ring->slot_shift));
-	if (!ring->buf) {
+	if (rxe_ring_alloc_pages(ring)) {
 		kfree(ring);
 		return NULL;
 	}
@@ -42,7 +89,8 @@ static struct rxe_ring *rxe_ring_alloc(u32 entries, size_t entry_size)
  */
 void rxe_ring_free(struct rxe_ring *ring)
 {
-	vfree(ring->buf);
+	vunmap(ring->buf);
+	rxe_ring_free_pages(ring);
 	kfree(ring);
 }
 
@@ -51,8 +99,7 @@ static int rxe_ring_export(struct rxe_ring *ring, struct ib_udata *udata,
 {
 	struct rxe_ucontext *uctx =
 		rdma_udata_to_drv_context(udata, struct rxe_ucontext, ibuc);
-	size_t size = PAGE_ALIGN(sizeof(*ring->buf) +
-				 ((size_t)(ring->mask + 1) << ring->slot_shift));
+	size_t size = (size_t)ring->num_pages << PAGE_SHIFT;
 	int err;
 
 	err = rdma_user_mmap_entry_insert(&uctx->ibuc, &ring->entry, size);
@@ -112,6 +159,23 @@ void rxe_ring_destroy(struct rxe_ring *ring)
 		rxe_ring_free(ring);
 }
 
+static int rxe_ring_map(const struct rxe_ring *ring, struct vm_area_struct *vma)
+{
+	unsigned long addr = vma->vm_start;
+	unsigned int i;
+	int err;
+
+	for (i = 0; addr < vma->vm_end; i++, addr += PAGE_SIZE) {
+		err = vm_insert_page(vma, addr, ring->pages[i]);
+		if (err)
+			return err;
+		cond_resched();
+	}
+
+	vm_flags_set(vma, VM_DONTEXPAND | VM_DONTDUMP);
+	return 0;
+}
+
 /**
  * rxe_mmap - map a ring into a program: ib_device_ops.mmap
  * @uctx: the program's context
@@ -133,7 +197,7 @@ int rxe_mmap(struct ib_ucontext *uctx, struct vm_area_struct *vma)
 		return -EINVAL;
 
 	ring = container_of(entry, struct rxe_ring, entry);
-	err = remap_vmalloc_range(vma, ring->buf, 0);
+	err = rxe_ring_map(ring, vma);
 	rdma_user_mmap_entry_put(entry);
 	return err;
 }

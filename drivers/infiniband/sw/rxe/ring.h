@@ -8,15 +8,25 @@
 #ifndef RXE_RING_H
 #define RXE_RING_H
 
+#include <linux/gfp.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
 #include <rdma/ib_verbs.h>
 #include <rdma/rdma_user_rxe.h>
 
+/*
+ * Queues are as large as a program asks for, and are charged to it. Where there
+ * is no memory for one it is refused, rather than that others are ended for it.
+ */
+#define RXE_QUEUE_GFP	(GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | \
+			 __GFP_NOWARN)
+
 /**
  * struct rxe_ring - one ring
  * @entry: what the program maps; holds the ring while a mapping is being made
  * @buf: the shared memory, of rxe_queue_buf's layout
+ * @pages: of @buf
+ * @num_pages: their number
  * @mask: number of slots, a power of two, less one; one slot stays empty
  * @slot_shift: log2 of a slot's size in bytes
  * @exported: @entry is in the ucontext's table
@@ -25,6 +35,8 @@
 struct rxe_ring {
 	struct rdma_user_mmap_entry entry;
 	struct rxe_queue_buf *buf;
+	struct page **pages;
+	unsigned int num_pages;
 	u32 mask;
 	u8 slot_shift;
 	bool exported;

@@ -75,7 +75,7 @@ int rxe_sq_create(struct rxe_qp *qp, const struct ib_qp_init_attr *init,
 	}
 
 	sq->wqe_size = ALIGN(sizeof(struct rxe_swqe) + data, sizeof(u64));
-	sq->wqes = kvcalloc(sq->mask + 1, sq->wqe_size, GFP_KERNEL_ACCOUNT);
+	sq->wqes = kvcalloc(sq->mask + 1, sq->wqe_size, RXE_QUEUE_GFP);
 	if (!sq->wqes) {
 		rxe_ring_destroy(sq->ring);
 		return -ENOMEM;
