@@ -98,14 +98,10 @@ struct rxe_flush_wr {
 
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 2, 0)
 #define rxe_ip6_dst_lookup_flow	ip6_dst_lookup_flow
-#define rxe_ipv6_sock_mc_join	ipv6_sock_mc_join
-#define rxe_ipv6_sock_mc_drop	ipv6_sock_mc_drop
 #define rxe_tunnel_sock(sock)	((sock)->sk)
 #else
 #include <net/ipv6_stubs.h>
 #define rxe_ip6_dst_lookup_flow	ipv6_stub->ipv6_dst_lookup_flow
-#define rxe_ipv6_sock_mc_join	ipv6_stub->ipv6_sock_mc_join
-#define rxe_ipv6_sock_mc_drop	ipv6_stub->ipv6_sock_mc_drop
 #define rxe_tunnel_sock(sock)	(sock)
 #endif
 

@@ -2,6 +2,7 @@
 #include <linux/igmp.h>
 #include <linux/inetdevice.h>
 #include <linux/rtnetlink.h>
+#include <net/addrconf.h>
 #include <net/ipv6.h>
 #include <net/net_namespace.h>
 #include <net/netns/generic.h>
@@ -220,10 +221,38 @@ static struct pernet_operations rxe_net_ops = {
 	.size = sizeof(struct rxe_net),
 };
 
+/* The core has no word for a lack of memory there: see whether it is a member. */
+static int rxe_join4(struct in_device *in_dev, __be32 addr)
+{
+	const struct ip_mc_list *group;
+
+	if (!in_dev)
+		return -ENODEV;
+
+	ip_mc_inc_group(in_dev, addr);
+	for (group = rtnl_dereference(in_dev->mc_list); group;
+	     group = rtnl_dereference(group->next_rcu))
+		if (group->multiaddr == addr)
+			return 0;
+	return -ENOMEM;
+}
+
+static int rxe_join6(struct net_device *ndev, const struct in6_addr *addr)
+{
+	if (!__in6_dev_get(ndev))
+		return -ENODEV;
+	return ipv6_dev_mc_inc(ndev, addr);
+}
+
 /**
  * rxe_net_join - receive what is sent to a multicast group
  * @dev: the device
  * @mgid: the group's address
+ *
+ * It is the netdev that becomes a member, and not the sockets, which take what comes
+ * to any group: they are the namespace's, and what a socket may be a member of is
+ * bounded (optmem_max, igmp_max_memberships), so that devices and programs would
+ * take it from each other; and it is the socket's lock that guards it.
  *
  * Context: may sleep; takes RTNL.
  * Return: 0 or a negative errno.
@@ -231,21 +260,15 @@ static struct pernet_operations rxe_net_ops = {
 int rxe_net_join(struct rxe_dev *dev, const union ib_gid *mgid)
 {
 	const struct in6_addr *addr = (const struct in6_addr *)mgid->raw;
-	struct rxe_net *rnet = net_generic(dev->net, rxe_net_id);
-	struct in_device *in_dev;
+	const struct rxe_net *rnet = net_generic(dev->net, rxe_net_id);
 	int err = -ENODEV;
 
 	rtnl_lock();
-	if (ipv6_addr_v4mapped(addr)) {
-		in_dev = __in_dev_get_rtnl(dev->ndev);
-		if (in_dev) {
-			ip_mc_inc_group(in_dev, addr->s6_addr32[3]);
-			err = 0;
-		}
-	} else if (rnet->sock6) {
-		err = rxe_ipv6_sock_mc_join(rnet->sock6->sk,
-					    dev->ndev->ifindex, addr);
-	}
+	if (ipv6_addr_v4mapped(addr))
+		err = rxe_join4(__in_dev_get_rtnl(dev->ndev),
+				addr->s6_addr32[3]);
+	else if (rnet->sock6)
+		err = rxe_join6(dev->ndev, addr);
 	rtnl_unlock();
 
 	return err;
@@ -263,7 +286,6 @@ int rxe_net_join(struct rxe_dev *dev, const union ib_gid *mgid)
 void rxe_net_leave(struct rxe_dev *dev, const union ib_gid *mgid)
 {
 	const struct in6_addr *addr = (const struct in6_addr *)mgid->raw;
-	struct rxe_net *rnet = net_generic(dev->net, rxe_net_id);
 	struct in_device *in_dev;
 
 	rtnl_lock();
@@ -271,9 +293,8 @@ void rxe_net_leave(struct rxe_dev *dev, const union ib_gid *mgid)
 		in_dev = __in_dev_get_rtnl(dev->ndev);
 		if (in_dev)
 			ip_mc_dec_group(in_dev, addr->s6_addr32[3]);
-	} else if (rnet->sock6) {
-		rxe_ipv6_sock_mc_drop(rnet->sock6->sk, dev->ndev->ifindex,
-				      addr);
+	} else {
+		ipv6_dev_mc_dec(dev->ndev, addr);
 	}
 	rtnl_unlock();
 }

@@ -1,0 +1,622 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Multicast groups of IPv4 and IPv6: what is sent to one comes to each of its
+ * queue pairs once, and to no other. The netdev is a member as long as there are
+ * any.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "rc_pair.h"
+
+#define GRH	40
+#define QKEY	0x11223344
+#define QPN	0xffffff
+#define SLOT	4096
+#define LEN	1000
+
+#define HUNG_MS		60000
+
+/* what the kernel does by and by */
+#define UNTIL(condition)						\
+do {									\
+	unsigned long long end_ = now_ms() + HUNG_MS * limit_factor();	\
+									\
+	while (!(condition)) {						\
+		if (now_ms() > end_)					\
+			fail(__FILE__, __LINE__, #condition);		\
+		sleep_ms(10);						\
+	}								\
+} while (0)
+
+static const struct rc_config config = { .type = IBV_QPT_UD, .qkey = QKEY };
+static const char *const names[] = { "IPv4", "IPv6" };
+
+/* the @n-th group of tests: 239.1.x.x or ff15::1:x:x */
+static union ibv_gid group(bool ipv6, unsigned int n)
+{
+	union ibv_gid ipv4_group = { .raw = {
+		[10] = 0xff, [11] = 0xff, [12] = 239, [13] = 1 } };
+	union ibv_gid ipv6_group = { .raw = {
+		[0] = 0xff, [1] = 0x15, [13] = 1 } };
+	union ibv_gid gid = ipv6 ? ipv6_group : ipv4_group;
+
+	gid.raw[14] = n >> 8;
+	gid.raw[15] = n;
+	return gid;
+}
+
+/**
+ * struct member - a queue pair, and memory for what it receives
+ * @end: the queue pair
+ * @buf: a slot for each datagram
+ * @got: datagrams
+ */
+struct member {
+	struct rc_end end;
+	struct rc_buf buf;
+	unsigned int got;
+};
+
+static void member_up(struct member *member, struct rc_host *host)
+{
+	rc_end_create(&member->end, host, &config);
+	rc_to_init(&member->end, &config);
+	rc_to_rtr(&member->end, 0, &host->gids[0].gid, &config);
+	rc_to_rts(&member->end, &config);
+	rc_buf_get(&member->buf, host, 64 * SLOT, RC_ODP_ACCESS);
+	member->got = 0;
+}
+
+static void member_down(struct member *member)
+{
+	rc_buf_put(&member->buf);
+	rc_disconnect(&member->end);
+}
+
+static int attach(struct member *member, union ibv_gid gid)
+{
+	return ibv_attach_mcast(member->end.qp, &gid, 0);
+}
+
+static int detach(struct member *member, union ibv_gid gid)
+{
+	return ibv_detach_mcast(member->end.qp, &gid, 0);
+}
+
+static void expect(struct member *member)
+{
+	rc_post_recv(&member->end, &member->buf, member->got * SLOT, GRH + LEN,
+		     member->got);
+}
+
+/* the next datagram is the one with that number; nothing else has come */
+static void check_got(struct member *member, unsigned int seed)
+{
+	struct ibv_wc wc = rc_wait_ok(member->end.recv_cq);
+
+	CHECK_EQ(wc.wr_id, member->got);
+	CHECK_EQ(wc.byte_len, GRH + LEN);
+	rc_check(member->buf.addr + member->got * SLOT + GRH, LEN, seed);
+	rc_check_idle(member->end.recv_cq);
+	member->got++;
+}
+
+/**
+ * struct sender - a queue pair that sends, which need not be a member
+ * @end: the queue pair
+ * @buf: what is sent
+ */
+struct sender {
+	struct rc_end end;
+	struct rc_buf buf;
+};
+
+static void sender_up(struct sender *sender, struct rc_host *host)
+{
+	rc_end_create(&sender->end, host, &config);
+	rc_to_init(&sender->end, &config);
+	rc_to_rtr(&sender->end, 0, &host->gids[0].gid, &config);
+	rc_to_rts(&sender->end, &config);
+	rc_buf_get(&sender->buf, host, SLOT, RC_ALL_ACCESS);
+}
+
+static void sender_down(struct sender *sender)
+{
+	rc_buf_put(&sender->buf);
+	rc_disconnect(&sender->end);
+}
+
+/* to a group, or to a queue pair of a host */
+static void send_to(struct sender *sender, union ibv_gid to, unsigned int qpn,
+		    bool ipv6, unsigned int seed)
+{
+	struct ibv_sge sge = rc_sge(&sender->buf, 0, LEN);
+	struct ibv_ah_attr attr = {
+		.is_global = 1,
+		.port_num = 1,
+		.grh = {
+			.dgid = to,
+			.sgid_index = sender->end.host->gids[ipv6].index,
+			.hop_limit = 1,
+		},
+	};
+	struct ibv_send_wr wr = {
+		.sg_list = &sge,
+		.num_sge = 1,
+		.opcode = IBV_WR_SEND,
+		.send_flags = IBV_SEND_SIGNALED,
+		.wr.ud = { .remote_qpn = qpn, .remote_qkey = QKEY },
+	};
+
+	wr.wr.ud.ah = ibv_create_ah(sender->end.host->pd, &attr);
+	CHECK(wr.wr.ud.ah);
+	rc_fill(sender->buf.addr, LEN, seed);
+	rc_post_send(&sender->end, &wr);
+	rc_wait_ok(sender->end.send_cq);
+	CHECK_EQ(ibv_destroy_ah(wr.wr.ud.ah), 0);
+}
+
+/* whether the netdev of a host is in a group, as the kernel tells it */
+static bool netdev_in(int host, bool ipv6, unsigned int n)
+{
+	char text[200], address[40];
+	int status;
+
+	if (ipv6)
+		snprintf(address, sizeof(address), "ff15::1:%x", n);
+	else
+		snprintf(address, sizeof(address), "239.1.%u.%u", n >> 8,
+			 n & 255);
+	snprintf(text, sizeof(text),
+		 "ip -n host%c maddr show dev v%c | grep -qE ' %s( |$)'",
+		 "ab"[host], "ab"[host], address);
+	status = system(text);
+	CHECK(WIFEXITED(status) && WEXITSTATUS(status) <= 1);
+	return !status;
+}
+
+/* how many groups of tests the netdev is in */
+static unsigned int netdev_groups(int host)
+{
+	char text[200];
+	unsigned int n;
+	FILE *pipe;
+
+	snprintf(text, sizeof(text),
+		 "ip -n host%c maddr show dev v%c | grep -cE ' (239\\.1\\.|ff15:)'",
+		 "ab"[host], "ab"[host]);
+	pipe = popen(text, "r");
+	CHECK(pipe);
+	CHECK_EQ(fscanf(pipe, "%u", &n), 1);
+	pclose(pipe);
+	return n;
+}
+
+#define MEMBERS	4
+
+/*
+ * @members: 0 and 1 are in group 1, 1 and 2 in group 2, and the last one in none;
+ * the last but one is on the sender's host. What comes to a member is in the order
+ * in which it was sent, so that one to it alone tells that there was no other.
+ */
+static void send_around(struct sender *sender, struct member *members,
+			bool ipv6)
+{
+	unsigned int seed = 1, round, g, i;
+	struct rc_host *host;
+
+	for (round = 0; round < 6; round++)
+		for (g = 1; g <= 2; g++, seed++) {
+			for (i = 0; i < MEMBERS; i++)
+				expect(&members[i]);
+			send_to(sender, group(ipv6, g), QPN, ipv6, seed);
+			check_got(&members[g - 1], seed);
+			check_got(&members[g], seed);
+			for (i = 0; i < MEMBERS; i++) {
+				if (i == g - 1 || i == g)
+					continue;
+				host = members[i].end.host;
+				send_to(sender, host->gids[ipv6].gid,
+					members[i].end.qp->qp_num, ipv6,
+					seed + 1000);
+				check_got(&members[i], seed + 1000);
+			}
+		}
+}
+
+static void data_over(bool ipv6)
+{
+	struct member members[MEMBERS];
+	struct rc_host hosts[2];
+	struct sender sender;
+	unsigned int i;
+
+	test_at("%s", names[ipv6]);
+	rc_check_works();
+	rc_open(&hosts[0], 0);
+	rc_open(&hosts[1], 1);
+	sender_up(&sender, &hosts[0]);
+	for (i = 0; i < MEMBERS; i++)
+		member_up(&members[i], &hosts[i != 2]);
+	CHECK(!netdev_in(1, ipv6, 1));
+	CHECK_EQ(attach(&members[0], group(ipv6, 1)), 0);
+	CHECK_EQ(attach(&members[1], group(ipv6, 1)), 0);
+	CHECK_EQ(attach(&members[1], group(ipv6, 2)), 0);
+	CHECK_EQ(attach(&members[2], group(ipv6, 2)), 0);
+	CHECK(netdev_in(1, ipv6, 1));
+	CHECK(netdev_in(1, ipv6, 2));
+	CHECK(netdev_in(0, ipv6, 2));
+	CHECK(!netdev_in(0, ipv6, 1));
+	send_around(&sender, members, ipv6);
+
+	/* one leaves, and gets no more; the other does */
+	CHECK_EQ(detach(&members[0], group(ipv6, 1)), 0);
+	CHECK(netdev_in(1, ipv6, 1));
+	expect(&members[0]);
+	expect(&members[1]);
+	send_to(&sender, group(ipv6, 1), QPN, ipv6, 5000);
+	check_got(&members[1], 5000);
+	send_to(&sender, hosts[1].gids[ipv6].gid, members[0].end.qp->qp_num,
+		ipv6, 5001);
+	check_got(&members[0], 5001);
+	CHECK_EQ(detach(&members[1], group(ipv6, 1)), 0);
+	CHECK(!netdev_in(1, ipv6, 1));
+
+	/* and comes back */
+	CHECK_EQ(attach(&members[0], group(ipv6, 1)), 0);
+	expect(&members[0]);
+	send_to(&sender, group(ipv6, 1), QPN, ipv6, 5002);
+	check_got(&members[0], 5002);
+	CHECK_EQ(detach(&members[0], group(ipv6, 1)), 0);
+	CHECK_EQ(detach(&members[1], group(ipv6, 2)), 0);
+	CHECK_EQ(detach(&members[2], group(ipv6, 2)), 0);
+	CHECK_EQ(netdev_groups(0), 0);
+	CHECK_EQ(netdev_groups(1), 0);
+
+	for (i = 0; i < MEMBERS; i++)
+		member_down(&members[i]);
+	sender_down(&sender);
+	rc_close(&hosts[0]);
+	rc_close(&hosts[1]);
+}
+
+static void data(void)
+{
+	data_over(false);
+	data_over(true);
+}
+
+static void refused(void)
+{
+	union ibv_gid nothing = {}, unicast;
+	struct member member;
+	struct rc_host host;
+	struct rc_pair pair;
+	bool ipv6;
+	int i;
+
+	rc_open(&host, 1);
+	member_up(&member, &host);
+	for (i = 0; i < 2; i++) {
+		ipv6 = i;
+		test_at("%s", names[ipv6]);
+		unicast = host.gids[ipv6].gid;
+		CHECK_EQ(attach(&member, unicast), EINVAL);
+		CHECK_EQ(detach(&member, group(ipv6, 1)), EINVAL);
+		/* twice is once */
+		CHECK_EQ(attach(&member, group(ipv6, 1)), 0);
+		CHECK_EQ(attach(&member, group(ipv6, 1)), 0);
+		CHECK_EQ(ibv_destroy_qp(member.end.qp), EBUSY);
+		CHECK_EQ(detach(&member, group(ipv6, 1)), 0);
+		CHECK_EQ(detach(&member, group(ipv6, 1)), EINVAL);
+		CHECK(!netdev_in(1, ipv6, 1));
+	}
+	CHECK_EQ(attach(&member, nothing), EINVAL);
+	member_down(&member);
+	rc_close(&host);
+
+	/* a connection is in no group */
+	rc_pair_up(&pair, &(struct rc_config){});
+	nothing = group(true, 1);
+	CHECK_EQ(ibv_attach_mcast(pair.a.qp, &nothing, 0), EINVAL);
+	rc_pair_down(&pair);
+}
+
+/* What the kernel bounds for a socket is no bound of the device's. */
+#define MANY	4096
+#define MOST	8192
+
+/**
+ * struct steps - what a child that may not ask has its parent look at
+ * @asked: groups that the netdev should be in, plus one
+ * @seen: what the parent has seen to be so
+ */
+struct steps {
+	unsigned int asked;
+	unsigned int seen;
+};
+
+static void let_look(volatile struct steps *steps, unsigned int groups)
+{
+	steps->asked = groups + 1;
+	UNTIL(steps->seen == groups + 1);
+}
+
+static void look(volatile struct steps *steps, pid_t child,
+		 unsigned int groups)
+{
+	while (steps->asked != groups + 1) {
+		CHECK_EQ(waitpid(child, NULL, WNOHANG), 0);
+		sleep_ms(10);
+	}
+	CHECK_EQ(netdev_groups(1), groups);
+	steps->seen = groups + 1;
+}
+
+static void many_of(struct member *member, bool ipv6)
+{
+	unsigned int i;
+
+	for (i = 0; i < MANY; i++) {
+		test_at("group %u of %s", i, names[ipv6]);
+		CHECK_EQ(attach(member, group(ipv6, i)), 0);
+	}
+}
+
+static void unprivileged(volatile struct steps *steps)
+{
+	struct ibv_device_attr attr;
+	struct member member, other;
+	struct rc_host host;
+	int i;
+
+	CHECK_EQ(setgid(65534), 0);
+	CHECK_EQ(setuid(65534), 0);
+	rc_open(&host, 1);
+	CHECK_EQ(ibv_query_device(host.ctx, &attr), 0);
+	CHECK_EQ(attr.max_mcast_grp, MOST);
+	member_up(&member, &host);
+	member_up(&other, &host);
+	many_of(&member, true);
+	many_of(&member, false);
+	let_look(steps, 2 * MANY);
+	/* that is all; but who is in a group already takes no more */
+	CHECK_EQ(attach(&member, group(true, MANY)), ENOMEM);
+	CHECK_EQ(attach(&other, group(true, 1)), 0);
+	CHECK_EQ(detach(&member, group(true, 1)), 0);
+	CHECK_EQ(attach(&member, group(true, MANY)), ENOMEM);
+	CHECK_EQ(detach(&other, group(true, 1)), 0);
+	CHECK_EQ(attach(&member, group(true, MANY)), 0);
+	for (i = 0; i < MANY; i++)
+		CHECK_EQ(detach(&member, group(false, i)), 0);
+	let_look(steps, MANY);
+	/* the rest goes with the process */
+}
+
+static void many(void)
+{
+	volatile struct steps *steps;
+	int status;
+	pid_t pid;
+
+	steps = mmap(NULL, sizeof(*steps), PROT_READ | PROT_WRITE,
+		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	CHECK(steps != MAP_FAILED);
+	pid = fork();
+	CHECK(pid >= 0);
+	if (!pid) {
+		unprivileged(steps);
+		_exit(0);
+	}
+	look(steps, pid, 2 * MANY);
+	look(steps, pid, MANY);
+	CHECK_EQ(waitpid(pid, &status, 0), pid);
+	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	UNTIL(!netdev_groups(1));
+}
+
+/* both a queue pair and a socket are members: neither leaves for the other */
+static void shared_with_sockets(void)
+{
+	static const char *const sockets[] = {
+		"socket.socket(socket.AF_INET,socket.SOCK_DGRAM).setsockopt(0,35,"
+		"struct.pack('4s4si',socket.inet_aton('239.1.0.1'),bytes(4),"
+		"socket.if_nametoindex('vb')))",
+		"socket.socket(socket.AF_INET6,socket.SOCK_DGRAM).setsockopt(41,20,"
+		"socket.inet_pton(socket.AF_INET6,'ff15::1:1')+"
+		"struct.pack('i',socket.if_nametoindex('vb')))",
+	};
+	struct member member;
+	struct rc_host host;
+	int i;
+
+	if (system("command -v python3 >/dev/null"))
+		skip("there is no python3");
+	rc_open(&host, 1);
+	member_up(&member, &host);
+	for (i = 0; i < 2; i++) {
+		CHECK_EQ(attach(&member, group(i, 1)), 0);
+		/* joins, and leaves as it ends */
+		command("ip netns exec hostb python3 -c \"import socket,struct\n%s\"",
+			sockets[i]);
+		CHECK(netdev_in(1, i, 1));
+		CHECK_EQ(detach(&member, group(i, 1)), 0);
+		CHECK(!netdev_in(1, i, 1));
+	}
+	member_down(&member);
+	rc_close(&host);
+}
+
+static void attach_all(struct member *member)
+{
+	int i;
+
+	for (i = 0; i < 20; i++) {
+		CHECK_EQ(attach(member, group(false, i)), 0);
+		CHECK_EQ(attach(member, group(true, i)), 0);
+	}
+}
+
+/* the link goes under its members, and another one begins with no group */
+static void link_deleted(void)
+{
+	struct rc_resources before;
+	struct member member;
+	struct rc_host host;
+	int i;
+
+	rc_resources_get(&before);
+	for (i = 0; i < 3; i++) {
+		rc_open(&host, 1);
+		member_up(&member, &host);
+		attach_all(&member);
+		CHECK_EQ(netdev_groups(1), 40);
+		command("rdma link delete rxe1");
+		CHECK_EQ(netdev_groups(1), 0);
+		CHECK(detach(&member, group(true, 1)) != 0);
+		CHECK(attach(&member, group(true, 1)) != 0);
+		CHECK_EQ(netdev_groups(1), 0);
+		ibv_close_device(host.ctx);
+		command("ip netns exec hostb rdma link add rxe1 type rxe netdev vb");
+	}
+	data();
+	rc_resources_check(&before);
+}
+
+static void netdev_deleted(void)
+{
+	struct rc_resources before;
+	struct member member;
+	struct rc_host host;
+	int i;
+
+	rc_resources_get(&before);
+	for (i = 0; i < 3; i++) {
+		rc_open(&host, 1);
+		member_up(&member, &host);
+		attach_all(&member);
+		command("ip -n hostb link delete vb");
+		UNTIL(access("/sys/class/infiniband/rxe0", F_OK) &&
+		      access("/sys/class/infiniband/rxe1", F_OK));
+		CHECK(attach(&member, group(true, 100)) != 0);
+		ibv_close_device(host.ctx);
+		rc_two_hosts("plug");
+	}
+	data();
+	rc_resources_check(&before);
+}
+
+/* without IPv6 on the netdev there are no groups of it to join */
+static void no_ipv6(void)
+{
+	struct member member;
+	struct rc_host host;
+
+	rc_open(&host, 1);
+	member_up(&member, &host);
+	/* below what IPv6 takes at least */
+	rc_set_mtu(1200);
+	CHECK_EQ(attach(&member, group(true, 1)), ENODEV);
+	CHECK_EQ(attach(&member, group(false, 1)), 0);
+	CHECK_EQ(detach(&member, group(false, 1)), 0);
+	rc_set_mtu(1500);
+	CHECK_EQ(attach(&member, group(true, 1)), 0);
+	CHECK_EQ(detach(&member, group(true, 1)), 0);
+	member_down(&member);
+	rc_close(&host);
+	rc_two_hosts("down");
+	rc_two_hosts("up");
+}
+
+#define FAILSLAB	"/sys/kernel/debug/failslab"
+
+static bool write_file(const char *path, const char *text)
+{
+	ssize_t len = strlen(text), written;
+	int fd = open(path, O_WRONLY);
+
+	if (fd < 0)
+		return false;
+	written = write(fd, text, len);
+	close(fd);
+	return written == len;
+}
+
+/* @fd is the thread's fail-nth: its @n-th allocation in the kernel fails; 0: none */
+static void fail_nth(int fd, unsigned int n)
+{
+	char text[20];
+	int len = snprintf(text, sizeof(text), "%u", n);
+
+	CHECK_EQ(pwrite(fd, text, len, 0), len);
+}
+
+/* there have been fewer than that; to ask takes none */
+static bool none_failed(int fd)
+{
+	char text[20] = "";
+
+	CHECK(pread(fd, text, sizeof(text) - 1, 0) > 0);
+	return atoi(text);
+}
+
+/* each of the allocations fails in its turn: a member is one, or is told */
+static void no_memory(void)
+{
+	struct member member;
+	struct rc_host host;
+	bool ipv6, all;
+	unsigned int n;
+	int i, fd, err;
+
+	if (!write_file(FAILSLAB "/ignore-gfp-wait", "N"))
+		skip("the kernel cannot have allocations fail: no failslab");
+	CHECK(write_file(FAILSLAB "/verbose", "0"));
+	fd = open("/proc/thread-self/fail-nth", O_RDWR);
+	CHECK(fd >= 0);
+	rc_open(&host, 1);
+	member_up(&member, &host);
+	for (i = 0; i < 2; i++) {
+		ipv6 = i;
+		for (n = 1, all = false; !all; n++) {
+			test_at("allocation %u, %s", n, names[ipv6]);
+			fail_nth(fd, n);
+			err = attach(&member, group(ipv6, 1));
+			all = none_failed(fd);
+			fail_nth(fd, 0);
+			CHECK(!err || err == ENOMEM);
+			CHECK_EQ(netdev_in(1, ipv6, 1), !err);
+			CHECK_EQ(detach(&member, group(ipv6, 1)),
+				 err ? EINVAL : 0);
+			CHECK(!netdev_in(1, ipv6, 1));
+		}
+		printf("# %u allocations of %s\n", n - 2, names[ipv6]);
+		CHECK(n > 3);
+	}
+	CHECK(write_file(FAILSLAB "/ignore-gfp-wait", "Y"));
+	member_down(&member);
+	rc_close(&host);
+}
+
+static const struct test tests[] = {
+	{ "datagrams to groups, of IPv4 and IPv6", data },
+	{ "what is refused", refused },
+	{ "as many groups as there can be, an unprivileged user's", many, 300 },
+	{ "a socket is a member, too", shared_with_sockets },
+	{ "a link is deleted under members", link_deleted },
+	{ "a netdev is deleted under members", netdev_deleted },
+	{ "no memory", no_memory },
+	{ "a netdev without IPv6", no_ipv6 },
+	{}
+};
+
+int main(int argc, char **argv)
+{
+	rc_tests(tests, argv + 1);
+}
