@@ -27,8 +27,9 @@
  * @skbs: the batches, in the order they came in
  * @work: that processes them
  *
- * They are taken out one by one, with BH disabled: who is in softirq and finds
- * none knows that all that came before is done with.
+ * They are put in and taken out with BH disabled, on the CPU: who finds none there
+ * knows that all that came to the CPU before is done with. A process that runs
+ * with BH enabled could be moved in between, or be interrupted by the next one.
  */
 struct rxe_bulk {
 	struct sk_buff_head skbs;
@@ -72,7 +73,7 @@ static void rxe_bulk_work(struct work_struct *work)
  * rxe_is_bulk - ask whether packets are to be processed by the work
  * @skb: the batch
  *
- * Context: softirq.
+ * Context: BH disabled.
  * Return: true if they are many, or behind others that wait.
  */
 bool rxe_is_bulk(const struct sk_buff *skb)
@@ -86,7 +87,7 @@ bool rxe_is_bulk(const struct sk_buff *skb)
  * @net: where they came in
  * @skb: the batch; consumed
  *
- * Context: softirq.
+ * Context: BH disabled.
  */
 void rxe_bulk_add(const struct net *net, struct sk_buff *skb)
 {

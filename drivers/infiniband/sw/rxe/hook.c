@@ -6,6 +6,7 @@
  * at the socket, which splits them. The socket keeps the port, has GRO merge what
  * comes for it, and takes what the hook leaves to it.
  */
+#include <linux/bottom_half.h>
 #include <linux/if_vlan.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
@@ -73,7 +74,8 @@ static bool rxe_udp_len_ok(const struct udphdr *udp, u32 len)
  * @sk: the socket
  * @skb: one packet; its data begins with the UDP header
  *
- * Context: softirq, under RCU.
+ * Context: BH disabled, under RCU: also where netfilter goes on with a packet that
+ * user space had, as it disables them for what is behind a hook point.
  * Return: 0: the packet is consumed, whatever it is.
  */
 int rxe_udp_rcv(struct sock *sk, struct sk_buff *skb)
@@ -115,6 +117,7 @@ static bool rxe_hook_takes(struct sk_buff *skb, u32 ip_len)
 	return !ct || nf_ct_is_confirmed(ct);
 }
 
+/* BH are disabled: see rxe_hooks[]. */
 static unsigned int rxe_hook_take(const struct net *net, struct sk_buff *skb)
 {
 	u32 packet_len = skb_is_gso(skb) ? skb_shinfo(skb)->gso_size : 0;
@@ -159,32 +162,66 @@ static unsigned int rxe_hook4(void *priv, struct sk_buff *skb,
 			      const struct nf_hook_state *state)
 {
 	const struct iphdr *iph = ip_hdr(skb);
+	unsigned int verdict = NF_DROP;
 
 	if (iph->protocol != IPPROTO_UDP || iph->ihl != sizeof(*iph) / 4)
 		return NF_ACCEPT;
 	if (ipv4_is_multicast(iph->daddr) ||
 	    !rxe_hook_takes(skb, sizeof(*iph)))
 		return rxe_hook_leave(state->net, skb, sizeof(*iph));
-	if (!xfrm4_policy_check(NULL, XFRM_POLICY_IN, skb))
-		return NF_DROP;
-	return rxe_hook_take(state->net, skb);
+
+	local_bh_disable();
+	if (xfrm4_policy_check(NULL, XFRM_POLICY_IN, skb))
+		verdict = rxe_hook_take(state->net, skb);
+	local_bh_enable();
+
+	return verdict;
 }
 
 static unsigned int rxe_hook6(void *priv, struct sk_buff *skb,
 			      const struct nf_hook_state *state)
 {
 	const struct ipv6hdr *ip6h = ipv6_hdr(skb);
+	unsigned int verdict = NF_DROP;
 
 	if (ip6h->nexthdr != IPPROTO_UDP)
 		return NF_ACCEPT;
 	if (ipv6_addr_is_multicast(&ip6h->daddr) ||
 	    !rxe_hook_takes(skb, sizeof(*ip6h)))
 		return rxe_hook_leave(state->net, skb, sizeof(*ip6h));
-	if (!xfrm6_policy_check(NULL, XFRM_POLICY_IN, skb))
-		return NF_DROP;
-	return rxe_hook_take(state->net, skb);
+
+	local_bh_disable();
+	if (xfrm6_policy_check(NULL, XFRM_POLICY_IN, skb))
+		verdict = rxe_hook_take(state->net, skb);
+	local_bh_enable();
+
+	return verdict;
 }
 
+/*
+ * Netfilter calls them in any of these contexts:
+ *  - softirq: what the IP layer delivers. Almost always it is this;
+ *  - process, BH disabled: what a program writes to a tun device, or an earlier
+ *    hook point's packet that user space has handed back (NFQUEUE);
+ *  - process, BH enabled, preemptible: a packet that user space has handed back
+ *    to a queue at this hook point. nf_reinject() calls the hooks behind the
+ *    queue's as it was called, by the program's sendmsg().
+ *
+ * What is behind them takes locks that softirqs take, and is bound to a CPU
+ * while it does: they disable BH themselves. What holds in all contexts, and is
+ * relied on: interrupts are enabled; RCU is read-locked, so that QPs and routes
+ * stay; the skb is nobody else's, its data begins with the network header, and
+ * its transport header is set. Its netdev is there until the hook returns, held
+ * by RCU or by the queue, and so is its route: rxe_batch_keep() lets go of them
+ * for packets that stay longer.
+ *
+ * A queue segments what was merged, unless its program wants it whole
+ * (NFQA_CFG_F_GSO), and lets packets that were not queued overtake: they come
+ * one by one then, on any CPU, in any order, all of which a network may do.
+ *
+ * They are the last of their hook point, so that one that comes or goes moves no
+ * other, whose place is what queued packets go on from.
+ */
 static const struct nf_hook_ops rxe_hooks[] = {
 	{
 		.hook = rxe_hook4,
@@ -216,11 +253,27 @@ int rxe_hook_net(struct net *net)
  * rxe_unhook_net - the counterpart of rxe_hook_net()
  * @net: as there
  *
+ * What user space has queued in the namespace is dropped: nf_queue_nf_hook_drop().
+ * Packets may still wait: rxe_hook_wait().
+ *
  * Context: may sleep; the sockets may go after it.
  */
 void rxe_unhook_net(struct net *net)
 {
 	nf_unregister_net_hooks(net, rxe_hooks, ARRAY_SIZE(rxe_hooks));
+	/* rxe_hook_leave() looks for a socket */
 	synchronize_net();
+}
+
+/**
+ * rxe_hook_wait - wait until nothing is on its way from where it was received
+ *
+ * To close the socket of rxe_udp_rcv() does not wait for those who are in it.
+ *
+ * Context: may sleep; after rxe_unhook_net(), and when the sockets are closed.
+ */
+void rxe_hook_wait(void)
+{
+	synchronize_rcu();
 	rxe_bulk_drain();
 }

@@ -187,7 +187,7 @@ static void rxe_mcast_deliver(const struct rxe_member *member,
  * @net: where it came in
  * @pkt: the packet, alone in its batch
  *
- * Context: softirq.
+ * Context: BH disabled, under RCU.
  */
 void rxe_mcast_rcv(const struct net *net, const struct rxe_pkt *pkt)
 {

@@ -118,6 +118,7 @@ static void rxe_close(struct net *net, struct rxe_net *rnet)
 {
 	rxe_unhook_net(net);
 	rxe_close_sockets(rnet);
+	rxe_hook_wait();
 }
 
 /**

@@ -45,7 +45,7 @@ static inline struct rxe_batch *rxe_batch(const struct sk_buff *skb)
 	return (struct rxe_batch *)skb->cb;
 }
 
-/* it is going to wait: let go of what it may refer to in softirq only */
+/* it is going to wait: let go of what is there until it was received only */
 static inline void rxe_batch_keep(struct sk_buff *skb)
 {
 	skb_dst_drop(skb);

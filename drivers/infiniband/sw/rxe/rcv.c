@@ -157,6 +157,7 @@ void rxe_rcv(const struct net *net, struct sk_buff *skb)
 	struct rxe_run run = {};
 	struct rxe_pkt pkt;
 
+	lockdep_assert_in_softirq();
 	rxe_batch_icrc_prefix(skb, &prefix);
 	for (offset = 0; offset < end; offset += n * pkt.len) {
 		n = 1;
@@ -198,6 +199,7 @@ void rxe_rcv_group(const struct net *net, struct sk_buff *skb)
 	struct rxe_icrc_prefix prefix;
 	struct rxe_pkt pkt;
 
+	lockdep_assert_in_softirq();
 	rxe_batch_icrc_prefix(skb, &prefix);
 	if (rxe_pkt_next(&pkt, skb) && pkt.qpn == RXE_MULTICAST_QPN &&
 	    rxe_service(pkt.opcode) == IB_OPCODE_UD &&

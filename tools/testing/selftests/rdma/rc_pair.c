@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #include <errno.h>
+#include <glob.h>
 #include <libgen.h>
 #include <limits.h>
 #include <rdma/ib_user_verbs.h>
@@ -95,6 +96,38 @@ int rc_try_netem(const char *how)
 void rc_set_netem(const char *how)
 {
 	CHECK_EQ(rc_try_netem(how), 0);
+}
+
+/* "parent" is what only this driver's devices have. */
+static void check_only_our_links(void)
+{
+	glob_t found;
+	size_t i;
+
+	CHECK_EQ(glob("/sys/class/infiniband/*/parent", 0, NULL, &found), 0);
+	for (i = 0; i < found.gl_pathc; i++)
+		if (!strstr(found.gl_pathv[i], "/rxe0/") &&
+		    !strstr(found.gl_pathv[i], "/rxe1/"))
+			skip("there are other links, and they would be lost");
+	globfree(&found);
+}
+
+const char *rc_load_command(void)
+{
+	static char insmod[300];
+	const char *ko = getenv("RXE_KO");
+
+	check_only_our_links();
+	if (ko) {
+		snprintf(insmod, sizeof(insmod), "insmod '%s'", ko);
+		return insmod;
+	}
+	if (system("modinfo -n rdma_rxe >/dev/null 2>&1"))
+		skip("modprobe finds no rdma_rxe, and RXE_KO is not set");
+	if (!system("grep -q O /sys/module/rdma_rxe/taint") &&
+	    !system("modinfo -F intree rdma_rxe | grep -q Y"))
+		skip("modprobe finds the kernel's own rdma_rxe, and RXE_KO is not set");
+	return "modprobe rdma_rxe";
 }
 
 static bool is_mapped_ipv4(const union ibv_gid *gid)

@@ -24,6 +24,8 @@
  */
 void rc_tests(const struct test *tests, char **names) __attribute__((noreturn));
 
+/* how to load the module again once it is gone; skips where it must not go */
+const char *rc_load_command(void);
 /* run two_hosts.sh; CHECK()s that it worked */
 void rc_two_hosts(const char *what);
 /* the MTU of both hosts' netdevs */

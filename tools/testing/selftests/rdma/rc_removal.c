@@ -6,7 +6,6 @@
  *
  * RXE_KO is the module to load again; without it modprobe finds one.
  */
-#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -141,47 +140,14 @@ static void namespace_deleted(void)
 	rc_resources_check(&before);
 }
 
-/* "parent" is what only this driver's devices have. */
-static void check_only_our_links(void)
-{
-	glob_t found;
-	size_t i;
-
-	CHECK_EQ(glob("/sys/class/infiniband/*/parent", 0, NULL, &found), 0);
-	for (i = 0; i < found.gl_pathc; i++)
-		if (!strstr(found.gl_pathv[i], "/rxe0/") &&
-		    !strstr(found.gl_pathv[i], "/rxe1/"))
-			skip("there are other links, and they would be lost");
-	globfree(&found);
-}
-
-/* how to load the module again, once it is gone */
-static const char *load_command(void)
-{
-	static char insmod[300];
-	const char *ko = getenv("RXE_KO");
-
-	if (ko) {
-		snprintf(insmod, sizeof(insmod), "insmod '%s'", ko);
-		return insmod;
-	}
-	if (system("modinfo -n rdma_rxe >/dev/null 2>&1"))
-		skip("modprobe finds no rdma_rxe, and RXE_KO is not set");
-	if (!system("grep -q O /sys/module/rdma_rxe/taint") &&
-	    !system("modinfo -F intree rdma_rxe | grep -q Y"))
-		skip("modprobe finds the kernel's own rdma_rxe, and RXE_KO is not set");
-	return "modprobe rdma_rxe";
-}
-
 /* The kernel lets a module go whose open contexts can do without. */
 static void module_unloaded(void)
 {
-	const char *load = load_command();
+	const char *load = rc_load_command();
 	struct rc_resources before;
 	struct two_traffics two;
 	int i;
 
-	check_only_our_links();
 	rc_resources_get(&before);
 	for (i = 0; i < 3; i++) {
 		two = two_start(traffic_device_gone);

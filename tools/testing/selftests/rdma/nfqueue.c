@@ -1,0 +1,629 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Packets that a firewall rule hands to a program, which hands them back: they
+ * come to the driver in the program's context, late, and past others. What it
+ * keeps is dropped when the link goes.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_queue.h>
+#include <linux/netlink.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "rc_pair.h"
+
+#define HUNG_MS		30000
+
+/* what the kernel or another process does by and by */
+#define UNTIL(condition)						\
+do {									\
+	unsigned long long end_ = now_ms() + HUNG_MS * limit_factor();	\
+									\
+	while (!(condition)) {						\
+		if (now_ms() > end_)					\
+			fail(__FILE__, __LINE__, #condition);		\
+		sleep_ms(10);						\
+	}								\
+} while (0)
+
+static const char *const host_names[] = { "hosta", "hostb" };
+
+/* packets that a queue holds at most; what comes then is not queued */
+#define QUEUE_LEN	1024
+/* that are handed back together, so that none waits for long */
+#define TOGETHER	16
+
+enum order { IN_ORDER, BACKWARDS, NOT_YET };
+
+/**
+ * struct queue - a host's queue, and the program that has it; shared with it
+ * @host: of host_names
+ * @whole: what was merged is to be handed over as it is, and not segmented
+ * @order: in which packets are handed back; NOT_YET: they are kept
+ * @ready: packets are taken
+ * @taken: packets, or what was merged
+ * @merged: packets that are several in one
+ * @sock: of the program's
+ * @ids: of the packets that it has
+ * @n: their number
+ */
+struct queue {
+	int host;
+	bool whole;
+	enum order order;
+	bool ready;
+	unsigned int taken;
+	unsigned int merged;
+	int sock;
+	__u32 ids[QUEUE_LEN];
+	unsigned int n;
+};
+
+/**
+ * struct message - what is sent to the kernel's side of the queue
+ * @hdr: netlink's header
+ * @nf: netfilter's
+ * @attrs: room for some attributes
+ */
+struct message {
+	struct nlmsghdr hdr;
+	struct nfgenmsg nf;
+	char attrs[100];
+};
+
+static void message_begin(struct message *m, int type)
+{
+	memset(m, 0, sizeof(*m));
+	m->hdr.nlmsg_type = NFNL_SUBSYS_QUEUE << 8 | type;
+	m->hdr.nlmsg_flags = NLM_F_REQUEST;
+	m->hdr.nlmsg_len = NLMSG_LENGTH(sizeof(m->nf));
+	m->nf.version = NFNETLINK_V0;
+}
+
+static void message_add(struct message *m, int type, const void *data,
+			size_t len)
+{
+	struct nlattr *attr = (void *)m + NLMSG_ALIGN(m->hdr.nlmsg_len);
+
+	attr->nla_type = type;
+	attr->nla_len = NLA_HDRLEN + len;
+	memcpy((void *)attr + NLA_HDRLEN, data, len);
+	m->hdr.nlmsg_len = NLMSG_ALIGN(m->hdr.nlmsg_len) +
+			   NLA_ALIGN(attr->nla_len);
+}
+
+static void message_send(struct queue *queue, struct message *m)
+{
+	CHECK_EQ(send(queue->sock, m, m->hdr.nlmsg_len, 0), m->hdr.nlmsg_len);
+}
+
+/* send it, and see that the kernel has done it */
+static void message_done(struct queue *queue, struct message *m)
+{
+	struct {
+		struct nlmsghdr hdr;
+		struct nlmsgerr err;
+	} answer;
+
+	m->hdr.nlmsg_flags |= NLM_F_ACK;
+	message_send(queue, m);
+	CHECK(recv(queue->sock, &answer, sizeof(answer), MSG_TRUNC) > 0);
+	CHECK_EQ(answer.hdr.nlmsg_type, NLMSG_ERROR);
+	CHECK_EQ(answer.err.error, 0);
+}
+
+static void queue_bind(struct queue *queue)
+{
+	struct nfqnl_msg_config_params params = {
+		.copy_range = htonl(0xffff),
+		.copy_mode = NFQNL_COPY_PACKET,
+	};
+	struct nfqnl_msg_config_cmd cmd = { .command = NFQNL_CFG_CMD_BIND };
+	__be32 mask = htonl(NFQA_CFG_F_FAIL_OPEN | NFQA_CFG_F_GSO);
+	__be32 flags = queue->whole ? mask : htonl(NFQA_CFG_F_FAIL_OPEN);
+	__be32 len = htonl(QUEUE_LEN);
+	struct message m;
+
+	message_begin(&m, NFQNL_MSG_CONFIG);
+	message_add(&m, NFQA_CFG_CMD, &cmd, sizeof(cmd));
+	message_done(queue, &m);
+	message_begin(&m, NFQNL_MSG_CONFIG);
+	message_add(&m, NFQA_CFG_PARAMS, &params, sizeof(params));
+	message_add(&m, NFQA_CFG_QUEUE_MAXLEN, &len, sizeof(len));
+	message_add(&m, NFQA_CFG_FLAGS, &flags, sizeof(flags));
+	message_add(&m, NFQA_CFG_MASK, &mask, sizeof(mask));
+	message_done(queue, &m);
+}
+
+static void queue_open(struct queue *queue)
+{
+	int bytes = 64 << 20, yes = 1, ns;
+	char path[40];
+
+	snprintf(path, sizeof(path), "/run/netns/%s", host_names[queue->host]);
+	ns = open(path, O_RDONLY);
+	CHECK(ns >= 0);
+	CHECK_EQ(setns(ns, CLONE_NEWNET), 0);
+	close(ns);
+	queue->sock = socket(AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER);
+	CHECK(queue->sock >= 0);
+	CHECK_EQ(setsockopt(queue->sock, SOL_SOCKET, SO_RCVBUFFORCE, &bytes,
+			    sizeof(bytes)), 0);
+	CHECK_EQ(setsockopt(queue->sock, SOL_NETLINK, NETLINK_NO_ENOBUFS, &yes,
+			    sizeof(yes)), 0);
+	queue_bind(queue);
+}
+
+/* a packet; other messages tell that it was too late for a verdict */
+static void queue_take(struct queue *queue, const struct nlmsghdr *hdr)
+{
+	const struct nfqnl_msg_packet_hdr *packet = NULL;
+	const struct nlattr *attr, *end;
+	__be32 info = 0;
+
+	if (hdr->nlmsg_type != (NFNL_SUBSYS_QUEUE << 8 | NFQNL_MSG_PACKET))
+		return;
+	end = (const void *)hdr + hdr->nlmsg_len;
+	attr = (const void *)hdr + NLMSG_LENGTH(sizeof(struct nfgenmsg));
+	for (; attr < end; attr = (const void *)attr + NLA_ALIGN(attr->nla_len)) {
+		if (attr->nla_type == NFQA_PACKET_HDR)
+			packet = (const void *)attr + NLA_HDRLEN;
+		if (attr->nla_type == NFQA_SKB_INFO)
+			memcpy(&info, (const void *)attr + NLA_HDRLEN,
+			       sizeof(info));
+	}
+	CHECK(packet);
+	memcpy(&queue->ids[queue->n++], &packet->packet_id,
+	       sizeof(packet->packet_id));
+	if (info & htonl(NFQA_SKB_GSO))
+		queue->merged++;
+	queue->taken++;
+}
+
+/* what is there, up to @most in all */
+static void queue_gather(struct queue *queue, unsigned int most)
+{
+	struct pollfd pollfd = { .fd = queue->sock, .events = POLLIN };
+	static char buf[1 << 18] __attribute__((aligned(8)));
+	const struct nlmsghdr *hdr = (const void *)buf;
+	ssize_t len;
+
+	poll(&pollfd, 1, 10);
+	while (queue->n < most) {
+		len = recv(queue->sock, buf, sizeof(buf), MSG_DONTWAIT);
+		if (len < 0 && errno == EAGAIN)
+			return;
+		/* nothing is batched: one message each */
+		CHECK(len > 0 && hdr->nlmsg_len <= (size_t)len);
+		queue_take(queue, hdr);
+	}
+}
+
+static void queue_accept(struct queue *queue, __u32 id)
+{
+	struct nfqnl_msg_verdict_hdr verdict = {
+		.verdict = htonl(NF_ACCEPT),
+		.id = id,
+	};
+	struct message m;
+
+	message_begin(&m, NFQNL_MSG_VERDICT);
+	message_add(&m, NFQA_VERDICT_HDR, &verdict, sizeof(verdict));
+	message_send(queue, &m);
+}
+
+static void queue_hand_back(struct queue *queue)
+{
+	unsigned int i;
+
+	for (i = 0; i < queue->n; i++)
+		queue_accept(queue, queue->ids[queue->order == BACKWARDS ?
+					       queue->n - 1 - i : i]);
+	queue->n = 0;
+}
+
+static void queue_run(struct queue *queue)
+{
+	queue_open(queue);
+	queue->ready = true;
+	while (1) {
+		if (*(volatile enum order *)&queue->order != NOT_YET) {
+			queue_gather(queue, TOGETHER);
+			queue_hand_back(queue);
+		} else if (queue->n < QUEUE_LEN) {
+			queue_gather(queue, QUEUE_LEN);
+		} else {
+			sleep_ms(10);
+		}
+	}
+}
+
+/* the program ends with the test; @rule says which packets it gets */
+static struct queue *queue_up(int host, const char *rule, bool whole,
+			      enum order order)
+{
+	const char *name = host_names[host];
+	volatile struct queue *queue;
+
+	queue = mmap(NULL, sizeof(*queue), PROT_READ | PROT_WRITE,
+		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	CHECK(queue != MAP_FAILED);
+	queue->host = host;
+	queue->whole = whole;
+	queue->order = order;
+	if (!fork())
+		queue_run((struct queue *)queue);
+	UNTIL(queue->ready);
+	command("ip netns exec %s nft add rule inet rxe_test %s queue num 0",
+		name, rule);
+	return (struct queue *)queue;
+}
+
+/* from hostb's side of the cable: "in" or "out" */
+static void chains_up(int host)
+{
+	const char *name = host_names[host];
+	char text[300];
+
+	if (system("command -v nft >/dev/null"))
+		skip("there is no nft(8)");
+	snprintf(text, sizeof(text),
+		 "ip netns exec %s nft delete table inet rxe_test 2>/dev/null",
+		 name);
+	system(text);
+	snprintf(text, sizeof(text),
+		 "ip netns exec %s nft 'add table inet rxe_test;%s;%s;%s'", name,
+		 "add chain inet rxe_test in {type filter hook input priority 0;}",
+		 "add chain inet rxe_test out {type filter hook output priority 0;}",
+		 "add rule inet rxe_test in udp dport 1 numgen inc mod 2 0 queue num 0");
+	if (system(text))
+		skip("the kernel has no nftables with numgen and queue");
+}
+
+static void chains_down(int host)
+{
+	command("ip netns exec %s nft delete table inet rxe_test",
+		host_names[host]);
+}
+
+#define LANES	4
+#define ROUNDS	2
+#define SLOT	(80 * 1024)
+#define HALF	"udp dport 4791 numgen inc mod 2 0"
+#define ALL	"udp dport 4791"
+
+/**
+ * struct lane - a connection, and memory for one message of each kind
+ * @pair: the connection; the hosts are those of the first lane
+ * @local: from where, in this order: written, read, sent
+ * @remote: to where
+ */
+struct lane {
+	struct rc_pair pair;
+	struct rc_buf local;
+	struct rc_buf remote;
+};
+
+/* which end the requests come from alternates */
+static void lane_up(struct lane *lane, struct rc_host *hosts, int from,
+		    bool ipv6)
+{
+	struct rc_config config = { .ipv6 = ipv6 };
+
+	rc_connect(&lane->pair.a, &hosts[from], &lane->pair.b, &hosts[!from],
+		   &config);
+	rc_buf_get(&lane->local, &hosts[from], 3 * SLOT, RC_ALL_ACCESS);
+	rc_buf_get(&lane->remote, &hosts[!from], 3 * SLOT, RC_ALL_ACCESS);
+}
+
+static void lane_down(struct lane *lane)
+{
+	rc_buf_put(&lane->local);
+	rc_buf_put(&lane->remote);
+	rc_disconnect(&lane->pair.a);
+	rc_disconnect(&lane->pair.b);
+}
+
+/* a write, a read and a send, in flight at once */
+static void lane_post(struct lane *lane, size_t len, unsigned int seed)
+{
+	struct rc_end *a = &lane->pair.a;
+
+	memset(lane->local.addr, 0xa5, 3 * SLOT);
+	memset(lane->remote.addr, 0xa5, 3 * SLOT);
+	rc_fill(lane->local.addr, len, seed);
+	rc_fill(lane->remote.addr + SLOT, len, seed + 1);
+	rc_fill(lane->local.addr + 2 * SLOT, len, seed + 2);
+	rc_post_recv(&lane->pair.b, &lane->remote, 2 * SLOT, SLOT, seed);
+	rc_post(a, IBV_WR_RDMA_WRITE, rc_sge(&lane->local, 0, len),
+		&lane->remote, 0);
+	rc_post(a, IBV_WR_RDMA_READ, rc_sge(&lane->local, SLOT, len),
+		&lane->remote, SLOT);
+	rc_post(a, IBV_WR_SEND, rc_sge(&lane->local, 2 * SLOT, len),
+		&lane->remote, 0);
+}
+
+static void check_slot(const struct rc_buf *buf, int slot, size_t len,
+		       unsigned int seed)
+{
+	const unsigned char *at = buf->addr + slot * SLOT;
+
+	rc_check(at, len, seed);
+	rc_check_all(at + len, SLOT - len, 0xa5);
+}
+
+static void lane_check(struct lane *lane, size_t len, unsigned int seed)
+{
+	struct ibv_wc wc;
+
+	CHECK_EQ(rc_wait_ok(lane->pair.a.send_cq).opcode, IBV_WC_RDMA_WRITE);
+	CHECK_EQ(rc_wait_ok(lane->pair.a.send_cq).opcode, IBV_WC_RDMA_READ);
+	CHECK_EQ(rc_wait_ok(lane->pair.a.send_cq).opcode, IBV_WC_SEND);
+	wc = rc_wait_ok(lane->pair.b.recv_cq);
+	CHECK_EQ(wc.wr_id, seed);
+	CHECK_EQ(wc.byte_len, len);
+	check_slot(&lane->remote, 0, len, seed);
+	check_slot(&lane->local, 1, len, seed + 1);
+	check_slot(&lane->remote, 2, len, seed + 2);
+	rc_check_idle(lane->pair.b.recv_cq);
+}
+
+static void lanes_move(struct lane *lanes, unsigned int round)
+{
+	static const size_t lengths[] = { 1, 200, 1024, 5000, 20001, 65536 };
+	unsigned int i, size, seed;
+
+	for (size = 0; size < NUM(lengths); size++) {
+		seed = (round * NUM(lengths) + size) * LANES;
+		test_at("round %u, %zu bytes", round, lengths[size]);
+		for (i = 0; i < LANES; i++)
+			lane_post(&lanes[i], lengths[size], seed + i);
+		for (i = 0; i < LANES; i++)
+			lane_check(&lanes[i], lengths[size], seed + i);
+	}
+}
+
+static void all_lanes(bool ipv6)
+{
+	struct lane lanes[LANES];
+	struct rc_host hosts[2];
+	unsigned int i;
+
+	rc_open(&hosts[0], 0);
+	rc_open(&hosts[1], 1);
+	for (i = 0; i < LANES; i++)
+		lane_up(&lanes[i], hosts, i & 1, ipv6);
+	for (i = 0; i < ROUNDS; i++)
+		lanes_move(lanes, i);
+	for (i = 0; i < LANES; i++)
+		lane_down(&lanes[i]);
+	rc_close(&hosts[0]);
+	rc_close(&hosts[1]);
+}
+
+/* both hosts hand half of what comes in to a program */
+static void half_queued(bool whole, enum order order)
+{
+	struct queue *queues[2];
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		chains_up(i);
+		queues[i] = queue_up(i, "in " HALF, whole, order);
+	}
+	all_lanes(false);
+	all_lanes(true);
+	for (i = 0; i < 2; i++) {
+		printf("# %s: %u packets queued, %u of them merged\n",
+		       host_names[i], queues[i]->taken, queues[i]->merged);
+		CHECK(queues[i]->taken > ROUNDS);
+		CHECK_EQ(queues[i]->merged > 0, whole);
+		chains_down(i);
+	}
+	rc_check_works();
+}
+
+static void segmented(void)
+{
+	half_queued(false, IN_ORDER);
+}
+
+static void merged(void)
+{
+	half_queued(true, IN_ORDER);
+}
+
+static void backwards(void)
+{
+	half_queued(false, BACKWARDS);
+}
+
+/* what leaves is queued, too: the route and the socket that it has are held */
+static void both_ways(void)
+{
+	struct queue *queue;
+
+	chains_up(0);
+	queue = queue_up(0, "out " HALF, true, IN_ORDER);
+	command("ip netns exec hosta nft add rule inet rxe_test in " HALF
+		" queue num 0");
+	all_lanes(false);
+	all_lanes(true);
+	printf("# %u packets queued, %u of them merged\n", queue->taken,
+	       queue->merged);
+	CHECK(queue->merged > 0);
+	chains_down(0);
+}
+
+/* the packets that a host's queue has, as the kernel tells it */
+static unsigned int queue_total(const struct queue *queue)
+{
+	unsigned int n;
+	char text[100];
+	FILE *pipe;
+
+	snprintf(text, sizeof(text),
+		 "ip netns exec %s cat /proc/net/netfilter/nfnetlink_queue",
+		 host_names[queue->host]);
+	pipe = popen(text, "r");
+	CHECK(pipe);
+	CHECK_EQ(fscanf(pipe, "%*u %*u %u", &n), 1);
+	CHECK_EQ(pclose(pipe), 0);
+	return n;
+}
+
+/* a process whose packets are all kept; it stays until it is killed */
+static pid_t writer_start(struct queue *queue)
+{
+	unsigned int before = queue->taken;
+	struct rc_config config = {};
+	struct rc_buf local, remote;
+	struct rc_pair pair;
+	pid_t pid;
+	int i;
+
+	pid = fork();
+	CHECK(pid >= 0);
+	if (!pid) {
+		rc_pair_up(&pair, &config);
+		rc_buf_get(&local, &pair.hosts[0], SLOT, RC_ALL_ACCESS);
+		rc_buf_get(&remote, &pair.hosts[1], SLOT, RC_ALL_ACCESS);
+		for (i = 0; i < 8; i++)
+			rc_post(&pair.a, IBV_WR_RDMA_WRITE,
+				rc_sge(&local, 0, SLOT), &remote, 0);
+		while (1)
+			pause();
+	}
+	UNTIL(*(volatile unsigned int *)&queue->taken != before);
+	return pid;
+}
+
+static void writer_stop(pid_t pid)
+{
+	CHECK_EQ(kill(pid, SIGKILL), 0);
+	CHECK_EQ(waitpid(pid, NULL, 0), pid);
+}
+
+/* hand back what the kernel may have no more; then all that comes */
+static void queue_go_on(struct queue *queue)
+{
+	*(volatile enum order *)&queue->order = IN_ORDER;
+	UNTIL(!*(volatile unsigned int *)&queue->n);
+}
+
+/*
+ * @host keeps all packets that come in or leave when @go has its link go; @back
+ * makes it anew. The hooks of a namespace go with its last link, and what queues
+ * have with them.
+ */
+static void link_goes(int host, const char *chain, const char *go,
+		      const char *back)
+{
+	struct queue *queue;
+	char rule[40];
+	pid_t pid;
+
+	snprintf(rule, sizeof(rule), "%s %s", chain, ALL);
+	chains_up(host);
+	queue = queue_up(host, rule, true, NOT_YET);
+	/* nobody sends any more, so that what is counted is what was kept */
+	pid = writer_start(queue);
+	writer_stop(pid);
+	CHECK(queue_total(queue) > 0);
+	command("%s", go);
+	CHECK_EQ(queue_total(queue), 0);
+	command("%s", back);
+	queue_go_on(queue);
+	rc_check_works();
+
+	/* somebody does */
+	*(volatile enum order *)&queue->order = NOT_YET;
+	pid = writer_start(queue);
+	command("%s", go);
+	queue_go_on(queue);
+	command("%s", back);
+	rc_check_works();
+	writer_stop(pid);
+	chains_down(host);
+}
+
+static void link_deleted(void)
+{
+	link_goes(1, "in", "rdma link delete rxe1",
+		  "ip netns exec hostb rdma link add rxe1 type rxe netdev vb");
+	link_goes(0, "out", "rdma link delete rxe0",
+		  "ip netns exec hosta rdma link add rxe0 type rxe netdev va");
+}
+
+/* the netdev takes what has come by it along; the other end of the cable goes */
+static void netdev_deleted(void)
+{
+	int host;
+
+	for (host = 0; host < 2; host++) {
+		struct queue *queue;
+		pid_t pid;
+
+		chains_up(host);
+		queue = queue_up(host, host ? "in " ALL : "out " ALL, true,
+				 NOT_YET);
+		pid = writer_start(queue);
+		command("ip -n hosta link delete va");
+		queue_go_on(queue);
+		rc_two_hosts("plug");
+		rc_check_works();
+		writer_stop(pid);
+		chains_down(host);
+	}
+}
+
+/* Nothing that a queue has may come back to code that is not there any more. */
+static void module_unloaded(void)
+{
+	const char *load = rc_load_command();
+	struct queue *queues[2];
+	pid_t pid;
+
+	chains_up(0);
+	chains_up(1);
+	queues[0] = queue_up(0, "out " HALF, true, NOT_YET);
+	queues[1] = queue_up(1, "in " ALL, false, NOT_YET);
+	pid = writer_start(queues[1]);
+	command("rmmod rdma_rxe");
+	queue_go_on(queues[0]);
+	queue_go_on(queues[1]);
+	command("%s", load);
+	command("ip -n hosta link delete va");
+	rc_two_hosts("plug");
+	rc_check_works();
+	writer_stop(pid);
+	chains_down(0);
+	chains_down(1);
+}
+
+static const struct test tests[] = {
+	{ "half of the packets go through a queue", segmented },
+	{ "the same, merged as they are", merged },
+	{ "the same, handed back in reverse order", backwards },
+	{ "half of what leaves and comes goes through a queue", both_ways },
+	{ "a link is deleted while a queue has packets", link_deleted },
+	{ "a netdev is deleted while a queue has packets", netdev_deleted },
+	{ "the module is unloaded while queues have packets", module_unloaded },
+	{}
+};
+
+int main(int argc, char **argv)
+{
+	rc_tests(tests, argv + 1);
+}
