@@ -64,4 +64,19 @@ void sleep_ms(unsigned int ms);
 /* how much longer than usual things may take before they count as hung */
 unsigned int limit_factor(void);
 
+/* how long what is sure to come may take, times limit_factor() */
+#define HUNG_MS		60000
+
+/* what the kernel or another process does by and by */
+#define UNTIL(condition)						\
+do {									\
+	unsigned long long end_ = now_ms() + HUNG_MS * limit_factor();	\
+									\
+	while (!(condition)) {						\
+		if (now_ms() > end_)					\
+			fail(__FILE__, __LINE__, #condition);		\
+		sleep_ms(10);						\
+	}								\
+} while (0)
+
 #endif

@@ -20,20 +20,6 @@
 #define SLOT	4096
 #define LEN	1000
 
-#define HUNG_MS		60000
-
-/* what the kernel does by and by */
-#define UNTIL(condition)						\
-do {									\
-	unsigned long long end_ = now_ms() + HUNG_MS * limit_factor();	\
-									\
-	while (!(condition)) {						\
-		if (now_ms() > end_)					\
-			fail(__FILE__, __LINE__, #condition);		\
-		sleep_ms(10);						\
-	}								\
-} while (0)
-
 static const struct rc_config config = { .type = IBV_QPT_UD, .qkey = QKEY };
 static const char *const names[] = { "IPv4", "IPv6" };
 
@@ -63,12 +49,17 @@ struct member {
 	unsigned int got;
 };
 
+static void end_up(struct rc_end *end, struct rc_host *host)
+{
+	rc_end_create(end, host, &config);
+	rc_to_init(end, &config);
+	rc_to_rtr(end, 0, &host->gids[0].gid, &config);
+	rc_to_rts(end, &config);
+}
+
 static void member_up(struct member *member, struct rc_host *host)
 {
-	rc_end_create(&member->end, host, &config);
-	rc_to_init(&member->end, &config);
-	rc_to_rtr(&member->end, 0, &host->gids[0].gid, &config);
-	rc_to_rts(&member->end, &config);
+	end_up(&member->end, host);
 	rc_buf_get(&member->buf, host, 64 * SLOT, RC_ODP_ACCESS);
 	member->got = 0;
 }
@@ -119,10 +110,7 @@ struct sender {
 
 static void sender_up(struct sender *sender, struct rc_host *host)
 {
-	rc_end_create(&sender->end, host, &config);
-	rc_to_init(&sender->end, &config);
-	rc_to_rtr(&sender->end, 0, &host->gids[0].gid, &config);
-	rc_to_rts(&sender->end, &config);
+	end_up(&sender->end, host);
 	rc_buf_get(&sender->buf, host, SLOT, RC_ALL_ACCESS);
 }
 

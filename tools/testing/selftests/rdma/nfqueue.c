@@ -23,20 +23,6 @@
 
 #include "rc_pair.h"
 
-#define HUNG_MS		30000
-
-/* what the kernel or another process does by and by */
-#define UNTIL(condition)						\
-do {									\
-	unsigned long long end_ = now_ms() + HUNG_MS * limit_factor();	\
-									\
-	while (!(condition)) {						\
-		if (now_ms() > end_)					\
-			fail(__FILE__, __LINE__, #condition);		\
-		sleep_ms(10);						\
-	}								\
-} while (0)
-
 static const char *const host_names[] = { "hosta", "hostb" };
 
 /* packets that a queue holds at most; what comes then is not queued */
@@ -298,7 +284,7 @@ static void chains_down(int host)
 }
 
 #define LANES	4
-#define ROUNDS	2
+#define ROUNDS	1
 #define SLOT	(80 * 1024)
 #define HALF	"udp dport 4791 numgen inc mod 2 0"
 #define ALL	"udp dport 4791"
@@ -427,7 +413,7 @@ static void half_queued(bool whole, enum order order)
 	for (i = 0; i < 2; i++) {
 		printf("# %s: %u packets queued, %u of them merged\n",
 		       host_names[i], queues[i]->taken, queues[i]->merged);
-		CHECK(queues[i]->taken > ROUNDS);
+		CHECK(queues[i]->taken > 0);
 		CHECK_EQ(queues[i]->merged > 0, whole);
 		chains_down(i);
 	}

@@ -477,7 +477,6 @@ static unsigned long recv_ring_size(void)
 static void charges(void)
 {
 	unsigned long before, during, size = recv_ring_size();
-	unsigned long long end;
 	struct rc_host host;
 	struct ibv_srq *srq;
 	struct ibv_qp *qp;
@@ -498,11 +497,7 @@ static void charges(void)
 	/* and given back, by and by */
 	CHECK_EQ(ibv_destroy_srq(srq), 0);
 	destroy_qp(qp);
-	end = now_ms() + 30000 * limit_factor();
-	while (charged() > before + size / 4) {
-		CHECK(now_ms() < end);
-		sleep_ms(10);
-	}
+	UNTIL(charged() <= before + size / 4);
 	rc_close(&host);
 }
 

@@ -17,7 +17,6 @@
 #include "memory.h"
 #include "rc_traffic.h"
 
-#define HUNG_MS		60000
 #define SIZE		65536
 
 #define W	IBV_WR_RDMA_WRITE

@@ -8,20 +8,6 @@
 
 #include "rc_pair.h"
 
-#define HUNG_MS		30000
-
-/* what the kernel does by and by */
-#define UNTIL(condition)						\
-do {									\
-	unsigned long long end_ = now_ms() + HUNG_MS * limit_factor();	\
-									\
-	while (!(condition)) {						\
-		if (now_ms() > end_)					\
-			fail(__FILE__, __LINE__, #condition);		\
-		sleep_ms(10);						\
-	}								\
-} while (0)
-
 /* whether there is an RDMA device of that name */
 bool is_device(const char *name);
 

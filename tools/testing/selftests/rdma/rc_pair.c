@@ -13,7 +13,6 @@
 
 #include "rc_pair.h"
 
-#define HUNG_MS		30000
 #define WORKS_SIZE	65536
 
 static const char *const device_names[] = { "rxe0", "rxe1" };

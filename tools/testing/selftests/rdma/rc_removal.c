@@ -12,8 +12,6 @@
 
 #include "rc_traffic.h"
 
-#define HUNG_MS		60000
-
 static void until_it_fails(const char *what)
 {
 	unsigned long long end = now_ms() + HUNG_MS * limit_factor();

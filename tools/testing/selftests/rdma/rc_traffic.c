@@ -13,7 +13,6 @@
 
 #include "rc_traffic.h"
 
-#define HUNG_MS		60000
 /* pages, so that each can be dropped by itself */
 #define SLOT		8192UL
 #define SLOTS		16
