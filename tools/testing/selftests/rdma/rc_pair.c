@@ -320,15 +320,19 @@ void rc_to_rtr(struct rc_end *end, unsigned int peer_qpn,
 	CHECK_EQ(err, 0);
 }
 
-/* Twice or four times the time for each doubling of what a slow kernel is given. */
+/*
+ * Twice or four times the time for each doubling of what a slow kernel is given,
+ * up to the longest that there is.
+ */
 static unsigned int timeout_of(const struct rc_config *config)
 {
-	unsigned int factor, doublings = 0;
+	unsigned int factor, timeout, doublings = 0;
 
 	for (factor = limit_factor(); factor > 1; factor /= 2)
 		doublings++;
-	return config->timeout ? config->timeout + doublings :
-				 16 + 2 * doublings;
+	timeout = config->timeout ? config->timeout + doublings :
+				    16 + 2 * doublings;
+	return timeout < 31 ? timeout : 31;
 }
 
 int rc_try_rts(struct rc_end *end, const struct rc_config *config)
