@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -326,18 +327,17 @@ static void refused(void)
  * @seen: what the parent has seen to be so
  */
 struct steps {
-	unsigned int asked;
-	unsigned int seen;
+	atomic_uint asked;
+	atomic_uint seen;
 };
 
-static void let_look(volatile struct steps *steps, unsigned int groups)
+static void let_look(struct steps *steps, unsigned int groups)
 {
 	steps->asked = groups + 1;
 	UNTIL(steps->seen == groups + 1);
 }
 
-static void look(volatile struct steps *steps, pid_t child,
-		 unsigned int groups)
+static void look(struct steps *steps, pid_t child, unsigned int groups)
 {
 	while (steps->asked != groups + 1) {
 		CHECK_EQ(waitpid(child, NULL, WNOHANG), 0);
@@ -357,7 +357,7 @@ static void many_of(struct member *member, bool ipv6)
 	}
 }
 
-static void unprivileged(volatile struct steps *steps)
+static void unprivileged(struct steps *steps)
 {
 	struct ibv_device_attr attr;
 	struct member member, other;
@@ -389,7 +389,7 @@ static void unprivileged(volatile struct steps *steps)
 
 static void many(void)
 {
-	volatile struct steps *steps;
+	struct steps *steps;
 	int status;
 	pid_t pid;
 
@@ -413,12 +413,8 @@ static void many(void)
 static void shared_with_sockets(void)
 {
 	static const char *const sockets[] = {
-		"socket.socket(socket.AF_INET,socket.SOCK_DGRAM).setsockopt(0,35,"
-		"struct.pack('4s4si',socket.inet_aton('239.1.0.1'),bytes(4),"
-		"socket.if_nametoindex('vb')))",
-		"socket.socket(socket.AF_INET6,socket.SOCK_DGRAM).setsockopt(41,20,"
-		"socket.inet_pton(socket.AF_INET6,'ff15::1:1')+"
-		"struct.pack('i',socket.if_nametoindex('vb')))",
+		"socket.socket(socket.AF_INET,socket.SOCK_DGRAM).setsockopt(0,35,struct.pack('4s4si',socket.inet_aton('239.1.0.1'),bytes(4),socket.if_nametoindex('vb')))",
+		"socket.socket(socket.AF_INET6,socket.SOCK_DGRAM).setsockopt(41,20,socket.inet_pton(socket.AF_INET6,'ff15::1:1')+struct.pack('i',socket.if_nametoindex('vb')))",
 	};
 	struct member member;
 	struct rc_host host;

@@ -14,6 +14,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -36,7 +37,7 @@ enum order { IN_ORDER, BACKWARDS, NOT_YET };
  * struct queue - a host's queue, and the program that has it; shared with it
  * @host: of host_names
  * @whole: what was merged is to be handed over as it is, and not segmented
- * @order: in which packets are handed back; NOT_YET: they are kept
+ * @order: enum order, in which packets are handed back; NOT_YET: they are kept
  * @ready: packets are taken
  * @taken: packets, or what was merged
  * @merged: packets that are several in one
@@ -47,13 +48,13 @@ enum order { IN_ORDER, BACKWARDS, NOT_YET };
 struct queue {
 	int host;
 	bool whole;
-	enum order order;
-	bool ready;
-	unsigned int taken;
-	unsigned int merged;
+	atomic_int order;
+	atomic_bool ready;
+	atomic_uint taken;
+	atomic_uint merged;
 	int sock;
 	__u32 ids[QUEUE_LEN];
-	unsigned int n;
+	atomic_uint n;
 };
 
 /**
@@ -224,7 +225,7 @@ static void queue_run(struct queue *queue)
 	queue_open(queue);
 	queue->ready = true;
 	while (1) {
-		if (*(volatile enum order *)&queue->order != NOT_YET) {
+		if (queue->order != NOT_YET) {
 			queue_gather(queue, TOGETHER);
 			queue_hand_back(queue);
 		} else if (queue->n < QUEUE_LEN) {
@@ -240,7 +241,7 @@ static struct queue *queue_up(int host, const char *rule, bool whole,
 			      enum order order)
 {
 	const char *name = host_names[host];
-	volatile struct queue *queue;
+	struct queue *queue;
 
 	queue = mmap(NULL, sizeof(*queue), PROT_READ | PROT_WRITE,
 		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -249,11 +250,11 @@ static struct queue *queue_up(int host, const char *rule, bool whole,
 	queue->whole = whole;
 	queue->order = order;
 	if (!fork())
-		queue_run((struct queue *)queue);
+		queue_run(queue);
 	UNTIL(queue->ready);
 	command("ip netns exec %s nft add rule inet rxe_test %s queue num 0",
 		name, rule);
-	return (struct queue *)queue;
+	return queue;
 }
 
 /* from hostb's side of the cable: "in" or "out" */
@@ -491,7 +492,7 @@ static pid_t writer_start(struct queue *queue)
 		while (1)
 			pause();
 	}
-	UNTIL(*(volatile unsigned int *)&queue->taken != before);
+	UNTIL(queue->taken != before);
 	return pid;
 }
 
@@ -504,8 +505,8 @@ static void writer_stop(pid_t pid)
 /* hand back what the kernel may have no more; then all that comes */
 static void queue_go_on(struct queue *queue)
 {
-	*(volatile enum order *)&queue->order = IN_ORDER;
-	UNTIL(!*(volatile unsigned int *)&queue->n);
+	queue->order = IN_ORDER;
+	UNTIL(!queue->n);
 }
 
 /*
@@ -534,7 +535,7 @@ static void link_goes(int host, const char *chain, const char *go,
 	rc_check_works();
 
 	/* somebody does */
-	*(volatile enum order *)&queue->order = NOT_YET;
+	queue->order = NOT_YET;
 	pid = writer_start(queue);
 	command("%s", go);
 	queue_go_on(queue);
