@@ -5,6 +5,7 @@
 #include <linux/wait_bit.h>
 
 #include "anchor.h"
+#include "fault.h"
 #include "qp.h"
 
 /*
@@ -45,7 +46,6 @@ struct rxe_anchor *rxe_anchor_create(struct rxe_qp *qp,
 		anchor->faulter = rxe_fault_queue_get(faulter);
 	for (i = 0; i < RXE_FLOW_NUM; i++)
 		anchor->flows[i].anchor = anchor;
-	rxe_faults_init(anchor);
 	return anchor;
 }
 
@@ -172,7 +172,7 @@ void rxe_flow_continue(struct rxe_flow *flow)
 	qp = anchor->qp;
 	if (qp) {
 		work = flow == &anchor->flows[RXE_FLOW_REQUESTS] ?
-			       &qp->sq.work : &qp->rq.work;
+			       &qp->sq.requester.work : &qp->rq.responder.work;
 		keeps_cpu = current_work() == &work->work &&
 			    cpu != smp_processor_id() && cpu_online(cpu);
 		queue_delayed_work_on(cpu, rxe_wq, work, keeps_cpu ? 1 : 0);

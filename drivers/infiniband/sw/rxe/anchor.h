@@ -11,8 +11,7 @@
 #include <linux/refcount.h>
 #include <linux/spinlock.h>
 
-#include "fault.h"
-
+struct rxe_fault_queue;
 struct rxe_qp;
 struct sk_buff;
 
@@ -46,7 +45,6 @@ struct rxe_flow {
  * @qpn: the QP's number, for those who watch
  * @faulter: who faults for it, held; NULL: a kernel user, whose memory is there
  * @flows: what the QP sends, for each direction
- * @faults: page faults, one at a time for each direction of the QP
  */
 struct rxe_anchor {
 	refcount_t refs;
@@ -56,7 +54,6 @@ struct rxe_anchor {
 	u32 qpn;
 	struct rxe_fault_queue *faulter;
 	struct rxe_flow flows[RXE_FLOW_NUM];
-	struct rxe_fault faults[RXE_FAULT_NUM];
 };
 
 struct rxe_anchor *rxe_anchor_create(struct rxe_qp *qp,

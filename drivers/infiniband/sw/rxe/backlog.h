@@ -35,6 +35,13 @@ static inline struct sk_buff *rxe_backlog_peek(const struct rxe_backlog *backlog
 	return skb_peek(&backlog->skbs);
 }
 
+/* the one behind @skb, which is one of them; or NULL */
+static inline struct sk_buff *
+rxe_backlog_behind(const struct rxe_backlog *backlog, struct sk_buff *skb)
+{
+	return skb_peek_next(skb, &backlog->skbs);
+}
+
 bool rxe_backlog_has_room(struct rxe_dev *dev,
 			  const struct rxe_backlog *backlog,
 			  const struct sk_buff *skb, u32 limit);

@@ -4,7 +4,7 @@
 #include "compat.h"
 #include "completer.h"
 #include "cq.h"
-#include "fault.h"
+#include "direction.h"
 #include "mr.h"
 #include "qp.h"
 #include "pkt.h"
@@ -276,7 +276,7 @@ static struct rxe_access rxe_completer_access(struct rxe_qp *qp)
 	return (struct rxe_access) {
 		.pd = qp->ibqp.pd,
 		.rights = IB_ACCESS_LOCAL_WRITE,
-		.fault = &qp->anchor->faults[RXE_FAULT_COMPLETER],
+		.dir = &qp->sq.completer,
 		.hold = &qp->sq.hold,
 	};
 }
@@ -289,6 +289,7 @@ static int rxe_store_response(struct rxe_qp *qp, const struct rxe_swqe *wqe,
 	struct rxe_atmack atmack;
 	u64 orig;
 
+	access.ahead = wqe->length - offset;
 	if (!rxe_swqe_is_atomic(wqe))
 		return rxe_sgl_access(&access, wqe->sge, wqe->num_sge, offset,
 				      pkt->payload_len,
@@ -362,7 +363,7 @@ static int rxe_complete_response(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 	if (err == -EAGAIN)
 		return err;
 	if (err) {
-		rxe_completer_fail(qp, IB_WC_LOC_PROT_ERR);
+		rxe_completer_fail(qp, rxe_access_status(err));
 		return 0;
 	}
 
@@ -399,8 +400,7 @@ static bool rxe_complete_run(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 		if (rxe_ends_request(qp, wqe, rxe_psn_add(psn, i)))
 			return false;
 
-	/* what is missing, or wrong, is so for one of them */
-	access.fault = NULL;
+	access.dir = NULL;
 	if (n < 2 || rxe_sgl_access(&access, wqe->sge, wqe->num_sge,
 				    index * qp->mtu, n * qp->mtu,
 				    rxe_copy_payload, &payload))
@@ -424,14 +424,22 @@ static bool rxe_response_due(const struct rxe_qp *qp, const struct rxe_pkt *pkt)
 	       rxe_psn_diff(pkt->psn, qp->sq.sent_psn) < 0;
 }
 
-/* -EAGAIN: the packet has to wait for memory. */
-static int rxe_complete(struct rxe_qp *qp, const struct rxe_pkt *pkt)
+/* The packet, or with it @many that follow; -EAGAIN: it has to wait for memory. */
+static int rxe_complete(struct rxe_qp *qp, void *arg, bool many)
 {
-	if (pkt->opcode == IB_OPCODE_RC_ACKNOWLEDGE) {
+	const struct rxe_pkt *pkt = arg;
+	int err = 0;
+
+	if (many)
+		return rxe_complete_run(qp, pkt) ? 0 : -EAGAIN;
+
+	if (pkt->opcode == IB_OPCODE_RC_ACKNOWLEDGE)
 		rxe_complete_ack(qp, pkt);
-		return 0;
-	}
-	return rxe_complete_response(qp, pkt);
+	else
+		err = rxe_complete_response(qp, pkt);
+	if (err != -EAGAIN)
+		rxe_pkt_done(pkt);
+	return err;
 }
 
 static void rxe_check_drained(struct rxe_qp *qp)
@@ -463,15 +471,14 @@ void rxe_completer_progress(struct rxe_qp *qp)
 	rxe_check_drained(qp);
 }
 
-static void rxe_park_responses(struct rxe_qp *qp, struct sk_buff *skb)
+static void rxe_defer_responses(struct rxe_qp *qp, struct sk_buff *skb)
 {
-	struct rxe_sq *sq = &qp->sq;
+	struct rxe_backlog *backlog = &qp->sq.completer.backlog;
 
 	rxe_count(qp->dev, RXE_STAT_ACK_DEFERRED);
 	/* what is dropped is missed, and asked for again */
-	if (rxe_backlog_has_room(qp->dev, &sq->responses, skb,
-				 RXE_PARKED_RESPONSES))
-		rxe_backlog_add(qp->dev, &sq->responses, skb);
+	if (rxe_backlog_has_room(qp->dev, backlog, skb, RXE_PARKED_RESPONSES))
+		rxe_backlog_add(qp->dev, backlog, skb);
 	else
 		kfree_skb(skb);
 }
@@ -482,17 +489,10 @@ static bool rxe_complete_batch(struct rxe_qp *qp, struct sk_buff *skb)
 	struct rxe_pkt pkt;
 
 	while (rxe_pkt_next(&pkt, skb)) {
-		if (!rxe_response_due(qp, &pkt)) {
+		if (!rxe_response_due(qp, &pkt))
 			rxe_pkt_done(&pkt);
-			continue;
-		}
-		if (rxe_complete_run(qp, &pkt))
-			continue;
-		if (rxe_complete(qp, &pkt) == -EAGAIN) {
-			qp->sq.responses_parked = true;
+		else if (rxe_many_or_one(rxe_complete, qp, &pkt) == -EAGAIN)
 			return false;
-		}
-		rxe_pkt_done(&pkt);
 	}
 	return true;
 }
@@ -509,52 +509,34 @@ void rxe_completer_rcv(struct rxe_qp *qp, struct sk_buff *skb)
 	struct rxe_sq *sq = &qp->sq;
 
 	spin_lock(&sq->lock);
-	if (sq->responses_parked) {
-		rxe_park_responses(qp, skb);
-	} else if (rxe_complete_batch(qp, skb)) {
+	if (sq->completer.parked || !rxe_complete_batch(qp, skb)) {
+		rxe_defer_responses(qp, skb);
+	} else {
 		consume_skb(skb);
 		rxe_completer_progress(qp);
-	} else {
-		rxe_count(qp->dev, RXE_STAT_PARKED);
-		rxe_park_responses(qp, skb);
 	}
 	rxe_key_release(&sq->hold);
 	spin_unlock(&sq->lock);
 }
 
-static void rxe_completer_drain(struct rxe_qp *qp)
+/**
+ * rxe_completer_run - complete what waits, and what can go on then
+ * @qp: the QP
+ *
+ * Context: BH disabled, the send queue's lock is held.
+ */
+void rxe_completer_run(struct rxe_qp *qp)
 {
-	struct rxe_sq *sq = &qp->sq;
+	struct rxe_backlog *backlog = &qp->sq.completer.backlog;
 	struct sk_buff *skb;
 
-	while ((skb = rxe_backlog_peek(&sq->responses))) {
+	while ((skb = rxe_backlog_peek(backlog))) {
 		if (!rxe_complete_batch(qp, skb))
 			break;
-		rxe_backlog_consume(qp->dev, &sq->responses);
+		rxe_backlog_consume(qp->dev, backlog);
 	}
-}
-
-/**
- * rxe_completer_resume - go on after a page fault
- * @qp: the QP
- * @err: of the fault
- *
- * Context: process.
- */
-void rxe_completer_resume(struct rxe_qp *qp, int err)
-{
-	struct rxe_sq *sq = &qp->sq;
-
-	spin_lock_bh(&sq->lock);
-	if (sq->responses_parked) {
-		sq->responses_parked = false;
-		rxe_sq_progress(sq);
-		qp->anchor->faults[RXE_FAULT_COMPLETER].err = err;
-		rxe_completer_drain(qp);
-		rxe_completer_progress(qp);
-		rxe_key_release(&sq->hold);
-	}
-	spin_unlock_bh(&sq->lock);
+	rxe_completer_progress(qp);
+	rxe_key_release(&qp->sq.hold);
 }
 
 /**
@@ -574,7 +556,7 @@ void rxe_ack_timeout(struct timer_list *timer)
 		goto unlock;
 
 	/* the peer is not late while it is we who wait, or have yet to send */
-	if (sq->rnr_waiting || sq->parked || sq->responses_parked)
+	if (sq->rnr_waiting || sq->requester.parked || sq->completer.parked)
 		rxe_sq_progress(sq);
 	else if (atomic_read(&qp->anchor->flows[RXE_FLOW_REQUESTS].in_flight) &&
 		 time_before(jiffies, sq->patience))

@@ -11,7 +11,7 @@ struct rxe_qp;
 struct sk_buff;
 
 void rxe_completer_rcv(struct rxe_qp *qp, struct sk_buff *skb);
-void rxe_completer_resume(struct rxe_qp *qp, int err);
+void rxe_completer_run(struct rxe_qp *qp);
 void rxe_completer_fail(struct rxe_qp *qp, enum ib_wc_status status);
 void rxe_completer_progress(struct rxe_qp *qp);
 void rxe_completer_reset_retries(struct rxe_qp *qp);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* The packets of sends and writes: IBTA volume 1, 9.4.1 and 9.4.3. */
+#include "direction.h"
 #include "message.h"
 #include "mr.h"
 #include "qp.h"
@@ -192,10 +193,21 @@ static u32 rxe_message_packets(const struct rxe_qp *qp,
 	return max(packets, 1U);
 }
 
-/* Send the next packet, and others that can leave with it. */
-static int rxe_message_send(struct rxe_qp *qp, struct rxe_swqe *wqe, u32 budget,
-			    struct rxe_fault *fault)
+/**
+ * struct rxe_message_turn - what may be sent of a message now
+ * @wqe: the request
+ * @budget: bytes at most, but for one packet
+ */
+struct rxe_message_turn {
+	struct rxe_swqe *wqe;
+	u32 budget;
+};
+
+/* Send the next packet, or @many that can leave together. */
+static int rxe_message_send(struct rxe_qp *qp, void *arg, bool many)
 {
+	const struct rxe_message_turn *turn = arg;
+	struct rxe_swqe *wqe = turn->wqe;
 	u32 offset = rxe_psn_diff(qp->sq.psn, wqe->first_psn) * qp->mtu;
 	struct rxe_access access = rxe_requester_access(qp, 0);
 	struct rxe_message_run m = {
@@ -211,9 +223,11 @@ static int rxe_message_send(struct rxe_qp *qp, struct rxe_swqe *wqe, u32 budget,
 	if (!rxe_message_begin(&m))
 		return -ENOMEM;
 
-	access.fault = fault;
-	len = min(wqe->length - offset,
-		  rxe_message_packets(qp, wqe, budget) * qp->mtu);
+	access.ahead = wqe->length - offset;
+	if (many)
+		access.dir = NULL;
+	packets = rxe_message_packets(qp, wqe, many ? turn->budget : 0);
+	len = min(wqe->length - offset, packets * qp->mtu);
 	if (wqe->flags & IB_SEND_INLINE)
 		err = rxe_tx_run_copy(wqe->inline_data + offset, len, &m.run);
 	else
@@ -242,11 +256,7 @@ static int rxe_message_send(struct rxe_qp *qp, struct rxe_swqe *wqe, u32 budget,
  */
 int rxe_request_message(struct rxe_qp *qp, struct rxe_swqe *wqe, u32 budget)
 {
-	int err = rxe_message_send(qp, wqe, budget, NULL);
+	struct rxe_message_turn turn = { .wqe = wqe, .budget = budget };
 
-	/* what is wrong is wrong with one of them, the first that is left */
-	if (!err || err == -ENOMEM)
-		return err;
-	return rxe_message_send(qp, wqe, 0,
-				&qp->anchor->faults[RXE_FAULT_REQUESTER]);
+	return rxe_many_or_one(rxe_message_send, qp, &turn);
 }

@@ -8,7 +8,7 @@
 #include "compat.h"
 #include "dev.h"
 #include "dmabuf.h"
-#include "fault.h"
+#include "direction.h"
 #include "mr.h"
 #include "mw.h"
 #include "qp.h"
@@ -77,18 +77,18 @@ static int rxe_odp_access(const struct rxe_mr *mr, u64 offset,
 	int err;
 
 	err = odp_umem_access(mr->odp, addr, access->len, write, actor, arg);
-	if (err != -EAGAIN || !access->fault)
+	if (err != -EAGAIN || !access->dir)
 		return err;
 
-	return rxe_fault_start(access->fault, mr->odp, addr,
-			       access->len, min_t(u64, access->hint, rest), write);
+	return rxe_park(access->dir, mr->odp, addr, access->len,
+			min_t(u64, access->ahead, rest), write);
 }
 
 /**
  * rxe_region_access - read or write a region's memory
  * @mr: the region, held
  * @offset: of the first byte
- * @access: its length, hint, fault, and what right it is by; it is allowed
+ * @access: its length, direction, and what right it is by; it is allowed
  * @actor: called for each run of contiguous memory, in order
  * @arg: passed to @actor
  *
@@ -166,11 +166,10 @@ static void rxe_access_end(const struct rxe_access *access,
  * IBTA 10.6.3: not with a key that names nothing, of another PD, without the
  * rights, or out of bounds.
  *
- * Context: BH disabled, under the lock of the direction that @access->fault is
- * of.
- * Return: 0; -EAGAIN: memory has to be faulted in, and if @access->fault says how
- * the direction parks, and will be resumed to make the whole access again; another errno: it is not
- * allowed, or the memory is not there.
+ * Context: BH disabled, under the lock of @access->dir.
+ * Return: 0; -EAGAIN: memory has to be faulted in, and @access->dir, if any, has
+ * parked, and will run again to make the whole access anew; another errno: it is
+ * not allowed, or the memory is not there; see rxe_park().
  */
 int rxe_mr_access(const struct rxe_access *access, odp_actor_t actor,
 		  void *arg)
@@ -294,7 +293,8 @@ put:
 
 /**
  * rxe_sgl_access - read or write part of a scatter-gather list
- * @proto: the access, but for its key, iova and lengths
+ * @proto: the access, but for its key, iova and length; what is ahead is so in the
+ *	   list, from @offset on
  * @sge: the list, a copy that no program can change
  * @num_sge: its length
  * @offset: bytes from the begin of the list
@@ -309,6 +309,7 @@ int rxe_sgl_access(const struct rxe_access *proto, const struct rxe_sge *sge,
 		   void *arg)
 {
 	struct rxe_access access = *proto;
+	u32 done = 0;
 	int err;
 
 	for (; len && num_sge; sge++, num_sge--) {
@@ -320,11 +321,13 @@ int rxe_sgl_access(const struct rxe_access *proto, const struct rxe_sge *sge,
 		access.key = sge->lkey;
 		access.iova = sge->addr + offset;
 		access.len = min(len, sge->length - offset);
-		access.hint = sge->length - offset;
+		access.ahead = min(proto->ahead - min(done, proto->ahead),
+				   sge->length - offset);
 		err = rxe_mr_access(&access, actor, arg);
 		if (err)
 			return err;
 
+		done += access.len;
 		len -= access.len;
 		offset = 0;
 	}

@@ -10,10 +10,11 @@
 
 #include "dev.h"
 #include "handle.h"
+#include "wire.h"
 
 struct dma_buf;
 struct ib_umem;
-struct rxe_fault;
+struct rxe_direction;
 struct rxe_qp;
 
 /* the lowest bits of a key are its owner's choice; the others are a handle's */
@@ -143,8 +144,9 @@ struct rxe_reg {
  * @iova: first byte
  * @len: bytes
  * @whole: all of the region, whatever @iova and @len are; to check only
- * @hint: bytes from @iova on that will be accessed soon: for page faults
- * @fault: what to start when memory is not there; NULL: nothing, it is only tried
+ * @ahead: bytes from @iova on that are known to be accessed, where that is more
+ *	   than @len: for page faults; see direction.h
+ * @dir: parks when memory is not there; NULL: it is only tried
  * @hold: of the queue that makes it; NULL: it has none
  */
 struct rxe_access {
@@ -155,14 +157,26 @@ struct rxe_access {
 	u64 iova;
 	u32 len;
 	bool whole;
-	u32 hint;
-	struct rxe_fault *fault;
+	u32 ahead;
+	struct rxe_direction *dir;
 	struct rxe_key_hold *hold;
 };
 
 static inline struct rxe_mr *to_rmr(struct ib_mr *ibmr)
 {
 	return container_of(ibmr, struct rxe_mr, ibmr);
+}
+
+/* what a request's own memory fails with: by the error of rxe_mr_access() */
+static inline enum ib_wc_status rxe_access_status(int err)
+{
+	return err == -ENOBUFS ? IB_WC_LOC_QP_OP_ERR : IB_WC_LOC_PROT_ERR;
+}
+
+/* what a peer's request is refused with: IBTA 9.7.5.2.4 and 9.7.5.2.5 */
+static inline u8 rxe_access_syndrome(int err)
+{
+	return err == -ENOBUFS ? RXE_SYN_NAK_REM_OP : RXE_SYN_NAK_REM_ACCESS;
 }
 
 int rxe_mr_access(const struct rxe_access *access, odp_actor_t actor,

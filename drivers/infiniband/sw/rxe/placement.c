@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* Flush and atomic write: IBTA volume 1, annex A19. */
 #include "compat.h"
-#include "fault.h"
+#include "direction.h"
 #include "mr.h"
 #include "placement.h"
 #include "qp.h"
@@ -152,7 +152,7 @@ int rxe_respond_atomic_write(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 	if (err == -EINVAL)
 		return RXE_SYN_NAK_INV_REQ;
 	if (err)
-		return err == -EAGAIN ? err : RXE_SYN_NAK_REM_ACCESS;
+		return err == -EAGAIN ? err : rxe_access_syndrome(err);
 
 	rxe_answer_placement(qp, pkt->psn);
 	return 0;

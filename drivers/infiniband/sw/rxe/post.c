@@ -195,7 +195,7 @@ int rxe_post_send(struct ib_qp *ibqp, const struct ib_send_wr *wr,
 	if (rxe_state_flushes(READ_ONCE(qp->state)))
 		mod_delayed_work(rxe_wq, &qp->flush, 0);
 	else
-		queue_delayed_work(rxe_wq, &qp->sq.work, 0);
+		queue_delayed_work(rxe_wq, &qp->sq.requester.work, 0);
 	return err;
 }
 

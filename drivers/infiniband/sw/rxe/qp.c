@@ -18,26 +18,6 @@
 
 struct rxe_handle_table rxe_qps;
 
-static void rxe_sq_work(struct work_struct *work)
-{
-	struct rxe_qp *qp = container_of(to_delayed_work(work), struct rxe_qp,
-					 sq.work);
-
-	spin_lock_bh(&qp->sq.lock);
-	rxe_completer_progress(qp);
-	spin_unlock_bh(&qp->sq.lock);
-}
-
-static void rxe_rq_work(struct work_struct *work)
-{
-	struct rxe_qp *qp = container_of(to_delayed_work(work), struct rxe_qp,
-					 rq.work);
-
-	spin_lock_bh(&qp->rq.lock);
-	rxe_responder_run(qp);
-	spin_unlock_bh(&qp->rq.lock);
-}
-
 /*
  * A program posts receives without telling us. While the QP is in the error
  * state its rings are looked at now and then, so that those are flushed too.
@@ -222,8 +202,6 @@ int rxe_create_qp(struct ib_qp *ibqp, struct ib_qp_init_attr *init,
 	/* connections have a path MTU; a datagram is one packet, of any size */
 	qp->mtu = RXE_MAX_PAYLOAD;
 	qp->state = IB_QPS_RESET;
-	INIT_DELAYED_WORK(&qp->sq.work, rxe_sq_work);
-	INIT_DELAYED_WORK(&qp->rq.work, rxe_rq_work);
 	INIT_DELAYED_WORK(&qp->flush, rxe_qp_flush);
 	timer_setup(&qp->sq.timer, rxe_ack_timeout, 0);
 	hrtimer_setup(&qp->sq.rnr_timer, rxe_rnr_timeout, CLOCK_MONOTONIC,
@@ -304,8 +282,6 @@ int rxe_destroy_qp(struct ib_qp *ibqp, struct ib_udata *udata)
 	timer_delete_sync(&qp->sq.timer);
 	hrtimer_cancel(&qp->sq.rnr_timer);
 	cancel_delayed_work_sync(&qp->flush);
-	cancel_delayed_work_sync(&qp->sq.work);
-	cancel_delayed_work_sync(&qp->rq.work);
 
 	rxe_rq_destroy(qp);
 	rxe_sq_destroy(qp);

@@ -130,6 +130,14 @@ static void rxe_enter_state(struct rxe_qp *qp, enum ib_qp_state state)
 	smp_store_release(&qp->state, state);
 }
 
+/* To wait for memory with, from the first access on. */
+static int rxe_qp_prepare(struct rxe_qp *qp)
+{
+	return rxe_direction_prepare(&qp->sq.requester) ?:
+	       rxe_direction_prepare(&qp->sq.completer) ?:
+	       rxe_direction_prepare(&qp->rq.responder);
+}
+
 static int rxe_new_resources(struct rxe_resource **resources, u32 n)
 {
 	*resources = NULL;
@@ -180,8 +188,9 @@ static int rxe_modify_locked(struct rxe_qp *qp, const struct ib_qp_attr *attr,
  * @udata: unused
  *
  * Context: may sleep.
- * Return: 0; -EINVAL: not in this state, or no such value, and nothing is
- * changed; another errno.
+ * Return: 0; -EINVAL: not in this state, or no such value; -EBUSY: it is not to
+ * leave the reset state yet, see rxe_direction_prepare(); another errno. Then
+ * nothing is changed.
  */
 int rxe_modify_qp(struct ib_qp *ibqp, struct ib_qp_attr *attr, int mask,
 		  struct ib_udata *udata)
@@ -197,6 +206,11 @@ int rxe_modify_qp(struct ib_qp *ibqp, struct ib_qp_attr *attr, int mask,
 
 	if ((mask & IB_QP_STATE) && attr->qp_state == IB_QPS_RTS)
 		rxe_qp_flush_sqe(qp);
+	if ((mask & IB_QP_STATE) && attr->qp_state == IB_QPS_INIT) {
+		err = rxe_qp_prepare(qp);
+		if (err)
+			return err;
+	}
 
 	if (mask & IB_QP_MAX_DEST_RD_ATOMIC) {
 		err = rxe_new_resources(&resources, attr->max_dest_rd_atomic);

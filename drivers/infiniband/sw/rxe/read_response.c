@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #include "anchor.h"
-#include "fault.h"
+#include "direction.h"
 #include "mr.h"
 #include "order.h"
 #include "qp.h"
@@ -150,9 +150,10 @@ static u32 rxe_read_packets(const struct rxe_qp *qp, u32 budget)
 	return max(min(packets, rxe_tx_space(&qp->rq.tx)), 1U);
 }
 
-/* Send the next response, and others that can leave with it. */
-static int rxe_read_send(struct rxe_qp *qp, u32 budget, struct rxe_fault *fault)
+/* Send the next response, or @many that can leave together. */
+static int rxe_read_send(struct rxe_qp *qp, void *arg, bool many)
 {
+	int budget = *(const int *)arg;
 	struct rxe_read *read = &qp->rq.read;
 	struct rxe_access access =
 		rxe_responder_access(qp, IB_ACCESS_REMOTE_READ);
@@ -168,9 +169,11 @@ static int rxe_read_send(struct rxe_qp *qp, u32 budget, struct rxe_fault *fault)
 
 	access.key = read->rkey;
 	access.iova = read->va;
-	access.len = min(read->resid, rxe_read_packets(qp, budget) * qp->mtu);
-	access.fault = fault;
-	access.hint = read->resid;
+	access.len = min(read->resid,
+			 rxe_read_packets(qp, many ? budget : 0) * qp->mtu);
+	access.ahead = read->resid;
+	if (many)
+		access.dir = NULL;
 	if (access.len)
 		err = rxe_mr_access(&access, rxe_tx_run_copy, &r.run);
 	if (err)
@@ -180,23 +183,12 @@ static int rxe_read_send(struct rxe_qp *qp, u32 budget, struct rxe_fault *fault)
 	return err;
 }
 
-static int rxe_read_respond(struct rxe_qp *qp, u32 budget)
-{
-	int err = rxe_read_send(qp, budget, NULL);
-
-	/* what is wrong is wrong with one of them, the first that is left */
-	if (!err || err == -ENOMEM)
-		return err;
-	return rxe_read_send(qp, 0, &qp->anchor->faults[RXE_FAULT_RESPONDER]);
-}
-
 /**
  * rxe_read_continue - send responses of the read that is being answered
  * @qp: the responder
  *
  * Context: BH disabled, the receive queue's lock is held.
- * Return: true: no read is left; false: it goes on later, by the queue's work or
- * by rxe_responder_resume().
+ * Return: true: no read is left; false: it goes on later.
  */
 bool rxe_read_continue(struct rxe_qp *qp)
 {
@@ -210,17 +202,15 @@ bool rxe_read_continue(struct rxe_qp *qp)
 			return false;
 		budget = rq->turn_end - rq->tx.made;
 		if (budget <= 0) {
-			queue_delayed_work(rxe_wq, &qp->rq.work, 0);
+			queue_delayed_work(rxe_wq, &qp->rq.responder.work, 0);
 			return false;
 		}
 
-		err = rxe_read_respond(qp, budget);
+		err = rxe_many_or_one(rxe_read_send, qp, &budget);
 		switch (err) {
 		case 0:
 			break;
 		case -EAGAIN:
-			rxe_count(qp->dev, RXE_STAT_PARKED);
-			rq->parked = true;
 			return false;
 		case -ENOMEM:
 			/* as if the network had lost the rest */
@@ -228,7 +218,7 @@ bool rxe_read_continue(struct rxe_qp *qp)
 			break;
 		default:
 			rq->read.active = false;
-			rxe_responder_fail(qp, RXE_SYN_NAK_REM_ACCESS,
+			rxe_responder_fail(qp, rxe_access_syndrome(err),
 					   rq->read.psn);
 		}
 	}
@@ -377,7 +367,7 @@ int rxe_respond_atomic(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 	if (err == -EINVAL)
 		return RXE_SYN_NAK_INV_REQ;
 	if (err)
-		return err == -EAGAIN ? err : RXE_SYN_NAK_REM_ACCESS;
+		return err == -EAGAIN ? err : rxe_access_syndrome(err);
 
 	res = rxe_new_resource(qp, RXE_RESOURCE_ATOMIC, 1);
 	res->orig = atomic.orig;

@@ -4,6 +4,7 @@
 #include "cq.h"
 #include "qp.h"
 #include "recv_queue.h"
+#include "responder.h"
 #include "ring.h"
 #include "srq.h"
 
@@ -43,7 +44,8 @@ int rxe_rq_create(struct rxe_qp *qp, const struct ib_qp_init_attr *init,
 	}
 
 	spin_lock_init(&rq->lock);
-	rxe_backlog_init(&rq->pending);
+	rxe_direction_init(&rq->responder, qp, RXE_RESPONDER, &rq->lock,
+			   rxe_responder_run);
 	return 0;
 }
 
@@ -55,7 +57,7 @@ int rxe_rq_create(struct rxe_qp *qp, const struct ib_qp_init_attr *init,
  */
 void rxe_rq_destroy(struct rxe_qp *qp)
 {
-	rxe_backlog_purge(qp->dev, &qp->rq.pending);
+	rxe_direction_destroy(&qp->rq.responder);
 	kfree(qp->rq.resources);
 	kfree(qp->rq.wqe);
 	rxe_ring_destroy(qp->rq.ring);
@@ -64,10 +66,9 @@ void rxe_rq_destroy(struct rxe_qp *qp)
 static void rxe_rq_abandon(struct rxe_qp *qp)
 {
 	qp->rq.read.active = false;
-	qp->rq.parked = false;
 	qp->rq.redo_psn = qp->rq.redo_end;
 	qp->rq.ack_expected = false;
-	rxe_backlog_purge(qp->dev, &qp->rq.pending);
+	rxe_abandon(&qp->rq.responder);
 }
 
 /**

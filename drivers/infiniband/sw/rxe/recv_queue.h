@@ -8,7 +8,7 @@
 #include <rdma/ib_verbs.h>
 #include <rdma/rdma_user_rxe.h>
 
-#include "backlog.h"
+#include "direction.h"
 #include "mr.h"
 #include "ring.h"
 #include "tx.h"
@@ -106,17 +106,15 @@ enum rxe_message {
  * @tx: what is being sent
  * @turn_end: @tx.made when others get a turn
  * @hold: what the last key named
- * @work: the responder, where it may not go on in the context it ran in
- * @pending: packets that wait for @read, or for a page fault
- * @pending_psn: after the new requests in @pending that follow on @epsn
- * @redo_psn: of the repeated requests that came last to @pending, without a gap
+ * @responder: does what requests ask for; those in its backlog wait for @read too
+ * @pending_psn: after the new requests in the backlog that follow on @epsn
+ * @redo_psn: of the repeated requests that came last to it, without a gap
  * @redo_end: after them; @redo_psn: there are none
  * @again_for: the request that waits, when it last came again
  * @again: how often it has
  * @ack_expected: the peer expects an acknowledgment of @expected_psn, and to have
  *		  all that it asked for before
  * @expected_psn: see there
- * @parked: a page fault is under way
  */
 struct rxe_rq {
 	/* inside the send queue's lock where both are held */
@@ -146,9 +144,8 @@ struct rxe_rq {
 	struct rxe_tx tx;
 	u32 turn_end;
 	struct rxe_key_hold hold;
-	struct delayed_work work;
 
-	struct rxe_backlog pending;
+	struct rxe_direction responder;
 	u32 pending_psn;
 	u32 redo_psn;
 	u32 redo_end;
@@ -156,7 +153,6 @@ struct rxe_rq {
 	u8 again;
 	bool ack_expected;
 	u32 expected_psn;
-	bool parked;
 };
 
 int rxe_rq_create(struct rxe_qp *qp, const struct ib_qp_init_attr *init,

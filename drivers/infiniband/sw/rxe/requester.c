@@ -2,7 +2,7 @@
 /* The requester of the connected services: IBTA volume 1, 9.7.3 and 9.8.2. */
 #include "anchor.h"
 #include "completer.h"
-#include "fault.h"
+#include "direction.h"
 #include "message.h"
 #include "mr.h"
 #include "mw.h"
@@ -45,7 +45,7 @@ struct rxe_access rxe_requester_access(struct rxe_qp *qp, int rights)
 	return (struct rxe_access) {
 		.pd = qp->ibqp.pd,
 		.rights = rights,
-		.fault = &qp->anchor->faults[RXE_FAULT_REQUESTER],
+		.dir = &qp->sq.requester,
 		.hold = &qp->sq.hold,
 	};
 }
@@ -228,6 +228,7 @@ static int rxe_prepare_sink(struct rxe_qp *qp, const struct rxe_swqe *wqe,
 	struct rxe_access access =
 		rxe_requester_access(qp, IB_ACCESS_LOCAL_WRITE);
 
+	access.ahead = wqe->length - offset;
 	return rxe_sgl_access(&access, wqe->sge, wqe->num_sge, offset, len,
 			      rxe_touch, NULL);
 }
@@ -391,7 +392,7 @@ static bool rxe_requester_step(struct rxe_qp *qp, u32 budget)
 	struct rxe_swqe *wqe;
 	int err;
 
-	if (sq->parked || sq->rnr_waiting)
+	if (sq->requester.parked || sq->rnr_waiting)
 		return false;
 
 	wqe = rxe_requester_next(qp);
@@ -424,10 +425,7 @@ static bool rxe_requester_step(struct rxe_qp *qp, u32 budget)
 	case 0:
 		return true;
 	case -EBUSY:
-		return false;
 	case -EAGAIN:
-		rxe_count(qp->dev, RXE_STAT_PARKED);
-		sq->parked = true;
 		return false;
 	case -ENOMEM:
 		rxe_completer_run_soon(qp);
@@ -436,7 +434,7 @@ static bool rxe_requester_step(struct rxe_qp *qp, u32 budget)
 		wqe->error = IB_WC_LOC_QP_OP_ERR;
 		return true;
 	default:
-		wqe->error = IB_WC_LOC_PROT_ERR;
+		wqe->error = rxe_access_status(err);
 		return true;
 	}
 }
@@ -508,12 +506,12 @@ void rxe_requester_run(struct rxe_qp *qp)
 	bool softirq = in_serving_softirq();
 
 	/* it goes on where it was about to */
-	if (softirq && delayed_work_pending(&qp->sq.work))
+	if (softirq && delayed_work_pending(&qp->sq.requester.work))
 		return;
 
 	if (!rxe_requester_turn(qp, softirq ? RXE_SOFTIRQ_BUDGET :
 					      RXE_REQUESTER_BUDGET))
-		queue_delayed_work(rxe_wq, &qp->sq.work, 0);
+		queue_delayed_work(rxe_wq, &qp->sq.requester.work, 0);
 }
 
 /**
@@ -556,29 +554,4 @@ void rxe_requester_go_back(struct rxe_qp *qp)
 	sq->psn = sq->una_psn;
 	sq->ack_psn = rxe_psn_add(sq->una_psn, -1);
 	sq->rd_outstanding = 0;
-}
-
-/**
- * rxe_requester_resume - go on after a page fault
- * @qp: the QP
- * @err: of the fault
- *
- * Context: process.
- */
-void rxe_requester_resume(struct rxe_qp *qp, int err)
-{
-	struct rxe_flow *flow = &qp->anchor->flows[RXE_FLOW_REQUESTS];
-	struct rxe_sq *sq = &qp->sq;
-
-	spin_lock_bh(&sq->lock);
-	if (sq->parked) {
-		sq->parked = false;
-		rxe_sq_progress(sq);
-		qp->anchor->faults[RXE_FAULT_REQUESTER].err = err;
-		if (rxe_flow_is_here(flow))
-			rxe_requester_run(qp);
-		else
-			rxe_flow_continue(flow);
-	}
-	spin_unlock_bh(&sq->lock);
 }

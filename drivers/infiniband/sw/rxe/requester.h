@@ -18,7 +18,6 @@ struct rxe_swqe;
 bool rxe_requester_gathers(struct rxe_qp *qp);
 void rxe_requester_run(struct rxe_qp *qp);
 void rxe_requester_begin(struct rxe_qp *qp);
-void rxe_requester_resume(struct rxe_qp *qp, int err);
 void rxe_requester_go_back(struct rxe_qp *qp);
 
 struct rxe_access rxe_requester_access(struct rxe_qp *qp, int rights);

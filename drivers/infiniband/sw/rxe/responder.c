@@ -3,7 +3,7 @@
 #include "anchor.h"
 #include "compat.h"
 #include "cq.h"
-#include "fault.h"
+#include "direction.h"
 #include "mr.h"
 #include "mw.h"
 #include "placement.h"
@@ -216,7 +216,7 @@ struct rxe_access rxe_responder_access(struct rxe_qp *qp, int rights)
 		.pd = qp->ibqp.pd,
 		.qpn = qp->ibqp.qp_num,
 		.rights = rights,
-		.fault = &qp->anchor->faults[RXE_FAULT_RESPONDER],
+		.dir = &qp->rq.responder,
 		.hold = &qp->rq.hold,
 	};
 }
@@ -239,6 +239,64 @@ struct rxe_access rxe_receive_access(struct rxe_qp *qp)
 	return access;
 }
 
+/* The packet behind one, if it is there; with a backlog if the one is of that. */
+static bool rxe_pkt_behind(const struct rxe_pkt *pkt,
+			   const struct rxe_backlog *backlog,
+			   struct rxe_pkt *behind)
+{
+	u32 offset = pkt->offset + pkt->len;
+	struct sk_buff *skb = pkt->skb;
+
+	if (offset < rxe_batch(skb)->end)
+		return rxe_pkt_parse(behind, skb, offset);
+	skb = backlog ? rxe_backlog_behind(backlog, skb) : NULL;
+	return skb && rxe_pkt_next(behind, skb);
+}
+
+/*
+ * How much of a send there is from a packet on: what has come says that the memory
+ * is going to be written, that of the receive request behind it is not.
+ */
+static u32 rxe_send_ahead(const struct rxe_qp *qp, const struct rxe_pkt *pkt)
+{
+	const struct rxe_backlog *backlog = &qp->rq.responder.backlog;
+	u32 len = pkt->payload_len;
+	struct rxe_pkt pkts[2];
+	int i = 0;
+
+	/* what has just come is behind all that waits */
+	if (pkt->skb != rxe_backlog_peek(backlog))
+		backlog = NULL;
+
+	while (!(pkt->op->flags & RXE_OP_END) && len < RXE_FAULT_BATCH &&
+	       rxe_pkt_behind(pkt, backlog, &pkts[i])) {
+		if (pkts[i].psn != rxe_psn_add(pkt->psn, 1) ||
+		    (pkts[i].op->flags & (RXE_OP_SEND | RXE_OP_START)) !=
+			    RXE_OP_SEND)
+			break;
+		pkt = &pkts[i];
+		len += pkt->payload_len;
+		i = !i;
+	}
+	return len;
+}
+
+/* Store a packet of a send; -EAGAIN: memory is missing, and @dir, if any, parks. */
+static int rxe_store_send(struct rxe_qp *qp, const struct rxe_pkt *pkt,
+			  u32 offset, struct rxe_direction *dir)
+{
+	struct rxe_access access = rxe_receive_access(qp);
+	struct rxe_payload payload = rxe_pkt_payload(pkt);
+	const struct rxe_rwqe *wqe = qp->rq.wqe;
+
+	access.dir = dir;
+	/* packets are looked through for a fault only */
+	if (dir)
+		access.ahead = rxe_send_ahead(qp, pkt);
+	return rxe_sgl_access(&access, wqe->sge, wqe->num_sge, offset,
+			      pkt->payload_len, rxe_copy_payload, &payload);
+}
+
 /**
  * rxe_respond_send - take a packet of a send
  * @qp: the responder
@@ -250,8 +308,6 @@ struct rxe_access rxe_receive_access(struct rxe_qp *qp)
  */
 int rxe_respond_send(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 {
-	struct rxe_access access = rxe_receive_access(qp);
-	struct rxe_payload payload = rxe_pkt_payload(pkt);
 	struct rxe_rq *rq = &qp->rq;
 	u32 offset;
 	int err;
@@ -267,12 +323,13 @@ int rxe_respond_send(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 		return RXE_SYN_NAK_INV_REQ;
 	}
 
-	err = rxe_sgl_access(&access, rq->wqe->sge, rq->wqe->num_sge, offset,
-			     pkt->payload_len, rxe_copy_payload, &payload);
+	err = rxe_store_send(qp, pkt, offset, NULL);
+	if (err == -EAGAIN)
+		err = rxe_store_send(qp, pkt, offset, &rq->responder);
 	if (err == -EAGAIN)
 		return err;
 	if (err) {
-		rxe_fail_receive(qp, IB_WC_LOC_PROT_ERR);
+		rxe_fail_receive(qp, rxe_access_status(err));
 		return RXE_SYN_NAK_REM_OP;
 	}
 
@@ -342,12 +399,12 @@ int rxe_respond_write(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 	access.key = rq->write_rkey;
 	access.iova = rq->write_va + rq->offset;
 	access.len = pkt->payload_len;
-	access.hint = rest;
+	access.ahead = rest;
 	err = rxe_mr_access(&access, rxe_copy_payload, &payload);
 	if (err == -EAGAIN)
 		return err;
 	if (err)
-		return RXE_SYN_NAK_REM_ACCESS;
+		return rxe_access_syndrome(err);
 
 	rq->offset += pkt->payload_len;
 	return 0;
@@ -518,14 +575,14 @@ static int rxe_store_run(struct rxe_qp *qp, const struct rxe_pkt *pkt, u32 len)
 
 	/* what is missing, or wrong, is so for one of them: see there */
 	if (pkt->op->flags & RXE_OP_SEND) {
-		access.fault = NULL;
+		access.dir = NULL;
 		return rxe_sgl_access(&access, rq->wqe->sge, rq->wqe->num_sge,
 				      rq->offset, len, rxe_copy_payload,
 				      &payload);
 	}
 
 	access = rxe_responder_access(qp, IB_ACCESS_REMOTE_WRITE);
-	access.fault = NULL;
+	access.dir = NULL;
 	access.key = rq->write_rkey;
 	access.iova = rq->write_va + rq->offset;
 	access.len = len;

@@ -15,7 +15,6 @@ struct sk_buff;
 
 void rxe_responder_rcv(struct rxe_qp *qp, struct sk_buff *skb);
 void rxe_responder_run(struct rxe_qp *qp);
-void rxe_responder_resume(struct rxe_qp *qp, int err);
 int rxe_responder_process(struct rxe_qp *qp, const struct rxe_pkt *pkt);
 bool rxe_responder_take_run(struct rxe_qp *qp, const struct rxe_pkt *pkt);
 void rxe_responder_flush(struct rxe_qp *qp);

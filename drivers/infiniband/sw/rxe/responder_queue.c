@@ -2,7 +2,7 @@
 /* How requests come to the responder, and how they wait. */
 #include "anchor.h"
 #include "backlog.h"
-#include "fault.h"
+#include "direction.h"
 #include "pkt.h"
 #include "qp.h"
 #include "read_response.h"
@@ -21,7 +21,8 @@
 
 static bool rxe_responder_busy(const struct rxe_rq *rq)
 {
-	return rq->parked || rq->read.active || !rxe_backlog_empty(&rq->pending);
+	return rq->responder.parked || rq->read.active ||
+	       !rxe_backlog_empty(&rq->responder.backlog);
 }
 
 /* PSNs that a request takes: a read, those of its response. */
@@ -48,7 +49,7 @@ static bool rxe_psns_within(u32 psn, u32 end, u32 from, u32 to)
 static u32 rxe_pending_psn(const struct rxe_rq *rq)
 {
 	/* after a NAK they are dropped when their turn comes */
-	if (rxe_backlog_empty(&rq->pending) || rq->nak_sent ||
+	if (rxe_backlog_empty(&rq->responder.backlog) || rq->nak_sent ||
 	    rxe_psn_diff(rq->pending_psn, rq->epsn) < 0)
 		return rq->epsn;
 	return rq->pending_psn;
@@ -105,15 +106,19 @@ static void rxe_queue_requests(struct rxe_qp *qp, struct sk_buff *skb)
 		rxe_pkt_done(&pkt);
 	}
 	batch->next = first;
-	rxe_backlog_add(qp->dev, &qp->rq.pending, skb);
+	rxe_backlog_add(qp->dev, &qp->rq.responder.backlog, skb);
 }
 
 /* A request was processed, maybe a repeated one: that waits no more. */
 static void rxe_note_redone(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 {
 	struct rxe_rq *rq = &qp->rq;
-	u32 end = rxe_psn_add(pkt->psn, rxe_request_psns(qp, pkt));
+	u32 end;
 
+	if (rq->redo_psn == rq->redo_end)
+		return;
+
+	end = rxe_psn_add(pkt->psn, rxe_request_psns(qp, pkt));
 	if (rxe_psn_diff(pkt->psn, rq->epsn) < 0 &&
 	    rxe_psns_within(pkt->psn, end, rq->redo_psn, rq->redo_end))
 		rq->redo_psn = end;
@@ -219,7 +224,7 @@ static void rxe_defer(struct rxe_qp *qp, struct sk_buff *skb)
 		return;
 	}
 
-	if (rxe_backlog_has_room(qp->dev, &rq->pending, skb,
+	if (rxe_backlog_has_room(qp->dev, &rq->responder.backlog, skb,
 				 RXE_PENDING_REQUESTS)) {
 		rxe_queue_requests(qp, skb);
 		return;
@@ -232,19 +237,19 @@ static void rxe_defer(struct rxe_qp *qp, struct sk_buff *skb)
 	kfree_skb(skb);
 }
 
-/* Process a packet, and those that can be taken with it; false: it parks. */
-static bool rxe_process_next(struct rxe_qp *qp, const struct rxe_pkt *pkt)
+/* Do what a packet asks for, or @many; -EAGAIN: it has to wait for memory. */
+static int rxe_process(struct rxe_qp *qp, void *arg, bool many)
 {
-	if (rxe_responder_take_run(qp, pkt))
-		return true;
+	const struct rxe_pkt *pkt = arg;
 
-	qp->rq.parked = rxe_responder_process(qp, pkt) == -EAGAIN;
-	if (qp->rq.parked)
-		return false;
+	if (many)
+		return rxe_responder_take_run(qp, pkt) ? 0 : -EAGAIN;
+	if (rxe_responder_process(qp, pkt) == -EAGAIN)
+		return -EAGAIN;
 
 	rxe_note_redone(qp, pkt);
 	rxe_pkt_done(pkt);
-	return true;
+	return 0;
 }
 
 /* Process what has come; false: the rest of it has to wait. */
@@ -256,10 +261,8 @@ static bool rxe_process_batch(struct rxe_qp *qp, struct sk_buff *skb)
 	while (rxe_pkt_next(&pkt, skb)) {
 		if (rxe_responder_busy(rq))
 			return false;
-		if (!rxe_process_next(qp, &pkt)) {
-			rxe_count(qp->dev, RXE_STAT_PARKED);
+		if (rxe_many_or_one(rxe_process, qp, &pkt) == -EAGAIN)
 			return false;
-		}
 		rxe_read_continue(qp);
 	}
 	return true;
@@ -271,7 +274,8 @@ static bool rxe_process_batch(struct rxe_qp *qp, struct sk_buff *skb)
  */
 static void rxe_begin_turn(struct rxe_rq *rq)
 {
-	bool more = !in_serving_softirq() && !rxe_backlog_empty(&rq->pending);
+	bool more = !in_serving_softirq() &&
+		    !rxe_backlog_empty(&rq->responder.backlog);
 
 	rq->turn_end = rq->tx.made + (more ? RXE_ANSWERS_BUDGET : RXE_TX_FIRST);
 }
@@ -304,21 +308,22 @@ static void rxe_process_pending(struct rxe_qp *qp)
 	struct sk_buff *skb;
 	struct rxe_pkt pkt;
 
-	while (!rq->parked) {
+	while (!rq->responder.parked) {
 		if (!rxe_read_continue(qp))
 			return;
-		skb = rxe_backlog_peek(&rq->pending);
+		skb = rxe_backlog_peek(&rq->responder.backlog);
 		if (!skb)
 			return;
 		if (!rxe_pkt_next(&pkt, skb)) {
-			rxe_backlog_consume(qp->dev, &rq->pending);
+			rxe_backlog_consume(qp->dev,
+					    &rq->responder.backlog);
 			continue;
 		}
 		if (budget <= 0) {
-			queue_delayed_work(rxe_wq, &rq->work, 0);
+			queue_delayed_work(rxe_wq, &rq->responder.work, 0);
 			return;
 		}
-		rxe_process_next(qp, &pkt);
+		rxe_many_or_one(rxe_process, qp, &pkt);
 		budget -= max_t(u32, rxe_batch(skb)->next - pkt.offset,
 				RXE_RESPONDER_COST);
 	}
@@ -336,28 +341,4 @@ void rxe_responder_run(struct rxe_qp *qp)
 	rxe_begin_turn(&qp->rq);
 	rxe_process_pending(qp);
 	rxe_responder_flush(qp);
-}
-
-/**
- * rxe_responder_resume - go on after a page fault
- * @qp: the QP
- * @err: of the fault
- *
- * Context: process.
- */
-void rxe_responder_resume(struct rxe_qp *qp, int err)
-{
-	struct rxe_flow *flow = &qp->anchor->flows[RXE_FLOW_RESPONSES];
-	struct rxe_rq *rq = &qp->rq;
-
-	spin_lock_bh(&rq->lock);
-	if (rq->parked) {
-		rq->parked = false;
-		qp->anchor->faults[RXE_FAULT_RESPONDER].err = err;
-		if (rxe_flow_is_here(flow))
-			rxe_responder_run(qp);
-		else
-			rxe_flow_continue(flow);
-	}
-	spin_unlock_bh(&rq->lock);
 }

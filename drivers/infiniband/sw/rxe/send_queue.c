@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #include <linux/mm.h>
 
+#include "completer.h"
 #include "cq.h"
 #include "qp.h"
 #include "ring.h"
@@ -86,7 +87,10 @@ int rxe_sq_create(struct rxe_qp *qp, const struct ib_qp_init_attr *init,
 	sq->signal_all = init->sq_sig_type == IB_SIGNAL_ALL_WR;
 	spin_lock_init(&sq->lock);
 	spin_lock_init(&sq->post_lock);
-	rxe_backlog_init(&sq->responses);
+	rxe_direction_init(&sq->requester, qp, RXE_REQUESTER, &sq->lock,
+			   rxe_completer_progress);
+	rxe_direction_init(&sq->completer, qp, RXE_COMPLETER, &sq->lock,
+			   rxe_completer_run);
 	return 0;
 }
 
@@ -98,7 +102,8 @@ int rxe_sq_create(struct rxe_qp *qp, const struct ib_qp_init_attr *init,
  */
 void rxe_sq_destroy(struct rxe_qp *qp)
 {
-	rxe_backlog_purge(qp->dev, &qp->sq.responses);
+	rxe_direction_destroy(&qp->sq.completer);
+	rxe_direction_destroy(&qp->sq.requester);
 	kvfree(qp->sq.wqes);
 	rxe_ring_destroy(qp->sq.ring);
 }
@@ -137,12 +142,11 @@ void rxe_sq_reset(struct rxe_qp *qp)
 
 	sq->rd_outstanding = 0;
 	sq->draining = false;
-	sq->parked = false;
 	sq->rnr_waiting = false;
 	sq->probing = false;
 	sq->gap_retried = false;
-	sq->responses_parked = false;
-	rxe_backlog_purge(qp->dev, &sq->responses);
+	rxe_abandon(&sq->requester);
+	rxe_abandon(&sq->completer);
 }
 
 static bool rxe_swqe_copy_inline(struct rxe_qp *qp, struct rxe_swqe *wqe,
@@ -424,8 +428,8 @@ bool rxe_sq_flush(struct rxe_qp *qp, int budget)
 	u32 done = sq->done;
 
 	sq->rd_outstanding = 0;
-	sq->responses_parked = false;
-	rxe_backlog_purge(qp->dev, &sq->responses);
+	rxe_abandon(&sq->requester);
+	rxe_abandon(&sq->completer);
 
 	while (budget-- && (sq->done != sq->fetched || rxe_sq_fetch(qp)))
 		rxe_sq_complete_one(qp, IB_WC_WR_FLUSH_ERR);

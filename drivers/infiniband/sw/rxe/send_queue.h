@@ -10,8 +10,8 @@
 #include <rdma/ib_verbs.h>
 #include <rdma/rdma_user_rxe.h>
 
-#include "backlog.h"
 #include "compat.h"
+#include "direction.h"
 #include "mr.h"
 #include "mw.h"
 #include "ring.h"
@@ -123,7 +123,6 @@ struct rxe_swqe {
  * @rd_outstanding: reads and atomics sent and not answered
  * @retries: left for time-outs and sequence errors
  * @rnr_retries: left for a receiver that is not ready
- * @parked: a page fault for the data to be sent is under way
  * @rnr_waiting: @rnr_timer runs
  * @probing: after @rnr_timer, one packet asks whether the peer is ready now
  * @gap_retried: @una_psn was asked for again as a later response came first
@@ -136,9 +135,8 @@ struct rxe_swqe {
  * @progress: when the peer last acknowledged something, or could not; in jiffies
  * @patience: until when packets may wait below us without being late, in jiffies
  * @rnr_timer: as long as the peer asked for
- * @work: the requester, where it may not go on in the context it ran in
- * @responses: from the peer, waiting for a page fault to end
- * @responses_parked: the first of them misses memory
+ * @requester: sends
+ * @completer: takes what the peer answers
  */
 struct rxe_sq {
 	/* outermost of the driver's */
@@ -164,7 +162,6 @@ struct rxe_sq {
 	u32 rd_outstanding;
 	u8 retries;
 	u8 rnr_retries;
-	bool parked;
 	bool rnr_waiting;
 	bool probing;
 	bool gap_retried;
@@ -178,10 +175,9 @@ struct rxe_sq {
 	unsigned long progress;
 	unsigned long patience;
 	struct hrtimer rnr_timer;
-	struct delayed_work work;
 
-	struct rxe_backlog responses;
-	bool responses_parked;
+	struct rxe_direction requester;
+	struct rxe_direction completer;
 };
 
 int rxe_sq_create(struct rxe_qp *qp, const struct ib_qp_init_attr *init,

@@ -37,6 +37,8 @@ static const struct rdma_stat_desc rxe_stat_descs[RXE_STAT_ALL] = {
 	[RXE_STAT_RDMA_RECVS].name = "rdma_recvs",
 	[RXE_STAT_ICRC_ERR].name = "rcvd_icrc_err",
 	[RXE_STAT_PARKED].name = "parked",
+	/* faults that failed as no memory came free for the pages */
+	[RXE_STAT_FAULT_NO_MEMORY].name = "page_fault_no_memory",
 	[RXE_STAT_OUT_OF_BUFFER].name = "out_of_buffer",
 	[RXE_STAT_RCVD_DROPS].name = "rcvd_drops",
 	[RXE_STAT_QKEY_VIOLATION].name = "qkey_violations",

@@ -8,29 +8,29 @@
 
 #include <linux/tracepoint.h>
 
-#include "fault.h"
+#include "direction.h"
 
-TRACE_DEFINE_ENUM(RXE_FAULT_REQUESTER);
-TRACE_DEFINE_ENUM(RXE_FAULT_COMPLETER);
-TRACE_DEFINE_ENUM(RXE_FAULT_RESPONDER);
+TRACE_DEFINE_ENUM(RXE_REQUESTER);
+TRACE_DEFINE_ENUM(RXE_COMPLETER);
+TRACE_DEFINE_ENUM(RXE_RESPONDER);
 
 #define show_rxe_direction(direction)					\
 	__print_symbolic(direction,					\
-			 { RXE_FAULT_REQUESTER, "requester" },		\
-			 { RXE_FAULT_COMPLETER, "completer" },		\
-			 { RXE_FAULT_RESPONDER, "responder" })
+			 { RXE_REQUESTER, "requester" },		\
+			 { RXE_COMPLETER, "completer" },		\
+			 { RXE_RESPONDER, "responder" })
 
 /* A direction of a QP stands still, as memory that it needs is not there. */
 TRACE_EVENT(rxe_park,
 	TP_PROTO(u32 qpn, int direction, unsigned long addr, size_t need,
-		 size_t hint, bool write),
-	TP_ARGS(qpn, direction, addr, need, hint, write),
+		 size_t ahead, bool write),
+	TP_ARGS(qpn, direction, addr, need, ahead, write),
 	TP_STRUCT__entry(
 		__field(u32, qpn)
 		__field(int, direction)
 		__field(unsigned long, addr)
 		__field(size_t, need)
-		__field(size_t, hint)
+		__field(size_t, ahead)
 		__field(bool, write)
 	),
 	TP_fast_assign(
@@ -38,12 +38,12 @@ TRACE_EVENT(rxe_park,
 		__entry->direction = direction;
 		__entry->addr = addr;
 		__entry->need = need;
-		__entry->hint = hint;
+		__entry->ahead = ahead;
 		__entry->write = write;
 	),
-	TP_printk("qpn=%#x %s addr=%#lx need=%zu hint=%zu %s", __entry->qpn,
+	TP_printk("qpn=%#x %s addr=%#lx need=%zu ahead=%zu %s", __entry->qpn,
 		  show_rxe_direction(__entry->direction), __entry->addr,
-		  __entry->need, __entry->hint,
+		  __entry->need, __entry->ahead,
 		  __entry->write ? "write" : "read")
 );
 
@@ -63,6 +63,22 @@ TRACE_EVENT(rxe_resume,
 	),
 	TP_printk("qpn=%#x %s err=%d", __entry->qpn,
 		  show_rxe_direction(__entry->direction), __entry->err)
+);
+
+/* The QP is reset, has failed, or is destroyed: the fault is nobody's now. */
+TRACE_EVENT(rxe_abandon,
+	TP_PROTO(u32 qpn, int direction),
+	TP_ARGS(qpn, direction),
+	TP_STRUCT__entry(
+		__field(u32, qpn)
+		__field(int, direction)
+	),
+	TP_fast_assign(
+		__entry->qpn = qpn;
+		__entry->direction = direction;
+	),
+	TP_printk("qpn=%#x %s", __entry->qpn,
+		  show_rxe_direction(__entry->direction))
 );
 
 #endif

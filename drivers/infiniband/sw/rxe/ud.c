@@ -19,6 +19,7 @@ static int rxe_ud_load(struct rxe_qp *qp, struct rxe_swqe *wqe)
 {
 	struct rxe_access access = rxe_requester_access(qp, 0);
 
+	access.ahead = wqe->length;
 	rxe_tx_headers_done(&qp->sq.tx);
 	if (wqe->flags & IB_SEND_INLINE)
 		return rxe_tx_copy(wqe->inline_data, wqe->length, &qp->sq.tx);
@@ -121,10 +122,12 @@ static int rxe_ud_store(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 	int err;
 
 	rxe_pkt_grh(pkt, grh);
+	access.ahead = sizeof(grh) + pkt->payload_len;
 	err = rxe_sgl_access(&access, wqe->sge, wqe->num_sge, 0, sizeof(grh),
 			     rxe_copy_to_mr, &from);
 	if (err)
 		return err;
+	access.ahead = pkt->payload_len;
 	return rxe_sgl_access(&access, wqe->sge, wqe->num_sge, sizeof(grh),
 			      pkt->payload_len, rxe_copy_payload, &payload);
 }
@@ -189,7 +192,7 @@ int rxe_ud_process(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 	if (err == -EAGAIN)
 		return err;
 	if (err) {
-		rxe_fail_receive(qp, IB_WC_LOC_PROT_ERR);
+		rxe_fail_receive(qp, rxe_access_status(err));
 		rxe_qp_fail(qp, -1);
 		return 0;
 	}

@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#include <linux/delay.h>
+#include <linux/refcount.h>
+#include <linux/slab.h>
+#include <rdma/odp_umem.h>
+
+#include "anchor.h"
+#include "direction.h"
+#include "fault.h"
+#include "qp.h"
+
+#define CREATE_TRACE_POINTS
+#include "trace.h"
+
+/* for how long a fault is tried anew where there is no memory: 255 ms in all */
+#define RXE_NO_MEMORY_MS	128
+/* faults of a program's that nobody waits for any more, and that still sleep */
+#define RXE_ABANDONED_MAX	64
+
+/**
+ * struct rxe_fault - a page fault
+ * @work: the worker
+ * @refs: its direction's, until that abandons it, and its worker's
+ * @dir: of a QP that may be gone: found by @anchor
+ * @anchor: the QP's; held, as is @umem, while the worker is on its way
+ * @umem: the memory
+ * @addr: where the access missed
+ * @need: bytes without which the access cannot go on
+ * @ahead: bytes that are known to be accessed, at least @need
+ * @flags: of odp_umem_fault()
+ * @abandoned: nobody waits for it
+ *
+ * While it is not under way it is its direction's to use, under its lock.
+ */
+struct rxe_fault {
+	struct work_struct work;
+	refcount_t refs;
+	struct rxe_direction *dir;
+	struct rxe_anchor *anchor;
+	struct odp_umem *umem;
+	unsigned long addr;
+	size_t need;
+	size_t ahead;
+	unsigned int flags;
+	bool abandoned;
+};
+
+static void rxe_fault_put(struct rxe_fault *fault)
+{
+	if (!refcount_dec_and_test(&fault->refs))
+		return;
+
+	if (fault->abandoned)
+		atomic_dec(&fault->anchor->faulter->abandoned);
+	rxe_anchor_put(fault->anchor);
+	kfree(fault);
+}
+
+static int rxe_fault_try(const struct rxe_fault *fault)
+{
+	int err;
+
+	err = odp_umem_fault(fault->umem, fault->addr, fault->ahead,
+			     fault->flags);
+	/* what lies behind a hole is none of the access's business */
+	if (err && fault->ahead > fault->need)
+		err = odp_umem_fault(fault->umem, fault->addr, fault->need,
+				     fault->flags);
+	return err;
+}
+
+/*
+ * Where there is no memory for the pages, some may come free. When none has for a
+ * while the access fails, by an error that says so: see rxe_access_status().
+ */
+static int rxe_fault_pages(const struct rxe_fault *fault)
+{
+	unsigned int ms = 1;
+	int err;
+
+	while ((err = rxe_fault_try(fault)) == -ENOMEM) {
+		if (ms > RXE_NO_MEMORY_MS || READ_ONCE(fault->abandoned))
+			return -ENOBUFS;
+		msleep(ms);
+		ms *= 2;
+	}
+	return err;
+}
+
+/*
+ * The direction that waits for the fault makes the same access again. Where that
+ * cannot succeed it does so right here, so that the error is that access's and no
+ * other's; or else where what it sends is in order.
+ */
+static void rxe_resume(struct rxe_direction *dir, const struct rxe_fault *fault,
+		       int err)
+{
+	spin_lock_bh(dir->lock);
+	/* abandoned, it is no more the direction's: that may wait for another */
+	if (dir->fault != fault)
+		goto unlock;
+
+	trace_rxe_resume(dir->qp->ibqp.qp_num, dir->kind, err);
+	if (err == -ENOBUFS)
+		rxe_count(dir->qp->dev, RXE_STAT_FAULT_NO_MEMORY);
+	dir->parked = false;
+	/* the peer was not late meanwhile: we were */
+	if (dir->kind != RXE_RESPONDER)
+		rxe_sq_progress(&dir->qp->sq);
+
+	if (!err && dir->flow && !rxe_flow_is_here(dir->flow)) {
+		rxe_flow_continue(dir->flow);
+		goto unlock;
+	}
+	dir->failed = err ? fault : NULL;
+	dir->err = err;
+	dir->run(dir->qp);
+	dir->failed = NULL;
+unlock:
+	spin_unlock_bh(dir->lock);
+}
+
+static void rxe_fault_work(struct work_struct *work)
+{
+	struct rxe_fault *fault = container_of(work, struct rxe_fault, work);
+	struct odp_umem *umem = fault->umem;
+	struct rxe_qp *qp;
+	int err;
+
+	err = rxe_fault_pages(fault);
+	qp = rxe_anchor_get_qp(fault->anchor);
+	if (qp) {
+		/* may start the next fault with the same object */
+		rxe_resume(fault->dir, fault, err);
+		rxe_handle_put(qp->handle);
+	}
+	odp_umem_put(umem);
+	rxe_fault_put(fault);
+}
+
+static void rxe_direction_work(struct work_struct *work)
+{
+	struct rxe_direction *dir = container_of(to_delayed_work(work),
+						 struct rxe_direction, work);
+
+	spin_lock_bh(dir->lock);
+	dir->run(dir->qp);
+	spin_unlock_bh(dir->lock);
+}
+
+/**
+ * rxe_direction_init - initialise a direction
+ * @dir: the direction
+ * @qp: its QP
+ * @kind: which one
+ * @lock: its queue's
+ * @run: does what there is to do, under @lock and with BH disabled
+ *
+ * Context: any.
+ */
+void rxe_direction_init(struct rxe_direction *dir, struct rxe_qp *qp,
+			enum rxe_direction_kind kind, spinlock_t *lock,
+			void (*run)(struct rxe_qp *qp))
+{
+	dir->qp = qp;
+	dir->kind = kind;
+	dir->lock = lock;
+	dir->run = run;
+	if (kind == RXE_REQUESTER)
+		dir->flow = &qp->anchor->flows[RXE_FLOW_REQUESTS];
+	else if (kind == RXE_RESPONDER)
+		dir->flow = &qp->anchor->flows[RXE_FLOW_RESPONSES];
+	INIT_DELAYED_WORK(&dir->work, rxe_direction_work);
+	rxe_backlog_init(&dir->backlog);
+}
+
+/**
+ * rxe_direction_prepare - have a fault ready, before there are accesses to memory
+ * @dir: of a QP that leaves the reset state
+ *
+ * An access must not fail for want of memory to wait with. Programs have none to
+ * wait with while too many faults of theirs are under way that they have
+ * abandoned: each of these holds a kernel thread.
+ *
+ * Context: may sleep.
+ * Return: 0; -EBUSY: too many abandoned faults; -ENOMEM.
+ */
+int rxe_direction_prepare(struct rxe_direction *dir)
+{
+	struct rxe_anchor *anchor = dir->qp->anchor;
+	struct rxe_fault *fault;
+
+	/* what a kernel user registers is not paged */
+	if (!anchor->faulter || READ_ONCE(dir->fault))
+		return 0;
+	if (atomic_read(&anchor->faulter->abandoned) >= RXE_ABANDONED_MAX)
+		return -EBUSY;
+
+	fault = kzalloc(sizeof(*fault), GFP_KERNEL_ACCOUNT);
+	if (!fault)
+		return -ENOMEM;
+	INIT_WORK(&fault->work, rxe_fault_work);
+	refcount_set(&fault->refs, 1);
+	fault->dir = dir;
+	fault->anchor = rxe_anchor_get(anchor);
+
+	spin_lock_bh(dir->lock);
+	/* another call may have been faster */
+	if (!dir->fault)
+		swap(dir->fault, fault);
+	spin_unlock_bh(dir->lock);
+
+	if (fault)
+		rxe_fault_put(fault);
+	return 0;
+}
+
+/**
+ * rxe_direction_destroy - the counterpart of rxe_direction_init()
+ * @dir: abandoned; no packet, timer or fault reaches it any more
+ *
+ * Context: may sleep.
+ */
+void rxe_direction_destroy(struct rxe_direction *dir)
+{
+	cancel_delayed_work_sync(&dir->work);
+	rxe_backlog_purge(dir->qp->dev, &dir->backlog);
+	if (dir->fault)
+		rxe_fault_put(dir->fault);
+}
+
+/**
+ * rxe_park - have a direction wait for memory that its access has missed
+ * @dir: the direction
+ * @umem: the memory
+ * @addr: where the access missed it
+ * @need: bytes that the access needs there
+ * @ahead: bytes that are known to be accessed from there on
+ * @write: the access writes
+ *
+ * Context: BH disabled, @dir->lock is held.
+ * Return: -EAGAIN: it is parked, and will run again; another errno: it has just
+ * waited for this very access, which cannot be made: -ENOBUFS: there is no memory
+ * for the pages, or those of odp_umem_fault().
+ */
+int rxe_park(struct rxe_direction *dir, struct odp_umem *umem,
+	     unsigned long addr, size_t need, size_t ahead, bool write)
+{
+	const struct rxe_fault *failed = dir->failed;
+	struct rxe_fault *fault = dir->fault;
+
+	lockdep_assert_held(dir->lock);
+	if (WARN_ON_ONCE(!fault || dir->parked))
+		return -EFAULT;
+
+	/* it is one access's error: the next one has a fault of its own */
+	dir->failed = NULL;
+	if (failed && failed->umem == umem && failed->addr == addr)
+		return dir->err;
+
+	odp_umem_get(umem);
+	fault->umem = umem;
+	fault->addr = addr;
+	fault->need = need;
+	fault->ahead = clamp(ahead, need, max(need, RXE_FAULT_BATCH));
+	fault->flags = write ? ODP_FAULT_WRITE : 0;
+	dir->parked = true;
+	rxe_count(dir->qp->dev, RXE_STAT_PARKED);
+	trace_rxe_park(dir->qp->ibqp.qp_num, dir->kind, addr, need,
+		       fault->ahead, write);
+
+	refcount_inc(&fault->refs);
+	queue_work(fault->anchor->faulter->wq, &fault->work);
+	return -EAGAIN;
+}
+
+/**
+ * rxe_abandon - let go of all that a direction waits for
+ * @dir: of a QP that is reset, fails, or is destroyed
+ *
+ * The fault that is under way is left to its worker, which may sleep for as long
+ * as the memory's owner likes.
+ *
+ * Context: BH disabled, @dir->lock is held.
+ */
+void rxe_abandon(struct rxe_direction *dir)
+{
+	struct rxe_fault *fault = dir->fault;
+
+	lockdep_assert_held(dir->lock);
+	rxe_backlog_purge(dir->qp->dev, &dir->backlog);
+	if (!dir->parked)
+		return;
+
+	trace_rxe_abandon(dir->qp->ibqp.qp_num, dir->kind);
+	dir->parked = false;
+	dir->fault = NULL;
+	atomic_inc(&fault->anchor->faulter->abandoned);
+	WRITE_ONCE(fault->abandoned, true);
+	rxe_fault_put(fault);
+}

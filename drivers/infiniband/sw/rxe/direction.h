@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/*
+ * The directions of a QP, and how they wait for memory. A direction whose access
+ * misses a page parks: it stands still, and the packets that come for it wait,
+ * while a worker faults in what is known to be accessed. Then it resumes, and
+ * makes the same access again. A QP that is reset, fails or is destroyed abandons
+ * the fault: the direction is free at once, and the worker's result reaches
+ * nobody. Documentation/odp.md has the states.
+ *
+ * What is known to be accessed is what a program's own request says, what the
+ * RETH of a peer's read or write says, or a packet that is there. Nothing else is
+ * faulted in: that a receive request has room for more says nothing.
+ */
+#ifndef RXE_DIRECTION_H
+#define RXE_DIRECTION_H
+
+#include <linux/spinlock.h>
+#include <linux/types.h>
+#include <linux/workqueue.h>
+
+#include "backlog.h"
+
+struct odp_umem;
+struct rxe_fault;
+struct rxe_flow;
+struct rxe_qp;
+
+enum rxe_direction_kind {
+	RXE_REQUESTER,
+	RXE_COMPLETER,
+	RXE_RESPONDER,
+};
+
+/*
+ * What a worker faults in before the direction goes on: milliseconds, so that no
+ * peer's timer takes the wait for a loss (67 ms where perftest sets it).
+ */
+#define RXE_FAULT_BATCH		(1024 * 1024UL)
+
+/**
+ * struct rxe_direction - one direction of a QP
+ * @qp: the QP
+ * @kind: which of its directions
+ * @lock: that of the queue which it belongs to; guards what follows
+ * @flow: what it sends; NULL: it sends nothing itself
+ * @run: does what there is to do, as far as that can be done now; under @lock
+ * @work: runs it where it may not go on in the context that it ran in
+ * @backlog: packets that wait
+ * @parked: it waits for memory
+ * @fault: to wait with; NULL: there is none, and there is no access to memory
+ * @failed: a fault whose worker runs the direction now, and @err
+ * @err: why the access that waited for @failed cannot be made
+ */
+struct rxe_direction {
+	struct rxe_qp *qp;
+	enum rxe_direction_kind kind;
+	spinlock_t *lock;
+	struct rxe_flow *flow;
+	void (*run)(struct rxe_qp *qp);
+	struct delayed_work work;
+	struct rxe_backlog backlog;
+	bool parked;
+	struct rxe_fault *fault;
+	const struct rxe_fault *failed;
+	int err;
+};
+
+/**
+ * rxe_many_or_one - make, or take, many packets with one access to memory, or one
+ * @work: does so; not 0: it is not possible, and what was done is done. Of @many
+ *	  packets it only tries the memory; for one the direction parks
+ * @qp: passed to @work
+ * @arg: passed to @work
+ *
+ * A run of packets whose memory is not all there is not worth a fault as a whole:
+ * what is missing, or wrong, is so for one of them, and those ahead go on.
+ *
+ * Context: BH disabled, the direction's lock is held.
+ * Return: what @work returned for one; -ENOMEM: for many, when one fares no
+ * better.
+ */
+static __always_inline int
+rxe_many_or_one(int (*work)(struct rxe_qp *qp, void *arg, bool many),
+		struct rxe_qp *qp, void *arg)
+{
+	int err = work(qp, arg, true);
+
+	if (!err || err == -ENOMEM)
+		return err;
+	return work(qp, arg, false);
+}
+
+void rxe_direction_init(struct rxe_direction *dir, struct rxe_qp *qp,
+			enum rxe_direction_kind kind, spinlock_t *lock,
+			void (*run)(struct rxe_qp *qp));
+int rxe_direction_prepare(struct rxe_direction *dir);
+void rxe_direction_destroy(struct rxe_direction *dir);
+
+int rxe_park(struct rxe_direction *dir, struct odp_umem *umem,
+	     unsigned long addr, size_t need, size_t ahead, bool write);
+void rxe_abandon(struct rxe_direction *dir);
+
+#endif
