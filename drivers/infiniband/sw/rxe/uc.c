@@ -51,7 +51,8 @@ int rxe_uc_process(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 		break;
 	case RXE_SYN_NAK_REM_OP:
 		/* the receive request is at fault, and has completed so */
-		rxe_qp_fail(qp, -1);
+		if (pkt->op->flags & RXE_OP_SEND)
+			rxe_qp_fail(qp, -1);
 		break;
 	}
 drop:
