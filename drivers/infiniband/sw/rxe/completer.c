@@ -382,9 +382,9 @@ static int rxe_complete_response(struct rxe_qp *qp, const struct rxe_pkt *pkt)
  */
 static bool rxe_complete_run(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 {
-	struct rxe_payload payload = rxe_pkt_payload(pkt);
-	struct rxe_access access = rxe_completer_access(qp);
 	u32 psn = pkt->psn, n, i, index;
+	struct rxe_payload payload;
+	struct rxe_access access;
 	struct rxe_swqe *wqe;
 
 	if (pkt->opcode != IB_OPCODE_RC_RDMA_READ_RESPONSE_MIDDLE ||
@@ -399,11 +399,14 @@ static bool rxe_complete_run(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 	for (i = 1; i < n; i++)
 		if (rxe_ends_request(qp, wqe, rxe_psn_add(psn, i)))
 			return false;
+	if (n < 2)
+		return false;
 
+	payload = rxe_pkt_payload(pkt);
+	access = rxe_completer_access(qp);
 	access.dir = NULL;
-	if (n < 2 || rxe_sgl_access(&access, wqe->sge, wqe->num_sge,
-				    index * qp->mtu, n * qp->mtu,
-				    rxe_copy_payload, &payload))
+	if (rxe_sgl_access(&access, wqe->sge, wqe->num_sge, index * qp->mtu,
+			   n * qp->mtu, rxe_copy_payload, &payload))
 		return false;
 
 	rxe_set_una(qp, rxe_psn_add(psn, n));
@@ -425,7 +428,7 @@ static bool rxe_response_due(const struct rxe_qp *qp, const struct rxe_pkt *pkt)
 }
 
 /* The packet, or with it @many that follow; -EAGAIN: it has to wait for memory. */
-static int rxe_complete(struct rxe_qp *qp, void *arg, bool many)
+static __always_inline int rxe_complete(struct rxe_qp *qp, void *arg, bool many)
 {
 	const struct rxe_pkt *pkt = arg;
 	int err = 0;

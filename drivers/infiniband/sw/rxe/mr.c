@@ -309,7 +309,7 @@ int rxe_sgl_access(const struct rxe_access *proto, const struct rxe_sge *sge,
 		   void *arg)
 {
 	struct rxe_access access = *proto;
-	u32 done = 0;
+	u32 ahead = max(proto->ahead, len);
 	int err;
 
 	for (; len && num_sge; sge++, num_sge--) {
@@ -321,13 +321,12 @@ int rxe_sgl_access(const struct rxe_access *proto, const struct rxe_sge *sge,
 		access.key = sge->lkey;
 		access.iova = sge->addr + offset;
 		access.len = min(len, sge->length - offset);
-		access.ahead = min(proto->ahead - min(done, proto->ahead),
-				   sge->length - offset);
+		access.ahead = min(ahead, sge->length - offset);
 		err = rxe_mr_access(&access, actor, arg);
 		if (err)
 			return err;
 
-		done += access.len;
+		ahead -= access.len;
 		len -= access.len;
 		offset = 0;
 	}

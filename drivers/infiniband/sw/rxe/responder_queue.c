@@ -238,7 +238,7 @@ static void rxe_defer(struct rxe_qp *qp, struct sk_buff *skb)
 }
 
 /* Do what a packet asks for, or @many; -EAGAIN: it has to wait for memory. */
-static int rxe_process(struct rxe_qp *qp, void *arg, bool many)
+static __always_inline int rxe_process(struct rxe_qp *qp, void *arg, bool many)
 {
 	const struct rxe_pkt *pkt = arg;
 
