@@ -234,7 +234,7 @@ void odp_table_reap(struct work_struct *work)
  * odp_table_free - free all leaves
  * @umem: dying and out of the tree, its reaper stopped
  *
- * Context: process; does not sleep.
+ * Context: process, may sleep.
  */
 void odp_table_free(struct odp_umem *umem)
 {
@@ -247,6 +247,7 @@ void odp_table_free(struct odp_umem *umem)
 		leaf->dead = true;
 		leaf_unlock_exclusive(leaf);
 		leaf_free(umem, leaf);
+		cond_resched();
 	}
 }
 

@@ -139,7 +139,7 @@ void odp_umem_get(struct odp_umem *umem)
  * odp_umem_put - let go of a umem
  * @umem: not to be used any more
  *
- * Context: process; does not sleep.
+ * Context: process, may sleep: the last one may free a large page table.
  */
 void odp_umem_put(struct odp_umem *umem)
 {
