@@ -169,15 +169,6 @@ static inline long odp_get_user_pages_remote(struct mm_struct *mm,
 #endif
 }
 
-/* 6.17: who has the lock of one VMA can discard its pages */
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 17, 0)
-#define odp_vma_start_write	vma_start_write
-#else
-static inline void odp_vma_start_write(struct vm_area_struct *vma)
-{
-}
-#endif
-
 /* what the aging callbacks of an mmu_notifier return */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(7, 0, 0)
 typedef int odp_young_t;

@@ -3,34 +3,18 @@
  * ODP contexts: the subscription to one mm's notifiers, and what they do to
  * the umems of that mm.
  *
- * From invalidate_range_start() to invalidate_range_end() of a notifier, every
- * umem in its range has a raised notifiers_count, which keeps pages from being
- * published; the end moves notifiers_seq, which voids look-ups that began
- * before it. The two must see the same umems, or a count would stay raised for
- * ever. They do, because each umem knows which notifiers have not seen it
- * start: those that ran when it was registered.
- *
- * Such a umem waits on no_private_counters until they have ended. A notifier
- * begins and ends in one task, so running notifiers are counted in buckets by
- * task. While a bucket is open - has a running notifier - opened_at tells when
- * it got the first of them. A umem takes part in all notifiers of a bucket that
- * opened after its registration, and in none of one that was open then; either
- * way that answer is the same at the notifier's start and at its end, since a
- * bucket with a running notifier keeps its opened_at. The umem's counters are
- * active when no bucket is open that was open at its registration. So it does
- * not wait for a moment at which the whole mm is quiet, which may never come
- * while several tasks unmap memory in turns, but for one of each bucket.
+ * A notifier first tells the look-ups over its range that it runs, then has each
+ * umem there zap it. Both happen with the context's lock, under which a page is
+ * published: it is either published before, and found by the zap, or not at all.
+ * A umem need not know which notifiers run; one that is registered, or destroyed,
+ * between a notifier's start and its end makes no difference to either.
  */
-#include <linux/hash.h>
-#include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
 #include "compat.h"
 #include "odp_internal.h"
-
-typedef void (*odp_visit_t)(struct odp_umem *umem);
 
 static struct odp_umem *to_umem(struct interval_tree_node *node)
 {
@@ -53,12 +37,11 @@ static void leave_umem(struct odp_umem *umem)
 /*
  * Walk the umems over [start, last] with the lock dropped in between. The umem
  * that the walk stands on stays in the tree, as odp_context_unhook() waits for
- * its users, so the walk can go on from it. @visit is called under the lock.
- * A walk has to be made to its end.
+ * its users, so the walk can go on from it. A walk has to be made to its end.
  */
 static struct odp_umem *next_umem(struct odp_context *ctx,
 				  struct odp_umem *prev, unsigned long start,
-				  unsigned long last, odp_visit_t visit)
+				  unsigned long last)
 {
 	struct interval_tree_node *node;
 	struct odp_umem *umem = NULL;
@@ -71,103 +54,12 @@ static struct odp_umem *next_umem(struct odp_context *ctx,
 	if (node) {
 		umem = to_umem(node);
 		umem->users++;
-		visit(umem);
 	}
 	if (prev)
 		leave_umem(prev);
 	spin_unlock(&ctx->lock);
 
 	return umem;
-}
-
-static unsigned int my_bucket(void)
-{
-	return hash_ptr(current, ilog2(ODP_BUCKETS));
-}
-
-/* Has @umem seen the start of every notifier that runs in this task's bucket? */
-static bool takes_part(const struct odp_umem *umem)
-{
-	const struct odp_context *ctx = umem->ctx;
-
-	if (ctx->dead)
-		return false;
-	return ctx->opened_at[my_bucket()] > umem->registered_at;
-}
-
-static void raise_count(struct odp_umem *umem)
-{
-	if (takes_part(umem) || odp_broken(ODP_RULE_SEEN))
-		umem->notifiers_count++;
-}
-
-static void lower_count(struct odp_umem *umem)
-{
-	if (!takes_part(umem) || WARN_ON_ONCE(!umem->notifiers_count))
-		return;
-
-	umem->notifiers_count--;
-	umem->notifiers_seq++;
-}
-
-static void clear_count(struct odp_umem *umem)
-{
-	umem->notifiers_count = 0;
-}
-
-static void leave_count(struct odp_umem *umem)
-{
-}
-
-static void open_bucket(struct odp_context *ctx)
-{
-	unsigned int bucket = my_bucket();
-
-	if (ctx->dead || ctx->notifiers_open[bucket]++)
-		return;
-
-	ctx->opened_at[bucket] = ++ctx->clock;
-	__set_bit(bucket, &ctx->open_buckets);
-}
-
-static u64 oldest_opening(const struct odp_context *ctx)
-{
-	unsigned int bucket;
-	u64 oldest = U64_MAX;
-
-	if (odp_broken(ODP_RULE_BOUNDED_WAIT) && ctx->open_buckets)
-		return 0;
-	for_each_set_bit(bucket, &ctx->open_buckets, ODP_BUCKETS)
-		oldest = min(oldest, ctx->opened_at[bucket]);
-	return oldest;
-}
-
-/* The list is in the order of registration: each umem is looked at once. */
-static void activate_umems(struct odp_context *ctx)
-{
-	u64 oldest = oldest_opening(ctx);
-	struct odp_umem *umem, *next;
-
-	list_for_each_entry_safe(umem, next, &ctx->no_private_counters,
-				 pending) {
-		if (umem->registered_at >= oldest)
-			break;
-		list_del_init(&umem->pending);
-		umem->mn_counters_active = true;
-	}
-}
-
-static void close_bucket(struct odp_context *ctx)
-{
-	unsigned int bucket = my_bucket();
-
-	if (ctx->dead || WARN_ON_ONCE(!ctx->notifiers_open[bucket]))
-		return;
-	if (--ctx->notifiers_open[bucket])
-		return;
-
-	__clear_bit(bucket, &ctx->open_buckets);
-	activate_umems(ctx);
 }
 
 static void zap_umem(struct odp_umem *umem, unsigned long start,
@@ -179,11 +71,9 @@ static void zap_umem(struct odp_umem *umem, unsigned long start,
 }
 
 /*
- * The count is raised before the zap and under the lock that publication
- * takes: a page is either published before, and found by the zap, or not at
- * all. A dying umem is zapped too; its owner may not have got round to it. So
- * is one of a dead context: ->release on another CPU may still be on its way,
- * and the mm frees pages as soon as we return.
+ * A dying umem is zapped too; its owner may not have got round to it. So is one
+ * of a dead context: ->release on another CPU may still be on its way, and the mm
+ * frees pages as soon as we return.
  */
 static int odp_invalidate_start(struct mmu_notifier *mn,
 				const struct mmu_notifier_range *range)
@@ -196,12 +86,9 @@ static int odp_invalidate_start(struct mmu_notifier *mn,
 	if (odp_broken(ODP_RULE_NON_BLOCKABLE))
 		blockable = true;
 
-	spin_lock(&ctx->lock);
-	open_bucket(ctx);
-	spin_unlock(&ctx->lock);
-
-	while ((umem = next_umem(ctx, umem, range->start, last, raise_count))) {
-		odp_hook(ODP_POINT_COUNT_RAISED, umem);
+	odp_notifier_start(ctx, range);
+	while ((umem = next_umem(ctx, umem, range->start, last))) {
+		odp_hook(ODP_POINT_STARTED, umem);
 		zap_umem(umem, range->start, last, blockable);
 	}
 	return 0;
@@ -210,20 +97,7 @@ static int odp_invalidate_start(struct mmu_notifier *mn,
 static void odp_invalidate_end(struct mmu_notifier *mn,
 			       const struct mmu_notifier_range *range)
 {
-	struct odp_context *ctx = to_context(mn);
-	unsigned long last = range->end - 1;
-	struct odp_umem *umem = NULL;
-
-	while ((umem = next_umem(ctx, umem, range->start, last, lower_count)))
-		;
-
-	spin_lock(&ctx->lock);
-	close_bucket(ctx);
-	spin_unlock(&ctx->lock);
-
-	/* pairs with the waiters' check of the counts after they have queued */
-	if (wq_has_sleeper(&ctx->wait) && !odp_broken(ODP_RULE_WAKE))
-		wake_up_all(&ctx->wait);
+	odp_notifier_end(to_context(mn), range);
 }
 
 /*
@@ -238,14 +112,11 @@ static void odp_release(struct mmu_notifier *mn, struct mm_struct *mm)
 
 	spin_lock(&ctx->lock);
 	WRITE_ONCE(ctx->dead, true);
-	ctx->open_buckets = 0;
-	memset(ctx->notifiers_open, 0, sizeof(ctx->notifiers_open));
+	odp_notifiers_forget(ctx);
 	spin_unlock(&ctx->lock);
 
-	while ((umem = next_umem(ctx, umem, 0, ULONG_MAX, clear_count)))
+	while ((umem = next_umem(ctx, umem, 0, ULONG_MAX)))
 		zap_umem(umem, 0, ULONG_MAX, true);
-
-	wake_up_all(&ctx->wait);
 }
 
 /*
@@ -258,7 +129,7 @@ static bool odp_young(struct odp_context *ctx, unsigned long start,
 	struct odp_umem *umem = NULL;
 	bool young = false;
 
-	while ((umem = next_umem(ctx, umem, start, end - 1, leave_count)))
+	while ((umem = next_umem(ctx, umem, start, end - 1)))
 		young |= odp_table_young(umem, start, end, clear);
 	return young;
 }
@@ -306,8 +177,8 @@ static struct odp_context *context_create(struct mm_struct *mm)
 	refcount_set(&ctx->refs, 1);
 	spin_lock_init(&ctx->lock);
 	ctx->umems = RB_ROOT_CACHED;
-	INIT_LIST_HEAD(&ctx->no_private_counters);
-	init_waitqueue_head(&ctx->wait);
+	ctx->lookups = RB_ROOT_CACHED;
+	init_waitqueue_head(&ctx->held_back);
 
 	mmgrab(mm);
 	err = mmu_notifier_register(&ctx->mn, mm);
@@ -402,18 +273,10 @@ int odp_context_add(struct odp_context *ctx, struct odp_umem *umem)
 	int err = 0;
 
 	spin_lock(&ctx->lock);
-	if (ctx->dead) {
+	if (ctx->dead)
 		err = -EFAULT;
-		goto unlock;
-	}
-
-	umem->registered_at = ctx->clock;
-	if (ctx->open_buckets && !odp_broken(ODP_RULE_QUIET))
-		list_add_tail(&umem->pending, &ctx->no_private_counters);
 	else
-		umem->mn_counters_active = true;
-	interval_tree_insert(&umem->node, &ctx->umems);
-unlock:
+		interval_tree_insert(&umem->node, &ctx->umems);
 	spin_unlock(&ctx->lock);
 	return err;
 }
@@ -430,10 +293,8 @@ void odp_context_kill(struct odp_context *ctx, struct odp_umem *umem)
 	/* publication looks at it under the lock: none is on its way now */
 	spin_lock(&ctx->lock);
 	WRITE_ONCE(umem->dying, true);
-	list_del_init(&umem->pending);
+	odp_lookups_wake(ctx, umem->node.start, umem->node.last);
 	spin_unlock(&ctx->lock);
-
-	wake_up_all(&ctx->wait);
 }
 
 /**

@@ -5,9 +5,8 @@
  *
  * Readers of hmm_range_fault() will recognise it: read the sequence, look up,
  * lock, check, publish or start again. A look-up that loses to notifiers again
- * and again tries fewer pages each time, and in the end looks up with the
- * mmap_lock and the VMAs held for writing, which keeps out every notifier that a
- * program can make happen in a loop.
+ * and again tries fewer pages each time, and in the end goes first: notifiers
+ * over its page wait for it, see fault_batch().
  */
 #include <linux/kthread.h>
 #include <linux/mm.h>
@@ -23,12 +22,10 @@
 
 /* an access that misses a packet's pages needs no allocation */
 #define ODP_FEW_PAGES		4
-/* lost look-ups until one is made with other users of the mm shut out */
-#define ODP_LOST_MAX		8
-/* and until the next such one */
-#define ODP_LOST_AGAIN		2
-/* what they may be shut out for */
-#define ODP_EXCLUSIVE_PAGES	32UL
+/* lost look-ups until one goes first */
+#define ODP_LOST_MAX		4
+/* how often it then tries before it is seen whether it still has to */
+#define ODP_FIRST_TRIES		4
 
 /**
  * struct odp_fault - one call of odp_umem_fault()
@@ -38,7 +35,7 @@
  * @batch: how many to look up at once; not more than @pages has room for
  * @max: that room
  * @lost: look-ups thrown away since the last that was published
- * @seq: notifiers_seq before the look-up
+ * @lookup: the one that is under way
  */
 struct odp_fault {
 	struct odp_umem *umem;
@@ -47,52 +44,12 @@ struct odp_fault {
 	unsigned long batch;
 	unsigned long max;
 	unsigned int lost;
-	unsigned long seq;
+	struct odp_lookup lookup;
 };
 
 static bool fault_writes(const struct odp_fault *fault)
 {
 	return fault->flags & ODP_FAULT_WRITE;
-}
-
-/*
- * May pages be looked up now? -EAGAIN: not before a notifier ends. The sequence
- * is read under the lock under which it moves, and before the look-up; what
- * changes the page tables later moves it or raises the count.
- */
-static int try_begin(struct odp_fault *fault)
-{
-	struct odp_umem *umem = fault->umem;
-	struct odp_context *ctx = umem->ctx;
-	int err = 0;
-
-	spin_lock(&ctx->lock);
-	if (odp_umem_gone(umem))
-		err = -EFAULT;
-	else if (!umem->mn_counters_active || umem->notifiers_count)
-		err = -EAGAIN;
-	fault->seq = umem->notifiers_seq;
-	spin_unlock(&ctx->lock);
-
-	return err;
-}
-
-/*
- * Killable, since callers may be a program's own threads; and as that, not held
- * against a worker that waits long. Ends with the last notifier, with the umem,
- * or with the mm; each wakes us after the change that try_begin() looks at.
- */
-static int begin(struct odp_fault *fault)
-{
-	wait_queue_head_t *wait = &fault->umem->ctx->wait;
-	int err;
-
-	while ((err = try_begin(fault)) == -EAGAIN) {
-		odp_hook(ODP_POINT_WAITING, fault->umem);
-		if (wait_event_killable(*wait, try_begin(fault) != -EAGAIN))
-			return -EINTR;
-	}
-	return err;
 }
 
 /* Under the context's lock, behind the check of dying: totals are still there. */
@@ -107,34 +64,50 @@ static void count_published(struct odp_fault *fault, int added)
 		odp_count(umem, page_faults, added);
 }
 
-/* The check and the publication are one lock hold: no notifier comes between. */
-static int publish(struct odp_fault *fault, unsigned long addr,
-		   unsigned long nr)
+static int publish_locked(struct odp_fault *fault, unsigned long addr,
+			  unsigned long nr)
 {
 	struct odp_umem *umem = fault->umem;
 	struct odp_context *ctx = umem->ctx;
 	int added;
 
-	spin_lock(&ctx->lock);
+	lockdep_assert_held(&ctx->lock);
+
 	if ((umem->dying && !odp_broken(ODP_RULE_DYING)) ||
-	    (ctx->dead && !odp_broken(ODP_RULE_DEAD))) {
-		added = -EFAULT;
-	} else if ((umem->notifiers_count && !odp_broken(ODP_RULE_COUNT)) ||
-		   (umem->notifiers_seq != fault->seq &&
-		    !odp_broken(ODP_RULE_SEQUENCE))) {
+	    (ctx->dead && !odp_broken(ODP_RULE_DEAD)))
+		return -EFAULT;
+	if (!odp_lookup_valid(&fault->lookup)) {
 		odp_count(umem, retries, 1);
 		trace_odp_retry(umem, addr, nr);
-		added = -EAGAIN;
-	} else {
-		added = odp_table_publish(umem, addr, fault->pages, nr,
-					  fault_writes(fault));
-		if (added > 0)
-			count_published(fault, added);
-		trace_odp_publish(umem, addr, nr, added);
+		return -EAGAIN;
 	}
+
+	added = odp_table_publish(umem, addr, fault->pages, nr,
+				  fault_writes(fault));
+	if (added > 0)
+		count_published(fault, added);
+	trace_odp_publish(umem, addr, nr, added);
+	return min(added, 0);
+}
+
+/*
+ * The check and the publication are one lock hold: no notifier comes between.
+ * @end: the look-up ends with it, for which another hold would be a waste.
+ */
+static int publish(struct odp_fault *fault, unsigned long addr,
+		   unsigned long nr, bool end)
+{
+	struct odp_context *ctx = fault->umem->ctx;
+	int err;
+
+	odp_hook(ODP_POINT_LOOKED_UP, fault->umem);
+	spin_lock(&ctx->lock);
+	err = publish_locked(fault, addr, nr);
+	if (end)
+		odp_lookup_end_locked(&fault->lookup);
 	spin_unlock(&ctx->lock);
 
-	return min(added, 0);
+	return err;
 }
 
 static unsigned int gup_flags(const struct odp_fault *fault)
@@ -157,8 +130,10 @@ static unsigned int gup_flags(const struct odp_fault *fault)
  * the mm its own: where a page has no struct page, as in a private mapping of
  * persistent memory, copy-on-write reads it by its user address.
  */
-static bool hold_mm(struct mm_struct *mm)
+static bool hold_mm(struct odp_fault *fault)
 {
+	struct mm_struct *mm = fault->umem->ctx->mm;
+
 	if (!mmget_not_zero(mm))
 		return false;
 	if (current->flags & PF_KTHREAD)
@@ -167,8 +142,10 @@ static bool hold_mm(struct mm_struct *mm)
 }
 
 /* The last reference must not be put here: exit would run in this worker. */
-static void let_mm_go(struct mm_struct *mm)
+static void let_mm_go(struct odp_fault *fault)
 {
+	struct mm_struct *mm = fault->umem->ctx->mm;
+
 	if (current->flags & PF_KTHREAD)
 		kthread_unuse_mm(mm);
 	mmput_async(mm);
@@ -185,7 +162,8 @@ static long look_up(struct odp_fault *fault, unsigned long addr,
 	int locked = 1;
 	long got;
 
-	mmap_read_lock(mm);
+	if (mmap_read_lock_killable(mm))
+		return -EINTR;
 	got = odp_get_user_pages_remote(mm, addr, nr, gup_flags(fault),
 					fault->pages, &locked);
 	if (locked)
@@ -221,92 +199,9 @@ static int look_up_error(long got)
 	return -EFAULT;
 }
 
-static long finish(struct odp_fault *fault, unsigned long addr, long got)
-{
-	int err;
-
-	if (!got)
-		return -EAGAIN;
-	if (got < 0)
-		return look_up_error(got);
-
-	odp_hook(ODP_POINT_LOOKED_UP, fault->umem);
-	err = publish(fault, addr, got);
-	drop_pages(fault, got);
-	return err ? err : got;
-}
-
 static long fault_shared(struct odp_fault *fault, unsigned long addr,
 			 unsigned long nr)
 {
-	struct mm_struct *mm = fault->umem->ctx->mm;
-	long got;
-	int err;
-
-	err = begin(fault);
-	if (err)
-		return err;
-
-	if (!hold_mm(mm))
-		return -EFAULT;
-	got = finish(fault, addr, look_up(fault, addr, nr));
-	let_mm_go(mm);
-
-	return got;
-}
-
-/* Until the mmap_lock, which is held for writing, is unlocked. */
-static void shut_out_vma_readers(struct mm_struct *mm, unsigned long addr,
-				 unsigned long end)
-{
-	struct vm_area_struct *vma;
-
-	while (addr < end && (vma = find_vma(mm, addr)) &&
-	       vma->vm_start < end) {
-		odp_vma_start_write(vma);
-		addr = vma->vm_end;
-	}
-}
-
-/*
- * With the mmap_lock held for writing nobody unmaps, protects, forks or merges,
- * and with the VMAs' locks nobody discards; notifiers that do without them
- * (reclaim, migration) find something to do once. Nothing is waited for, as who
- * we would wait for may need the lock: pages that are not in memory are left to
- * fault_shared(), and so are errors, which may be a wait that was not granted.
- */
-static long fault_exclusive(struct odp_fault *fault, unsigned long addr,
-			    unsigned long nr)
-{
-	struct mm_struct *mm = fault->umem->ctx->mm;
-	long got;
-
-	if (!hold_mm(mm))
-		return -EFAULT;
-	if (mmap_write_lock_killable(mm)) {
-		got = -EINTR;
-		goto put_mm;
-	}
-
-	shut_out_vma_readers(mm, addr, addr + (nr << PAGE_SHIFT));
-	got = try_begin(fault);
-	if (!got) {
-		got = odp_get_user_pages_remote(mm, addr, nr,
-						gup_flags(fault) | FOLL_NOWAIT,
-						fault->pages, NULL);
-		got = got < 0 ? -EAGAIN : finish(fault, addr, got);
-	}
-	mmap_write_unlock(mm);
-put_mm:
-	let_mm_go(mm);
-	return got;
-}
-
-static long fault_batch(struct odp_fault *fault, unsigned long addr,
-			unsigned long nr)
-{
-	bool exclusive = fault->lost >= ODP_LOST_MAX &&
-			 !odp_broken(ODP_RULE_PROGRESS);
 	long got;
 	int err;
 
@@ -314,27 +209,168 @@ static long fault_batch(struct odp_fault *fault, unsigned long addr,
 	err = odp_table_grow(fault->umem, addr);
 	if (err)
 		return err;
+	err = odp_lookup_begin(&fault->lookup, addr, nr);
+	if (err)
+		return err;
 
-	if (exclusive)
-		got = fault_exclusive(fault, addr,
-				      min3(nr, fault->max, ODP_EXCLUSIVE_PAGES));
+	err = -EFAULT;
+	if (!hold_mm(fault))
+		goto end_lookup;
+	got = look_up(fault, addr, nr);
+	let_mm_go(fault);
+	if (got <= 0) {
+		err = got ? look_up_error(got) : -EAGAIN;
+		goto end_lookup;
+	}
+
+	err = publish(fault, addr, got, true);
+	drop_pages(fault, got);
+	return err ? err : got;
+
+end_lookup:
+	odp_lookup_end(&fault->lookup);
+	return err;
+}
+
+/*
+ * Look a page up again and publish it, with the mmap_lock held for reading.
+ * Nothing is waited for that may take its time: an error may be a wait that was
+ * not granted, and is left to the one who calls this.
+ */
+static long publish_first(struct odp_fault *fault, unsigned long addr)
+{
+	struct mm_struct *mm = fault->umem->ctx->mm;
+	long got;
+	int err;
+
+	err = odp_lookup_first(&fault->lookup, addr);
+	if (err)
+		return err;
+	got = odp_get_user_pages_remote(mm, addr, 1,
+					gup_flags(fault) | FOLL_NOWAIT,
+					fault->pages, NULL);
+	if (got <= 0)
+		return -EAGAIN;
+
+	err = publish(fault, addr, got, false);
+	drop_pages(fault, got);
+	return err ? err : got;
+}
+
+/* One try of fault_first(); see fault_batch() for what may come between. */
+static long try_first(struct odp_fault *fault, unsigned long addr)
+{
+	struct mm_struct *mm = fault->umem->ctx->mm;
+	struct page *held;
+	int locked = 1;
+	long got;
+
+	if (mmap_read_lock_killable(mm))
+		return -EINTR;
+	got = odp_get_user_pages_remote(mm, addr, 1, gup_flags(fault), &held,
+					&locked);
+	if (!locked && mmap_read_lock_killable(mm)) {
+		if (got > 0)
+			put_page(held);
+		return -EINTR;
+	}
+	if (got <= 0) {
+		got = got ? look_up_error(got) : -EAGAIN;
+		goto unlock;
+	}
+
+	/* the second look-up is the one that counts as a use */
+	folio_clear_referenced(page_folio(held));
+	got = publish_first(fault, addr);
+	put_page(held);
+unlock:
+	mmap_read_unlock(mm);
+	return got;
+}
+
+static long fault_first(struct odp_fault *fault, unsigned long addr)
+{
+	int tries = 0;
+	long got;
+
+	if (!hold_mm(fault))
+		return -EFAULT;
+	do {
+		got = odp_table_grow(fault->umem, addr);
+		if (!got)
+			got = try_first(fault, addr);
+	} while (got == -EAGAIN && ++tries < ODP_FIRST_TRIES);
+	if (fault->lookup.first)
+		odp_lookup_end(&fault->lookup);
+	let_mm_go(fault);
+
+	return got;
+}
+
+/*
+ * Look up and publish pages, or some of them: decides how many, and how.
+ *
+ * A look-up loses when a notifier starts over its pages before they are
+ * published, or over and over while it waits for those that run. Each that loses
+ * is followed by one of half as many pages, so that what others do to the
+ * neighbours matters less and less. After ODP_LOST_MAX of them one goes first,
+ * for one page:
+ *
+ * 1. The page is looked up in the normal way, which may wait without bound, and
+ *    a reference to it is kept: page-out cannot free it in between. The mmap_lock
+ *    is held for reading from here to 3, and keeps out who needs it for writing:
+ *    munmap(), mprotect(), mremap(), fork(), khugepaged.
+ * 2. Whoever else starts a notifier over the page is held back until this is
+ *    done; those that run are waited for. Both are bounded, see
+ *    odp_lookup_first().
+ * 3. The page is looked up again, with nothing to wait for: it is there, unless
+ *    it was discarded (it is zeroed, or found in the page cache or swap cache
+ *    where our reference keeps it), shared or merged (it is copied, and the
+ *    notifier of that is our own) between 1 and 2. Then it is published.
+ *
+ * This loses only if 3 finds the page gone or locked, or a notifier starts that
+ * is not held back: the OOM reaper's, kswapd's, that of another task with a
+ * look-up of its own, or one that has been held back for its time, as 3 had to
+ * reclaim memory or wait for a file system. None of these is anything that a
+ * program can make happen in a loop, but the first, by discarding the page
+ * between 1 and 2 where 3 has to wait for it. So 2 holds on while 1 is tried
+ * again, and what comes between needs to come again within the moment from the
+ * end of 1 to that of 3, when it has just been held back for longer than that.
+ *
+ * So a page that others take away all the time takes ODP_LOST_MAX look-ups that
+ * are lost, one of 1, one of 3; its successor, of which we expect the same, one
+ * that is lost and these two. Nothing is held meanwhile that others could wait
+ * for without bound: 1 drops the mmap_lock where it sleeps, or sleeps as long as
+ * a fault of the CPU's would.
+ */
+static long fault_batch(struct odp_fault *fault, unsigned long addr,
+			unsigned long nr)
+{
+	bool enough = fault->lost >= ODP_LOST_MAX &&
+		      !odp_broken(ODP_RULE_PROGRESS);
+	long got;
+
+	if (enough)
+		got = fault_first(fault, addr);
 	else
 		got = fault_shared(fault, addr, min(nr, fault->batch));
-	if (got < 0 && got != -EAGAIN)
-		return got;
 
-	if (exclusive) {
-		/* others may have gone on by now: ask them first again */
-		fault->lost = ODP_LOST_MAX - ODP_LOST_AGAIN;
-	} else if (got == -EAGAIN) {
+	if (got == -EAGAIN) {
 		fault->lost++;
 		fault->batch = max(fault->batch / 2, 1UL);
+		return 0;
+	}
+	if (got < 0)
+		return got;
+
+	if (enough) {
+		/* others may have gone on by now: ask them first again */
+		fault->lost = ODP_LOST_MAX - 1;
 	} else {
 		fault->lost = 0;
 		fault->batch = min(fault->batch * 2, fault->max);
 	}
-
-	return got == -EAGAIN ? 0 : got;
+	return got;
 }
 
 /* A page is not to be had: is it to be stepped over? */
@@ -410,6 +446,7 @@ int odp_umem_fault(struct odp_umem *umem, unsigned long addr, size_t len,
 		return 0;
 
 	trace_odp_fault(umem, addr, len, flags);
+	odp_lookup_init(&fault.lookup, umem);
 	end = PAGE_ALIGN(addr + len);
 	addr &= PAGE_MASK;
 	if (end - addr > ODP_FEW_PAGES * PAGE_SIZE) {

@@ -12,21 +12,27 @@
 struct odp_umem;
 
 enum odp_point {
-	/* odp_umem_fault(): sequence read and pages looked up, no lock held */
+	/* odp_umem_fault(): sequence read and pages looked up, no spinlock held */
 	ODP_POINT_LOOKED_UP,
 	/* odp_umem_fault(): about to sleep until no notifier runs */
 	ODP_POINT_WAITING,
-	/* invalidate_range_start(): count raised, nothing zapped yet */
-	ODP_POINT_COUNT_RAISED,
+	/* invalidate_range_start(): it runs, nothing zapped yet */
+	ODP_POINT_STARTED,
 	/* odp_umem_destroy(): dying, still in the tree */
 	ODP_POINT_DYING,
+	/* odp_umem_fault(): a look-up is in the tree; to be counted */
+	ODP_POINT_BEGUN,
+	/* odp_umem_fault(): looks whether it can stop waiting; to be counted */
+	ODP_POINT_WOKEN,
+	/* invalidate_range_start(): about to let look-ups go first */
+	ODP_POINT_HELD_BACK,
 };
 
 enum odp_rule {
 	ODP_RULE_NONE,
-	/* publish only when no notifier runs over the umem */
+	/* look up only when no notifier runs over the pages */
 	ODP_RULE_COUNT,
-	/* publish only when none has run since before the look-up */
+	/* publish only when none has started since */
 	ODP_RULE_SEQUENCE,
 	/* publish nothing for a umem that is being destroyed */
 	ODP_RULE_DYING,
@@ -40,22 +46,34 @@ enum odp_rule {
 	ODP_RULE_NO_PIN,
 	/* look pages that will be written up for writing */
 	ODP_RULE_WRITE_LOOKUP,
-	/* activate counters in a quiet moment only */
-	ODP_RULE_QUIET,
-	/* count a notifier where its start and its end are both seen only */
-	ODP_RULE_SEEN,
-	/* wake faults when the last notifier ends */
+	/* wake look-ups when a notifier over them ends */
 	ODP_RULE_WAKE,
-	/* a quiet moment need not be quiet for all tasks at once */
-	ODP_RULE_BOUNDED_WAIT,
+	/* and no others */
+	ODP_RULE_WAKE_ONLY,
+	/* a notifier over other pages does not void a look-up */
+	ODP_RULE_RANGE,
+	/* nor does one of the look-up's own task */
+	ODP_RULE_OWN,
+	/* where it looks up one page */
+	ODP_RULE_ONE_PAGE,
+	/* notifiers that find no slot count too */
+	ODP_RULE_OVERFLOW,
 	/* wait for notifiers in the umem before it is destroyed */
 	ODP_RULE_COMPLETION,
 	/* step over what was never touched */
 	ODP_RULE_SPARSE,
 	/* free only leaves that have stayed empty */
 	ODP_RULE_EMPTY_LEAF,
-	/* a look-up that keeps losing ends, for notifiers that keep coming */
+	/* a look-up that keeps losing goes first */
 	ODP_RULE_PROGRESS,
+	/* and holds notifiers back */
+	ODP_RULE_GOES_FIRST,
+	/* for a bounded time */
+	ODP_RULE_PATIENCE,
+	/* which is longer than those take that it waits for */
+	ODP_RULE_OUTLAST,
+	/* but none of a task that looks up itself */
+	ODP_RULE_HOLDS_BACK_LOOKUPS,
 	/* an access makes its pages young */
 	ODP_RULE_YOUNG,
 	ODP_RULE_NUM,
@@ -64,6 +82,7 @@ enum odp_rule {
 #ifdef ODP_TEST
 void odp_hook(enum odp_point point, struct odp_umem *umem);
 bool odp_broken(enum odp_rule rule);
+unsigned long odp_patience(unsigned long ticks);
 #else
 static inline void odp_hook(enum odp_point point, struct odp_umem *umem)
 {
@@ -72,6 +91,11 @@ static inline void odp_hook(enum odp_point point, struct odp_umem *umem)
 static inline bool odp_broken(enum odp_rule rule)
 {
 	return false;
+}
+
+static inline unsigned long odp_patience(unsigned long ticks)
+{
+	return ticks;
 }
 #endif
 

@@ -6,13 +6,18 @@
  *
  *	odp_owner.lock		making contexts; around mmu_notifier_register()
  *	  mmap_lock, rmap locks, folio lock, page-table lock (the mm's)
- *	    odp_context.lock	tree, counts, sequence; publication
+ *	    odp_context.lock	trees, running notifiers, publication
  *	      odp_leaf.lock	entries; taken in softirq
+ *	      lookup.wait.lock, held_back.lock	to wake
  *
- * The notifier's callbacks run under any of the mm's locks and take the two
- * innermost only. Neither is held across an allocation, a sleep, or a call
- * that takes a lock of the mm's. The leaf lock is taken in softirq, so its
- * holders in process context keep softirqs off; the context lock is not.
+ * The notifier's callbacks run under any of the mm's locks and take those from
+ * odp_context.lock on only. None of these is held across an allocation, a sleep,
+ * or a call that takes a lock of the mm's. The leaf lock is taken in softirq, so
+ * its holders in process context keep softirqs off; the context lock is not.
+ *
+ * Two wait for one another without a lock, see odp_lookup.c: a look-up for the
+ * notifiers that run over its pages, and a notifier, before it starts, for
+ * look-ups that go first. Only the first of these waits has no limit of its own.
  */
 #ifndef ODP_INTERNAL_H
 #define ODP_INTERNAL_H
@@ -33,8 +38,20 @@
 #define ODP_LEAF_PAGES	512UL
 #define ODP_LEAF_SIZE	(ODP_LEAF_PAGES << PAGE_SHIFT)
 
-/* tasks that run notifiers share this many counts by hash */
-#define ODP_BUCKETS	BITS_PER_LONG
+/* notifiers that run at once and are known one by one */
+#define ODP_SLOTS	BITS_PER_LONG
+
+/**
+ * struct odp_notifier - a notifier that runs
+ * @task: who has called its start and will call its end
+ * @start: first byte of its range
+ * @last: last byte
+ */
+struct odp_notifier {
+	const struct task_struct *task;
+	unsigned long start;
+	unsigned long last;
+};
 
 /**
  * struct odp_context - one mm that an owner has registered memory of
@@ -44,13 +61,15 @@
  * @refs: the owner's and one of each umem
  * @lock: guards what follows, and the umems' fields that say so
  * @umems: interval tree of all umems
- * @no_private_counters: umems that wait for a quiet moment, oldest first
- * @clock: counts the moments at which a bucket got its first notifier
- * @open_buckets: the buckets that have a running notifier
- * @notifiers_open: running notifiers of each bucket
- * @opened_at: the clock when an open bucket got its first notifier
+ * @lookups: interval tree of all look-ups that have begun
+ * @slots: notifiers that run
+ * @slots_used: which of @slots
+ * @overflow: how many run that found no slot
+ * @overflow_start: first byte that any of these covers
+ * @overflow_last: last byte
+ * @firsts: look-ups that go first
+ * @held_back: notifiers that wait for those
  * @dead: the mm is gone or unsubscribed: nothing is published any more
- * @wait: faults that wait for notifiers to end
  * @rcu: for readers that look at @dead
  */
 struct odp_context {
@@ -61,14 +80,40 @@ struct odp_context {
 	/* never held with a lock of the mm's taken inside */
 	spinlock_t lock;
 	struct rb_root_cached umems;
-	struct list_head no_private_counters;
-	u64 clock;
-	unsigned long open_buckets;
-	unsigned int notifiers_open[ODP_BUCKETS];
-	u64 opened_at[ODP_BUCKETS];
+	struct rb_root_cached lookups;
+	struct odp_notifier slots[ODP_SLOTS];
+	unsigned long slots_used;
+	unsigned int overflow;
+	unsigned long overflow_start;
+	unsigned long overflow_last;
+	unsigned int firsts;
+	wait_queue_head_t held_back;
 	bool dead;
-	wait_queue_head_t wait;
 	struct rcu_head rcu;
+};
+
+/**
+ * struct odp_lookup - a look-up of pages, from its begin to their publication
+ * @node: the pages; in the context's tree, under whose lock are all fields
+ * @umem: whose pages
+ * @task: who looks them up
+ * @notifiers_seq: moves when a notifier starts over the pages
+ * @seq: what it was when none ran
+ * @first: holds notifiers back
+ * @waiting: and waits for those that run; cleared without the lock
+ * @since: when it began to, in jiffies
+ * @wait: @task, while it waits
+ */
+struct odp_lookup {
+	struct interval_tree_node node;
+	struct odp_umem *umem;
+	struct task_struct *task;
+	unsigned long notifiers_seq;
+	unsigned long seq;
+	bool first;
+	bool waiting;
+	unsigned long since;
+	wait_queue_head_t wait;
 };
 
 /**
@@ -106,11 +151,6 @@ struct odp_leaf {
  * @ops: the driver's
  * @node: in the context's tree, by whole pages; under the context's lock, as
  *	  are all fields down to @users
- * @pending: in no_private_counters
- * @registered_at: the context's clock when it was registered
- * @mn_counters_active: all notifiers that run now have counted themselves here
- * @notifiers_count: notifiers that run over this umem
- * @notifiers_seq: moves when one of them ends
  * @dying: being destroyed: nothing is published any more
  * @unhooked: to be passed over by walks of the tree
  * @users: walks of the tree that stand here, and one until @unhooked
@@ -131,11 +171,6 @@ struct odp_umem {
 	const struct odp_umem_ops *ops;
 
 	struct interval_tree_node node;
-	struct list_head pending;
-	u64 registered_at;
-	bool mn_counters_active;
-	unsigned int notifiers_count;
-	unsigned long notifiers_seq;
 	bool dying;
 	bool unhooked;
 	unsigned int users;
@@ -179,6 +214,22 @@ void odp_context_put(struct odp_context *ctx);
 int odp_context_add(struct odp_context *ctx, struct odp_umem *umem);
 void odp_context_kill(struct odp_context *ctx, struct odp_umem *umem);
 void odp_context_unhook(struct odp_context *ctx, struct odp_umem *umem);
+
+/* odp_lookup.c */
+void odp_notifier_start(struct odp_context *ctx,
+			const struct mmu_notifier_range *range);
+void odp_notifier_end(struct odp_context *ctx,
+		      const struct mmu_notifier_range *range);
+void odp_notifiers_forget(struct odp_context *ctx);
+void odp_lookups_wake(struct odp_context *ctx, unsigned long start,
+		      unsigned long last);
+void odp_lookup_init(struct odp_lookup *lookup, struct odp_umem *umem);
+int odp_lookup_begin(struct odp_lookup *lookup, unsigned long addr,
+		     unsigned long nr);
+int odp_lookup_first(struct odp_lookup *lookup, unsigned long addr);
+bool odp_lookup_valid(const struct odp_lookup *lookup);
+void odp_lookup_end_locked(struct odp_lookup *lookup);
+void odp_lookup_end(struct odp_lookup *lookup);
 
 /* odp_table.c */
 int odp_table_grow(struct odp_umem *umem, unsigned long addr);

@@ -9,8 +9,8 @@
  * at most: two CPUs can copy through one leaf.
  *
  * Publication read-locks it too, as new entries disturb no copy. The context's
- * lock keeps two publications apart, and zaps away: none is under way where
- * publication is allowed.
+ * lock keeps two publications apart. A zap of other pages of the leaf may be
+ * under way; none of the same pages is where publication is allowed.
  *
  * Zaps write-lock it: when one has let go, no copy that saw the old entries is
  * still running. As the lock lets readers in softirq pass a waiting writer,

@@ -24,7 +24,6 @@ static struct odp_umem *umem_alloc(unsigned long start, unsigned long end)
 	umem->node.last = PAGE_ALIGN(end) - 1;
 	umem->users = 1;
 	xa_init_flags(&umem->leaves, XA_FLAGS_ACCOUNT);
-	INIT_LIST_HEAD(&umem->pending);
 	init_completion(&umem->notifier_completion);
 	init_llist_head(&umem->empty_leaves);
 	INIT_DELAYED_WORK(&umem->reap, odp_table_reap);

@@ -38,17 +38,23 @@ test_for()
 	write_lookup)
 		echo "what is written is looked up for writing"
 		;;
-	quiet)
-		echo "a umem waits for notifiers that it has not seen start"
-		;;
-	seen)
-		echo "notifiers of one task, around a registration"
-		;;
 	wake)
 		echo "a fault sleeps until the last notifier ends"
 		;;
-	bounded_wait)
-		echo "it does not wait for later ones of other tasks"
+	wake_only)
+		echo "only a notifier over its pages wakes a fault"
+		;;
+	range)
+		echo "a notifier elsewhere does not matter"
+		;;
+	own)
+		echo "nor does the look-up's own copy-on-write"
+		;;
+	one_page)
+		echo "but where it looks up several pages"
+		;;
+	overflow)
+		echo "more notifiers than slots"
 		;;
 	completion)
 		echo "destruction waits for a notifier"
@@ -59,8 +65,17 @@ test_for()
 	empty_leaf)
 		echo "empty leaves are freed, and only those"
 		;;
-	progress)
+	progress | goes_first)
 		echo "a fault that keeps losing comes to its end"
+		;;
+	patience)
+		echo "a notifier is held back for a while only"
+		;;
+	outlast)
+		echo "notifiers that overlap are outlasted"
+		;;
+	holds_back_lookups)
+		echo "nor is one of a look-up"
 		;;
 	young)
 		echo "what is used is young"

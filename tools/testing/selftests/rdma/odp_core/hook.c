@@ -10,8 +10,11 @@
 
 static_assert(ODP_TEST_LOOKED_UP == (int)ODP_POINT_LOOKED_UP);
 static_assert(ODP_TEST_WAITING == (int)ODP_POINT_WAITING);
-static_assert(ODP_TEST_COUNT_RAISED == (int)ODP_POINT_COUNT_RAISED);
+static_assert(ODP_TEST_STARTED == (int)ODP_POINT_STARTED);
 static_assert(ODP_TEST_DYING == (int)ODP_POINT_DYING);
+static_assert(ODP_TEST_BEGUN == (int)ODP_POINT_BEGUN);
+static_assert(ODP_TEST_WOKEN == (int)ODP_POINT_WOKEN);
+static_assert(ODP_TEST_HELD_BACK == (int)ODP_POINT_HELD_BACK);
 
 static const char * const rules[] = {
 	[ODP_RULE_NONE] = "none",
@@ -23,14 +26,20 @@ static const char * const rules[] = {
 	[ODP_RULE_NON_BLOCKABLE] = "non_blockable",
 	[ODP_RULE_NO_PIN] = "no_pin",
 	[ODP_RULE_WRITE_LOOKUP] = "write_lookup",
-	[ODP_RULE_QUIET] = "quiet",
-	[ODP_RULE_SEEN] = "seen",
 	[ODP_RULE_WAKE] = "wake",
-	[ODP_RULE_BOUNDED_WAIT] = "bounded_wait",
+	[ODP_RULE_WAKE_ONLY] = "wake_only",
+	[ODP_RULE_RANGE] = "range",
+	[ODP_RULE_OWN] = "own",
+	[ODP_RULE_ONE_PAGE] = "one_page",
+	[ODP_RULE_OVERFLOW] = "overflow",
 	[ODP_RULE_COMPLETION] = "completion",
 	[ODP_RULE_SPARSE] = "sparse",
 	[ODP_RULE_EMPTY_LEAF] = "empty_leaf",
 	[ODP_RULE_PROGRESS] = "progress",
+	[ODP_RULE_GOES_FIRST] = "goes_first",
+	[ODP_RULE_PATIENCE] = "patience",
+	[ODP_RULE_OUTLAST] = "outlast",
+	[ODP_RULE_HOLDS_BACK_LOOKUPS] = "holds_back_lookups",
 	[ODP_RULE_YOUNG] = "young",
 };
 
@@ -72,18 +81,29 @@ MODULE_PARM_DESC(break_rule, "the rule that the core breaks, to see its test fai
  * @ms: hold threads for so long at most; 0: do not
  * @held: threads that are held
  * @tickets: threads that were let go one by one
+ * @passed: threads that have come here, held or not
  * @wait: both sides sleep here
  */
 static struct test_point {
 	u64 ms;
 	atomic_t held;
 	atomic_t tickets;
+	atomic_t passed;
 	wait_queue_head_t wait;
 } points[ODP_TEST_POINTS];
 
 bool odp_broken(enum odp_rule rule)
 {
 	return READ_ONCE(break_rule) == rule;
+}
+
+static u64 patience_ms;
+
+unsigned long odp_patience(unsigned long ticks)
+{
+	u64 ms = READ_ONCE(patience_ms);
+
+	return ms ? msecs_to_jiffies(ms) : ticks;
 }
 
 static bool may_go(struct test_point *point)
@@ -97,6 +117,7 @@ void odp_hook(enum odp_point nr, struct odp_umem *umem)
 	struct test_point *point = &points[nr];
 	u64 ms = READ_ONCE(point->ms);
 
+	atomic_inc(&point->passed);
 	if (!ms)
 		return;
 
@@ -162,10 +183,24 @@ long test_let_go(struct test_file *file, struct odp_test_cmd *cmd)
 	return 0;
 }
 
+long test_passed(struct test_file *file, struct odp_test_cmd *cmd)
+{
+	struct test_point *point = find_point(cmd);
+
+	return point ? atomic_read(&point->passed) : -EINVAL;
+}
+
+long test_patience(struct test_file *file, struct odp_test_cmd *cmd)
+{
+	WRITE_ONCE(patience_ms, cmd->ms);
+	return 0;
+}
+
 void test_hooks_let_go(void)
 {
 	struct odp_test_cmd cmd = {};
 
+	WRITE_ONCE(patience_ms, 0);
 	for (; cmd.start < ODP_TEST_POINTS; cmd.start++)
 		test_let_go(NULL, &cmd);
 }

@@ -27,7 +27,8 @@ static const test_cmd_t commands[] = {
 	[_IOC_NR(ODP_TEST_REACHED)] = test_reached,
 	[_IOC_NR(ODP_TEST_NEXT)] = test_next,
 	[_IOC_NR(ODP_TEST_LET_GO)] = test_let_go,
-	[_IOC_NR(ODP_TEST_BUCKET)] = test_bucket,
+	[_IOC_NR(ODP_TEST_PASSED)] = test_passed,
+	[_IOC_NR(ODP_TEST_PATIENCE)] = test_patience,
 };
 
 static int test_open(struct inode *inode, struct file *filp)

@@ -3,8 +3,6 @@
  * The core's notifier callbacks, called as the mm calls them, with ranges and
  * at moments of the test's choice.
  */
-#include <linux/hash.h>
-#include <linux/log2.h>
 #include <linux/sched.h>
 
 #include "test.h"
@@ -96,9 +94,4 @@ long test_release(struct test_file *file, struct odp_test_cmd *cmd)
 		return -ENOENT;
 	ctx->mn.ops->release(&ctx->mn, current->mm);
 	return 0;
-}
-
-long test_bucket(struct test_file *file, struct odp_test_cmd *cmd)
-{
-	return hash_ptr(current, ilog2(ODP_BUCKETS));
 }

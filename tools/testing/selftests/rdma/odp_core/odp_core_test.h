@@ -23,8 +23,11 @@
 enum odp_test_point {
 	ODP_TEST_LOOKED_UP,
 	ODP_TEST_WAITING,
-	ODP_TEST_COUNT_RAISED,
+	ODP_TEST_STARTED,
 	ODP_TEST_DYING,
+	ODP_TEST_BEGUN,
+	ODP_TEST_WOKEN,
+	ODP_TEST_HELD_BACK,
 	ODP_TEST_POINTS,
 };
 
@@ -109,8 +112,10 @@ struct odp_test_state {
 #define ODP_TEST_NEXT		ODP_TEST_CMD(14)
 /* start: the point. Let all go */
 #define ODP_TEST_LET_GO		ODP_TEST_CMD(15)
-/* the bucket that the calling task's notifiers are counted in */
-#define ODP_TEST_BUCKET		ODP_TEST_CMD(16)
+/* start: the point. How many threads have come to it since the module is there */
+#define ODP_TEST_PASSED		ODP_TEST_CMD(16)
+/* look-ups that go first hold notifiers back for ms; 0: as long as usual */
+#define ODP_TEST_PATIENCE	ODP_TEST_CMD(17)
 #define ODP_TEST_STATE		_IOWR('O', 32, struct odp_test_state)
 
 #endif

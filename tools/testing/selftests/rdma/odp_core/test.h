@@ -81,7 +81,6 @@ long test_notify_start(struct test_file *file, struct odp_test_cmd *cmd);
 long test_notify_end(struct test_file *file, struct odp_test_cmd *cmd);
 long test_young(struct test_file *file, struct odp_test_cmd *cmd);
 long test_release(struct test_file *file, struct odp_test_cmd *cmd);
-long test_bucket(struct test_file *file, struct odp_test_cmd *cmd);
 
 /* hook.c */
 void test_hooks_init(void);
@@ -90,5 +89,7 @@ long test_hold(struct test_file *file, struct odp_test_cmd *cmd);
 long test_reached(struct test_file *file, struct odp_test_cmd *cmd);
 long test_next(struct test_file *file, struct odp_test_cmd *cmd);
 long test_let_go(struct test_file *file, struct odp_test_cmd *cmd);
+long test_passed(struct test_file *file, struct odp_test_cmd *cmd);
+long test_patience(struct test_file *file, struct odp_test_cmd *cmd);
 
 #endif

@@ -17,13 +17,19 @@
 #define PAGE		4096UL
 #define LEAF		(512 * PAGE)
 #define EVERYWHERE	(-1UL)
+/* what an implicit region covers */
+#define WHOLE		0x7ffffffff000UL
 
 extern const struct test publish_tests[], zap_tests[], registration_tests[],
 	lifetime_tests[], memory_tests[], reclaim_tests[], sparse_tests[],
-	storm_tests[];
+	progress_tests[], storm_tests[];
 
 /* anonymous memory, not populated, without huge pages, placed at a leaf */
 char *map_memory(size_t len);
+
+/* a child that has our memory, copied on write, until it is told to end */
+int share_with_child(void);
+void end_child(int child);
 
 /* the calls of the module: what it returns, or -errno */
 int cmd(unsigned int nr, struct odp_test_cmd *cmd);
@@ -48,6 +54,10 @@ void hold(enum odp_test_point point, unsigned int ms);
 int reached(enum odp_test_point point);
 void next(enum odp_test_point point);
 void let_go(enum odp_test_point point);
+/* how many threads have come to it */
+int passed(enum odp_test_point point);
+/* for how long a look-up that goes first holds notifiers back; 0: as usual */
+void patience(unsigned int ms);
 
 /**
  * struct job - a command in a thread of its own
@@ -77,7 +87,6 @@ void fault_start(struct job *job, int umem, const void *start, size_t len,
  * @start: first byte of the range
  * @len: of the range
  * @flags: of notify_start()
- * @bucket: which the task's notifiers are counted in
  * @step: what it has come to
  */
 struct notifier {
@@ -85,7 +94,6 @@ struct notifier {
 	const void *start;
 	size_t len;
 	unsigned int flags;
-	int bucket;
 	int step;
 };
 

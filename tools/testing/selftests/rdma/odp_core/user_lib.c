@@ -3,7 +3,9 @@
  * Talking to the module.
  */
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/wait.h>
 
 #include "user.h"
 
@@ -20,6 +22,24 @@ char *map_memory(size_t len)
 	start = (char *)(((unsigned long)at + LEAF - 1) & ~(LEAF - 1));
 	CHECK(!madvise(start, len, MADV_NOHUGEPAGE));
 	return start;
+}
+
+int share_with_child(void)
+{
+	int child = fork();
+
+	CHECK(child >= 0);
+	if (!child)
+		for (;;)
+			pause();
+	return child;
+}
+
+/* Not left to our exit: its own lets go of what the next test holds. */
+void end_child(int child)
+{
+	CHECK_EQ(kill(child, SIGKILL), 0);
+	CHECK_EQ(waitpid(child, NULL, 0), child);
 }
 
 static void open_device(void)
@@ -199,6 +219,18 @@ void let_go(enum odp_test_point point)
 	CHECK_EQ(point_cmd(ODP_TEST_LET_GO, point, 0), 0);
 }
 
+int passed(enum odp_test_point point)
+{
+	return point_cmd(ODP_TEST_PASSED, point, 0);
+}
+
+void patience(unsigned int ms)
+{
+	struct odp_test_cmd c = { .ms = ms * limit_factor() };
+
+	CHECK_EQ(cmd(ODP_TEST_PATIENCE, &c), 0);
+}
+
 static void *job_run(void *arg)
 {
 	struct job *job = arg;
@@ -268,10 +300,8 @@ static void wait_step(struct notifier *n, int step)
 
 static void *notifier_run(void *arg)
 {
-	struct odp_test_cmd c = {};
 	struct notifier *n = arg;
 
-	n->bucket = cmd(ODP_TEST_BUCKET, &c);
 	step_to(n, BEGUN);
 	CHECK_EQ(notify_start(n->start, n->len, n->flags), 0);
 	step_to(n, STARTED);

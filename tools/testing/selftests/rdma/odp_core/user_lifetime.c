@@ -71,15 +71,15 @@ static void notifier_is_waited_for(void)
 	umem = umem_register(memory, 4 * PAGE, ODP_TEST_WRITE);
 	CHECK(umem >= 0);
 	CHECK_EQ(umem_fault(umem, memory, 4 * PAGE, ODP_TEST_WRITE), 0);
-	hold(ODP_TEST_COUNT_RAISED, HOLD_MS);
+	hold(ODP_TEST_STARTED, HOLD_MS);
 	notifier_begin_nowait(&n, memory, PAGE);
-	CHECK_EQ(reached(ODP_TEST_COUNT_RAISED), 0);
+	CHECK_EQ(reached(ODP_TEST_STARTED), 0);
 
 	/* the notifier is about to call the driver's zap */
 	destroy_start(umem, &destroy);
 	sleep_ms(300 * limit_factor());
 	CHECK(!job_done(&destroy, 0));
-	let_go(ODP_TEST_COUNT_RAISED);
+	let_go(ODP_TEST_STARTED);
 	CHECK_EQ(job_join(&destroy), 0);
 	notifier_end(&n);
 }

@@ -10,7 +10,8 @@ int main(int argc, char **argv)
 {
 	static const struct test *const groups[] = {
 		publish_tests, zap_tests, registration_tests, lifetime_tests,
-		memory_tests, reclaim_tests, sparse_tests, storm_tests, NULL
+		memory_tests, reclaim_tests, sparse_tests, progress_tests,
+		storm_tests, NULL
 	};
 	static struct test tests[MAX_TESTS + 1];
 	const struct test *test;

@@ -85,23 +85,70 @@ static void notifier_came(void)
 	CHECK(umem_state(umem).retries > 0);
 }
 
-static void notifier_elsewhere(void)
+/* Over other pages, of the umem or not: neither waited for nor lost to. */
+static void notifiers_elsewhere(int umem, char *memory)
 {
-	struct job fault;
 	struct notifier n;
-	char *memory;
-	int umem;
+	struct job fault;
 
-	umem = register_pages(&memory, 4);
 	write_value(memory, 5);
-	/* over memory of nobody: it keeps no umem waiting */
-	notifier_begin(&n, memory + 8 * PAGE, PAGE);
-	fault_start(&fault, umem, memory, 4 * PAGE, ODP_TEST_WRITE);
+	notifier_begin(&n, memory + PAGE, 3 * PAGE);
+	hold(ODP_TEST_LOOKED_UP, HOLD_MS);
+	fault_start(&fault, umem, memory, PAGE, ODP_TEST_WRITE);
+	CHECK_EQ(reached(ODP_TEST_LOOKED_UP), 0);
+	notify(memory + PAGE, PAGE);
+	CHECK_EQ(madvise(memory + 2 * PAGE, 16 * PAGE, MADV_DONTNEED), 0);
+	let_go(ODP_TEST_LOOKED_UP);
 	CHECK_EQ(job_join(&fault), 0);
-	CHECK_EQ(read_value(umem, memory), 5);
 	CHECK_EQ(umem_state(umem).retries, 0);
 	notifier_end(&n);
 	CHECK_EQ(read_value(umem, memory), 5);
+}
+
+static void notifier_elsewhere(void)
+{
+	char *memory = map_memory(32 * PAGE);
+
+	notifiers_elsewhere(umem_writable(memory, PAGE), memory);
+	notifiers_elsewhere(umem_writable(memory + 4 * PAGE, 8 * PAGE),
+			    memory + 4 * PAGE);
+	/* an implicit one: the whole address space */
+	notifiers_elsewhere(umem_writable(NULL, WHOLE), memory + 12 * PAGE);
+}
+
+static void own_copy(void)
+{
+	int umem, child, looked_up;
+	char *memory;
+
+	umem = register_pages(&memory, 4);
+	memset(memory, 1, 4 * PAGE);
+	child = share_with_child();
+	looked_up = passed(ODP_TEST_LOOKED_UP);
+	CHECK_EQ(umem_fault(umem, memory, PAGE, ODP_TEST_WRITE), 0);
+	CHECK_EQ(passed(ODP_TEST_LOOKED_UP) - looked_up, 1);
+	CHECK_EQ(umem_state(umem).retries, 0);
+	write_value(memory, 2);
+	CHECK_EQ(read_value(umem, memory), 2);
+	end_child(child);
+}
+
+/*
+ * With several, one that was found first may be taken away to make room for the
+ * copy of another; that this notifier is not of that kind nobody knows.
+ */
+static void own_copies(void)
+{
+	int umem, child;
+	char *memory;
+
+	umem = register_pages(&memory, 4);
+	memset(memory, 1, 4 * PAGE);
+	child = share_with_child();
+	CHECK_EQ(umem_fault(umem, memory, 4 * PAGE, ODP_TEST_WRITE), 0);
+	CHECK(umem_state(umem).retries > 0);
+	CHECK_EQ(umem_state(umem).mapped, 4);
+	end_child(child);
 }
 
 static void destruction_comes(void)
@@ -239,6 +286,8 @@ const struct test publish_tests[] = {
 	{ "nothing is published while a notifier runs", notifier_comes },
 	{ "nor what was looked up before it", notifier_came },
 	{ "a notifier elsewhere does not matter", notifier_elsewhere },
+	{ "nor does the look-up's own copy-on-write", own_copy },
+	{ "but where it looks up several pages", own_copies },
 	{ "nor for a umem that is being destroyed", destruction_comes },
 	{ "nor once the mm is gone", release_comes },
 	{ "nothing is pinned", no_pins },

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Invariant 6: a umem takes part in the notifiers that it has seen start, and
- * in no others, and waits for those no longer than it has to.
+ * Invariant 6: a umem that is registered while notifiers run has its pages
+ * published when those over them have ended, and no later.
  */
 #include <signal.h>
 #include <sys/time.h>
@@ -11,7 +11,7 @@
 
 #define HOLD_MS	20000
 
-/* Subscribed: notifiers are counted from now on. */
+/* Subscribed: it is known from now on which notifiers run. */
 static char *subscribed_memory(int pages)
 {
 	char *memory = map_memory((pages + 1) * PAGE);
@@ -20,7 +20,7 @@ static char *subscribed_memory(int pages)
 	return memory;
 }
 
-static void quiet_moment(void)
+static void runs_already(void)
 {
 	char *memory = subscribed_memory(4), byte;
 	struct notifier n;
@@ -38,7 +38,7 @@ static void quiet_moment(void)
 	notifier_end(&n);
 	CHECK_EQ(job_join(&fault), 0);
 	CHECK_EQ(umem_read(umem, memory, &byte, 1), 0);
-	/* and the count is right: the next notifier is noticed, and forgotten */
+	/* the next notifier is noticed, and forgotten */
 	notify(memory, PAGE);
 	CHECK_EQ(umem_read(umem, memory, &byte, 1), -EAGAIN);
 	CHECK_EQ(umem_fault(umem, memory, PAGE, 0), 0);
@@ -68,33 +68,27 @@ static void waits_and_wakes(void)
 	}
 }
 
-/* Notifiers of other tasks that begin later need not end first. */
-static void bounded_wait(void)
+/* Neither over other pages of the umem, nor begun later and ended later. */
+static void others_are_not_waited_for(void)
 {
 	char *memory = subscribed_memory(4);
-	struct notifier first, second;
+	struct notifier before, there, after;
 	struct job fault;
-	int umem, tries;
+	int umem;
 
-	for (tries = 0; tries < 20; tries++) {
-		notifier_begin(&first, memory, PAGE);
-		umem = umem_register(memory, PAGE, ODP_TEST_WRITE);
-		CHECK(umem >= 0);
-		/* elsewhere: it would keep the umem's count raised otherwise */
-		notifier_begin(&second, memory + 2 * PAGE, PAGE);
-		if (first.bucket != second.bucket)
-			break;
-		notifier_end(&second);
-		notifier_end(&first);
-	}
-	CHECK(tries < 20);
-	notifier_end(&first);
-	fault_start(&fault, umem, memory, PAGE, 0);
+	notifier_begin(&before, memory + 2 * PAGE, PAGE);
+	notifier_begin(&there, memory, PAGE);
+	umem = umem_register(memory, 4 * PAGE, ODP_TEST_WRITE);
+	CHECK(umem >= 0);
+	notifier_begin(&after, memory + 3 * PAGE, PAGE);
+	notifier_end(&there);
+	fault_start(&fault, umem, memory, 2 * PAGE, 0);
 	CHECK_EQ(job_join(&fault), 0);
-	notifier_end(&second);
+	notifier_end(&before);
+	notifier_end(&after);
 }
 
-/* A count that was raised is lowered, whatever came and went in between. */
+/* What ran is forgotten, whatever came and went in between. */
 static void registered_between(void)
 {
 	char *memory = subscribed_memory(4), byte;
@@ -120,10 +114,7 @@ static void registered_between(void)
 	}
 }
 
-/*
- * Where tasks share a bucket: a notifier that runs around another, of which the
- * umem has seen neither start or only the second's.
- */
+/* Of one task: a notifier that runs around another. */
 static void around_a_registration(void)
 {
 	char *memory = subscribed_memory(4), byte;
@@ -232,10 +223,9 @@ static void killed_while_waiting(void)
 }
 
 const struct test registration_tests[] = {
-	{ "a umem waits for notifiers that it has not seen start",
-	  quiet_moment },
+	{ "a umem waits for notifiers that run already", runs_already },
 	{ "a fault sleeps until the last notifier ends", waits_and_wakes },
-	{ "it does not wait for later ones of other tasks", bounded_wait },
+	{ "it does not wait for others", others_are_not_waited_for },
 	{ "registrations between notifiers", registered_between },
 	{ "notifiers of one task, around a registration",
 	  around_a_registration },

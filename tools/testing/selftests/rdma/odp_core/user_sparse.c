@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Invariant 8: the cost follows what is touched. And a fault comes to its end
- * although notifiers come and come.
+ * Invariant 8: the cost follows what is touched.
  */
 #include "user.h"
 
@@ -84,82 +83,9 @@ static void failed_fault(void)
 	CHECK_EQ(umem_state(umem).leaves, 0);
 }
 
-#define ENOUGH	60
-
-/**
- * struct pest - a thread that takes a page away each time it is told to
- * @memory: the page
- * @asked: how often it was told
- * @done: how often it has
- */
-struct pest {
-	char *memory;
-	int asked;
-	int done;
-};
-
-static void *pest_run(void *arg)
-{
-	struct pest *pest = arg;
-
-	for (;;) {
-		if (__atomic_load_n(&pest->asked, __ATOMIC_ACQUIRE) ==
-		    pest->done) {
-			sleep_ms(1);
-			continue;
-		}
-		madvise(pest->memory, PAGE, MADV_DONTNEED);
-		__atomic_store_n(&pest->done, pest->done + 1, __ATOMIC_RELEASE);
-	}
-	return NULL;
-}
-
-static bool pest_bites(struct pest *pest)
-{
-	unsigned long long end = now_ms() + 2000 * limit_factor();
-	int asked = pest->asked + 1;
-
-	__atomic_store_n(&pest->asked, asked, __ATOMIC_RELEASE);
-	while (__atomic_load_n(&pest->done, __ATOMIC_ACQUIRE) != asked) {
-		if (now_ms() > end)
-			return false;
-		sleep_ms(1);
-	}
-	return true;
-}
-
-/* A program discards the page each time that it has been looked up. */
-static void comes_to_its_end(void)
-{
-	struct pest pest = { .memory = map_memory(PAGE) };
-	pthread_t thread;
-	struct job fault;
-	int umem, times;
-
-	umem = umem_register(pest.memory, PAGE, ODP_TEST_WRITE);
-	CHECK(umem >= 0);
-	CHECK(!pthread_create(&thread, NULL, pest_run, &pest));
-	hold(ODP_TEST_LOOKED_UP, 20000);
-	fault_start(&fault, umem, pest.memory, PAGE, ODP_TEST_WRITE);
-	for (times = 0; times < ENOUGH; times++) {
-		CHECK_EQ(reached(ODP_TEST_LOOKED_UP), 0);
-		/* shut out, it cannot come until the page is published */
-		if (!pest_bites(&pest))
-			break;
-		next(ODP_TEST_LOOKED_UP);
-		/* for the next look-up, not for this one that is leaving */
-		while (umem_state(umem).retries <= (unsigned int)times)
-			sleep_ms(1);
-	}
-	CHECK(times < ENOUGH);
-	let_go(ODP_TEST_LOOKED_UP);
-	CHECK_EQ(job_join(&fault), 0);
-}
-
 const struct test sparse_tests[] = {
 	{ "a vast umem costs what is touched of it", vast },
 	{ "empty leaves are freed, and only those", empty_leaves },
 	{ "a fault that fails leaves no leaf", failed_fault },
-	{ "a fault that keeps losing comes to its end", comes_to_its_end },
 	{}
 };

@@ -68,24 +68,27 @@ static void copies_are_waited_for(void)
 	CHECK(met >= 3);
 }
 
-static void count_before_zap(void)
+static void runs_before_zap(void)
 {
+	char *memory, byte;
 	struct notifier n;
 	struct job fault;
-	char *memory;
 	int umem;
 
-	umem = register_filled(&memory, 4);
-	notify(memory + 3 * PAGE, PAGE);
-	hold(ODP_TEST_COUNT_RAISED, 20000);
-	notifier_begin_nowait(&n, memory, PAGE);
-	CHECK_EQ(reached(ODP_TEST_COUNT_RAISED), 0);
+	memory = map_memory(4 * PAGE);
+	umem = umem_register(memory, 4 * PAGE, ODP_TEST_WRITE);
+	CHECK(umem >= 0);
+	CHECK_EQ(umem_fault(umem, memory, PAGE, 0), 0);
+	hold(ODP_TEST_STARTED, 20000);
+	notifier_begin_nowait(&n, memory, 2 * PAGE);
+	CHECK_EQ(reached(ODP_TEST_STARTED), 0);
 
 	/* nothing is zapped yet, and nothing can be published any more */
+	CHECK_EQ(umem_read(umem, memory, &byte, 1), 0);
 	hold(ODP_TEST_WAITING, 20000);
-	fault_start(&fault, umem, memory + 3 * PAGE, PAGE, 0);
+	fault_start(&fault, umem, memory + PAGE, PAGE, ODP_TEST_WRITE);
 	CHECK_EQ(reached(ODP_TEST_WAITING), 0);
-	let_go(ODP_TEST_COUNT_RAISED);
+	let_go(ODP_TEST_STARTED);
 	let_go(ODP_TEST_WAITING);
 	notifier_end(&n);
 	CHECK_EQ(job_join(&fault), 0);
@@ -208,7 +211,7 @@ static void used_is_young(void)
 
 const struct test zap_tests[] = {
 	{ "a notifier waits for copies", copies_are_waited_for },
-	{ "the count is raised before the zap", count_before_zap },
+	{ "a notifier counts before it zaps", runs_before_zap },
 	{ "the range is zapped and no more", the_range_is_zapped },
 	{ "a range across leaves is zapped", across_leaves },
 	{ "where it may not sleep it does not", not_blockable },
