@@ -9,6 +9,7 @@
  * over its page wait for it, see fault_batch().
  */
 #include <linux/kthread.h>
+#include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
@@ -36,6 +37,8 @@
  * @max: that room
  * @lost: look-ups thrown away since the last that was published
  * @lookup: the one that is under way
+ * @memcg: of the mm's owner, which a kernel thread has charged
+ * @old_memcg: which that charges otherwise
  */
 struct odp_fault {
 	struct odp_umem *umem;
@@ -45,6 +48,8 @@ struct odp_fault {
 	unsigned long max;
 	unsigned int lost;
 	struct odp_lookup lookup;
+	struct mem_cgroup *memcg;
+	struct mem_cgroup *old_memcg;
 };
 
 static bool fault_writes(const struct odp_fault *fault)
@@ -128,7 +133,9 @@ static unsigned int gup_flags(const struct odp_fault *fault)
 /*
  * For the look-up only, as it keeps the mm from being torn down. A worker makes
  * the mm its own: where a page has no struct page, as in a private mapping of
- * persistent memory, copy-on-write reads it by its user address.
+ * persistent memory, copy-on-write reads it by its user address. And it has the
+ * mm's owner charged for what the mm allocates: page tables are charged to who
+ * faults, which would be nobody.
  */
 static bool hold_mm(struct odp_fault *fault)
 {
@@ -136,8 +143,13 @@ static bool hold_mm(struct odp_fault *fault)
 
 	if (!mmget_not_zero(mm))
 		return false;
-	if (current->flags & PF_KTHREAD)
-		kthread_use_mm(mm);
+	if (!(current->flags & PF_KTHREAD))
+		return true;
+
+	kthread_use_mm(mm);
+	if (!odp_broken(ODP_RULE_CHARGE))
+		fault->memcg = get_mem_cgroup_from_mm(mm);
+	fault->old_memcg = set_active_memcg(fault->memcg);
 	return true;
 }
 
@@ -146,8 +158,11 @@ static void let_mm_go(struct odp_fault *fault)
 {
 	struct mm_struct *mm = fault->umem->ctx->mm;
 
-	if (current->flags & PF_KTHREAD)
+	if (current->flags & PF_KTHREAD) {
+		set_active_memcg(fault->old_memcg);
+		mem_cgroup_put(fault->memcg);
 		kthread_unuse_mm(mm);
+	}
 	mmput_async(mm);
 }
 
@@ -422,7 +437,8 @@ static int fault_range(struct odp_fault *fault, unsigned long addr,
  * Return: 0: each page was present at some moment during the call, or with
  * ODP_FAULT_PRESENT each that the CPU had; -EFAULT: outside the umem, no mapping,
  * no permission, memory that has no pages, another process's, or the umem or its
- * mm are gone; -ENOMEM; -EINTR: the calling task is killed.
+ * mm are gone; -ENOMEM, also where the control
+ * group of the memory's owner has not enough; -EINTR: the calling task is killed.
  */
 int odp_umem_fault(struct odp_umem *umem, unsigned long addr, size_t len,
 		   unsigned int flags)

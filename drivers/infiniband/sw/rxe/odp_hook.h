@@ -76,6 +76,8 @@ enum odp_rule {
 	ODP_RULE_HOLDS_BACK_LOOKUPS,
 	/* an access makes its pages young */
 	ODP_RULE_YOUNG,
+	/* what a fault allocates is its owner's */
+	ODP_RULE_CHARGE,
 	ODP_RULE_NUM,
 };
 

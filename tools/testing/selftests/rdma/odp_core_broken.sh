@@ -77,6 +77,9 @@ test_for()
 	holds_back_lookups)
 		echo "nor is one of a look-up"
 		;;
+	charge)
+		echo "what a fault allocates is charged to the owner"
+		;;
 	young)
 		echo "what is used is young"
 		;;

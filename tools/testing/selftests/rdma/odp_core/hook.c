@@ -41,6 +41,7 @@ static const char * const rules[] = {
 	[ODP_RULE_OUTLAST] = "outlast",
 	[ODP_RULE_HOLDS_BACK_LOOKUPS] = "holds_back_lookups",
 	[ODP_RULE_YOUNG] = "young",
+	[ODP_RULE_CHARGE] = "charge",
 };
 
 static_assert(ARRAY_SIZE(rules) == ODP_RULE_NUM);

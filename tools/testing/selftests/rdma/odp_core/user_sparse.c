@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Invariant 8: the cost follows what is touched.
+ * Invariant 8: the cost follows what is touched, and is its owner's.
  */
+#include <sys/stat.h>
+
+#include "../memory.h"
 #include "user.h"
 
 /* a part of the address space that nothing is mapped in, but for our pages */
@@ -83,9 +86,75 @@ static void failed_fault(void)
 	CHECK_EQ(umem_state(umem).leaves, 0);
 }
 
+#define GROUP		"/sys/fs/cgroup/odp_core"
+#define CHARGED		400
+
+static void leave_group(void)
+{
+	write_file("/sys/fs/cgroup/cgroup.procs", "0");
+	rmdir(GROUP);
+}
+
+static void enter_group(void)
+{
+	if (access("/sys/fs/cgroup/cgroup.subtree_control", W_OK))
+		skip("no control groups");
+	write_file("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
+	CHECK(!mkdir(GROUP, 0755) || errno == EEXIST);
+	write_file(GROUP "/cgroup.procs", "0");
+}
+
+static unsigned long group_page_tables(void)
+{
+	unsigned long bytes = -1UL;
+	char line[128];
+	FILE *file;
+
+	file = fopen(GROUP "/memory.stat", "r");
+	CHECK(file);
+	while (fgets(line, sizeof(line), file) &&
+	       sscanf(line, "pagetables %lu", &bytes) != 1)
+		;
+	fclose(file);
+	CHECK(bytes != -1UL);
+	return bytes;
+}
+
+/* A kernel thread has the mm make a page table for each page. */
+static void owner_is_charged(void)
+{
+	char *memory = map_memory(CHARGED * LEAF);
+	struct odp_test_cmd c = {};
+	unsigned long before;
+	int umem, i;
+
+	umem = umem_register(memory, CHARGED * LEAF, ODP_TEST_WRITE);
+	CHECK(umem >= 0);
+	enter_group();
+	before = group_page_tables();
+	for (i = 0; i < CHARGED; i++) {
+		c = (struct odp_test_cmd) {
+			.umem = umem,
+			.start = (unsigned long)memory + i * LEAF,
+			.len = 1,
+			.ms = 10000 * limit_factor(),
+		};
+		CHECK_EQ(cmd(ODP_TEST_FAULT_ASYNC, &c), 0);
+		CHECK_EQ(cmd(ODP_TEST_JOIN, &c), 0);
+	}
+	/* the kernel adds up its CPUs' counts by and by */
+	for (i = 0; i < 100 * (int)limit_factor() &&
+	     group_page_tables() < before + CHARGED * PAGE; i++)
+		sleep_ms(100);
+	before = group_page_tables() - before;
+	leave_group();
+	CHECK(before >= CHARGED * PAGE);
+}
+
 const struct test sparse_tests[] = {
 	{ "a vast umem costs what is touched of it", vast },
 	{ "empty leaves are freed, and only those", empty_leaves },
 	{ "a fault that fails leaves no leaf", failed_fault },
+	{ "what a fault allocates is charged to the owner", owner_is_charged },
 	{}
 };
