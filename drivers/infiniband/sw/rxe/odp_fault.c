@@ -322,6 +322,80 @@ static long fault_first(struct odp_fault *fault, unsigned long addr)
 	return got;
 }
 
+/* How many pages from @addr on are not there, of which the first one is not. */
+static unsigned long count_absent(struct mm_struct *mm, unsigned long addr,
+				  unsigned long end)
+{
+	struct vm_area_struct *vma = find_vma(mm, addr);
+	unsigned long next;
+
+	if (!vma)
+		next = end;
+	else if (vma->vm_start > addr)
+		next = min(vma->vm_start, end);
+	else
+		next = addr + PAGE_SIZE;
+	return (next - addr) >> PAGE_SHIFT;
+}
+
+/* Publish what is there at once, or step over what is not: how many pages? */
+static long publish_present(struct odp_fault *fault, unsigned long addr,
+			    unsigned long nr, unsigned long end)
+{
+	struct mm_struct *mm = fault->umem->ctx->mm;
+	long got;
+	int err;
+
+	got = odp_get_user_pages_remote(mm, addr, nr, gup_flags(fault),
+					fault->pages, NULL);
+	if (got <= 0) {
+		err = look_up_error(got);
+		return err == -EFAULT ? count_absent(mm, addr, end) : err;
+	}
+
+	err = odp_table_grow(fault->umem, addr);
+	if (!err)
+		err = publish(fault, addr, got, false);
+	drop_pages(fault, got);
+	return err ? err : got;
+}
+
+/*
+ * What the CPU has of @nr pages, and on to @end where nothing is mapped: with one
+ * look-up, since most of it may be nothing.
+ */
+static long fault_present(struct odp_fault *fault, unsigned long addr,
+			  unsigned long nr, unsigned long end)
+{
+	struct mm_struct *mm = fault->umem->ctx->mm;
+	unsigned long at = addr, stop = addr + (nr << PAGE_SHIFT);
+	long got;
+	int err;
+
+	err = odp_lookup_begin(&fault->lookup, addr, nr);
+	if (err)
+		return err;
+
+	got = -EFAULT;
+	if (!hold_mm(fault))
+		goto end_lookup;
+	got = -EINTR;
+	if (mmap_read_lock_killable(mm))
+		goto put_mm;
+	do {
+		got = publish_present(fault, at, (stop - at) >> PAGE_SHIFT,
+				      end);
+		if (got > 0)
+			at += got << PAGE_SHIFT;
+	} while (got > 0 && at < stop && !odp_broken(ODP_RULE_PRESENT));
+	mmap_read_unlock(mm);
+put_mm:
+	let_mm_go(fault);
+end_lookup:
+	odp_lookup_end(&fault->lookup);
+	return at == addr ? got : (at - addr) >> PAGE_SHIFT;
+}
+
 /*
  * Look up and publish pages, or some of them: decides how many, and how.
  *
@@ -357,28 +431,38 @@ static long fault_first(struct odp_fault *fault, unsigned long addr)
  * that is lost and these two. Nothing is held meanwhile that others could wait
  * for without bound: 1 drops the mmap_lock where it sleeps, or sleeps as long as
  * a fault of the CPU's would.
+ *
+ * For what is present only nobody is held back: it is advice, and a page that is
+ * being taken away may be left out.
  */
 static long fault_batch(struct odp_fault *fault, unsigned long addr,
-			unsigned long nr)
+			unsigned long nr, unsigned long end)
 {
 	bool enough = fault->lost >= ODP_LOST_MAX &&
 		      !odp_broken(ODP_RULE_PROGRESS);
+	bool present = fault->flags & ODP_FAULT_PRESENT;
 	long got;
 
-	if (enough)
+	nr = min(nr, fault->batch);
+	if (present)
+		got = fault_present(fault, addr, nr, end);
+	else if (enough)
 		got = fault_first(fault, addr);
 	else
-		got = fault_shared(fault, addr, min(nr, fault->batch));
+		got = fault_shared(fault, addr, nr);
 
 	if (got == -EAGAIN) {
 		fault->lost++;
 		fault->batch = max(fault->batch / 2, 1UL);
-		return 0;
+		if (!present || !enough)
+			return 0;
+		fault->lost = 0;
+		return nr;
 	}
 	if (got < 0)
 		return got;
 
-	if (enough) {
+	if (enough && !present) {
 		/* others may have gone on by now: ask them first again */
 		fault->lost = ODP_LOST_MAX - 1;
 	} else {
@@ -386,13 +470,6 @@ static long fault_batch(struct odp_fault *fault, unsigned long addr,
 		fault->batch = min(fault->batch * 2, fault->max);
 	}
 	return got;
-}
-
-/* A page is not to be had: is it to be stepped over? */
-static bool steps_over(const struct odp_fault *fault, long err)
-{
-	return err == -EFAULT && fault->flags & ODP_FAULT_PRESENT &&
-	       !odp_umem_gone(fault->umem);
 }
 
 static int fault_range(struct odp_fault *fault, unsigned long addr,
@@ -406,12 +483,10 @@ static int fault_range(struct odp_fault *fault, unsigned long addr,
 		nr = odp_table_missing(fault->umem, &addr, end,
 				       fault_writes(fault));
 		if (nr)
-			got = fault_batch(fault, addr, nr);
+			got = fault_batch(fault, addr, nr, end);
 		if (got < 0) {
 			odp_table_trim(fault->umem, addr);
-			if (!steps_over(fault, got))
-				return got;
-			got = 1;
+			return got;
 		}
 		if (fatal_signal_pending(current))
 			return -EINTR;
@@ -435,9 +510,9 @@ static int fault_range(struct odp_fault *fault, unsigned long addr,
  * the memory's owner likes. No lock of the mm's held, nor any that a notifier's
  * caller may wait for.
  * Return: 0: each page was present at some moment during the call, or with
- * ODP_FAULT_PRESENT each that the CPU had; -EFAULT: outside the umem, no mapping,
- * no permission, memory that has no pages, another process's, or the umem or its
- * mm are gone; -ENOMEM, also where the control
+ * ODP_FAULT_PRESENT each that the CPU had and nobody was taking away; -EFAULT:
+ * outside the umem, no mapping, no permission, memory that has no pages, another
+ * process's, or the umem or its mm are gone; -ENOMEM, also where the control
  * group of the memory's owner has not enough; -EINTR: the calling task is killed.
  */
 int odp_umem_fault(struct odp_umem *umem, unsigned long addr, size_t len,
@@ -462,7 +537,7 @@ int odp_umem_fault(struct odp_umem *umem, unsigned long addr, size_t len,
 		return 0;
 
 	trace_odp_fault(umem, addr, len, flags);
-	odp_lookup_init(&fault.lookup, umem);
+	odp_lookup_init(&fault.lookup, umem, flags & ODP_FAULT_PRESENT);
 	end = PAGE_ALIGN(addr + len);
 	addr &= PAGE_MASK;
 	if (end - addr > ODP_FEW_PAGES * PAGE_SIZE) {

@@ -78,6 +78,8 @@ enum odp_rule {
 	ODP_RULE_YOUNG,
 	/* what a fault allocates is its owner's */
 	ODP_RULE_CHARGE,
+	/* look for what is present in many pages at once */
+	ODP_RULE_PRESENT,
 	ODP_RULE_NUM,
 };
 

@@ -99,6 +99,7 @@ struct odp_context {
  * @task: who looks them up
  * @notifiers_seq: moves when a notifier starts over the pages
  * @seq: what it was when none ran
+ * @allocates: its own task may reclaim a page that it has taken
  * @first: holds notifiers back
  * @waiting: and waits for those that run; cleared without the lock
  * @since: when it began to, in jiffies
@@ -110,6 +111,7 @@ struct odp_lookup {
 	struct task_struct *task;
 	unsigned long notifiers_seq;
 	unsigned long seq;
+	bool allocates;
 	bool first;
 	bool waiting;
 	unsigned long since;
@@ -223,7 +225,8 @@ void odp_notifier_end(struct odp_context *ctx,
 void odp_notifiers_forget(struct odp_context *ctx);
 void odp_lookups_wake(struct odp_context *ctx, unsigned long start,
 		      unsigned long last);
-void odp_lookup_init(struct odp_lookup *lookup, struct odp_umem *umem);
+void odp_lookup_init(struct odp_lookup *lookup, struct odp_umem *umem,
+		     bool allocates);
 int odp_lookup_begin(struct odp_lookup *lookup, unsigned long addr,
 		     unsigned long nr);
 int odp_lookup_first(struct odp_lookup *lookup, unsigned long addr);

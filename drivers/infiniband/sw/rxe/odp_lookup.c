@@ -53,7 +53,8 @@ static struct odp_lookup *next_lookup(struct odp_context *ctx,
 
 static bool one_page(const struct odp_lookup *lookup)
 {
-	return lookup->node.last - lookup->node.start < PAGE_SIZE;
+	return lookup->node.last - lookup->node.start < PAGE_SIZE &&
+	       !lookup->allocates;
 }
 
 static bool overlap(unsigned long start, unsigned long last,
@@ -360,13 +361,17 @@ static int lookup_wait(struct odp_lookup *lookup)
  * odp_lookup_init - prepare for look-ups of one call
  * @lookup: on the caller's stack
  * @umem: of whose pages
+ * @allocates: the caller allocates memory when it has a page and has not
+ *	       published it yet, for which that page may be reclaimed
  *
  * Context: any.
  */
-void odp_lookup_init(struct odp_lookup *lookup, struct odp_umem *umem)
+void odp_lookup_init(struct odp_lookup *lookup, struct odp_umem *umem,
+		     bool allocates)
 {
 	lookup->umem = umem;
 	lookup->task = current;
+	lookup->allocates = allocates;
 	lookup->first = false;
 	init_waitqueue_head(&lookup->wait);
 }
@@ -375,7 +380,8 @@ void odp_lookup_init(struct odp_lookup *lookup, struct odp_umem *umem)
  * odp_lookup_begin - begin to look up pages
  * @lookup: not begun
  * @addr: of the first page
- * @nr: how many; with one, the calling task's own notifiers do not count
+ * @nr: how many; with one, the calling task's own notifiers do not count, but
+ *	for a look-up that allocates
  *
  * Waits for notifiers that run over the pages.
  *

@@ -80,6 +80,9 @@ test_for()
 	charge)
 		echo "what a fault allocates is charged to the owner"
 		;;
+	present)
+		echo "what is present is found, and nothing made for it"
+		;;
 	young)
 		echo "what is used is young"
 		;;

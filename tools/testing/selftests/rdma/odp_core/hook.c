@@ -42,6 +42,7 @@ static const char * const rules[] = {
 	[ODP_RULE_HOLDS_BACK_LOOKUPS] = "holds_back_lookups",
 	[ODP_RULE_YOUNG] = "young",
 	[ODP_RULE_CHARGE] = "charge",
+	[ODP_RULE_PRESENT] = "present",
 };
 
 static_assert(ARRAY_SIZE(rules) == ODP_RULE_NUM);

@@ -18,6 +18,7 @@
 #define ODP_TEST_PREFETCH	0x2
 #define ODP_TEST_NON_BLOCKABLE	0x4
 #define ODP_TEST_CLEAR		0x8
+#define ODP_TEST_PRESENT	0x10
 
 /* where a thread can be held; as enum odp_point */
 enum odp_test_point {
@@ -87,7 +88,7 @@ struct odp_test_state {
 /* start, len, WRITE: register; umem is set */
 #define ODP_TEST_REGISTER	ODP_TEST_CMD(0)
 #define ODP_TEST_DESTROY	ODP_TEST_CMD(1)
-/* start, len, WRITE, PREFETCH; ASYNC: in a kernel thread, see ODP_TEST_JOIN */
+/* start, len, WRITE, PREFETCH, PRESENT; ASYNC: in a kernel thread, see JOIN */
 #define ODP_TEST_FAULT		ODP_TEST_CMD(2)
 #define ODP_TEST_FAULT_ASYNC	ODP_TEST_CMD(3)
 /* the result of the umem's FAULT_ASYNC, or -EBUSY after ms */

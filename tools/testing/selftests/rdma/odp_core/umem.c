@@ -39,7 +39,8 @@ static void test_zap(struct odp_umem *umem, unsigned long start,
 static unsigned int fault_flags(const struct odp_test_cmd *cmd)
 {
 	return (cmd->flags & ODP_TEST_WRITE ? ODP_FAULT_WRITE : 0) |
-	       (cmd->flags & ODP_TEST_PREFETCH ? ODP_FAULT_PREFETCH : 0);
+	       (cmd->flags & ODP_TEST_PREFETCH ? ODP_FAULT_PREFETCH : 0) |
+	       (cmd->flags & ODP_TEST_PRESENT ? ODP_FAULT_PRESENT : 0);
 }
 
 static void test_umem_put(struct test_umem *tu)

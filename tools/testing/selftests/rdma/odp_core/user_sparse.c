@@ -86,6 +86,47 @@ static void failed_fault(void)
 	CHECK_EQ(umem_state(umem).leaves, 0);
 }
 
+/* What is there, and nothing else: no page, no leaf, no look-up for each. */
+static void present_only(void)
+{
+	char *memory = map_memory(4 * LEAF), byte;
+	int umem, begun;
+
+	umem = umem_register(memory, 4 * LEAF, ODP_TEST_WRITE);
+	CHECK(umem >= 0);
+	memory[3 * PAGE] = 3;
+	memory[4 * PAGE] = 4;
+	memory[LEAF + 100 * PAGE] = 5;
+	begun = passed(ODP_TEST_BEGUN);
+	CHECK_EQ(umem_fault(umem, memory, 4 * LEAF,
+			    ODP_TEST_PREFETCH | ODP_TEST_PRESENT), 0);
+	CHECK(passed(ODP_TEST_BEGUN) - begun <= 8);
+	CHECK_EQ(umem_state(umem).mapped, 3);
+	CHECK_EQ(umem_state(umem).page_prefetch, 3);
+	CHECK_EQ(umem_state(umem).leaves, 2);
+	CHECK_EQ(umem_read(umem, memory + 4 * PAGE, &byte, 1), 0);
+	CHECK_EQ(byte, 4);
+	CHECK_EQ(umem_read(umem, memory + LEAF + 100 * PAGE, &byte, 1), 0);
+	CHECK_EQ(byte, 5);
+	CHECK_EQ(umem_read(umem, memory, &byte, 1), -EAGAIN);
+}
+
+/* Two pages at both ends of eight million leaves' worth of nothing. */
+static void present_across_a_hole(void)
+{
+	char *first = map_at(FAR), *last = map_at(FAR + VAST - PAGE);
+	int umem = umem_register(FAR, VAST, ODP_TEST_WRITE), begun;
+
+	CHECK(umem >= 0);
+	first[0] = 1;
+	last[0] = 2;
+	begun = passed(ODP_TEST_BEGUN);
+	CHECK_EQ(umem_fault(umem, FAR, VAST, ODP_TEST_PRESENT), 0);
+	CHECK(passed(ODP_TEST_BEGUN) - begun <= 4);
+	CHECK_EQ(umem_state(umem).mapped, 2);
+	CHECK_EQ(umem_state(umem).leaves, 2);
+}
+
 #define GROUP		"/sys/fs/cgroup/odp_core"
 #define CHARGED		400
 
@@ -155,6 +196,8 @@ const struct test sparse_tests[] = {
 	{ "a vast umem costs what is touched of it", vast },
 	{ "empty leaves are freed, and only those", empty_leaves },
 	{ "a fault that fails leaves no leaf", failed_fault },
+	{ "what is present is found, and nothing made for it", present_only },
+	{ "what is present is found across a hole", present_across_a_hole },
 	{ "what a fault allocates is charged to the owner", owner_is_charged },
 	{}
 };
