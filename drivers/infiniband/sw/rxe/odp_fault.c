@@ -35,6 +35,7 @@
  * @pages: looked up and not published yet
  * @batch: how many to look up at once; not more than @pages has room for
  * @max: that room
+ * @has_leaf: the table has had one for the next page
  * @lost: look-ups thrown away since the last that was published
  * @lookup: the one that is under way
  * @memcg: of the mm's owner, which a kernel thread has charged
@@ -46,6 +47,7 @@ struct odp_fault {
 	struct page **pages;
 	unsigned long batch;
 	unsigned long max;
+	bool has_leaf;
 	unsigned int lost;
 	struct odp_lookup lookup;
 	struct mem_cgroup *memcg;
@@ -221,7 +223,7 @@ static long fault_shared(struct odp_fault *fault, unsigned long addr,
 	int err;
 
 	/* before the sequence is read: the allocation may take its time */
-	err = odp_table_grow(fault->umem, addr);
+	err = fault->has_leaf ? 0 : odp_table_grow(fault->umem, addr);
 	if (err)
 		return err;
 	err = odp_lookup_begin(&fault->lookup, addr, nr);
@@ -481,7 +483,7 @@ static int fault_range(struct odp_fault *fault, unsigned long addr,
 	for (; addr != end; addr += got << PAGE_SHIFT) {
 		got = 0;
 		nr = odp_table_missing(fault->umem, &addr, end,
-				       fault_writes(fault));
+				       fault_writes(fault), &fault->has_leaf);
 		if (nr)
 			got = fault_batch(fault, addr, nr, end);
 		if (got < 0) {
@@ -519,17 +521,12 @@ int odp_umem_fault(struct odp_umem *umem, unsigned long addr, size_t len,
 		   unsigned int flags)
 {
 	struct page *few[ODP_FEW_PAGES];
-	struct odp_fault fault = {
-		.umem = umem,
-		.flags = flags,
-		.pages = few,
-		.max = ODP_FEW_PAGES,
-	};
+	struct odp_fault fault;
 	unsigned long end;
 	int err;
 
 	if (!odp_umem_covers(umem, addr, len) ||
-	    (fault_writes(&fault) && !umem->writable))
+	    (flags & ODP_FAULT_WRITE && !umem->writable))
 		return -EFAULT;
 	if (!(current->flags & PF_KTHREAD) && current->mm != umem->ctx->mm)
 		return -EFAULT;
@@ -537,6 +534,12 @@ int odp_umem_fault(struct odp_umem *umem, unsigned long addr, size_t len,
 		return 0;
 
 	trace_odp_fault(umem, addr, len, flags);
+	fault.umem = umem;
+	fault.flags = flags;
+	fault.pages = few;
+	fault.max = ODP_FEW_PAGES;
+	fault.lost = 0;
+	fault.memcg = NULL;
 	odp_lookup_init(&fault.lookup, umem, flags & ODP_FAULT_PRESENT);
 	end = PAGE_ALIGN(addr + len);
 	addr &= PAGE_MASK;

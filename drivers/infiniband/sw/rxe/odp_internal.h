@@ -12,8 +12,8 @@
  *
  * The notifier's callbacks run under any of the mm's locks and take those from
  * odp_context.lock on only. None of these is held across an allocation, a sleep,
- * or a call that takes a lock of the mm's. The leaf lock is taken in softirq, so
- * its holders in process context keep softirqs off; the context lock is not.
+ * or a call that takes a lock of the mm's. The leaf lock is read-locked in
+ * softirq, so who write-locks it keeps softirqs off; the context lock is not.
  *
  * Two wait for one another without a lock, see odp_lookup.c: a look-up for the
  * notifiers that run over its pages, and a notifier, before it starts, for
@@ -238,7 +238,7 @@ void odp_lookup_end(struct odp_lookup *lookup);
 int odp_table_grow(struct odp_umem *umem, unsigned long addr);
 void odp_table_trim(struct odp_umem *umem, unsigned long addr);
 unsigned long odp_table_missing(struct odp_umem *umem, unsigned long *addr,
-				unsigned long end, bool write);
+				unsigned long end, bool write, bool *has_leaf);
 int odp_table_publish(struct odp_umem *umem, unsigned long addr,
 		      struct page **pages, unsigned long nr, bool write);
 unsigned long odp_table_zap(struct odp_umem *umem, unsigned long start,

@@ -14,7 +14,8 @@
  *
  * Zaps write-lock it: when one has let go, no copy that saw the old entries is
  * still running. As the lock lets readers in softirq pass a waiting writer,
- * writers raise @zapping first, and copies that see it miss instead.
+ * writers raise @zapping first, and copies that see it miss instead. As softirqs
+ * only ever read-lock, readers in process context need not keep them off.
  */
 #include <linux/mm.h>
 #include <linux/rcupdate.h>
@@ -258,13 +259,15 @@ void odp_table_free(struct odp_umem *umem)
  *	  it stopped looking
  * @end: behind the last byte, page-aligned
  * @write: only entries that can be written through are good
+ * @has_leaf: set to whether there is a leaf to publish at @addr; it may be gone
+ *	      until then
  *
  * Context: process; does not sleep.
  * Return: how many pages from @addr, in one leaf, are not good; 0: call again
  * if @addr is not at @end.
  */
 unsigned long odp_table_missing(struct odp_umem *umem, unsigned long *addr,
-				unsigned long end, bool write)
+				unsigned long end, bool write, bool *has_leaf)
 {
 	unsigned long stop = leaf_end(*addr, end);
 	unsigned long at = *addr, first;
@@ -274,10 +277,12 @@ unsigned long odp_table_missing(struct odp_umem *umem, unsigned long *addr,
 	leaf = xa_load(&umem->leaves, leaf_index(umem, at));
 	if (!leaf) {
 		rcu_read_unlock();
+		*has_leaf = false;
 		return (stop - at) >> PAGE_SHIFT;
 	}
 
-	read_lock_bh(&leaf->lock);
+	read_lock(&leaf->lock);
+	*has_leaf = !leaf->dead;
 	if (!leaf->dead)
 		while (at != stop && entry_good(leaf->entries[entry_index(at)],
 						write))
@@ -287,7 +292,7 @@ unsigned long odp_table_missing(struct odp_umem *umem, unsigned long *addr,
 			      !entry_good(leaf->entries[entry_index(at)],
 					  write)))
 		at += PAGE_SIZE;
-	read_unlock_bh(&leaf->lock);
+	read_unlock(&leaf->lock);
 	rcu_read_unlock();
 
 	*addr = first;
@@ -324,7 +329,7 @@ int odp_table_publish(struct odp_umem *umem, unsigned long addr,
 		goto unlock_rcu;
 	}
 
-	read_lock_bh(&leaf->lock);
+	read_lock(&leaf->lock);
 	if (leaf->dead) {
 		added = -EAGAIN;
 		goto unlock_leaf;
@@ -343,7 +348,7 @@ int odp_table_publish(struct odp_umem *umem, unsigned long addr,
 	}
 	leaf->mapped += added;
 unlock_leaf:
-	read_unlock_bh(&leaf->lock);
+	read_unlock(&leaf->lock);
 unlock_rcu:
 	rcu_read_unlock();
 	return added;
