@@ -5,8 +5,12 @@
 
 #include <rdma/ib_verbs.h>
 
+struct rxe_dev;
+
 int rxe_advise_mr(struct ib_pd *ibpd, enum ib_uverbs_advise_mr_advice advice,
 		  u32 flags, struct ib_sge *sgl, u32 num_sge,
 		  struct uverbs_attr_bundle *attrs);
+void rxe_advice_begin(struct rxe_dev *dev);
+void rxe_advice_end(struct rxe_dev *dev);
 
 #endif

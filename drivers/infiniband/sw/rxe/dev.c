@@ -123,6 +123,9 @@ int rxe_dev_create(const char *name, struct net_device *ndev)
 	if (!dev)
 		return -ENOMEM;
 
+	spin_lock_init(&dev->advice_lock);
+	INIT_LIST_HEAD(&dev->advices);
+
 	err = rxe_handle_table_init(&dev->mrs);
 	if (err)
 		goto dealloc;

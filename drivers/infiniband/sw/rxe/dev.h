@@ -2,7 +2,9 @@
 #ifndef RXE_DEV_H
 #define RXE_DEV_H
 
+#include <linux/list.h>
 #include <linux/netdevice.h>
+#include <linux/spinlock.h>
 #include <linux/workqueue.h>
 #include <rdma/ib_addr.h>
 #include <rdma/ib_verbs.h>
@@ -44,6 +46,9 @@
  * @stats: counters of each CPU
  * @backlog: bytes of packets that wait for memory, of all QPs
  * @odp: paging totals of the device's memory regions
+ * @advice_lock: guards the next two
+ * @advices: that calls wait for
+ * @going: programs lose the device, and no call may wait for memory
  * @mcast_groups: that the netdev has joined for the device's QPs
  * @port_up: the port's state when the last event was raised
  */
@@ -57,6 +62,10 @@ struct rxe_dev {
 	struct rxe_stats __percpu *stats;
 	atomic_long_t backlog;
 	struct odp_counters odp;
+	/* for a few steps in process context; a completion's lock is inside */
+	spinlock_t advice_lock;
+	struct list_head advices;
+	bool going;
 	u32 mcast_groups;
 	bool port_up;
 };

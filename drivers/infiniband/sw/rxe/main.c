@@ -5,9 +5,11 @@
 #include <linux/if_vlan.h>
 #include <linux/module.h>
 #include <linux/netdevice.h>
+#include <rdma/ib_marshall.h>
 #include <rdma/ib_verbs.h>
 #include <rdma/rdma_netlink.h>
 
+#include "advise.h"
 #include "anchor.h"
 #include "bulk.h"
 #include "compat.h"
@@ -72,6 +74,38 @@ static struct notifier_block rxe_netdev_notifier = {
 	.notifier_call = rxe_netdev_event,
 };
 
+static int rxe_client_add(struct ib_device *ibdev)
+{
+	if (ibdev->ops.driver_id != RDMA_DRIVER_RXE)
+		return -EOPNOTSUPP;
+
+	rxe_advice_begin(to_rdev(ibdev));
+	return 0;
+}
+
+static void rxe_client_remove(struct ib_device *ibdev, void *client_data)
+{
+	rxe_advice_end(to_rdev(ibdev));
+}
+
+/*
+ * When uverbs is told that a device goes, it waits for programs' calls, and only
+ * then asks the driver to let the programs go. Clients are told in the reverse
+ * order of their registration, so that this one hears of it in time.
+ */
+static struct ib_client rxe_client = {
+	.name = "rxe",
+	.add = rxe_client_add,
+	.remove = rxe_client_remove,
+	.no_kverbs_req = 1,
+};
+
+/*
+ * For that uverbs has to be there first, and to stay: a reference to any symbol
+ * of its does it. Newer kernels have all that is called here elsewhere.
+ */
+static const void *const rxe_behind_uverbs __used = ib_copy_qp_attr_to_user;
+
 static int __init rxe_module_init(void)
 {
 	int err;
@@ -101,15 +135,21 @@ static int __init rxe_module_init(void)
 	if (err)
 		goto exit_mcast;
 
-	err = register_netdevice_notifier(&rxe_netdev_notifier);
+	err = ib_register_client(&rxe_client);
 	if (err)
 		goto exit_net;
+
+	err = register_netdevice_notifier(&rxe_netdev_notifier);
+	if (err)
+		goto unregister_client;
 
 	rdma_link_register(&rxe_link_ops);
 	/* the kernel's own driver has the same name */
 	pr_info("rxe-odp " RXE_VERSION ", in place of the kernel's own driver\n");
 	return 0;
 
+unregister_client:
+	ib_unregister_client(&rxe_client);
 exit_net:
 	rxe_net_exit();
 exit_mcast:
@@ -129,6 +169,7 @@ static void __exit rxe_module_exit(void)
 	rdma_link_unregister(&rxe_link_ops);
 	unregister_netdevice_notifier(&rxe_netdev_notifier);
 	ib_unregister_driver(RDMA_DRIVER_RXE);
+	ib_unregister_client(&rxe_client);
 	rxe_net_exit();
 	rxe_mcast_exit();
 	rxe_handle_table_destroy(&rxe_qps);
