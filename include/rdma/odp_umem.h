@@ -82,6 +82,7 @@ struct odp_umem *odp_umem_register(struct odp_owner *owner,
 				   bool writable, const struct odp_umem_ops *ops,
 				   struct odp_counters *totals);
 void odp_umem_destroy(struct odp_umem *umem);
+void odp_umem_allow_write(struct odp_umem *umem);
 
 void odp_umem_get(struct odp_umem *umem);
 void odp_umem_put(struct odp_umem *umem);

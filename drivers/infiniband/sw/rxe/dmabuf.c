@@ -3,21 +3,20 @@
 #include <linux/dma-buf.h>
 #include <linux/fs.h>
 #include <linux/iosys-map.h>
-#include <linux/overflow.h>
-#include <linux/slab.h>
 
 #include "compat.h"
 #include "dmabuf.h"
+#include "memory.h"
 #include "mr.h"
 
 RXE_IMPORT_NS_DMA_BUF;
 
 /*
  * A device without DMA has nothing to map the buffer for: it is mapped for the
- * kernel, and in the CPU's hands for as long as the region lives. The exporter
+ * kernel, and in the CPU's hands for as long as a region has it. The exporter
  * does not move it meanwhile.
  */
-static int rxe_dmabuf_map(struct rxe_mr *mr, struct dma_buf *buf)
+static int rxe_dmabuf_map(struct dma_buf *buf, void **kaddr)
 {
 	struct iosys_map map;
 	int err;
@@ -36,8 +35,7 @@ static int rxe_dmabuf_map(struct rxe_mr *mr, struct dma_buf *buf)
 		goto vunmap;
 	}
 
-	mr->dmabuf = buf;
-	mr->kaddr = map.vaddr;
+	*kaddr = map.vaddr;
 	return 0;
 
 vunmap:
@@ -47,54 +45,47 @@ end_access:
 	return err;
 }
 
+/**
+ * rxe_dmabuf_check_writable - ask whether a buffer may be written
+ * @buf: the buffer
+ *
+ * Context: any.
+ * Return: 0 or -EACCES.
+ */
+int rxe_dmabuf_check_writable(const struct dma_buf *buf)
+{
+	return buf->file->f_mode & FMODE_WRITE ? 0 : -EACCES;
+}
+
 static int rxe_dmabuf_check(const struct dma_buf *buf, u64 offset, u64 length,
 			    int access)
 {
-	if (ib_access_writable(access) && !(buf->file->f_mode & FMODE_WRITE))
-		return -EACCES;
-	return rxe_in_bounds(0, buf->size, offset, length) ? 0 : -EINVAL;
+	int err = 0;
+
+	if (ib_access_writable(access))
+		err = rxe_dmabuf_check_writable(buf);
+	if (!err && !rxe_in_bounds(0, buf->size, offset, length))
+		err = -EINVAL;
+	return err;
 }
 
-/* The buffer's reference is the region's, or dropped. */
-static struct ib_mr *rxe_dmabuf_reg(struct ib_pd *ibpd, struct dma_buf *buf,
-				    u64 offset, u64 length, u64 iova,
-				    int access)
+/* The buffer's reference is the memory's, or still the caller's. */
+static struct rxe_memory *rxe_dmabuf_memory(struct dma_buf *buf)
 {
-	struct rxe_mr *mr;
+	struct rxe_memory *memory;
 	int err;
 
-	err = rxe_dmabuf_check(buf, offset, length, access);
-	if (err)
-		goto put_buf;
+	memory = rxe_memory_alloc();
+	if (!memory)
+		return ERR_PTR(-ENOMEM);
 
-	mr = rxe_mr_alloc(ibpd, RXE_MR_DMABUF);
-	if (!mr) {
-		err = -ENOMEM;
-		goto put_buf;
+	err = rxe_dmabuf_map(buf, &memory->kaddr);
+	if (err) {
+		rxe_memory_put(memory);
+		return ERR_PTR(err);
 	}
-
-	mr->ibmr.iova = iova;
-	mr->ibmr.length = length;
-	mr->access = access;
-	mr->addr = offset;
-	err = rxe_dmabuf_map(mr, buf);
-	if (err)
-		goto free_mr;
-
-	err = rxe_mr_publish(mr);
-	if (err)
-		goto release;
-	return &mr->ibmr;
-
-release:
-	rxe_dmabuf_release(mr);
-	kfree(mr);
-	return ERR_PTR(err);
-free_mr:
-	kfree(mr);
-put_buf:
-	dma_buf_put(buf);
-	return ERR_PTR(err);
+	memory->dmabuf = buf;
+	return memory;
 }
 
 /**
@@ -113,51 +104,52 @@ put_buf:
 struct ib_mr *rxe_reg_user_mr_dmabuf(struct ib_pd *ibpd, u64 offset, u64 length,
 				     u64 iova, int fd, int access)
 {
+	struct rxe_mr_init init = {
+		.pd = ibpd,
+		.kind = RXE_MR_DMABUF,
+		.iova = iova,
+		.length = length,
+		.addr = offset,
+		.access = access,
+	};
 	struct dma_buf *buf;
-	u64 end;
+	int err;
 
-	if (access & ~RXE_DMABUF_ACCESS)
-		return ERR_PTR(-EOPNOTSUPP);
-	if (!length || check_add_overflow(iova, length - 1, &end))
-		return ERR_PTR(-EINVAL);
+	err = rxe_mr_check_init(&init);
+	if (err)
+		return ERR_PTR(err);
 
 	buf = dma_buf_get(fd);
 	if (IS_ERR(buf))
 		return ERR_CAST(buf);
-	return rxe_dmabuf_reg(ibpd, buf, offset, length, iova, access);
+
+	err = rxe_dmabuf_check(buf, offset, length, access);
+	if (err)
+		goto put_buf;
+
+	init.memory = rxe_dmabuf_memory(buf);
+	if (IS_ERR(init.memory)) {
+		err = PTR_ERR(init.memory);
+		goto put_buf;
+	}
+	return rxe_mr_create(&init);
+
+put_buf:
+	dma_buf_put(buf);
+	return ERR_PTR(err);
 }
 
 /**
- * rxe_dmabuf_rereg - register the same buffer once more
- * @mr: a region of it
- * @ibpd: the protection domain
- * @access: enum ib_access_flags
- *
- * Context: may sleep.
- * Return: another region or an ERR_PTR.
- */
-struct ib_mr *rxe_dmabuf_rereg(const struct rxe_mr *mr, struct ib_pd *ibpd,
-			       int access)
-{
-	if (access & ~RXE_DMABUF_ACCESS)
-		return ERR_PTR(-EOPNOTSUPP);
-
-	get_dma_buf(mr->dmabuf);
-	return rxe_dmabuf_reg(ibpd, mr->dmabuf, mr->addr, mr->ibmr.length,
-			      mr->ibmr.iova, access);
-}
-
-/**
- * rxe_dmabuf_release - let go of a region's buffer
- * @mr: the region, which nobody finds any more
+ * rxe_dmabuf_release - let go of a buffer
+ * @memory: its memory, which no region has any more
  *
  * Context: may sleep.
  */
-void rxe_dmabuf_release(struct rxe_mr *mr)
+void rxe_dmabuf_release(struct rxe_memory *memory)
 {
-	struct iosys_map map = IOSYS_MAP_INIT_VADDR(mr->kaddr);
+	struct iosys_map map = IOSYS_MAP_INIT_VADDR(memory->kaddr);
 
-	rxe_dma_buf_vunmap(mr->dmabuf, &map);
-	dma_buf_end_cpu_access(mr->dmabuf, DMA_BIDIRECTIONAL);
-	dma_buf_put(mr->dmabuf);
+	rxe_dma_buf_vunmap(memory->dmabuf, &map);
+	dma_buf_end_cpu_access(memory->dmabuf, DMA_BIDIRECTIONAL);
+	dma_buf_put(memory->dmabuf);
 }

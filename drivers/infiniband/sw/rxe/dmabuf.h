@@ -4,7 +4,8 @@
 
 #include <rdma/ib_verbs.h>
 
-struct rxe_mr;
+struct dma_buf;
+struct rxe_memory;
 
 #define RXE_DMABUF_ACCESS	(IB_ACCESS_LOCAL_WRITE | IB_ACCESS_REMOTE_WRITE | \
 				 IB_ACCESS_REMOTE_READ | \
@@ -14,8 +15,7 @@ struct rxe_mr;
 
 struct ib_mr *rxe_reg_user_mr_dmabuf(struct ib_pd *ibpd, u64 offset, u64 length,
 				     u64 iova, int fd, int access);
-struct ib_mr *rxe_dmabuf_rereg(const struct rxe_mr *mr, struct ib_pd *ibpd,
-			       int access);
-void rxe_dmabuf_release(struct rxe_mr *mr);
+int rxe_dmabuf_check_writable(const struct dma_buf *buf);
+void rxe_dmabuf_release(struct rxe_memory *memory);
 
 #endif

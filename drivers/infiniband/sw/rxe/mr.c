@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #include <linux/highmem.h>
-#include <linux/hugetlb_inline.h>
 #include <linux/mm.h>
-#include <rdma/ib_umem.h>
 #include <rdma/uverbs_ioctl.h>
 
 #include "compat.h"
 #include "dev.h"
-#include "dmabuf.h"
 #include "direction.h"
+#include "dmabuf.h"
+#include "memory.h"
 #include "mr.h"
 #include "mw.h"
 #include "qp.h"
@@ -17,13 +16,10 @@
 #define RXE_MR_ACCESS	(IB_ACCESS_LOCAL_WRITE | IB_ACCESS_REMOTE_WRITE | \
 			 IB_ACCESS_REMOTE_READ | IB_ACCESS_REMOTE_ATOMIC | \
 			 IB_ACCESS_FLUSH_GLOBAL | IB_ACCESS_MW_BIND | \
-			 IB_ACCESS_ON_DEMAND | IB_ACCESS_OPTIONAL)
+			 IB_ACCESS_OPTIONAL)
 /* flags that say how memory is paged mean nothing where it is pinned */
-#define RXE_ODP_MR_ACCESS	(RXE_MR_ACCESS | IB_ACCESS_HUGETLB)
-
-static const struct odp_umem_ops rxe_odp_ops = {
-	.zap = odp_umem_zap,
-};
+#define RXE_ODP_MR_ACCESS	(RXE_MR_ACCESS | IB_ACCESS_ON_DEMAND | \
+				 IB_ACCESS_HUGETLB)
 
 static bool rxe_mr_allows(const struct rxe_mr *mr,
 			  const struct rxe_access *access)
@@ -367,77 +363,6 @@ int rxe_copy_to_mr(void *kaddr, size_t len, void *arg)
 	return 0;
 }
 
-static int rxe_mr_pin(struct rxe_mr *mr, u64 start, u64 length, int access)
-{
-	struct sg_page_iter iter;
-	size_t i = 0;
-
-	mr->umem = rxe_umem_get(mr->ibmr.device, start, length, access);
-	if (IS_ERR(mr->umem))
-		return PTR_ERR(mr->umem);
-
-	mr->pages = kvmalloc_array(ib_umem_num_pages(mr->umem),
-				   sizeof(*mr->pages), GFP_KERNEL_ACCOUNT);
-	if (!mr->pages) {
-		ib_umem_release(mr->umem);
-		return -ENOMEM;
-	}
-
-	for_each_sgtable_page(&mr->umem->sgt_append.sgt, &iter, 0)
-		mr->pages[i++] = sg_page_iter_page(&iter);
-	return 0;
-}
-
-static void rxe_mr_release(struct rxe_mr *mr)
-{
-	if (mr->odp)
-		odp_umem_destroy(mr->odp);
-	if (mr->dmabuf)
-		rxe_dmabuf_release(mr);
-	kvfree(mr->blocks);
-	kvfree(mr->pages);
-	ib_umem_release(mr->umem);
-}
-
-/* All of it, as it is now; what comes there later may be anything. */
-static bool rxe_is_hugetlb(u64 start, u64 length)
-{
-	struct mm_struct *mm = current->mm;
-	u64 end = start + length, at = start;
-	struct vm_area_struct *vma;
-
-	mmap_read_lock(mm);
-	while (at < end) {
-		vma = vma_lookup(mm, at);
-		if (!vma || !is_vm_hugetlb_page(vma))
-			break;
-		at = vma->vm_end;
-	}
-	mmap_read_unlock(mm);
-	return at >= end;
-}
-
-static int rxe_mr_map(struct rxe_mr *mr, struct rxe_ucontext *uctx, u64 start,
-		      u64 length, int access)
-{
-	struct rxe_dev *dev = to_rdev(mr->ibmr.device);
-	struct odp_umem *umem;
-
-	if (mr->kind == RXE_MR_PINNED)
-		return rxe_mr_pin(mr, start, length, access);
-	if ((access & IB_ACCESS_HUGETLB) && !rxe_is_hugetlb(start, length))
-		return -EINVAL;
-
-	umem = odp_umem_register(&uctx->odp, start, length,
-				 ib_access_writable(access), &rxe_odp_ops,
-				 &dev->odp);
-	if (IS_ERR(umem))
-		return PTR_ERR(umem);
-
-	mr->odp = umem;
-	return 0;
-}
-
 /**
  * rxe_mr_alloc - begin to make a region
  * @ibpd: the protection domain
@@ -486,6 +411,96 @@ int rxe_mr_publish(struct rxe_mr *mr)
 	return 0;
 }
 
+static int rxe_kind_access(enum rxe_mr_kind kind)
+{
+	switch (kind) {
+	case RXE_MR_ODP:
+		return RXE_ODP_MR_ACCESS;
+	case RXE_MR_DMABUF:
+		return RXE_DMABUF_ACCESS;
+	default:
+		return RXE_MR_ACCESS;
+	}
+}
+
+/**
+ * rxe_mr_check_init - ask whether there may be such a region
+ * @init: what it is to be
+ *
+ * Context: any.
+ * Return: 0; -EOPNOTSUPP: not with these rights; -EINVAL: not so long.
+ */
+int rxe_mr_check_init(const struct rxe_mr_init *init)
+{
+	u64 end;
+
+	if (init->access & ~rxe_kind_access(init->kind))
+		return -EOPNOTSUPP;
+	if (init->implicit && (init->access & IB_ACCESS_HUGETLB))
+		return -EINVAL;
+	if (!init->length ||
+	    check_add_overflow(init->iova, init->length - 1, &end) ||
+	    check_add_overflow(init->addr, init->length - 1, &end))
+		return -EINVAL;
+	return 0;
+}
+
+/**
+ * rxe_mr_create - make a program's region
+ * @init: what it is to be, which has been checked; the reference to its memory
+ *	  becomes the region's, or is put
+ *
+ * Context: may sleep.
+ * Return: the region or an ERR_PTR.
+ */
+struct ib_mr *rxe_mr_create(const struct rxe_mr_init *init)
+{
+	struct rxe_mr *mr;
+	int err;
+
+	mr = rxe_mr_alloc(init->pd, init->kind);
+	if (!mr) {
+		err = -ENOMEM;
+		goto put_memory;
+	}
+
+	mr->ibmr.iova = init->iova;
+	mr->ibmr.length = init->length;
+	mr->access = init->access;
+	mr->addr = init->addr;
+	mr->implicit = init->implicit;
+	mr->memory = init->memory;
+	mr->pages = init->memory->pages;
+	mr->odp = init->memory->odp;
+	mr->kaddr = init->memory->kaddr;
+
+	err = rxe_mr_publish(mr);
+	if (err)
+		goto free_mr;
+	return &mr->ibmr;
+
+free_mr:
+	kfree(mr);
+put_memory:
+	rxe_memory_put(init->memory);
+	return ERR_PTR(err);
+}
+
+static struct rxe_memory *rxe_register(const struct rxe_mr_init *init,
+				       struct rxe_ucontext *uctx)
+{
+	if (init->kind == RXE_MR_PINNED)
+		return rxe_memory_pin(init->pd->device, init->addr,
+				      init->length, init->access);
+	/* RDS asks for it in a process that has opened no device */
+	if (!uctx)
+		return ERR_PTR(-EOPNOTSUPP);
+	if ((init->access & IB_ACCESS_HUGETLB) &&
+	    !rxe_is_hugetlb(init->addr, init->length))
+		return ERR_PTR(-EINVAL);
+	return rxe_memory_page(uctx, init->addr, init->length, init->access);
+}
+
 /**
  * rxe_reg_user_mr - ib_device_ops.reg_user_mr
  * @ibpd: the protection domain
@@ -508,47 +523,65 @@ struct ib_mr *rxe_reg_user_mr(struct ib_pd *ibpd, u64 start, u64 length,
 		rdma_udata_to_drv_context(udata, struct rxe_ucontext, ibuc);
 	bool odp = access & IB_ACCESS_ON_DEMAND;
 	bool implicit = odp && !start && !iova && length == U64_MAX;
-	struct rxe_mr *mr;
-	u64 end;
+	struct rxe_mr_init init = {
+		.pd = ibpd,
+		.kind = odp ? RXE_MR_ODP : RXE_MR_PINNED,
+		.iova = iova,
+		.length = implicit ? TASK_SIZE : length,
+		.addr = start,
+		.access = access,
+		.implicit = implicit,
+	};
 	int err;
 
-	if (access & ~(odp ? RXE_ODP_MR_ACCESS : RXE_MR_ACCESS))
-		return ERR_PTR(-EOPNOTSUPP);
-	/* RDS asks for it in a process that has opened no device */
-	if (odp && !uctx)
-		return ERR_PTR(-EOPNOTSUPP);
-	if (implicit && (access & IB_ACCESS_HUGETLB))
-		return ERR_PTR(-EINVAL);
-	if (implicit)
-		length = TASK_SIZE;
-	if (!length || check_add_overflow(iova, length - 1, &end) ||
-	    check_add_overflow(start, length - 1, &end))
-		return ERR_PTR(-EINVAL);
-
-	mr = rxe_mr_alloc(ibpd, odp ? RXE_MR_ODP : RXE_MR_PINNED);
-	if (!mr)
-		return ERR_PTR(-ENOMEM);
-
-	mr->ibmr.iova = iova;
-	mr->ibmr.length = length;
-	mr->access = access;
-	mr->addr = start;
-	mr->implicit = implicit;
-
-	err = rxe_mr_map(mr, uctx, start, length, access);
+	err = rxe_mr_check_init(&init);
 	if (err)
-		goto free_mr;
+		return ERR_PTR(err);
 
-	err = rxe_mr_publish(mr);
+	init.memory = rxe_register(&init, uctx);
+	if (IS_ERR(init.memory))
+		return ERR_CAST(init.memory);
+	return rxe_mr_create(&init);
+}
+
+/* It says what is mapped there, which only the process itself may ask. */
+static int rxe_check_hugetlb(const struct rxe_mr *mr)
+{
+	if (rxe_memory_is_foreign(mr->memory))
+		return -EPERM;
+	return rxe_is_hugetlb(mr->addr, mr->ibmr.length) ? 0 : -EINVAL;
+}
+
+/* The memory of a region by another key: nothing is looked up or pinned. */
+static struct ib_mr *rxe_rereg_memory(const struct rxe_mr *mr,
+				      struct ib_pd *ibpd, int access)
+{
+	struct rxe_mr_init init = {
+		.pd = ibpd,
+		.kind = mr->kind,
+		.iova = mr->ibmr.iova,
+		.length = mr->ibmr.length,
+		.addr = mr->addr,
+		.access = access,
+		.implicit = mr->implicit,
+	};
+	int err;
+
+	/* what is pinned stays pinned, and what is not is not */
+	if (mr->kind != RXE_MR_DMABUF &&
+	    ((access ^ mr->access) & IB_ACCESS_ON_DEMAND))
+		return ERR_PTR(-EINVAL);
+
+	err = rxe_mr_check_init(&init);
+	if (!err && (access & ~mr->access & IB_ACCESS_HUGETLB))
+		err = rxe_check_hugetlb(mr);
+	if (!err)
+		err = rxe_memory_allow(mr->memory, access);
 	if (err)
-		goto release_mr;
-	return &mr->ibmr;
+		return ERR_PTR(err);
 
-release_mr:
-	rxe_mr_release(mr);
-free_mr:
-	kfree(mr);
-	return ERR_PTR(err);
+	init.memory = rxe_memory_get(mr->memory);
+	return rxe_mr_create(&init);
 }
 
 /**
@@ -563,39 +596,43 @@ free_mr:
  * @udata: the program's
  *
  * What was there goes on until something new is there, with other keys
- * (IBTA 11.2.8.5).
+ * (IBTA 11.2.8.5). Without IB_MR_REREG_TRANS the memory is the same, whatever is
+ * mapped at its addresses by now, and whoever calls: pages that are pinned stay
+ * pinned, and are counted once.
  *
  * Context: may sleep.
  * Return: the region that takes the place of @ibmr, which the core then
- * deregisters; or an ERR_PTR, and nothing is changed.
+ * deregisters; or an ERR_PTR, and nothing is changed: -EBUSY: a memory window is
+ * bound to it; -EPERM: IB_MR_REREG_TRANS, and the memory is another process's;
+ * -EINVAL: pinned memory cannot become on-demand memory without that, nor the
+ * other way round; the errors of rxe_memory_allow(); those of a registration.
  */
 struct ib_mr *rxe_rereg_user_mr(struct ib_mr *ibmr, int flags, u64 start,
 				u64 length, u64 iova, int access,
 				struct ib_pd *ibpd, struct ib_udata *udata)
 {
 	struct rxe_mr *mr = to_rmr(ibmr);
+	bool trans = flags & IB_MR_REREG_TRANS;
 	struct ib_mr *new;
 
 	if (flags & ~IB_MR_REREG_SUPPORTED)
 		return ERR_PTR(-EOPNOTSUPP);
+	/* addresses are the caller's: the region would change hands unawares */
+	if (trans && rxe_memory_is_foreign(mr->memory))
+		return ERR_PTR(-EPERM);
 
 	if (!(flags & IB_MR_REREG_PD))
 		ibpd = ibmr->pd;
 	if (!(flags & IB_MR_REREG_ACCESS))
 		access = mr->access;
-	if (!(flags & IB_MR_REREG_TRANS)) {
-		start = mr->addr;
-		length = mr->implicit ? U64_MAX : ibmr->length;
-		iova = ibmr->iova;
-	}
 
 	/* from here on no window is bound to it: it is as good as gone */
 	if (atomic_cmpxchg(&mr->windows, 0, -1) != 0)
 		return ERR_PTR(-EBUSY);
-	if (mr->dmabuf && !(flags & IB_MR_REREG_TRANS))
-		new = rxe_dmabuf_rereg(mr, ibpd, access);
-	else
+	if (trans)
 		new = rxe_reg_user_mr(ibpd, start, length, iova, access, udata);
+	else
+		new = rxe_rereg_memory(mr, ibpd, access);
 	if (IS_ERR(new))
 		atomic_set(&mr->windows, 0);
 	return new;
@@ -619,7 +656,8 @@ int rxe_dereg_mr(struct ib_mr *ibmr, struct ib_udata *udata)
 		return -EBUSY;
 
 	rxe_handle_destroy(mr->keyed.handle);
-	rxe_mr_release(mr);
+	rxe_memory_put(mr->memory);
+	kvfree(mr->blocks);
 	kfree(mr);
 	return 0;
 }

@@ -12,9 +12,8 @@
 #include "handle.h"
 #include "wire.h"
 
-struct dma_buf;
-struct ib_umem;
 struct rxe_direction;
+struct rxe_memory;
 struct rxe_qp;
 
 /* the lowest bits of a key are its owner's choice; the others are a handle's */
@@ -86,11 +85,10 @@ enum rxe_mr_kind {
  * @access: enum ib_access_flags
  * @addr: user address of the first byte; @ibmr.iova is how peers call it. Of a
  *	  fast registration the offset in the first block; of a buffer the offset
- * @umem: of pinned memory
+ * @memory: of a program's region; the next three are part of it
  * @pages: of pinned memory
  * @odp: memory paged on demand
- * @dmabuf: the buffer, held
- * @kaddr: where all of @dmabuf is mapped
+ * @kaddr: where all of a buffer is mapped
  * @implicit: @odp is the whole address space
  * @lock: of a fast registration, and held for an access, so that none outlasts
  *	  the key
@@ -107,10 +105,9 @@ struct rxe_mr {
 	atomic_t windows;
 	int access;
 	unsigned long addr;
-	struct ib_umem *umem;
+	struct rxe_memory *memory;
 	struct page **pages;
 	struct odp_umem *odp;
-	struct dma_buf *dmabuf;
 	void *kaddr;
 	bool implicit;
 	/* inside a QP's locks */
@@ -119,6 +116,28 @@ struct rxe_mr {
 	u32 num_blocks;
 	u32 max_blocks;
 	u8 block_shift;
+};
+
+/**
+ * struct rxe_mr_init - what a program's region is to be
+ * @pd: the protection domain
+ * @kind: where the memory is
+ * @memory: the memory, or NULL as yet
+ * @iova: how peers call the first byte
+ * @length: bytes
+ * @addr: of struct rxe_mr
+ * @access: enum ib_access_flags
+ * @implicit: it is the whole address space
+ */
+struct rxe_mr_init {
+	struct ib_pd *pd;
+	enum rxe_mr_kind kind;
+	struct rxe_memory *memory;
+	u64 iova;
+	u64 length;
+	u64 addr;
+	int access;
+	bool implicit;
 };
 
 /**
@@ -194,6 +213,8 @@ int rxe_copy_to_mr(void *kaddr, size_t len, void *arg);
 
 struct rxe_mr *rxe_mr_alloc(struct ib_pd *ibpd, enum rxe_mr_kind kind);
 int rxe_mr_publish(struct rxe_mr *mr);
+int rxe_mr_check_init(const struct rxe_mr_init *init);
+struct ib_mr *rxe_mr_create(const struct rxe_mr_init *init);
 int rxe_invalidate(struct rxe_qp *qp, u32 key);
 
 struct ib_mr *rxe_get_dma_mr(struct ib_pd *ibpd, int access);

@@ -124,6 +124,20 @@ void odp_umem_destroy(struct odp_umem *umem)
 }
 
 /**
+ * odp_umem_allow_write - let a umem be written that was only to be read
+ * @umem: not destroyed yet
+ *
+ * What is published for reading stays so: a write misses it, and its fault asks
+ * the mapping for permission, as every fault does. Cannot be taken back.
+ *
+ * Context: any. Whoever is to write learns of it behind a barrier of the caller's.
+ */
+void odp_umem_allow_write(struct odp_umem *umem)
+{
+	WRITE_ONCE(umem->writable, true);
+}
+
+/**
  * odp_umem_get - hold a umem, so that it can be named after its destruction
  * @umem: held already, or not destroyed yet
  *
