@@ -3,11 +3,15 @@
 #include <glob.h>
 #include <libgen.h>
 #include <limits.h>
+#include <rdma/ib_user_ioctl_cmds.h>
+#include <rdma/ib_user_ioctl_verbs.h>
 #include <rdma/ib_user_verbs.h>
+#include <rdma/rdma_user_ioctl_cmds.h>
 #include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -578,36 +582,83 @@ void rc_do(struct rc_end *end, enum ibv_wr_opcode opcode, struct ibv_sge sge,
 	rc_wait_ok(end->send_cq);
 }
 
+/* not by write(), which the core refuses to a forked child */
 int rc_try_rereg(struct ibv_mr *mr, const struct rc_rereg *again)
 {
 	struct ib_uverbs_rereg_mr_resp answer = {};
+	struct ib_uverbs_rereg_mr request = {
+		.mr_handle = mr->handle,
+		.flags = again->flags,
+		.start = (uintptr_t)again->addr,
+		.length = again->len,
+		.hca_va = (uintptr_t)again->addr,
+		.pd_handle = again->pd ? again->pd->handle : 0,
+		.access_flags = again->access,
+	};
 	struct {
-		struct ib_uverbs_cmd_hdr hdr;
-		struct ib_uverbs_rereg_mr cmd;
-	} request = {
+		struct ib_uverbs_ioctl_hdr hdr;
+		struct ib_uverbs_attr attrs[3];
+	} cmd = {
 		.hdr = {
-			.command = IB_USER_VERBS_CMD_REREG_MR,
-			.in_words = sizeof(request) / 4,
-			.out_words = sizeof(answer) / 4,
+			.length = sizeof(cmd),
+			.object_id = UVERBS_OBJECT_DEVICE,
+			.method_id = UVERBS_METHOD_INVOKE_WRITE,
+			.num_attrs = NUM(cmd.attrs),
+			.driver_id = RDMA_DRIVER_RXE,
 		},
-		.cmd = {
-			.response = (uintptr_t)&answer,
-			.mr_handle = mr->handle,
-			.flags = again->flags,
-			.start = (uintptr_t)again->addr,
-			.length = again->len,
-			.hca_va = (uintptr_t)again->addr,
-			.pd_handle = again->pd ? again->pd->handle : 0,
-			.access_flags = again->access,
+		.attrs = {
+			{ .attr_id = UVERBS_ATTR_WRITE_CMD, .len = 8,
+			  .flags = UVERBS_ATTR_F_MANDATORY,
+			  .data = IB_USER_VERBS_CMD_REREG_MR },
+			{ .attr_id = UVERBS_ATTR_CORE_IN,
+			  .len = sizeof(request),
+			  .flags = UVERBS_ATTR_F_MANDATORY,
+			  .data = (uintptr_t)&request },
+			{ .attr_id = UVERBS_ATTR_CORE_OUT,
+			  .len = sizeof(answer),
+			  .flags = UVERBS_ATTR_F_MANDATORY,
+			  .data = (uintptr_t)&answer },
 		},
 	};
 
-	if (write(mr->context->cmd_fd, &request, sizeof(request)) < 0)
+	if (ioctl(mr->context->cmd_fd, RDMA_VERBS_IOCTL, &cmd))
 		return errno;
 
 	mr->lkey = answer.lkey;
 	mr->rkey = answer.rkey;
 	return 0;
+}
+
+int rc_advise(struct ibv_pd *pd, unsigned int advice, uint32_t flags,
+	      const struct ibv_sge *sges, uint32_t num)
+{
+	struct {
+		struct ib_uverbs_ioctl_hdr hdr;
+		struct ib_uverbs_attr attrs[4];
+	} cmd = {
+		.hdr = {
+			.length = sizeof(cmd),
+			.object_id = UVERBS_OBJECT_MR,
+			.method_id = UVERBS_METHOD_ADVISE_MR,
+			.num_attrs = NUM(cmd.attrs),
+			.driver_id = RDMA_DRIVER_RXE,
+		},
+		.attrs = {
+			{ .attr_id = UVERBS_ATTR_ADVISE_MR_PD_HANDLE,
+			  .flags = UVERBS_ATTR_F_MANDATORY,
+			  .data = pd->handle },
+			{ .attr_id = UVERBS_ATTR_ADVISE_MR_ADVICE, .len = 8,
+			  .flags = UVERBS_ATTR_F_MANDATORY, .data = advice },
+			{ .attr_id = UVERBS_ATTR_ADVISE_MR_FLAGS, .len = 4,
+			  .flags = UVERBS_ATTR_F_MANDATORY, .data = flags },
+			{ .attr_id = UVERBS_ATTR_ADVISE_MR_SGE_LIST,
+			  .len = num * sizeof(*sges),
+			  .flags = UVERBS_ATTR_F_MANDATORY,
+			  .data = (uintptr_t)sges },
+		},
+	};
+
+	return ioctl(pd->context->cmd_fd, RDMA_VERBS_IOCTL, &cmd) ? errno : 0;
 }
 
 void rc_check_moves(struct rc_end *from, struct rc_end *to, int access)

@@ -212,6 +212,9 @@ struct rc_rereg {
 
 /* librxe has no call for it: as other providers send it. Returns an errno */
 int rc_try_rereg(struct ibv_mr *mr, const struct rc_rereg *again);
+/* ibv_advise_mr(), which librxe has from rdma-core 65 on. Returns an errno */
+int rc_advise(struct ibv_pd *pd, unsigned int advice, uint32_t flags,
+	      const struct ibv_sge *sges, uint32_t num);
 
 /* a write into new memory arrives; @access is of both sides' memory */
 void rc_check_moves(struct rc_end *from, struct rc_end *to, int access);

@@ -7,13 +7,9 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
-#include <rdma/ib_user_ioctl_cmds.h>
-#include <rdma/ib_user_ioctl_verbs.h>
-#include <rdma/rdma_user_ioctl_cmds.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <unistd.h>
@@ -286,39 +282,6 @@ static void overlapping(void)
 	rc_pair_down(&pair);
 }
 
-/* ibv_advise_mr() itself: librxe has it from rdma-core 65 on only. */
-static int advise(struct ibv_pd *pd, unsigned int advice, uint32_t flags,
-		  const struct ibv_sge *sges, uint32_t num)
-{
-	struct {
-		struct ib_uverbs_ioctl_hdr hdr;
-		struct ib_uverbs_attr attrs[4];
-	} cmd = {
-		.hdr = {
-			.length = sizeof(cmd),
-			.object_id = UVERBS_OBJECT_MR,
-			.method_id = UVERBS_METHOD_ADVISE_MR,
-			.num_attrs = NUM(cmd.attrs),
-			.driver_id = RDMA_DRIVER_RXE,
-		},
-		.attrs = {
-			{ .attr_id = UVERBS_ATTR_ADVISE_MR_PD_HANDLE,
-			  .flags = UVERBS_ATTR_F_MANDATORY,
-			  .data = pd->handle },
-			{ .attr_id = UVERBS_ATTR_ADVISE_MR_ADVICE, .len = 8,
-			  .flags = UVERBS_ATTR_F_MANDATORY, .data = advice },
-			{ .attr_id = UVERBS_ATTR_ADVISE_MR_FLAGS, .len = 4,
-			  .flags = UVERBS_ATTR_F_MANDATORY, .data = flags },
-			{ .attr_id = UVERBS_ATTR_ADVISE_MR_SGE_LIST,
-			  .len = num * sizeof(*sges),
-			  .flags = UVERBS_ATTR_F_MANDATORY,
-			  .data = (uintptr_t)sges },
-		},
-	};
-
-	return ioctl(pd->context->cmd_fd, RDMA_VERBS_IOCTL, &cmd) ? errno : 0;
-}
-
 #define READ		IBV_ADVISE_MR_ADVICE_PREFETCH
 #define WRITE		IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE
 /* rdma-core 44 has no name for it */
@@ -369,7 +332,7 @@ static struct counts prefetched(struct ibv_pd *pd, unsigned int advice,
 {
 	struct counts before = counts_of(1);
 
-	CHECK_EQ(advise(pd, advice, wait ? FLUSH : 0, sges, num), 0);
+	CHECK_EQ(rc_advise(pd, advice, wait ? FLUSH : 0, sges, num), 0);
 	if (!wait)
 		wait_prefetched(1, before, PAGES);
 	return before;
@@ -462,7 +425,7 @@ static void prefetch_present(void)
 			memset(memory + i * PAGE, i, PAGE);
 	before = counts_of(1);
 	sge = rc_sge(&remote, 0, SIZE);
-	CHECK_EQ(advise(pair.hosts[1].pd, PRESENT, FLUSH, &sge, 1), 0);
+	CHECK_EQ(rc_advise(pair.hosts[1].pd, PRESENT, FLUSH, &sge, 1), 0);
 	check_counts(1, before, 0, PAGES / 4 - 1);
 	for (i = 0; i < PAGES; i++) {
 		if (i == 40)
@@ -496,7 +459,7 @@ static void prefetch_late(void)
 	rc_buf_reg(&odp, &host, memory, SIZE, RC_ODP_ACCESS);
 	before = counts_of(1);
 	sge = rc_sge(&odp, 0, SIZE);
-	CHECK_EQ(advise(host.pd, READ, 0, &sge, 1), 0);
+	CHECK_EQ(rc_advise(host.pd, READ, 0, &sge, 1), 0);
 	check_counts(1, before, 0, 0);
 	/* from now on the kernel provides it */
 	CHECK_EQ(close(uffd), 0);
@@ -530,7 +493,7 @@ do {									\
 	list[0] = rc_sge(&odp, 0, PAGE);				\
 	list[1] = sge;							\
 	test_at("%s", #change);						\
-	CHECK_EQ(advise(pd, advice, flags, list, 2), err);		\
+	CHECK_EQ(rc_advise(pd, advice, flags, list, 2), err);		\
 } while (0)
 
 	REFUSED(EOPNOTSUPP, host.pd, 77, FLUSH, sge.length = PAGE);
@@ -550,14 +513,14 @@ do {									\
 
 		CHECK(pd);
 		sge = rc_sge(&odp, 0, SIZE);
-		CHECK_EQ(advise(pd, READ, FLUSH, &sge, 1), EPERM);
+		CHECK_EQ(rc_advise(pd, READ, FLUSH, &sge, 1), EPERM);
 		CHECK_EQ(ibv_dealloc_pd(pd), 0);
 	}
 	/* memory that is not there: told to who waits for it */
 	CHECK_EQ(munmap(memory + SIZE / 2, SIZE / 2), 0);
 	sge = rc_sge(&odp, 0, SIZE);
-	CHECK_EQ(advise(host.pd, READ, FLUSH, &sge, 1), EFAULT);
-	CHECK_EQ(advise(host.pd, READ, 0, &sge, 1), 0);
+	CHECK_EQ(rc_advise(host.pd, READ, FLUSH, &sge, 1), EFAULT);
+	CHECK_EQ(rc_advise(host.pd, READ, 0, &sge, 1), 0);
 	CHECK_EQ(ibv_dereg_mr(odp.mr), 0);
 	CHECK_EQ(ibv_dereg_mr(pinned.mr), 0);
 	CHECK_EQ(ibv_dereg_mr(read_only.mr), 0);
