@@ -1,14 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
  * A region is registered anew: with other rights, of another protection domain,
- * of other memory, or all of it.
+ * of other memory, or all of it. What does not change stays as it is.
  */
+#define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include "memory.h"
 #include "rc_pair.h"
 
 #define LEN	(64 * 1024UL)
+#define MUCH	(8UL << 20)
+#define READ_ONLY	IBV_ACCESS_REMOTE_READ
 
 /* returns an errno */
 static int reregister(struct rc_buf *buf, const struct rc_rereg *again)
@@ -18,6 +29,31 @@ static int reregister(struct rc_buf *buf, const struct rc_rereg *again)
 	if (!err && (again->flags & IBV_REREG_MR_CHANGE_TRANSLATION))
 		buf->addr = again->addr;
 	return err;
+}
+
+static int change_access(struct rc_buf *buf, int access)
+{
+	return reregister(buf, &(struct rc_rereg) {
+		.flags = IBV_REREG_MR_CHANGE_ACCESS,
+		.access = access,
+	});
+}
+
+static int change_pd(struct rc_buf *buf, struct ibv_pd *pd)
+{
+	return reregister(buf, &(struct rc_rereg) {
+		.flags = IBV_REREG_MR_CHANGE_PD,
+		.pd = pd,
+	});
+}
+
+static void *map_at(void *addr, int prot)
+{
+	void *at = mmap(addr, LEN, prot, MAP_PRIVATE | MAP_ANONYMOUS |
+			(addr ? MAP_FIXED : 0), -1, 0);
+
+	CHECK(at != MAP_FAILED);
+	return at;
 }
 
 /**
@@ -54,6 +90,21 @@ static void writes(struct written *w, unsigned int seed)
 	rc_do(&w->pair.a, IBV_WR_RDMA_WRITE, rc_sge(&w->from, 0, LEN), &w->to,
 	      0);
 	rc_check(w->to.addr, LEN, seed);
+}
+
+/* what the region has, which need not be what is mapped at its addresses */
+static void has(struct written *w, unsigned int seed)
+{
+	rc_do(&w->pair.a, IBV_WR_RDMA_READ, rc_sge(&w->from, 0, LEN), &w->to, 0);
+	rc_check(w->from.addr, LEN, seed);
+}
+
+static void gets(struct written *w, unsigned int seed)
+{
+	rc_fill(w->from.addr, LEN, seed);
+	rc_do(&w->pair.a, IBV_WR_RDMA_WRITE, rc_sge(&w->from, 0, LEN), &w->to,
+	      0);
+	has(w, seed);
 }
 
 static void is_refused(struct written *w, unsigned int rkey)
@@ -138,38 +189,334 @@ static void memory(void)
 /* pinned memory becomes memory that is paged, and the other way round */
 static void kinds(void)
 {
-	struct rc_rereg again = { .flags = IBV_REREG_MR_CHANGE_ACCESS };
+	struct rc_rereg again = {
+		.flags = IBV_REREG_MR_CHANGE_ACCESS |
+			 IBV_REREG_MR_CHANGE_TRANSLATION,
+		.len = LEN,
+	};
 	struct written w;
 
 	up(&w, RC_ALL_ACCESS);
+	again.addr = w.to.addr;
 	again.access = RC_ODP_ACCESS;
+	/* not what is pinned already */
+	CHECK_EQ(change_access(&w.to, RC_ODP_ACCESS), EINVAL);
+	CHECK_EQ(change_access(&w.to, RC_ALL_ACCESS | IBV_ACCESS_HUGETLB),
+		 EOPNOTSUPP);
+	writes(&w, 1);
 	CHECK_EQ(reregister(&w.to, &again), 0);
 	CHECK_EQ(madvise(w.to.addr, LEN, MADV_DONTNEED), 0);
-	writes(&w, 1);
-	again.access = RC_ALL_ACCESS;
-	CHECK_EQ(reregister(&w.to, &again), 0);
 	writes(&w, 2);
+	again.access = RC_ALL_ACCESS;
+	CHECK_EQ(change_access(&w.to, RC_ALL_ACCESS), EINVAL);
+	/* that is not of huge pages */
+	CHECK_EQ(change_access(&w.to, RC_ODP_ACCESS | IBV_ACCESS_HUGETLB),
+		 EINVAL);
+	writes(&w, 3);
+	CHECK_EQ(reregister(&w.to, &again), 0);
+	writes(&w, 4);
+	down(&w);
+}
+
+static void domains_of(int odp)
+{
+	struct rc_config config = {};
+	struct rc_host there;
+	struct ibv_pd *other;
+	struct written w;
+
+	up(&w, odp | RC_ALL_ACCESS);
+	other = ibv_alloc_pd(w.pair.hosts[1].ctx);
+	CHECK(other);
+	CHECK_EQ(change_pd(&w.to, other), 0);
+	is_refused(&w, w.to.mr->rkey);
+
+	/* a queue pair of the other one */
+	there = w.pair.hosts[1];
+	there.pd = other;
+	rc_disconnect(&w.pair.a);
+	rc_disconnect(&w.pair.b);
+	rc_connect(&w.pair.a, &w.pair.hosts[0], &w.pair.b, &there, &config);
+	writes(&w, 1);
+	CHECK_EQ(change_pd(&w.to, w.pair.hosts[1].pd), 0);
+	is_refused(&w, w.to.mr->rkey);
+	writes(&w, 2);
+	/* nothing of it is left in the other one */
+	CHECK_EQ(ibv_dealloc_pd(other), 0);
 	down(&w);
 }
 
 static void domains(void)
 {
-	struct rc_rereg again = { .flags = IBV_REREG_MR_CHANGE_PD };
+	domains_of(0);
+	domains_of(IBV_ACCESS_ON_DEMAND);
+}
+
+/* other pages come to its addresses, or none: a pinned region keeps its own */
+static void pages_stay(void)
+{
 	struct ibv_pd *other;
 	struct written w;
 
 	up(&w, RC_ALL_ACCESS);
 	other = ibv_alloc_pd(w.pair.hosts[1].ctx);
 	CHECK(other);
-	again.pd = other;
-	CHECK_EQ(reregister(&w.to, &again), 0);
-	is_refused(&w, w.to.mr->rkey);
-	again.pd = w.pair.hosts[1].pd;
-	CHECK_EQ(reregister(&w.to, &again), 0);
 	writes(&w, 1);
-	/* nothing of it is left in the other one */
+	map_at(w.to.addr, PROT_READ | PROT_WRITE);
+	rc_fill(w.to.addr, LEN, 2);
+	CHECK_EQ(change_access(&w.to, RC_ALL_ACCESS | IBV_ACCESS_MW_BIND), 0);
+	has(&w, 1);
+	gets(&w, 3);
+	CHECK_EQ(change_pd(&w.to, other), 0);
+	CHECK_EQ(change_pd(&w.to, w.pair.hosts[1].pd), 0);
+	has(&w, 3);
+	gets(&w, 4);
+	rc_check(w.to.addr, LEN, 2);
+
+	CHECK_EQ(munmap(w.to.addr, LEN), 0);
+	CHECK_EQ(change_access(&w.to, RC_ALL_ACCESS), 0);
+	CHECK_EQ(change_pd(&w.to, other), 0);
+	CHECK_EQ(change_pd(&w.to, w.pair.hosts[1].pd), 0);
+	has(&w, 4);
+	gets(&w, 5);
 	CHECK_EQ(ibv_dealloc_pd(other), 0);
 	down(&w);
+}
+
+/* kB */
+static long pinned_now(void)
+{
+	char line[200];
+	long kb = -1;
+	FILE *file = fopen("/proc/self/status", "r");
+
+	CHECK(file);
+	while (kb < 0 && fgets(line, sizeof(line), file))
+		sscanf(line, "VmPin: %ld", &kb);
+	fclose(file);
+	CHECK(kb >= 0);
+	return kb;
+}
+
+/* A program that may pin 12 MiB, and pins eight. */
+static void counted_once(void)
+{
+	struct rlimit limit = { MUCH * 3 / 2, MUCH * 3 / 2 };
+	struct rc_host host;
+	struct ibv_pd *other;
+	struct rc_buf buf;
+	long pinned;
+
+	CHECK_EQ(setrlimit(RLIMIT_MEMLOCK, &limit), 0);
+	CHECK_EQ(setgid(65534), 0);
+	CHECK_EQ(setuid(65534), 0);
+	rc_open(&host, 1);
+	other = ibv_alloc_pd(host.ctx);
+	CHECK(other);
+	rc_buf_get(&buf, &host, MUCH, READ_ONLY);
+	pinned = pinned_now();
+	CHECK_EQ(pinned, MUCH / 1024);
+	/* it is looked up again here, and here only */
+	CHECK_EQ(change_access(&buf, RC_ALL_ACCESS), 0);
+	CHECK_EQ(pinned_now(), pinned);
+	CHECK_EQ(change_access(&buf, READ_ONLY), 0);
+	CHECK_EQ(pinned_now(), pinned);
+	CHECK_EQ(change_pd(&buf, other), 0);
+	CHECK_EQ(pinned_now(), pinned);
+	rc_buf_put(&buf);
+	CHECK_EQ(pinned_now(), 0);
+	CHECK_EQ(ibv_dealloc_pd(other), 0);
+	rc_close(&host);
+}
+
+/**
+ * struct by_child - what a forked child does to the region
+ * @access: its new rights
+ * @err: what the call is to return
+ */
+struct by_child {
+	int access;
+	int err;
+};
+
+/* The child's own memory at the region's addresses is other memory. */
+static void child_changes(struct written *w, const struct by_child *by)
+{
+	struct rc_rereg trans = {
+		.flags = IBV_REREG_MR_CHANGE_TRANSLATION,
+		.addr = w->to.addr,
+		.len = LEN,
+	};
+	atomic_uint *rkey = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE,
+				 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int status;
+	pid_t pid;
+
+	CHECK(rkey != MAP_FAILED);
+	pid = fork();
+	CHECK(pid >= 0);
+	if (!pid) {
+		memset(w->to.addr, 0x77, LEN);
+		CHECK_EQ(reregister(&w->to, &trans), EPERM);
+		CHECK_EQ(change_access(&w->to, by->access), by->err);
+		*rkey = w->to.mr->rkey;
+		/* what is its own now, if it is, stays until it has been seen */
+		pause();
+	}
+	UNTIL(*rkey || waitpid(pid, &status, WNOHANG));
+	CHECK(*rkey);
+	CHECK_EQ(by->err ? *rkey == w->to.mr->rkey : *rkey != w->to.mr->rkey, 1);
+	w->to.mr->rkey = *rkey;
+	has(w, 1);
+	if (by->access == READ_ONLY || by->err)
+		is_refused(w, w->to.mr->rkey);
+	else
+		writes(w, 2);
+	CHECK_EQ(kill(pid, SIGKILL), 0);
+	CHECK_EQ(waitpid(pid, NULL, 0), pid);
+	munmap(rkey, PAGE_BYTES);
+}
+
+static void child_of(int access, struct by_child by)
+{
+	struct written w;
+
+	test_at("from %#x to %#x", access, by.access);
+	up(&w, access);
+	rc_fill(w.to.addr, LEN, 1);
+	child_changes(&w, &by);
+	/* the registrar's, as ever */
+	CHECK_EQ(change_access(&w.to, access), 0);
+	has(&w, by.err || by.access == READ_ONLY ? 1 : 2);
+	down(&w);
+}
+
+static void by_child(void)
+{
+	int odp = IBV_ACCESS_ON_DEMAND;
+
+	child_of(RC_ALL_ACCESS, (struct by_child) { RC_ALL_ACCESS, 0 });
+	child_of(RC_ALL_ACCESS, (struct by_child) { READ_ONLY, 0 });
+	/* only the registrar can tell whether it may be written */
+	child_of(READ_ONLY, (struct by_child) { RC_ALL_ACCESS, EPERM });
+	child_of(RC_ODP_ACCESS, (struct by_child) { RC_ODP_ACCESS, 0 });
+	child_of(odp | READ_ONLY, (struct by_child) { RC_ODP_ACCESS, 0 });
+}
+
+/* what was to be read only is to be written */
+static void writable_of(int odp, bool touched, bool forks)
+{
+	struct written w;
+	pid_t pid = 0;
+
+	up(&w, odp | READ_ONLY);
+	if (touched)
+		rc_fill(w.to.addr, LEN, 1);
+	is_refused(&w, w.to.mr->rkey);
+	/* another process has the pages, too, or copies of them */
+	if (forks)
+		pid = fork();
+	CHECK(pid >= 0);
+	if (forks && !pid) {
+		pause();
+		_exit(0);
+	}
+	CHECK_EQ(change_access(&w.to, odp | RC_ALL_ACCESS), 0);
+	if (touched)
+		has(&w, 1);
+	writes(&w, 2);
+	if (forks) {
+		CHECK_EQ(kill(pid, SIGKILL), 0);
+		CHECK_EQ(waitpid(pid, NULL, 0), pid);
+	}
+	down(&w);
+}
+
+static void writable(void)
+{
+	int i;
+
+	for (i = 0; i < 8; i++)
+		writable_of(i & 1 ? IBV_ACCESS_ON_DEMAND : 0, i & 2, i & 4);
+}
+
+/* The process itself could not write there, or it would be other pages. */
+static void stays_read_only(void)
+{
+	struct written w;
+
+	up(&w, READ_ONLY);
+	rc_fill(w.to.addr, LEN, 1);
+	CHECK_EQ(mprotect(w.to.addr + LEN / 2, LEN / 2, PROT_READ), 0);
+	CHECK_EQ(change_access(&w.to, RC_ALL_ACCESS), EFAULT);
+	has(&w, 1);
+	is_refused(&w, w.to.mr->rkey);
+	CHECK_EQ(mprotect(w.to.addr, LEN, PROT_READ | PROT_WRITE), 0);
+	CHECK_EQ(madvise(w.to.addr + LEN / 2, PAGE_BYTES, MADV_DONTNEED), 0);
+	CHECK_EQ(change_access(&w.to, RC_ALL_ACCESS), EFAULT);
+	map_at(w.to.addr, PROT_READ | PROT_WRITE);
+	rc_fill(w.to.addr, LEN, 2);
+	CHECK_EQ(change_access(&w.to, RC_ALL_ACCESS), EFAULT);
+	CHECK_EQ(munmap(w.to.addr, LEN), 0);
+	CHECK_EQ(change_access(&w.to, RC_ALL_ACCESS), EFAULT);
+	has(&w, 1);
+	is_refused(&w, w.to.mr->rkey);
+	/* which says nothing of reading */
+	CHECK_EQ(change_access(&w.to, READ_ONLY | IBV_ACCESS_RELAXED_ORDERING),
+		 0);
+	has(&w, 1);
+	down(&w);
+}
+
+/* a file of which the program has only been given leave to read */
+static void read_only_file(int odp)
+{
+	char path[40];
+	struct written w;
+	void *addr;
+	int fd, ro;
+
+	fd = memfd_create("rereg", 0);
+	CHECK(fd >= 0);
+	CHECK_EQ(ftruncate(fd, LEN), 0);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	ro = open(path, O_RDONLY);
+	CHECK(ro >= 0);
+	addr = mmap(NULL, LEN, PROT_READ, MAP_SHARED, ro, 0);
+	CHECK(addr != MAP_FAILED);
+
+	up(&w, RC_ALL_ACCESS);
+	rc_buf_put(&w.to);
+	w.to.mr = ibv_reg_mr(w.pair.hosts[1].pd, addr, LEN, odp | READ_ONLY);
+	if (!w.to.mr && !odp) {
+		/* kernels up to 6.1 pin nothing that cannot be written */
+		CHECK_EQ(errno, EFAULT);
+		goto gone;
+	}
+	CHECK(w.to.mr);
+	w.to.addr = addr;
+	rc_do(&w.pair.a, IBV_WR_RDMA_READ, rc_sge(&w.from, 0, LEN), &w.to, 0);
+	if (odp) {
+		/* as when it is registered so: the page faults tell */
+		CHECK_EQ(change_access(&w.to, odp | RC_ALL_ACCESS), 0);
+	} else {
+		CHECK_EQ(change_access(&w.to, RC_ALL_ACCESS), EFAULT);
+	}
+	is_refused(&w, w.to.mr->rkey);
+	rc_check_all(addr, LEN, 0);
+	CHECK_EQ(ibv_dereg_mr(w.to.mr), 0);
+gone:
+	CHECK_EQ(munmap(addr, LEN), 0);
+	rc_buf_put(&w.from);
+	rc_pair_down(&w.pair);
+	close(ro);
+	close(fd);
+}
+
+static void read_only_files(void)
+{
+	read_only_file(0);
+	read_only_file(IBV_ACCESS_ON_DEMAND);
 }
 
 static void refused(void)
@@ -216,6 +563,12 @@ static const struct test tests[] = {
 	{ "other memory", memory },
 	{ "paged instead of pinned, and back", kinds },
 	{ "another protection domain", domains },
+	{ "pinned pages stay, whatever is mapped", pages_stay },
+	{ "pinned pages are counted once", counted_once },
+	{ "a forked child changes its parent's region", by_child },
+	{ "memory to be read becomes writable", writable },
+	{ "memory that the process may not write does not", stays_read_only },
+	{ "nor does a file that is open for reading", read_only_files },
 	{ "what is refused, and changes nothing", refused },
 	{}
 };
