@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Prefetches that are waited for, over memory that nobody provides: neither the
+ * program's end nor the device's waits with them.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "memory.h"
+#include "rc_pair.h"
+
+#define SIZE	(16 * PAGE_BYTES)
+
+static void *map(int flags)
+{
+	void *addr = mmap(NULL, SIZE, PROT_READ | PROT_WRITE,
+			  flags | MAP_ANONYMOUS, -1, 0);
+
+	CHECK(addr != MAP_FAILED);
+	return addr;
+}
+
+/**
+ * struct waiting - a call that waits for memory
+ * @host: where the memory is registered
+ * @odp: the memory, which @uffd does not provide
+ * @uffd: a userfaultfd
+ * @thread: makes the call
+ * @err: what it has returned
+ */
+struct waiting {
+	struct rc_host host;
+	struct rc_buf odp;
+	int uffd;
+	pthread_t thread;
+	int err;
+};
+
+static int prefetch(struct waiting *w)
+{
+	struct ibv_sge sge = rc_sge(&w->odp, 0, SIZE);
+
+	return rc_advise(w->host.pd, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE,
+			 IBV_ADVISE_MR_FLAG_FLUSH, &sge, 1);
+}
+
+static void *prefetch_thread(void *arg)
+{
+	struct waiting *w = arg;
+
+	w->err = prefetch(w);
+	return NULL;
+}
+
+static void memory_up(struct waiting *w)
+{
+	void *memory = map(MAP_PRIVATE);
+
+	w->uffd = miss_pages(memory, SIZE);
+	rc_open(&w->host, 0);
+	rc_buf_reg(&w->odp, &w->host, memory, SIZE, RC_ODP_ACCESS);
+}
+
+/* one that is sure to wait, as the page is wanted already */
+static void wait_begins(struct waiting *w)
+{
+	memory_up(w);
+	CHECK_EQ(pthread_create(&w->thread, NULL, prefetch_thread, w), 0);
+	CHECK(userfaultfd_wait(w->uffd, HUNG_MS * limit_factor()));
+}
+
+static void wait_ends(struct waiting *w, int err)
+{
+	CHECK_EQ(pthread_join(w->thread, NULL), 0);
+	CHECK_EQ(w->err, err);
+}
+
+static void provided(void)
+{
+	unsigned char *content = map(MAP_PRIVATE);
+	struct waiting w;
+	size_t at;
+
+	rc_fill(content, SIZE, 3);
+	wait_begins(&w);
+	/* the first of them is waited for */
+	for (at = 0; at < SIZE; at += PAGE_BYTES)
+		userfaultfd_copy(w.uffd, w.odp.addr + at, content + at);
+	wait_ends(&w, 0);
+	rc_check(w.odp.addr, SIZE, 3);
+	CHECK_EQ(close(w.uffd), 0);
+	rc_buf_put(&w.odp);
+	rc_close(&w.host);
+}
+
+static void plug_link(void)
+{
+	command("ip netns exec hosta rdma link add rxe0 type rxe netdev va");
+}
+
+static void plug_netdev(void)
+{
+	rc_two_hosts("plug");
+}
+
+/* Whoever is left without its device is told so, and the memory is untouched. */
+static void device_goes(const char *go, void (*plug)(void))
+{
+	struct rc_resources before;
+	struct waiting w;
+
+	rc_resources_get(&before);
+	wait_begins(&w);
+	command("%s", go);
+	wait_ends(&w, EIO);
+	/* so is the call that comes later */
+	CHECK_EQ(prefetch(&w), EIO);
+	CHECK(!page_frame(w.odp.addr));
+
+	/* and the next device of that name works, with the page still missing */
+	plug();
+	rc_check_works();
+	rc_resources_check(&before);
+	CHECK_EQ(close(w.uffd), 0);
+}
+
+static void link_deleted(void)
+{
+	device_goes("rdma link delete rxe0", plug_link);
+}
+
+static void netdev_deleted(void)
+{
+	device_goes("ip -n hosta link delete va", plug_netdev);
+}
+
+/* with the program's end its context is closed, though nobody provides a page */
+static void killed(void)
+{
+	atomic_int *their_uffd = map(MAP_SHARED);
+	struct rc_resources before;
+	struct waiting w;
+	int pidfd, uffd;
+	pid_t pid;
+
+	rc_resources_get(&before);
+	*their_uffd = -1;
+	pid = fork();
+	CHECK(pid >= 0);
+	if (!pid) {
+		memory_up(&w);
+		*their_uffd = w.uffd;
+		_exit(prefetch(&w));
+	}
+	UNTIL(*their_uffd >= 0);
+	pidfd = syscall(SYS_pidfd_open, pid, 0);
+	CHECK(pidfd >= 0);
+	/* so that it is not closed with the child's end */
+	uffd = syscall(SYS_pidfd_getfd, pidfd, *their_uffd, 0);
+	CHECK(uffd >= 0);
+	CHECK(userfaultfd_wait(uffd, HUNG_MS * limit_factor()));
+	CHECK_EQ(kill(pid, SIGKILL), 0);
+	CHECK_EQ(waitpid(pid, NULL, 0), pid);
+	rc_resources_check(&before);
+	CHECK_EQ(close(uffd), 0);
+	close(pidfd);
+}
+
+/* A forked child's prefetch is of the memory that the region has. */
+static void by_child(void)
+{
+	struct rc_host host;
+	struct waiting w;
+	int status;
+	pid_t pid;
+
+	rc_open(&host, 0);
+	w.host = host;
+	rc_buf_reg(&w.odp, &host, map(MAP_PRIVATE), SIZE, RC_ODP_ACCESS);
+	pid = fork();
+	CHECK(pid >= 0);
+	if (!pid) {
+		CHECK_EQ(prefetch(&w), 0);
+		_exit(any_present(w.odp.addr, SIZE));
+	}
+	CHECK_EQ(waitpid(pid, &status, 0), pid);
+	CHECK(WIFEXITED(status));
+	CHECK_EQ(WEXITSTATUS(status), 0);
+	CHECK(page_frame(w.odp.addr + SIZE - PAGE_BYTES));
+	rc_buf_put(&w.odp);
+	rc_close(&host);
+}
+
+static const struct test tests[] = {
+	{ "a prefetch waits for memory", provided },
+	{ "a forked child prefetches its parent's memory", by_child },
+	{ "a program is killed in a prefetch", killed },
+	{ "a link is deleted under a prefetch", link_deleted },
+	{ "a netdev is deleted under a prefetch", netdev_deleted },
+	{}
+};
+
+int main(int argc, char **argv)
+{
+	rc_tests(tests, argv + 1);
+}
