@@ -10,6 +10,8 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -64,6 +66,16 @@ bool any_present(const void *addr, size_t len)
 		if (page_frame(at))
 			return true;
 	return false;
+}
+
+unsigned long pages_present(const void *addr, size_t len)
+{
+	const char *at = addr;
+	unsigned long n = 0;
+
+	for (; at < (const char *)addr + len; at += PAGE_BYTES)
+		n += !!page_frame(at);
+	return n;
 }
 
 const char *scratch(const char *variable)
@@ -170,6 +182,14 @@ void *userfaultfd_wait(int fd, unsigned int ms)
 	return (void *)((uintptr_t)msg.arg.pagefault.address & -PAGE_BYTES);
 }
 
+void *userfaultfd_wanted(int fd)
+{
+	void *page = userfaultfd_wait(fd, HUNG_MS * limit_factor());
+
+	CHECK(page);
+	return page;
+}
+
 void userfaultfd_copy(int fd, void *page, const void *content)
 {
 	struct uffdio_copy copy = {
@@ -188,4 +208,49 @@ void *map_aligned(size_t len)
 
 	CHECK(addr != MAP_FAILED);
 	return (void *)(((uintptr_t)addr + HUGE_BYTES - 1) & -HUGE_BYTES);
+}
+
+static char group[100];
+
+void group_write(const char *file, const char *text)
+{
+	char path[200];
+
+	snprintf(path, sizeof(path), "%s/%s", group, file);
+	write_file(path, text);
+}
+
+unsigned long group_read(const char *file, const char *word)
+{
+	char path[200], line[200];
+	unsigned long n = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", group, file);
+	f = fopen(path, "r");
+	CHECK(f);
+	while (fgets(line, sizeof(line), f))
+		if (!strncmp(line, word, strlen(word)))
+			n = strtoul(line + strlen(word), NULL, 10);
+	fclose(f);
+	return n;
+}
+
+void group_own(const char *name)
+{
+	char root[] = "/tmp/groups.XXXXXX", text[200];
+
+	CHECK(mkdtemp(root));
+	if (mount("none", root, "cgroup2", 0, NULL))
+		skip("no control groups of version 2");
+	snprintf(text, sizeof(text), "echo +memory >%s/cgroup.subtree_control",
+		 root);
+	if (system(text))
+		skip("control groups cannot limit memory here");
+	snprintf(text, sizeof(text), "rmdir %s/rxe-%s-* 2>/dev/null", root,
+		 name);
+	system(text);
+	snprintf(group, sizeof(group), "%s/rxe-%s-%d", root, name, getpid());
+	CHECK_EQ(mkdir(group, 0755), 0);
+	group_write("cgroup.procs", "0");
 }

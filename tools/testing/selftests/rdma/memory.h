@@ -27,6 +27,7 @@ unsigned long page_frame(const void *at);
 /* its page is marked as used, apart from the page table that it is in */
 bool page_referenced(const void *at);
 bool any_present(const void *addr, size_t len);
+unsigned long pages_present(const void *addr, size_t len);
 
 /*
  * Tests get a disk to scribble on by SCRATCH_DEV of the environment, and one of
@@ -52,10 +53,21 @@ int userfaultfd_on(void *addr, size_t len, unsigned long mode);
 int miss_pages(void *addr, size_t len);
 /* the page that somebody waits for; NULL: nobody has for that long */
 void *userfaultfd_wait(int fd, unsigned int ms);
+/* the same, which is sure to come: hanging is a failure */
+void *userfaultfd_wanted(int fd);
 /* provide it */
 void userfaultfd_copy(int fd, void *page, const void *content);
 
 /* new memory, without a page as yet, that begins where a huge page could */
 void *map_aligned(size_t len);
+
+/*
+ * Get into a control group of our own, rxe-NAME-PID. It stays, empty, when the
+ * process has ended: groups of the tests before are removed. Skips without.
+ */
+void group_own(const char *name);
+void group_write(const char *file, const char *text);
+/* the number behind a word, or the file's only one */
+unsigned long group_read(const char *file, const char *word);
 
 #endif

@@ -4,15 +4,12 @@
  * their memory is the program's, which is told when it has not that much.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <rdma/rdma_user_rxe.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include "memory.h"
 #include "rc_pair.h"
 
 /* of the kernel's own driver, whose programs may count on it */
@@ -209,18 +206,11 @@ static void connect_deep(struct deep *deep)
 	get_ready(&deep->to, &deep->from);
 }
 
-static void reset(struct rc_end *end)
-{
-	struct ibv_qp_attr attr = { .qp_state = IBV_QPS_RESET };
-
-	CHECK_EQ(ibv_modify_qp(end->qp, &attr, IBV_QP_STATE), 0);
-}
-
 /* what was posted and not received is forgotten */
 static void disconnect_deep(struct deep *deep)
 {
-	reset(&deep->from);
-	reset(&deep->to);
+	rc_to_reset(&deep->from);
+	rc_to_reset(&deep->to);
 	if (!deep->srq)
 		deep->received = deep->posted;
 }
@@ -310,14 +300,14 @@ static void fill_send_queue(struct deep *deep, unsigned int n)
 	rc_to_rts(&deep->from, &patient);
 	post_sends(deep, n);
 	rc_check_idle(deep->from.send_cq);
-	reset(&deep->from);
+	rc_to_reset(&deep->from);
 }
 
 static void fill_recv_queue(struct deep *deep, unsigned int n)
 {
 	rc_to_init(&deep->to, &deep_config);
 	post_recvs(deep, n);
-	reset(&deep->to);
+	rc_to_reset(&deep->to);
 	deep->received = deep->posted;
 }
 
@@ -402,65 +392,9 @@ static void many_local(void)
 	rc_pair_down(&pair);
 }
 
-/* a control group of this process's, or NULL */
-static char *group;
-
-static void write_group(const char *file, const char *text)
-{
-	char path[200];
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/%s", group, file);
-	fd = open(path, O_WRONLY);
-	CHECK(fd >= 0);
-	CHECK_EQ(write(fd, text, strlen(text)), strlen(text));
-	close(fd);
-}
-
-/* the number behind a word, or the file's only one */
-static unsigned long read_group(const char *file, const char *word)
-{
-	char path[200], line[200];
-	unsigned long n = 0;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/%s", group, file);
-	f = fopen(path, "r");
-	CHECK(f);
-	while (fgets(line, sizeof(line), f))
-		if (!strncmp(line, word, strlen(word)))
-			n = strtoul(line + strlen(word), NULL, 10);
-	fclose(f);
-	return n;
-}
-
-/*
- * Get into a control group of our own. It stays, empty, when the process has
- * ended: groups of the test before are removed.
- */
-static void own_group(void)
-{
-	static char path[100];
-	char root[] = "/tmp/queues.XXXXXX";
-
-	CHECK(mkdtemp(root));
-	if (mount("none", root, "cgroup2", 0, NULL))
-		skip("no control groups of version 2");
-	snprintf(path, sizeof(path), "echo +memory >%s/cgroup.subtree_control",
-		 root);
-	if (system(path))
-		skip("control groups cannot limit memory here");
-	snprintf(path, sizeof(path), "rmdir %s/rxe-queues-* 2>/dev/null", root);
-	system(path);
-	snprintf(path, sizeof(path), "%s/rxe-queues-%d", root, getpid());
-	CHECK_EQ(mkdir(path, 0755), 0);
-	group = path;
-	write_group("cgroup.procs", "0");
-}
-
 static unsigned long charged(void)
 {
-	return read_group("memory.current", "");
+	return group_read("memory.current", "");
 }
 
 /* what programs and the driver share: a power of two of slots, of bytes, too */
@@ -482,7 +416,7 @@ static void charges(void)
 	struct ibv_qp *qp;
 
 	rc_open(&host, 0);
-	own_group();
+	group_own("queues");
 	before = charged();
 	qp = new_qp(&host, 1, DEPTH, NULL);
 	during = charged();
@@ -508,8 +442,8 @@ static void limited(void)
 	struct ibv_qp *qp;
 
 	rc_open(&host, 0);
-	own_group();
-	write_group("memory.max", "33554432");
+	group_own("queues");
+	group_write("memory.max", "33554432");
 	CHECK(!try_qp(&host, 1, DEPTH, NULL));
 	CHECK_EQ(errno, ENOMEM);
 	CHECK(!try_qp(&host, DEPTH, 1, NULL));
@@ -519,7 +453,7 @@ static void limited(void)
 	srq = try_srq(&host, 64);
 	CHECK(srq);
 	CHECK_EQ(resize(srq, DEPTH), ENOMEM);
-	CHECK_EQ(read_group("memory.events", "oom_kill "), 0);
+	CHECK_EQ(group_read("memory.events", "oom_kill "), 0);
 
 	/* what there is memory for is there */
 	qp = new_qp(&host, 1024, 1024, NULL);

@@ -244,7 +244,7 @@ void rc_end_create(struct rc_end *end, struct rc_host *host,
 	CHECK(end->qp);
 }
 
-void rc_to_init(struct rc_end *end, const struct rc_config *config)
+int rc_try_init(struct rc_end *end, const struct rc_config *config)
 {
 	int access = end->qp->qp_type == IBV_QPT_UC ? RC_UC_ACCESS :
 						      RC_ALL_ACCESS;
@@ -255,10 +255,15 @@ void rc_to_init(struct rc_end *end, const struct rc_config *config)
 		.qkey = config->qkey,
 	};
 
-	CHECK_EQ(ibv_modify_qp(end->qp, &attr,
-			       IBV_QP_STATE | IBV_QP_PKEY_INDEX | IBV_QP_PORT |
-			       (end->qp->qp_type == IBV_QPT_UD ?
-					IBV_QP_QKEY : IBV_QP_ACCESS_FLAGS)), 0);
+	return ibv_modify_qp(end->qp, &attr,
+			     IBV_QP_STATE | IBV_QP_PKEY_INDEX | IBV_QP_PORT |
+			     (end->qp->qp_type == IBV_QPT_UD ?
+				      IBV_QP_QKEY : IBV_QP_ACCESS_FLAGS));
+}
+
+void rc_to_init(struct rc_end *end, const struct rc_config *config)
+{
+	CHECK_EQ(rc_try_init(end, config), 0);
 }
 
 struct masks {
@@ -361,6 +366,13 @@ void rc_to_rts(struct rc_end *end, const struct rc_config *config)
 void rc_to_error(struct rc_end *end)
 {
 	struct ibv_qp_attr attr = { .qp_state = IBV_QPS_ERR };
+
+	CHECK_EQ(ibv_modify_qp(end->qp, &attr, IBV_QP_STATE), 0);
+}
+
+void rc_to_reset(struct rc_end *end)
+{
+	struct ibv_qp_attr attr = { .qp_state = IBV_QPS_RESET };
 
 	CHECK_EQ(ibv_modify_qp(end->qp, &attr, IBV_QP_STATE), 0);
 }

@@ -135,12 +135,15 @@ void rc_disconnect(struct rc_end *end);
 void rc_end_create(struct rc_end *end, struct rc_host *host,
 		   const struct rc_config *config);
 void rc_to_init(struct rc_end *end, const struct rc_config *config);
+/* the same where it may be refused; returns an errno */
+int rc_try_init(struct rc_end *end, const struct rc_config *config);
 void rc_to_rtr(struct rc_end *end, unsigned int peer_qpn,
 	       const union ibv_gid *peer_gid, const struct rc_config *config);
 void rc_to_rts(struct rc_end *end, const struct rc_config *config);
 /* the same where the queue pair may have failed since; returns an errno */
 int rc_try_rts(struct rc_end *end, const struct rc_config *config);
 void rc_to_error(struct rc_end *end);
+void rc_to_reset(struct rc_end *end);
 enum ibv_qp_state rc_state(struct rc_end *end);
 
 /**

@@ -11,11 +11,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
 #include <unistd.h>
 
 #include "memory.h"
 #include "rc_pair.h"
+#include "tracing.h"
 
 #define PAGE		4096UL
 #define PAGES		64
@@ -617,32 +617,6 @@ static void shown(void)
 	rc_pair_down(&pair);
 }
 
-#define TRACING	"/sys/kernel/tracing/"
-
-static void trace_write(const char *file, const char *text)
-{
-	FILE *f = fopen(file, "w");
-
-	if (!f)
-		skip("no tracing in this kernel");
-	CHECK(fputs(text, f) >= 0);
-	CHECK_EQ(fclose(f), 0);
-}
-
-/* How many of the trace's lines have @a and @b in them. */
-static int trace_lines(const char *a, const char *b)
-{
-	FILE *f = fopen(TRACING "trace", "r");
-	char line[400];
-	int n = 0;
-
-	CHECK(f);
-	while (fgets(line, sizeof(line), f))
-		n += strstr(line, a) && strstr(line, b);
-	CHECK_EQ(fclose(f), 0);
-	return n;
-}
-
 /* One fault, seen by who watches: on each side of its publication, and its end. */
 static void traced(void)
 {
@@ -651,8 +625,7 @@ static void traced(void)
 	struct rc_buf local, remote;
 	struct rc_pair pair;
 
-	/* fails where it is mounted already */
-	mount("tracefs", TRACING, "tracefs", 0, NULL);
+	trace_begin();
 	rc_pair_up(&pair, &config);
 	rc_buf_get(&local, &pair.hosts[0], SIZE, RC_ALL_ACCESS);
 	rc_buf_get(&remote, &pair.hosts[1], SIZE, RC_ODP_ACCESS);
@@ -705,7 +678,7 @@ static void traced_retries(void)
 	pthread_t thread;
 	char addr[40];
 
-	mount("tracefs", TRACING, "tracefs", 0, NULL);
+	trace_begin();
 	rc_pair_up(&pair, &config);
 	rc_buf_get(&local, &pair.hosts[0], PAGE, RC_ALL_ACCESS);
 	rc_buf_get(&remote, &pair.hosts[1], PAGE, RC_ODP_ACCESS);
