@@ -1,0 +1,396 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Accesses to new pages while other threads of the program discard, unmap or
+ * fork: each gets its page within a bounded number of look-ups, and waits no
+ * longer than a program's own accesses might. What an access may cost is compared
+ * with what the same ones cost beside as many threads that only compute.
+ */
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "memory.h"
+#include "rc_pair.h"
+
+#define W		IBV_WR_RDMA_WRITE
+#define LEN		8
+#define ACCESSES	200
+#define SIZE		(1024 * 1024 * 1024UL)
+#define PIECE		(64UL << 20)
+/* look-ups thrown away for one access */
+#define LOST_MOST	16
+/* the longest access against the longest beside threads that compute */
+#define TIMES_MOST	20
+/* where accesses take long, fewer of them tell as much */
+#define ENOUGH_MS	10000
+#define COUNTERS	"/sys/class/infiniband/rxe1/ports/1/hw_counters/"
+
+static const unsigned int numbers[] = { 1, 2, 4 };
+
+/* all are atomic */
+static bool over;
+static unsigned int begun;
+static unsigned long rounds;
+
+/* what the accesses go to, and other memory of the program */
+static unsigned char *memory, *other;
+
+static bool go_on(void)
+{
+	__atomic_add_fetch(&rounds, 1, __ATOMIC_RELAXED);
+	return !__atomic_load_n(&over, __ATOMIC_RELAXED);
+}
+
+static void begin(void)
+{
+	__atomic_add_fetch(&begun, 1, __ATOMIC_RELEASE);
+}
+
+static void *compute(void *arg)
+{
+	begin();
+	while (go_on())
+		;
+	return NULL;
+}
+
+static void *discard(void *arg)
+{
+	begin();
+	while (go_on())
+		CHECK_EQ(madvise(arg, SIZE, MADV_DONTNEED), 0);
+	return NULL;
+}
+
+static void *discard_same(void *arg)
+{
+	return discard(memory);
+}
+
+static void *discard_other(void *arg)
+{
+	return discard(other);
+}
+
+static unsigned char *map(size_t len)
+{
+	unsigned char *addr = mmap(NULL, len, PROT_READ | PROT_WRITE,
+				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+				   -1, 0);
+
+	CHECK(addr != MAP_FAILED);
+	CHECK_EQ(madvise(addr, len, MADV_NOHUGEPAGE), 0);
+	return addr;
+}
+
+/* a page in each page table */
+static void touch(unsigned char *addr, size_t len)
+{
+	size_t at;
+
+	for (at = 0; at < len; at += HUGE_BYTES)
+		addr[at] = 1;
+}
+
+static void *unmap_other(void *arg)
+{
+	unsigned char *piece;
+
+	begin();
+	while (go_on()) {
+		piece = map(PIECE);
+		touch(piece, PIECE);
+		CHECK_EQ(munmap(piece, PIECE), 0);
+	}
+	return NULL;
+}
+
+static void end_child(pid_t child)
+{
+	CHECK_EQ(kill(child, SIGKILL), 0);
+	CHECK_EQ(waitpid(child, NULL, 0), child);
+}
+
+/* Each child lives until the next: the memory is always shared with one. */
+static void *fork_children(void *arg)
+{
+	pid_t child, last = 0;
+
+	begin();
+	while (go_on()) {
+		child = fork();
+		CHECK(child >= 0);
+		if (!child)
+			for (;;)
+				pause();
+		if (last)
+			end_child(last);
+		last = child;
+	}
+	if (last)
+		end_child(last);
+	return NULL;
+}
+
+/**
+ * struct disturbance - what other threads do
+ * @name: for people
+ * @run: one of them
+ * @stride: from the page of one access to that of the next
+ * @other: they want other memory
+ * @present: what is accessed is there, as far as the CPU is concerned
+ */
+struct disturbance {
+	const char *name;
+	void *(*run)(void *arg);
+	size_t stride;
+	bool other;
+	bool present;
+};
+
+static const struct disturbance discards_same = {
+	"discard the same memory", discard_same, HUGE_BYTES,
+};
+
+static const struct disturbance discards_other = {
+	"discard other memory", discard_other, PAGE_BYTES, .other = true,
+};
+
+static const struct disturbance unmaps_other = {
+	"unmap other memory", unmap_other, PAGE_BYTES,
+};
+
+static const struct disturbance forks = {
+	"fork", fork_children, PAGE_BYTES, .present = true,
+};
+
+/**
+ * struct place - where the accesses come from and go to
+ * @pair: end a writes
+ * @local: what it writes
+ * @remote: for end b's memory
+ * @stride: from one access to the next
+ * @next: number of the next access, to a page that none has been to
+ */
+struct place {
+	struct rc_pair pair;
+	struct rc_buf local;
+	struct rc_buf remote;
+	size_t stride;
+	unsigned long next;
+};
+
+static size_t next_offset(struct place *place)
+{
+	size_t at = place->next++ * place->stride;
+
+	return at % SIZE + at / SIZE * PAGE_BYTES;
+}
+
+static unsigned long long now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000ULL + now.tv_nsec / 1000;
+}
+
+/* The counter as it is: see set_lifespan(). */
+static unsigned long long lost_now(void)
+{
+	FILE *file = fopen(COUNTERS "page_fault_retries", "r");
+	unsigned long long value;
+
+	CHECK(file);
+	CHECK_EQ(fscanf(file, "%llu", &value), 1);
+	fclose(file);
+	return value;
+}
+
+/* for how many milliseconds a counter that was read stays what it was */
+static void set_lifespan(const char *ms)
+{
+	write_file(COUNTERS "lifespan", ms);
+}
+
+/**
+ * struct figures - what accesses have cost
+ * @accesses: how many there were
+ * @longest: in microseconds
+ * @lost: the most look-ups that were thrown away for one of them
+ * @rounds: that the other threads have made
+ */
+struct figures {
+	unsigned int accesses;
+	unsigned long long longest;
+	unsigned long long lost;
+	unsigned long rounds;
+};
+
+/* Sleeps until it is done: who polls is a thread that computes, too. */
+static void write_to(struct place *place, size_t at)
+{
+	struct rc_end *a = &place->pair.a;
+	struct ibv_cq *cq;
+	void *context;
+
+	CHECK_EQ(ibv_req_notify_cq(a->send_cq, 0), 0);
+	rc_post(a, W, rc_sge(&place->local, 0, LEN), &place->remote, at);
+	CHECK_EQ(ibv_get_cq_event(a->send_channel, &cq, &context), 0);
+	ibv_ack_cq_events(cq, 1);
+	rc_wait_ok(a->send_cq);
+}
+
+static void access_one(struct place *place, struct figures *figures)
+{
+	unsigned long long lost = lost_now(), began = now_us(), took;
+
+	write_to(place, next_offset(place));
+	took = now_us() - began;
+	lost = lost_now() - lost;
+	if (took > figures->longest)
+		figures->longest = took;
+	if (lost > figures->lost)
+		figures->lost = lost;
+	figures->accesses++;
+}
+
+/* accesses while @n threads do so */
+static struct figures beside(struct place *place, void *(*run)(void *arg),
+			     unsigned int n)
+{
+	unsigned long long end;
+	struct figures figures = {};
+	pthread_t threads[4];
+	unsigned int i;
+
+	CHECK(n <= NUM(threads));
+	over = false;
+	begun = 0;
+	rounds = 0;
+	for (i = 0; i < n; i++)
+		CHECK_EQ(pthread_create(&threads[i], NULL, run, NULL), 0);
+	UNTIL(__atomic_load_n(&begun, __ATOMIC_ACQUIRE) == n);
+	end = now_ms() + ENOUGH_MS * limit_factor();
+	while (figures.accesses < ACCESSES && now_ms() < end)
+		access_one(place, &figures);
+	__atomic_store_n(&over, true, __ATOMIC_RELAXED);
+	for (i = 0; i < n; i++)
+		CHECK_EQ(pthread_join(threads[i], NULL), 0);
+	figures.rounds = rounds;
+	return figures;
+}
+
+static bool bounded(struct place *place, const struct disturbance *disturbance,
+		    unsigned int n)
+{
+	struct figures alone, disturbed;
+
+	test_at("%u threads %s", n, disturbance->name);
+	alone = beside(place, compute, n);
+	disturbed = beside(place, disturbance->run, n);
+	printf("# %u threads %s, %lu times: at most %llu look-ups lost;\n", n,
+	       disturbance->name, disturbed.rounds, disturbed.lost);
+	printf("#   the longest of %u accesses %llu us, beside as many that compute %llu us\n",
+	       disturbed.accesses, disturbed.longest, alone.longest);
+	fflush(stdout);
+	return disturbed.lost <= LOST_MOST &&
+	       disturbed.longest <= TIMES_MOST * alone.longest;
+}
+
+static void makes_progress(const struct disturbance *disturbance, bool implicit)
+{
+	struct place place = { .stride = disturbance->stride };
+	const struct rc_config config = { .channel = true };
+	bool all_bounded = true;
+	unsigned int i;
+
+	rc_pair_up(&place.pair, &config);
+	rc_buf_get(&place.local, &place.pair.hosts[0], PAGE_BYTES,
+		   RC_ALL_ACCESS);
+	memory = map(SIZE);
+	if (disturbance->present)
+		memset(memory, 1, 2 * NUM(numbers) * ACCESSES * PAGE_BYTES);
+	if (disturbance->other) {
+		other = map(SIZE);
+		touch(other, SIZE);
+	}
+	place.remote = (struct rc_buf) { .addr = memory, .len = SIZE };
+	place.remote.mr = ibv_reg_mr(place.pair.hosts[1].pd,
+				     implicit ? NULL : memory,
+				     implicit ? SIZE_MAX : SIZE, RC_ODP_ACCESS);
+	CHECK(place.remote.mr);
+	set_lifespan("0");
+	for (i = 0; i < NUM(numbers); i++)
+		all_bounded &= bounded(&place, disturbance, numbers[i]);
+	set_lifespan("10");
+	CHECK(all_bounded);
+	CHECK_EQ(ibv_dereg_mr(place.remote.mr), 0);
+	rc_buf_put(&place.local);
+	rc_pair_down(&place.pair);
+}
+
+static void discarded_explicit(void)
+{
+	makes_progress(&discards_same, false);
+}
+
+static void discarded_implicit(void)
+{
+	makes_progress(&discards_same, true);
+}
+
+static void others_discarded_explicit(void)
+{
+	makes_progress(&discards_other, false);
+}
+
+static void others_discarded_implicit(void)
+{
+	makes_progress(&discards_other, true);
+}
+
+static void unmapped_explicit(void)
+{
+	makes_progress(&unmaps_other, false);
+}
+
+static void unmapped_implicit(void)
+{
+	makes_progress(&unmaps_other, true);
+}
+
+static void forked_explicit(void)
+{
+	makes_progress(&forks, false);
+}
+
+static void forked_implicit(void)
+{
+	makes_progress(&forks, true);
+}
+
+static const struct test tests[] = {
+	{ "the region is discarded", discarded_explicit },
+	{ "the region is discarded, the whole address space",
+	  discarded_implicit },
+	{ "other memory is discarded", others_discarded_explicit },
+	{ "other memory is discarded, the whole address space",
+	  others_discarded_implicit },
+	{ "other memory is unmapped", unmapped_explicit },
+	{ "other memory is unmapped, the whole address space",
+	  unmapped_implicit },
+	{ "the program forks", forked_explicit },
+	{ "the program forks, the whole address space", forked_implicit },
+	{}
+};
+
+int main(int argc, char **argv)
+{
+	rc_tests(tests, argv + 1);
+}
