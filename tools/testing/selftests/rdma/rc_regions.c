@@ -445,6 +445,75 @@ static void prefetch_present(void)
 	rc_pair_down(&pair);
 }
 
+#define LOOK_UPS	TRACING "events/kprobes/rxe_look_ups/enable"
+#define NOTHING		(512UL << 20)
+
+static void look_ups_begin(void)
+{
+	trace_begin();
+	trace_write(TRACING "kprobe_events",
+		    "p:rxe_look_ups get_user_pages_remote\n");
+	trace_write(LOOK_UPS, "1");
+}
+
+/* all that somebody has made since */
+static unsigned long look_ups(void)
+{
+	FILE *file = fopen(TRACING "kprobe_profile", "r");
+	unsigned long hits, n = 0;
+	char line[200];
+
+	CHECK(file);
+	while (fgets(line, sizeof(line), file))
+		if (sscanf(line, " rxe_look_ups %lu", &hits) == 1)
+			n = hits;
+	fclose(file);
+	return n;
+}
+
+static void look_ups_end(void)
+{
+	trace_write(LOOK_UPS, "0");
+	trace_write(TRACING "kprobe_events", "");
+}
+
+/*
+ * Where nothing is mapped there is nothing to be looked up, page by page; and
+ * where little is present, the advice comes to its end.
+ */
+static void prefetch_little(void)
+{
+	unsigned char *memory = map(NOTHING);
+	struct counts before;
+	struct rc_host host;
+	struct ibv_sge sge;
+	struct rc_buf odp;
+	unsigned long n;
+
+	CHECK_EQ(madvise(memory, NOTHING, MADV_NOHUGEPAGE), 0);
+	memory[0] = 1;
+	memory[NOTHING - 1] = 1;
+	rc_open(&host, 1);
+	rc_buf_reg(&odp, &host, memory, NOTHING, RC_ODP_ACCESS);
+	sge = rc_sge(&odp, 0, NOTHING);
+	before = counts_of(1);
+	CHECK_EQ(rc_advise(host.pd, PRESENT, FLUSH, &sge, 1), 0);
+	check_counts(1, before, 0, 2);
+
+	CHECK_EQ(munmap(memory + PAGE, NOTHING - 2 * PAGE), 0);
+	look_ups_begin();
+	n = look_ups();
+	CHECK_EQ(rc_advise(host.pd, PRESENT, FLUSH, &sge, 1), 0);
+	n = look_ups() - n;
+	look_ups_end();
+	printf("# %lu look-ups for %lu MiB of nothing\n", n, NOTHING >> 20);
+	CHECK(n <= 64);
+	/* cutting a mapping up may have taken away what is beside the cut */
+	CHECK(rc_counter(1, "page_prefetch") <= before.prefetch + 4);
+	rc_buf_put(&odp);
+	rc_close(&host);
+}
+
 /* An advice does not wait for memory that nobody provides. */
 static void prefetch_late(void)
 {
@@ -646,7 +715,7 @@ static void traced(void)
 	trace_write(TRACING "events/rdma_rxe/enable", "0");
 
 	CHECK_EQ(trace_lines("rxe_park:", qpn), 1);
-	CHECK_EQ(trace_lines("rxe_park:", "hint=12288 write"), 1);
+	CHECK_EQ(trace_lines("rxe_park:", "ahead=12288 write"), 1);
 	CHECK_EQ(trace_lines("odp_fault:", addr), 1);
 	CHECK_EQ(trace_lines("odp_fault:", "flags=write"), 1);
 	CHECK_EQ(trace_lines("odp_publish:", addr), 1);
@@ -711,6 +780,7 @@ static const struct test tests[] = {
 	{ "prefetch, explicit regions", prefetch_explicit },
 	{ "prefetch, the whole address space", prefetch_implicit },
 	{ "prefetch of what is present", prefetch_present },
+	{ "prefetch of what is present, of little", prefetch_little },
 	{ "prefetch of what is late", prefetch_late, 30 },
 	{ "prefetch that is refused", prefetch_refused },
 	{ "regions of huge pages", hugetlb },
