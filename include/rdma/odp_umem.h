@@ -14,11 +14,29 @@
 
 #include <linux/atomic.h>
 #include <linux/bits.h>
+#include <linux/interval_tree.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/types.h>
 
 struct odp_umem;
+struct task_struct;
+
+/**
+ * struct odp_hold - pages that somebody is about to use: odp_umem_hold()
+ * @node: the pages
+ * @umem: whose
+ * @task: who
+ * @waiting: it waits for notifiers that run over them
+ * @since: when it began to, in jiffies
+ */
+struct odp_hold {
+	struct interval_tree_node node;
+	struct odp_umem *umem;
+	struct task_struct *task;
+	bool waiting;
+	unsigned long since;
+};
 
 /**
  * struct odp_owner - the ODP contexts of one ucontext
@@ -91,8 +109,11 @@ const struct odp_counters *odp_umem_counters(const struct odp_umem *umem);
 void odp_umem_zap(struct odp_umem *umem, unsigned long start,
 		  unsigned long end, bool blockable);
 
+void odp_umem_hold(struct odp_hold *hold, struct odp_umem *umem,
+		   unsigned long addr, size_t len);
+void odp_umem_let_go(struct odp_hold *hold);
 int odp_umem_fault(struct odp_umem *umem, unsigned long addr, size_t len,
-		   unsigned int flags);
+		   unsigned int flags, struct odp_hold *hold);
 int odp_umem_access(struct odp_umem *umem, unsigned long addr, size_t len,
 		    bool write, odp_actor_t actor, void *arg);
 

@@ -75,7 +75,7 @@ static int rxe_advice_follow(const struct rxe_advice *advice)
 
 	for (i = 0; i < advice->num && !err; i++, range++)
 		err = odp_umem_fault(range->umem, range->addr, range->len,
-				     advice->flags);
+				     advice->flags, NULL);
 	return err;
 }
 

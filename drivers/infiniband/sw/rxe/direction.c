@@ -28,6 +28,7 @@
  * @need: bytes without which the access cannot go on
  * @ahead: bytes that are known to be accessed, at least @need
  * @flags: of odp_umem_fault()
+ * @again: the memory was there, and gone when the access was made
  * @abandoned: nobody waits for it
  *
  * While it is not under way it is its direction's to use, under its lock.
@@ -42,6 +43,7 @@ struct rxe_fault {
 	size_t need;
 	size_t ahead;
 	unsigned int flags;
+	bool again;
 	bool abandoned;
 };
 
@@ -56,16 +58,18 @@ static void rxe_fault_put(struct rxe_fault *fault)
 	kfree(fault);
 }
 
-static int rxe_fault_try(const struct rxe_fault *fault)
+static int rxe_fault_try(const struct rxe_fault *fault, struct odp_hold *hold)
 {
-	int err;
+	int err = -EAGAIN;
 
-	err = odp_umem_fault(fault->umem, fault->addr, fault->ahead,
-			     fault->flags);
+	/* where others take pages away, only those that are used at once */
+	if (!hold && fault->ahead > fault->need)
+		err = odp_umem_fault(fault->umem, fault->addr, fault->ahead,
+				     fault->flags, NULL);
 	/* what lies behind a hole is none of the access's business */
-	if (err && fault->ahead > fault->need)
+	if (err)
 		err = odp_umem_fault(fault->umem, fault->addr, fault->need,
-				     fault->flags);
+				     fault->flags, hold);
 	return err;
 }
 
@@ -73,12 +77,12 @@ static int rxe_fault_try(const struct rxe_fault *fault)
  * Where there is no memory for the pages, some may come free. When none has for a
  * while the access fails, by an error that says so: see rxe_access_status().
  */
-static int rxe_fault_pages(const struct rxe_fault *fault)
+static int rxe_fault_pages(const struct rxe_fault *fault, struct odp_hold *hold)
 {
 	unsigned int ms = 1;
 	int err;
 
-	while ((err = rxe_fault_try(fault)) == -ENOMEM) {
+	while ((err = rxe_fault_try(fault, hold)) == -ENOMEM) {
 		if (ms > RXE_NO_MEMORY_MS || READ_ONCE(fault->abandoned))
 			return -ENOBUFS;
 		msleep(ms);
@@ -112,10 +116,10 @@ static void rxe_resume(struct rxe_direction *dir, const struct rxe_fault *fault,
 		rxe_flow_continue(dir->flow);
 		goto unlock;
 	}
-	dir->failed = err ? fault : NULL;
+	dir->resumed = fault;
 	dir->err = err;
 	dir->run(dir->qp);
-	dir->failed = NULL;
+	dir->resumed = NULL;
 unlock:
 	spin_unlock_bh(dir->lock);
 }
@@ -124,16 +128,22 @@ static void rxe_fault_work(struct work_struct *work)
 {
 	struct rxe_fault *fault = container_of(work, struct rxe_fault, work);
 	struct odp_umem *umem = fault->umem;
+	bool again = fault->again;
+	struct odp_hold hold;
 	struct rxe_qp *qp;
 	int err;
 
-	err = rxe_fault_pages(fault);
+	if (again)
+		odp_umem_hold(&hold, umem, fault->addr, fault->need);
+	err = rxe_fault_pages(fault, again ? &hold : NULL);
 	qp = rxe_anchor_get_qp(fault->anchor);
 	if (qp) {
 		/* may start the next fault with the same object */
 		rxe_resume(fault->dir, fault, err);
 		rxe_handle_put(qp->handle);
 	}
+	if (again)
+		odp_umem_let_go(&hold);
 	odp_umem_put(umem);
 	rxe_fault_put(fault);
 }
@@ -246,19 +256,22 @@ void rxe_direction_destroy(struct rxe_direction *dir)
 int rxe_park(struct rxe_direction *dir, struct odp_umem *umem,
 	     unsigned long addr, size_t need, size_t ahead, bool write)
 {
-	const struct rxe_fault *failed = dir->failed;
+	const struct rxe_fault *resumed = dir->resumed;
 	struct rxe_fault *fault = dir->fault;
+	bool again;
 
 	lockdep_assert_held(dir->lock);
 	if (WARN_ON_ONCE(!fault || dir->parked))
 		return -EFAULT;
 
-	/* it is one access's error: the next one has a fault of its own */
-	dir->failed = NULL;
-	if (failed && failed->umem == umem && failed->addr == addr)
+	/* it is one access's result: the next one has a fault of its own */
+	dir->resumed = NULL;
+	again = resumed && resumed->umem == umem && resumed->addr == addr;
+	if (again && dir->err)
 		return dir->err;
 
 	odp_umem_get(umem);
+	fault->again = again;
 	fault->umem = umem;
 	fault->addr = addr;
 	fault->need = need;

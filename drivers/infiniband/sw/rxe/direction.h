@@ -48,12 +48,13 @@ enum rxe_direction_kind {
  * @backlog: packets that wait
  * @parked: it waits for memory
  * @fault: to wait with; NULL: there is none, and there is no access to memory
- * @failed: a fault whose worker runs the direction now, and @err
- * @err: why the access that waited for @failed cannot be made
+ * @resumed: the fault whose worker runs it now, until an access misses memory
+ * @err: why the access that waited for @resumed cannot be made, or 0
  */
 struct rxe_direction {
 	struct rxe_qp *qp;
 	enum rxe_direction_kind kind;
+	/* outermost: the queue's */
 	spinlock_t *lock;
 	struct rxe_flow *flow;
 	void (*run)(struct rxe_qp *qp);
@@ -61,7 +62,7 @@ struct rxe_direction {
 	struct rxe_backlog backlog;
 	bool parked;
 	struct rxe_fault *fault;
-	const struct rxe_fault *failed;
+	const struct rxe_fault *resumed;
 	int err;
 };
 

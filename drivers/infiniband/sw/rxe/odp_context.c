@@ -178,6 +178,7 @@ static struct odp_context *context_create(struct mm_struct *mm)
 	spin_lock_init(&ctx->lock);
 	ctx->umems = RB_ROOT_CACHED;
 	ctx->lookups = RB_ROOT_CACHED;
+	ctx->holds = RB_ROOT_CACHED;
 	init_waitqueue_head(&ctx->held_back);
 
 	mmgrab(mm);

@@ -38,6 +38,7 @@
  * @has_leaf: the table has had one for the next page
  * @lost: look-ups thrown away since the last that was published
  * @lookup: the one that is under way
+ * @hold: the caller's, or NULL
  * @memcg: of the mm's owner, which a kernel thread has charged
  * @old_memcg: which that charges otherwise
  */
@@ -50,6 +51,7 @@ struct odp_fault {
 	bool has_leaf;
 	unsigned int lost;
 	struct odp_lookup lookup;
+	struct odp_hold *hold;
 	struct mem_cgroup *memcg;
 	struct mem_cgroup *old_memcg;
 };
@@ -227,6 +229,9 @@ static long fault_shared(struct odp_fault *fault, unsigned long addr,
 	if (err)
 		return err;
 	err = odp_lookup_begin(&fault->lookup, addr, nr);
+	/* notifiers come one upon the other: the next wait would be like this */
+	if (err == -EAGAIN)
+		fault->lost = ODP_LOST_MAX;
 	if (err)
 		return err;
 
@@ -254,13 +259,14 @@ end_lookup:
  * Nothing is waited for that may take its time: an error may be a wait that was
  * not granted, and is left to the one who calls this.
  */
-static long publish_first(struct odp_fault *fault, unsigned long addr)
+static long publish_first(struct odp_fault *fault, unsigned long addr,
+			  struct odp_hold *hold)
 {
 	struct mm_struct *mm = fault->umem->ctx->mm;
 	long got;
 	int err;
 
-	err = odp_lookup_first(&fault->lookup, addr);
+	err = odp_lookup_first(&fault->lookup, addr, hold);
 	if (err)
 		return err;
 	got = odp_get_user_pages_remote(mm, addr, 1,
@@ -275,7 +281,8 @@ static long publish_first(struct odp_fault *fault, unsigned long addr)
 }
 
 /* One try of fault_first(); see fault_batch() for what may come between. */
-static long try_first(struct odp_fault *fault, unsigned long addr)
+static long try_first(struct odp_fault *fault, unsigned long addr,
+		      struct odp_hold *hold)
 {
 	struct mm_struct *mm = fault->umem->ctx->mm;
 	struct page *held;
@@ -298,7 +305,7 @@ static long try_first(struct odp_fault *fault, unsigned long addr)
 
 	/* the second look-up is the one that counts as a use */
 	folio_clear_referenced(page_folio(held));
-	got = publish_first(fault, addr);
+	got = publish_first(fault, addr, hold);
 	put_page(held);
 unlock:
 	mmap_read_unlock(mm);
@@ -307,18 +314,25 @@ unlock:
 
 static long fault_first(struct odp_fault *fault, unsigned long addr)
 {
+	struct odp_hold own, *hold = fault->hold;
 	int tries = 0;
 	long got;
 
 	if (!hold_mm(fault))
 		return -EFAULT;
+	if (!hold) {
+		hold = &own;
+		odp_umem_hold(hold, fault->umem, addr, PAGE_SIZE);
+	}
 	do {
 		got = odp_table_grow(fault->umem, addr);
 		if (!got)
-			got = try_first(fault, addr);
+			got = try_first(fault, addr, hold);
 	} while (got == -EAGAIN && ++tries < ODP_FIRST_TRIES);
-	if (fault->lookup.first)
+	if (fault->lookup.hold)
 		odp_lookup_end(&fault->lookup);
+	if (!fault->hold)
+		odp_umem_let_go(hold);
 	let_mm_go(fault);
 
 	return got;
@@ -412,8 +426,8 @@ end_lookup:
  *    is held for reading from here to 3, and keeps out who needs it for writing:
  *    munmap(), mprotect(), mremap(), fork(), khugepaged.
  * 2. Whoever else starts a notifier over the page is held back until this is
- *    done; those that run are waited for. Both are bounded, see
- *    odp_lookup_first().
+ *    done, or until the caller has used it, where the hold is the caller's; those
+ *    that run are waited for. Both are bounded, see odp_lookup_first().
  * 3. The page is looked up again, with nothing to wait for: it is there, unless
  *    it was discarded (it is zeroed, or found in the page cache or swap cache
  *    where our reference keeps it), shared or merged (it is copied, and the
@@ -440,7 +454,7 @@ end_lookup:
 static long fault_batch(struct odp_fault *fault, unsigned long addr,
 			unsigned long nr, unsigned long end)
 {
-	bool enough = fault->lost >= ODP_LOST_MAX &&
+	bool enough = (fault->hold || fault->lost >= ODP_LOST_MAX) &&
 		      !odp_broken(ODP_RULE_PROGRESS);
 	bool present = fault->flags & ODP_FAULT_PRESENT;
 	long got;
@@ -503,10 +517,12 @@ static int fault_range(struct odp_fault *fault, unsigned long addr,
  * @addr: first byte
  * @len: in bytes; as much as is known to be wanted soon
  * @flags: ODP_FAULT_WRITE, ODP_FAULT_PREFETCH, ODP_FAULT_PRESENT
+ * @hold: of odp_umem_hold(), of all of it, or NULL
  *
  * Does what an access by the CPU would do: swaps in, copies on write, waits
  * for userfaultfd and FUSE. Pages that are present already cost little. By the
- * time it returns, some may have been taken away again.
+ * time it returns, some may have been taken away again; with @hold they stay until
+ * odp_umem_let_go(), unless who takes them away cannot wait, or not for so long.
  *
  * Context: a thread of the umem's mm or of the kernel; sleeps, for as long as
  * the memory's owner likes. No lock of the mm's held, nor any that a notifier's
@@ -518,7 +534,7 @@ static int fault_range(struct odp_fault *fault, unsigned long addr,
  * group of the memory's owner has not enough; -EINTR: the calling task is killed.
  */
 int odp_umem_fault(struct odp_umem *umem, unsigned long addr, size_t len,
-		   unsigned int flags)
+		   unsigned int flags, struct odp_hold *hold)
 {
 	struct page *few[ODP_FEW_PAGES];
 	struct odp_fault fault;
@@ -539,6 +555,7 @@ int odp_umem_fault(struct odp_umem *umem, unsigned long addr, size_t len,
 	fault.pages = few;
 	fault.max = ODP_FEW_PAGES;
 	fault.lost = 0;
+	fault.hold = hold;
 	fault.memcg = NULL;
 	odp_lookup_init(&fault.lookup, umem, flags & ODP_FAULT_PRESENT);
 	end = PAGE_ALIGN(addr + len);

@@ -67,8 +67,8 @@ struct odp_notifier {
  * @overflow: how many run that found no slot
  * @overflow_start: first byte that any of these covers
  * @overflow_last: last byte
- * @firsts: look-ups that go first
- * @held_back: notifiers that wait for those
+ * @holds: interval tree of what is about to be used
+ * @held_back: notifiers that wait for that
  * @dead: the mm is gone or unsubscribed: nothing is published any more
  * @rcu: for readers that look at @dead
  */
@@ -86,7 +86,7 @@ struct odp_context {
 	unsigned int overflow;
 	unsigned long overflow_start;
 	unsigned long overflow_last;
-	unsigned int firsts;
+	struct rb_root_cached holds;
 	wait_queue_head_t held_back;
 	bool dead;
 	struct rcu_head rcu;
@@ -100,9 +100,7 @@ struct odp_context {
  * @notifiers_seq: moves when a notifier starts over the pages
  * @seq: what it was when none ran
  * @allocates: its own task may reclaim a page that it has taken
- * @first: holds notifiers back
- * @waiting: and waits for those that run; cleared without the lock
- * @since: when it began to, in jiffies
+ * @hold: holds notifiers back; NULL: nothing does
  * @wait: @task, while it waits
  */
 struct odp_lookup {
@@ -112,9 +110,7 @@ struct odp_lookup {
 	unsigned long notifiers_seq;
 	unsigned long seq;
 	bool allocates;
-	bool first;
-	bool waiting;
-	unsigned long since;
+	struct odp_hold *hold;
 	wait_queue_head_t wait;
 };
 
@@ -229,7 +225,8 @@ void odp_lookup_init(struct odp_lookup *lookup, struct odp_umem *umem,
 		     bool allocates);
 int odp_lookup_begin(struct odp_lookup *lookup, unsigned long addr,
 		     unsigned long nr);
-int odp_lookup_first(struct odp_lookup *lookup, unsigned long addr);
+int odp_lookup_first(struct odp_lookup *lookup, unsigned long addr,
+		     struct odp_hold *hold);
 bool odp_lookup_valid(const struct odp_lookup *lookup);
 void odp_lookup_end_locked(struct odp_lookup *lookup);
 void odp_lookup_end(struct odp_lookup *lookup);

@@ -34,7 +34,7 @@
 
 #include "odp_internal.h"
 
-/* for how long a look-up that goes first holds a notifier back */
+/* for how long a notifier is held back */
 #define ODP_PATIENCE	msecs_to_jiffies(10)
 
 /* The one over [start, last] behind @prev, or the first one. */
@@ -49,6 +49,20 @@ static struct odp_lookup *next_lookup(struct odp_context *ctx,
 	node = prev ? interval_tree_iter_next(&prev->node, start, last) :
 		      interval_tree_iter_first(&ctx->lookups, start, last);
 	return node ? container_of(node, struct odp_lookup, node) : NULL;
+}
+
+/* The same of what is about to be used. */
+static struct odp_hold *next_hold(struct odp_context *ctx,
+				  struct odp_hold *prev, unsigned long start,
+				  unsigned long last)
+{
+	struct interval_tree_node *node;
+
+	lockdep_assert_held(&ctx->lock);
+
+	node = prev ? interval_tree_iter_next(&prev->node, start, last) :
+		      interval_tree_iter_first(&ctx->holds, start, last);
+	return node ? container_of(node, struct odp_hold, node) : NULL;
 }
 
 static bool one_page(const struct odp_lookup *lookup)
@@ -81,12 +95,13 @@ static unsigned int notifiers_count(const struct odp_context *ctx,
 
 /*
  * Two that wait for one another would do so until time is up: neither who is
- * waited for, as a notifier of its own runs, nor who has a look-up of its own,
- * is held back.
+ * waited for, as a notifier of its own runs, nor who has a look-up or a hold of
+ * its own, is held back.
  */
 static bool is_waited_for(struct odp_context *ctx)
 {
 	struct odp_lookup *lookup = NULL;
+	struct odp_hold *hold = NULL;
 	unsigned int i;
 
 	for_each_set_bit(i, &ctx->slots_used, ODP_SLOTS)
@@ -97,31 +112,34 @@ static bool is_waited_for(struct odp_context *ctx)
 	while ((lookup = next_lookup(ctx, lookup, 0, ULONG_MAX)))
 		if (lookup->task == current)
 			return true;
+	while ((hold = next_hold(ctx, hold, 0, ULONG_MAX)))
+		if (hold->task == current)
+			return true;
 	return false;
 }
 
 /*
- * For how long a notifier lets this look-up go first; 0: not at all. A look-up
- * that waits for those that run holds new ones back for as long as it has
+ * For how long a notifier leaves pages to who is about to use them; 0: not at
+ * all. Who waits for those that run holds new ones back for as long as it has
  * waited itself, see odp_lookup_first().
  */
-static unsigned long patience(const struct odp_lookup *lookup)
+static unsigned long patience(const struct odp_hold *hold)
 {
 	unsigned long ticks = odp_patience(ODP_PATIENCE);
 
-	if (!lookup->first || odp_broken(ODP_RULE_GOES_FIRST))
+	if (odp_broken(ODP_RULE_GOES_FIRST))
 		return 0;
 	if (odp_broken(ODP_RULE_PATIENCE))
 		return MAX_SCHEDULE_TIMEOUT;
-	if (READ_ONCE(lookup->waiting) && !odp_broken(ODP_RULE_OUTLAST))
-		ticks = max(ticks, jiffies - lookup->since);
+	if (READ_ONCE(hold->waiting) && !odp_broken(ODP_RULE_OUTLAST))
+		ticks = max(ticks, jiffies - hold->since);
 	return ticks;
 }
 
 static unsigned long held_back_for(struct odp_context *ctx, unsigned long start,
 				   unsigned long last)
 {
-	struct odp_lookup *lookup = NULL;
+	struct odp_hold *hold = NULL;
 	unsigned long ticks = 0;
 
 	spin_lock(&ctx->lock);
@@ -131,8 +149,8 @@ static unsigned long held_back_for(struct odp_context *ctx, unsigned long start,
 		last = ULONG_MAX;
 	}
 	if (!ctx->dead && !is_waited_for(ctx))
-		while ((lookup = next_lookup(ctx, lookup, start, last)))
-			ticks = max(ticks, patience(lookup));
+		while ((hold = next_hold(ctx, hold, start, last)))
+			ticks = max(ticks, patience(hold));
 	spin_unlock(&ctx->lock);
 
 	return ticks;
@@ -143,13 +161,14 @@ static unsigned long held_back_for(struct odp_context *ctx, unsigned long start,
  * mm's, and the SRCU lock under which notifiers are called: hence the limit. Not
  * for kswapd, which works for everyone, and does not come back for a page.
  */
-static void let_lookups_go_first(struct odp_context *ctx, unsigned long start,
+static void leave_to_others(struct odp_context *ctx, unsigned long start,
 				 unsigned long last)
 {
 	unsigned long ticks;
 
-	/* unlocked: who is too early to see it has come before the look-up */
-	if (likely(!READ_ONCE(ctx->firsts)) || current_is_kswapd())
+	/* unlocked: who is too early to see it has come before the hold */
+	if (likely(!READ_ONCE(ctx->holds.rb_root.rb_node)) ||
+	    current_is_kswapd())
 		return;
 	ticks = held_back_for(ctx, start, last);
 	if (!ticks)
@@ -211,7 +230,7 @@ void odp_notifier_start(struct odp_context *ctx,
 	unsigned long start = range->start, last = range->end - 1;
 
 	if (mmu_notifier_range_blockable(range))
-		let_lookups_go_first(ctx, start, last);
+		leave_to_others(ctx, start, last);
 
 	spin_lock(&ctx->lock);
 	if (!ctx->dead) {
@@ -336,7 +355,7 @@ static bool lookup_waited(struct odp_lookup *lookup, int *err)
 	spin_lock(&ctx->lock);
 	*err = lookup_ready(lookup);
 	over = *err != -EAGAIN ||
-	       (!lookup->first && lookup->notifiers_seq != lookup->seq);
+	       (!lookup->hold && lookup->notifiers_seq != lookup->seq);
 	spin_unlock(&ctx->lock);
 
 	return over;
@@ -372,7 +391,7 @@ void odp_lookup_init(struct odp_lookup *lookup, struct odp_umem *umem,
 	lookup->umem = umem;
 	lookup->task = current;
 	lookup->allocates = allocates;
-	lookup->first = false;
+	lookup->hold = NULL;
 	init_waitqueue_head(&lookup->wait);
 }
 
@@ -415,45 +434,90 @@ int odp_lookup_begin(struct odp_lookup *lookup, unsigned long addr,
 }
 
 /**
- * odp_lookup_first - begin to look up a page that others have to let go first
+ * odp_umem_hold - have those wait for a moment who would take pages away
+ * @hold: for odp_umem_fault() of these pages, and until odp_umem_let_go()
+ * @umem: held by the caller
+ * @addr: first byte
+ * @len: in bytes
+ *
+ * For who has had pages faulted in, and found them gone when they were to be used.
+ * Notifiers over them that may sleep wait before they start, each once and for a
+ * bounded time, as it may hold what the caller needs: it is not a lock.
+ *
+ * Context: process; does not sleep.
+ */
+void odp_umem_hold(struct odp_hold *hold, struct odp_umem *umem,
+		   unsigned long addr, size_t len)
+{
+	struct odp_context *ctx = umem->ctx;
+
+	*hold = (struct odp_hold) {
+		.node.start = addr & PAGE_MASK,
+		.node.last = PAGE_ALIGN(addr + len) - 1,
+		.umem = umem,
+		.task = current,
+	};
+	spin_lock(&ctx->lock);
+	interval_tree_insert(&hold->node, &ctx->holds);
+	spin_unlock(&ctx->lock);
+}
+
+/**
+ * odp_umem_let_go - the pages have been used: let those go on who wait
+ * @hold: of odp_umem_hold()
+ *
+ * Context: process; does not sleep.
+ */
+void odp_umem_let_go(struct odp_hold *hold)
+{
+	struct odp_context *ctx = hold->umem->ctx;
+
+	spin_lock(&ctx->lock);
+	interval_tree_remove(&hold->node, &ctx->holds);
+	spin_unlock(&ctx->lock);
+	wake_up_all(&ctx->held_back);
+}
+
+/**
+ * odp_lookup_first - begin to look up a page that others have to leave to us
  * @lookup: not begun, or begun by this function, perhaps not for the first time
  * @addr: of the page
+ * @hold: of the page, and perhaps more
  *
- * From now on until odp_lookup_end(), notifiers over the page that may sleep
- * wait before they start, and this waits for those that run. Each waits once and
- * for a bounded time, as it may hold what one that runs needs: for a moment, or
- * for as long as this call has waited if that is longer. So it comes to its end:
- * when it has waited for longer than any notifier takes, all that run end before
- * another one starts.
+ * Waits for notifiers that run over the page, while new ones are held back for as
+ * long as this call has waited, if that is longer than they would be otherwise. So
+ * it comes to its end: when it has waited for longer than any notifier takes, all
+ * that run end before another one starts.
  *
  * Context: process; sleeps as long as they run. May be called with the mmap_lock
  * held for reading, which no notifier wants after its start.
  * Return: 0: odp_lookup_end() must follow, as for all others that it has begun;
  * -EFAULT: the umem or its mm are gone; -EINTR: the calling task is killed.
  */
-int odp_lookup_first(struct odp_lookup *lookup, unsigned long addr)
+int odp_lookup_first(struct odp_lookup *lookup, unsigned long addr,
+		     struct odp_hold *hold)
 {
 	struct odp_context *ctx = lookup->umem->ctx;
 	int err;
 
 	spin_lock(&ctx->lock);
-	if (!lookup->first) {
+	if (!lookup->hold) {
 		lookup->node.start = addr;
 		lookup->node.last = addr + PAGE_SIZE - 1;
 		lookup->notifiers_seq = 0;
 		interval_tree_insert(&lookup->node, &ctx->lookups);
-		lookup->first = true;
-		WRITE_ONCE(ctx->firsts, ctx->firsts + 1);
+		lookup->hold = hold;
 	}
-	lookup->since = jiffies;
-	lookup->waiting = true;
+	hold->since = jiffies;
+	WRITE_ONCE(hold->waiting, true);
 	err = lookup_ready(lookup);
 	spin_unlock(&ctx->lock);
 
 	if (err == -EAGAIN)
 		err = lookup_wait(lookup);
 
-	WRITE_ONCE(lookup->waiting, false);
+	/* without the lock: who sees it late waits once for longer */
+	WRITE_ONCE(hold->waiting, false);
 	return err;
 }
 
@@ -485,11 +549,7 @@ void odp_lookup_end_locked(struct odp_lookup *lookup)
 	lockdep_assert_held(&ctx->lock);
 
 	interval_tree_remove(&lookup->node, &ctx->lookups);
-	if (!lookup->first)
-		return;
-	lookup->first = false;
-	WRITE_ONCE(ctx->firsts, ctx->firsts - 1);
-	wake_up_all(&ctx->held_back);
+	lookup->hold = NULL;
 }
 
 /**

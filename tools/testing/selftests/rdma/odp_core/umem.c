@@ -57,7 +57,7 @@ static void async_work(struct work_struct *work)
 	struct test_umem *tu = container_of(work, struct test_umem, work);
 
 	tu->result = odp_umem_fault(tu->umem, tu->async.start, tu->async.len,
-				    fault_flags(&tu->async));
+				    fault_flags(&tu->async), NULL);
 	complete_all(&tu->done);
 	test_umem_put(tu);
 }
@@ -150,7 +150,7 @@ long test_fault(struct test_file *file, struct odp_test_cmd *cmd)
 	if (!tu)
 		return -ENOENT;
 	return odp_umem_fault(tu->umem, cmd->start, cmd->len,
-			      fault_flags(cmd));
+			      fault_flags(cmd), NULL);
 }
 
 long test_fault_async(struct test_file *file, struct odp_test_cmd *cmd)
