@@ -32,6 +32,7 @@ enum stage { BEGUN, TOLD, CONNECTED, READY, READ_FIRST, MEASURED, READ, ENDED };
  * struct shared - what the two processes tell each other
  * @stage: what has been done; atomic, and orders the rest
  * @limited: the program is to have a limit, and to withdraw its memory
+ * @spared: it is not to be killed when it has reached that
  * @withdraw: how often it is to do that; atomic, as is the next
  * @withdrawn: how often it has
  * @gids: of their hosts
@@ -46,6 +47,7 @@ enum stage { BEGUN, TOLD, CONNECTED, READY, READ_FIRST, MEASURED, READ, ENDED };
 struct shared {
 	enum stage stage;
 	bool limited;
+	bool spared;
 	unsigned int withdraw;
 	unsigned int withdrawn;
 	union ibv_gid gids[2];
@@ -131,6 +133,8 @@ static void serve(struct shared *shared)
 	struct rc_buf buf;
 	char text[40];
 
+	if (shared->spared)
+		write_file("/proc/self/oom_score_adj", "-1000");
 	group_own("memcg");
 	rc_open(&host, 1);
 	rc_end_create(&end, &host, &config);
@@ -175,7 +179,7 @@ struct peer {
 	struct ibv_mr remote_mr;
 };
 
-static void peer_up(struct peer *peer, bool limited)
+static void peer_up(struct peer *peer, bool limited, bool spared)
 {
 	struct shared *shared = mmap(NULL, sizeof(*shared),
 				     PROT_READ | PROT_WRITE,
@@ -184,6 +188,7 @@ static void peer_up(struct peer *peer, bool limited)
 	CHECK(shared != MAP_FAILED);
 	*peer = (struct peer) { .shared = shared };
 	shared->limited = limited;
+	shared->spared = spared;
 	peer->program = fork();
 	CHECK(peer->program >= 0);
 	if (!peer->program) {
@@ -253,7 +258,7 @@ static void growth_is_charged(void)
 	struct shared *shared;
 	struct peer peer;
 
-	peer_up(&peer, false);
+	peer_up(&peer, false, false);
 	shared = peer.shared;
 	read_half(&peer, 0);
 	reach(shared, READ_FIRST);
@@ -295,7 +300,7 @@ static void limit_holds(void)
 	unsigned long i, tables, most = 0;
 	struct peer peer;
 
-	peer_up(&peer, true);
+	peer_up(&peer, true, false);
 	for (i = 0; i < TABLES && status == IBV_WC_SUCCESS; i += BATCH) {
 		test_at("page %lu", i);
 		if (i && i % AT_ONCE == 0)
@@ -313,9 +318,32 @@ static void limit_holds(void)
 	peer_down(&peer);
 }
 
+/*
+ * Nobody is killed for it, and no memory comes free: the peer is told that there
+ * is none, and not that it may not have it.
+ */
+static void no_memory(void)
+{
+	enum ibv_wc_status status = IBV_WC_SUCCESS;
+	unsigned long long failed;
+	struct peer peer;
+	unsigned long i;
+
+	peer_up(&peer, true, true);
+	failed = rc_counter(1, "page_fault_no_memory");
+	for (i = 0; i < TABLES && status == IBV_WC_SUCCESS; i += BATCH)
+		status = read_batch(&peer, i);
+	CHECK_EQ(status, IBV_WC_REM_OP_ERR);
+	CHECK_EQ(rc_counter(1, "page_fault_no_memory"), failed + 1);
+	CHECK(tables_of(peer.program) > 0);
+	rc_check_works();
+	peer_down(&peer);
+}
+
 static const struct test tests[] = {
 	{ "page tables are charged to the memory's owner", growth_is_charged },
 	{ "and its limit holds", limit_holds },
+	{ "a fault without memory for its page", no_memory },
 	{}
 };
 

@@ -22,10 +22,11 @@
 #define ACCESSES	200
 #define SIZE		(1024 * 1024 * 1024UL)
 #define PIECE		(64UL << 20)
-/* look-ups thrown away for one access */
+/* look-ups and faults in vain for one access */
 #define LOST_MOST	16
 /* the longest access against the longest beside threads that compute */
 #define TIMES_MOST	20
+#define TRIES		3
 /* where accesses take long, fewer of them tell as much */
 #define ENOUGH_MS	10000
 #define COUNTERS	"/sys/class/infiniband/rxe1/ports/1/hw_counters/"
@@ -201,15 +202,22 @@ static unsigned long long now_us(void)
 }
 
 /* The counter as it is: see set_lifespan(). */
-static unsigned long long lost_now(void)
+static unsigned long long counter_now(const char *name)
 {
-	FILE *file = fopen(COUNTERS "page_fault_retries", "r");
+	FILE *file = fopen(name, "r");
 	unsigned long long value;
 
 	CHECK(file);
 	CHECK_EQ(fscanf(file, "%llu", &value), 1);
 	fclose(file);
 	return value;
+}
+
+/* Look-ups, and faults: of these an access needs one. */
+static unsigned long long lost_now(void)
+{
+	return counter_now(COUNTERS "page_fault_retries") +
+	       counter_now(COUNTERS "parked");
 }
 
 /* for how many milliseconds a counter that was read stays what it was */
@@ -222,7 +230,7 @@ static void set_lifespan(const char *ms)
  * struct figures - what accesses have cost
  * @accesses: how many there were
  * @longest: in microseconds
- * @lost: the most look-ups that were thrown away for one of them
+ * @lost: the most look-ups and faults that were made in vain for one of them
  * @rounds: that the other threads have made
  */
 struct figures {
@@ -253,6 +261,8 @@ static void access_one(struct place *place, struct figures *figures)
 	write_to(place, next_offset(place));
 	took = now_us() - began;
 	lost = lost_now() - lost;
+	if (lost)
+		lost--;
 	if (took > figures->longest)
 		figures->longest = took;
 	if (lost > figures->lost)
@@ -286,21 +296,31 @@ static struct figures beside(struct place *place, void *(*run)(void *arg),
 	return figures;
 }
 
+/*
+ * A host that is busy with something else stalls its guest now and then, and so
+ * one of the accesses. What stalls them by itself does so each time.
+ */
 static bool bounded(struct place *place, const struct disturbance *disturbance,
 		    unsigned int n)
 {
 	struct figures alone, disturbed;
+	int tries;
 
 	test_at("%u threads %s", n, disturbance->name);
-	alone = beside(place, compute, n);
-	disturbed = beside(place, disturbance->run, n);
-	printf("# %u threads %s, %lu times: at most %llu look-ups lost;\n", n,
-	       disturbance->name, disturbed.rounds, disturbed.lost);
-	printf("#   the longest of %u accesses %llu us, beside as many that compute %llu us\n",
-	       disturbed.accesses, disturbed.longest, alone.longest);
-	fflush(stdout);
-	return disturbed.lost <= LOST_MOST &&
-	       disturbed.longest <= TIMES_MOST * alone.longest;
+	for (tries = 0; tries < TRIES; tries++) {
+		alone = beside(place, compute, n);
+		disturbed = beside(place, disturbance->run, n);
+		printf("# %u threads %s, %lu times: at most %llu look-ups lost;\n",
+		       n, disturbance->name, disturbed.rounds, disturbed.lost);
+		printf("#   the longest of %u accesses %llu us, beside as many that compute %llu us\n",
+		       disturbed.accesses, disturbed.longest, alone.longest);
+		fflush(stdout);
+		if (disturbed.lost > LOST_MOST)
+			return false;
+		if (disturbed.longest <= TIMES_MOST * alone.longest)
+			return true;
+	}
+	return false;
 }
 
 static void makes_progress(const struct disturbance *disturbance, bool implicit)
@@ -315,7 +335,8 @@ static void makes_progress(const struct disturbance *disturbance, bool implicit)
 		   RC_ALL_ACCESS);
 	memory = map(SIZE);
 	if (disturbance->present)
-		memset(memory, 1, 2 * NUM(numbers) * ACCESSES * PAGE_BYTES);
+		memset(memory, 1,
+		       2 * TRIES * NUM(numbers) * ACCESSES * PAGE_BYTES);
 	if (disturbance->other) {
 		other = map(SIZE);
 		touch(other, SIZE);
