@@ -124,26 +124,39 @@ unlock:
 	spin_unlock_bh(dir->lock);
 }
 
+static void rxe_fault_finish(struct rxe_fault *fault, struct odp_hold *hold)
+{
+	int err = rxe_fault_pages(fault, hold);
+	struct rxe_qp *qp;
+
+	qp = rxe_anchor_get_qp(fault->anchor);
+	if (!qp)
+		return;
+
+	/* may start the next fault with the same object */
+	rxe_resume(fault->dir, fault, err);
+	rxe_handle_put(qp->handle);
+}
+
+/* The memory was there, and is to stay until the access has been made. */
+static noinline_for_stack void rxe_fault_again(struct rxe_fault *fault)
+{
+	struct odp_hold hold;
+
+	odp_umem_hold(&hold, fault->umem, fault->addr, fault->need);
+	rxe_fault_finish(fault, &hold);
+	odp_umem_let_go(&hold);
+}
+
 static void rxe_fault_work(struct work_struct *work)
 {
 	struct rxe_fault *fault = container_of(work, struct rxe_fault, work);
 	struct odp_umem *umem = fault->umem;
-	bool again = fault->again;
-	struct odp_hold hold;
-	struct rxe_qp *qp;
-	int err;
 
-	if (again)
-		odp_umem_hold(&hold, umem, fault->addr, fault->need);
-	err = rxe_fault_pages(fault, again ? &hold : NULL);
-	qp = rxe_anchor_get_qp(fault->anchor);
-	if (qp) {
-		/* may start the next fault with the same object */
-		rxe_resume(fault->dir, fault, err);
-		rxe_handle_put(qp->handle);
-	}
-	if (again)
-		odp_umem_let_go(&hold);
+	if (unlikely(fault->again))
+		rxe_fault_again(fault);
+	else
+		rxe_fault_finish(fault, NULL);
 	odp_umem_put(umem);
 	rxe_fault_put(fault);
 }

@@ -101,7 +101,6 @@ struct odp_context {
  * @seq: what it was when none ran
  * @allocates: its own task may reclaim a page that it has taken
  * @hold: holds notifiers back; NULL: nothing does
- * @wait: @task, while it waits
  */
 struct odp_lookup {
 	struct interval_tree_node node;
@@ -111,7 +110,6 @@ struct odp_lookup {
 	unsigned long seq;
 	bool allocates;
 	struct odp_hold *hold;
-	wait_queue_head_t wait;
 };
 
 /**

@@ -31,6 +31,7 @@
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/swap.h>
+#include <linux/wait_bit.h>
 
 #include "odp_internal.h"
 
@@ -272,8 +273,7 @@ void odp_lookups_wake(struct odp_context *ctx, unsigned long start,
 
 	while ((lookup = next_lookup(ctx, lookup, start, last)))
 		/* a waiter queues before it looks, with this lock held */
-		if (waitqueue_active(&lookup->wait))
-			wake_up(&lookup->wait);
+		wake_up_var(lookup);
 }
 
 /**
@@ -371,7 +371,7 @@ static int lookup_wait(struct odp_lookup *lookup)
 	int err;
 
 	odp_hook(ODP_POINT_WAITING, lookup->umem);
-	if (wait_event_killable(lookup->wait, lookup_waited(lookup, &err)))
+	if (wait_var_event_killable(lookup, lookup_waited(lookup, &err)))
 		return -EINTR;
 	return err;
 }
@@ -392,7 +392,6 @@ void odp_lookup_init(struct odp_lookup *lookup, struct odp_umem *umem,
 	lookup->task = current;
 	lookup->allocates = allocates;
 	lookup->hold = NULL;
-	init_waitqueue_head(&lookup->wait);
 }
 
 /**

@@ -213,13 +213,14 @@ static bool rxe_calm_repeated(struct rxe_qp *qp, struct sk_buff *skb,
 	return true;
 }
 
-/* Requests that wait, or are behind one that does. */
-static void rxe_defer(struct rxe_qp *qp, struct sk_buff *skb)
+/* Requests that wait, or are behind one that does: since they came, or @before. */
+static void rxe_defer(struct rxe_qp *qp, struct sk_buff *skb, bool before)
 {
 	struct rxe_rq *rq = &qp->rq;
 	u32 waiting = rq->read.active ? rq->read.psn : rq->epsn;
 
-	if (rxe_is_reliable(qp) && rxe_calm_repeated(qp, skb, waiting)) {
+	if (before && rxe_is_reliable(qp) &&
+	    rxe_calm_repeated(qp, skb, waiting)) {
 		consume_skb(skb);
 		return;
 	}
@@ -290,13 +291,15 @@ static void rxe_begin_turn(struct rxe_rq *rq)
 void rxe_responder_rcv(struct rxe_qp *qp, struct sk_buff *skb)
 {
 	struct rxe_rq *rq = &qp->rq;
+	bool busy;
 
 	spin_lock(&rq->lock);
 	rxe_begin_turn(rq);
+	busy = rxe_responder_busy(rq);
 	if (rxe_process_batch(qp, skb))
 		consume_skb(skb);
 	else
-		rxe_defer(qp, skb);
+		rxe_defer(qp, skb, busy);
 	rxe_responder_flush(qp);
 	spin_unlock(&rq->lock);
 }
