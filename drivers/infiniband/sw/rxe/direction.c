@@ -2,6 +2,7 @@
 #include <linux/delay.h>
 #include <linux/refcount.h>
 #include <linux/slab.h>
+#include <linux/wait_bit.h>
 #include <rdma/odp_umem.h>
 
 #include "anchor.h"
@@ -14,8 +15,10 @@
 
 /* for how long a fault is tried anew where there is no memory: 255 ms in all */
 #define RXE_NO_MEMORY_MS	128
-/* faults of a program's that nobody waits for any more, and that still sleep */
+/* faults of a context's that nobody waits for any more, and that still sleep */
 #define RXE_ABANDONED_MAX	64
+/* for how long some of them may yet end: those that wait for a disk do */
+#define RXE_ABANDONED_WAIT	msecs_to_jiffies(1000)
 
 /**
  * struct rxe_fault - a page fault
@@ -52,8 +55,10 @@ static void rxe_fault_put(struct rxe_fault *fault)
 	if (!refcount_dec_and_test(&fault->refs))
 		return;
 
-	if (fault->abandoned)
+	if (fault->abandoned) {
 		atomic_dec(&fault->anchor->faulter->abandoned);
+		wake_up_var(&fault->anchor->faulter->abandoned);
+	}
 	rxe_anchor_put(fault->anchor);
 	kfree(fault);
 }
@@ -205,7 +210,7 @@ void rxe_direction_init(struct rxe_direction *dir, struct rxe_qp *qp,
  * wait with while too many faults of theirs are under way that they have
  * abandoned: each of these holds a kernel thread.
  *
- * Context: may sleep.
+ * Context: may sleep, for a second at most; nobody else modifies the QP.
  * Return: 0; -EBUSY: too many abandoned faults; -ENOMEM.
  */
 int rxe_direction_prepare(struct rxe_direction *dir)
@@ -216,7 +221,10 @@ int rxe_direction_prepare(struct rxe_direction *dir)
 	/* what a kernel user registers is not paged */
 	if (!anchor->faulter || READ_ONCE(dir->fault))
 		return 0;
-	if (atomic_read(&anchor->faulter->abandoned) >= RXE_ABANDONED_MAX)
+	if (!wait_var_event_timeout(&anchor->faulter->abandoned,
+				    atomic_read(&anchor->faulter->abandoned) <
+					    RXE_ABANDONED_MAX,
+				    RXE_ABANDONED_WAIT))
 		return -EBUSY;
 
 	fault = kzalloc(sizeof(*fault), GFP_KERNEL_ACCOUNT);
@@ -228,13 +236,8 @@ int rxe_direction_prepare(struct rxe_direction *dir)
 	fault->anchor = rxe_anchor_get(anchor);
 
 	spin_lock_bh(dir->lock);
-	/* another call may have been faster */
-	if (!dir->fault)
-		swap(dir->fault, fault);
+	dir->fault = fault;
 	spin_unlock_bh(dir->lock);
-
-	if (fault)
-		rxe_fault_put(fault);
 	return 0;
 }
 
@@ -270,6 +273,7 @@ int rxe_park(struct rxe_direction *dir, struct odp_umem *umem,
 	     unsigned long addr, size_t need, size_t ahead, bool write)
 {
 	const struct rxe_fault *resumed = dir->resumed;
+	unsigned int flags = write ? ODP_FAULT_WRITE : 0;
 	struct rxe_fault *fault = dir->fault;
 	bool again;
 
@@ -279,7 +283,8 @@ int rxe_park(struct rxe_direction *dir, struct odp_umem *umem,
 
 	/* it is one access's result: the next one has a fault of its own */
 	dir->resumed = NULL;
-	again = resumed && resumed->umem == umem && resumed->addr == addr;
+	again = resumed && resumed->umem == umem && resumed->addr == addr &&
+		resumed->need == need && resumed->flags == flags;
 	if (again && dir->err)
 		return dir->err;
 
@@ -289,7 +294,7 @@ int rxe_park(struct rxe_direction *dir, struct odp_umem *umem,
 	fault->addr = addr;
 	fault->need = need;
 	fault->ahead = clamp(ahead, need, max(need, RXE_FAULT_BATCH));
-	fault->flags = write ? ODP_FAULT_WRITE : 0;
+	fault->flags = flags;
 	dir->parked = true;
 	rxe_count(dir->qp->dev, RXE_STAT_PARKED);
 	trace_rxe_park(dir->qp->ibqp.qp_num, dir->kind, addr, need,

@@ -76,11 +76,7 @@ static struct notifier_block rxe_netdev_notifier = {
 
 static int rxe_client_add(struct ib_device *ibdev)
 {
-	if (ibdev->ops.driver_id != RDMA_DRIVER_RXE)
-		return -EOPNOTSUPP;
-
-	rxe_advice_begin(to_rdev(ibdev));
-	return 0;
+	return ibdev->ops.driver_id == RDMA_DRIVER_RXE ? 0 : -EOPNOTSUPP;
 }
 
 static void rxe_client_remove(struct ib_device *ibdev, void *client_data)

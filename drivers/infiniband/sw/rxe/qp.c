@@ -202,6 +202,7 @@ int rxe_create_qp(struct ib_qp *ibqp, struct ib_qp_init_attr *init,
 	/* connections have a path MTU; a datagram is one packet, of any size */
 	qp->mtu = RXE_MAX_PAYLOAD;
 	qp->state = IB_QPS_RESET;
+	mutex_init(&qp->modify_lock);
 	INIT_DELAYED_WORK(&qp->flush, rxe_qp_flush);
 	timer_setup(&qp->sq.timer, rxe_ack_timeout, 0);
 	hrtimer_setup(&qp->sq.rnr_timer, rxe_rnr_timeout, CLOCK_MONOTONIC,
@@ -256,7 +257,8 @@ put_anchor:
  * @udata: unused
  *
  * Packets and faults find the QP by its handle or its anchor, and cannot any
- * more after the first two steps. What they started, timers and work, starts
+ * more after the first two steps. The anchor is first: who finds the QP there
+ * needs the handle. What they started, timers and work, starts
  * nothing anew in the reset state.
  *
  * Context: may sleep; waits for no packet and no page fault.
@@ -268,8 +270,8 @@ int rxe_destroy_qp(struct ib_qp *ibqp, struct ib_udata *udata)
 
 	if (ibqp->qp_type == IB_QPT_GSI)
 		rxe_gsi_withdraw(qp);
-	rxe_handle_destroy(qp->handle);
 	rxe_anchor_detach(qp->anchor);
+	rxe_handle_destroy(qp->handle);
 
 	spin_lock_bh(&qp->sq.lock);
 	spin_lock(&qp->rq.lock);
@@ -287,5 +289,6 @@ int rxe_destroy_qp(struct ib_qp *ibqp, struct ib_udata *udata)
 	rxe_sq_destroy(qp);
 	dst_cache_destroy(&qp->path.cache);
 	rxe_anchor_put(qp->anchor);
+	mutex_destroy(&qp->modify_lock);
 	return 0;
 }

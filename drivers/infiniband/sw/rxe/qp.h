@@ -2,6 +2,7 @@
 #ifndef RXE_QP_H
 #define RXE_QP_H
 
+#include <linux/mutex.h>
 #include <linux/workqueue.h>
 #include <rdma/ib_verbs.h>
 
@@ -24,6 +25,7 @@
  * @service: IB_OPCODE_RC, _UC or _UD: what its packets' opcodes begin with; the
  *	     GSI QP is a UD one
  * @anchor: what packets and faults under way hold on to
+ * @modify_lock: has one call modify it at a time
  * @state: IB_QPS_ERR is entered under either queue's lock, IB_QPS_SQE under the
  *	   send queue's, every other state under both
  * @attr: as modified
@@ -42,6 +44,8 @@ struct rxe_qp {
 	struct rxe_handle *handle;
 	u8 service;
 	struct rxe_anchor *anchor;
+	/* outside the queues' locks: what is prepared for a state is for that */
+	struct mutex modify_lock;
 	enum ib_qp_state state;
 	struct ib_qp_attr attr;
 	struct ib_qp_cap cap;

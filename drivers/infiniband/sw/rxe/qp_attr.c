@@ -180,29 +180,12 @@ static int rxe_modify_locked(struct rxe_qp *qp, const struct ib_qp_attr *attr,
 	return 0;
 }
 
-/**
- * rxe_modify_qp - ib_device_ops.modify_qp
- * @ibqp: the QP
- * @attr: new attributes
- * @mask: which of them, enum ib_qp_attr_mask
- * @udata: unused
- *
- * Context: may sleep.
- * Return: 0; -EINVAL: not in this state, or no such value; -EBUSY: it is not to
- * leave the reset state yet, see rxe_direction_prepare(); another errno. Then
- * nothing is changed.
- */
-int rxe_modify_qp(struct ib_qp *ibqp, struct ib_qp_attr *attr, int mask,
-		  struct ib_udata *udata)
+static int rxe_modify(struct rxe_qp *qp, const struct ib_qp_attr *attr, int mask)
 {
 	struct rxe_resource *resources = NULL;
-	struct rxe_qp *qp = to_rqp(ibqp);
 	int err;
 
-	if (mask & ~IB_QP_ATTR_STANDARD_BITS)
-		return -EOPNOTSUPP;
-	if (!rxe_attr_valid(qp, attr, mask))
-		return -EINVAL;
+	lockdep_assert_held(&qp->modify_lock);
 
 	if ((mask & IB_QP_STATE) && attr->qp_state == IB_QPS_RTS)
 		rxe_qp_flush_sqe(qp);
@@ -233,6 +216,35 @@ int rxe_modify_qp(struct ib_qp *ibqp, struct ib_qp_attr *attr, int mask,
 	spin_unlock_bh(&qp->sq.lock);
 
 	kfree(resources);
+	return err;
+}
+
+/**
+ * rxe_modify_qp - ib_device_ops.modify_qp
+ * @ibqp: the QP
+ * @attr: new attributes
+ * @mask: which of them, enum ib_qp_attr_mask
+ * @udata: unused
+ *
+ * Context: may sleep.
+ * Return: 0; -EINVAL: not in this state, or no such value; -EBUSY: it is not to
+ * leave the reset state yet, see rxe_direction_prepare(); another errno. Then
+ * nothing is changed.
+ */
+int rxe_modify_qp(struct ib_qp *ibqp, struct ib_qp_attr *attr, int mask,
+		  struct ib_udata *udata)
+{
+	struct rxe_qp *qp = to_rqp(ibqp);
+	int err;
+
+	if (mask & ~IB_QP_ATTR_STANDARD_BITS)
+		return -EOPNOTSUPP;
+	if (!rxe_attr_valid(qp, attr, mask))
+		return -EINVAL;
+
+	mutex_lock(&qp->modify_lock);
+	err = rxe_modify(qp, attr, mask);
+	mutex_unlock(&qp->modify_lock);
 	return err;
 }
 

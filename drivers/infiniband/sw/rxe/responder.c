@@ -268,7 +268,8 @@ static u32 rxe_send_ahead(const struct rxe_qp *qp, const struct rxe_pkt *pkt)
 	if (pkt->skb != rxe_backlog_peek(backlog))
 		backlog = NULL;
 
-	while (!(pkt->op->flags & RXE_OP_END) && len < RXE_FAULT_BATCH &&
+	while (!(pkt->op->flags & RXE_OP_END) && pkt->payload_len == qp->mtu &&
+	       len < RXE_FAULT_BATCH &&
 	       rxe_pkt_behind(pkt, backlog, &pkts[i])) {
 		if (pkts[i].psn != rxe_psn_add(pkt->psn, 1) ||
 		    (pkts[i].op->flags & (RXE_OP_SEND | RXE_OP_START)) !=

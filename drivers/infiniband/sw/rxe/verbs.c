@@ -204,6 +204,13 @@ static void rxe_mmap_free(struct rdma_user_mmap_entry *entry)
 	rxe_ring_free(container_of(entry, struct rxe_ring, entry));
 }
 
+/* For the first time, or in another namespace; programs get it after this. */
+static int rxe_enable_driver(struct ib_device *ibdev)
+{
+	rxe_advice_begin(to_rdev(ibdev));
+	return 0;
+}
+
 static void rxe_dealloc_driver(struct ib_device *ibdev)
 {
 	rxe_dev_destroy(to_rdev(ibdev));
@@ -257,6 +264,7 @@ const struct ib_device_ops rxe_dev_ops = {
 	.destroy_qp = rxe_destroy_qp,
 	.destroy_srq = rxe_destroy_srq,
 	.disassociate_ucontext = rxe_disassociate_ucontext,
+	.enable_driver = rxe_enable_driver,
 	.fill_res_mr_entry = rxe_fill_res_mr,
 	.fill_stat_mr_entry = rxe_fill_stat_mr,
 	.get_dma_mr = rxe_get_dma_mr,
