@@ -4,6 +4,7 @@
 #define RXE_COMPAT_H
 
 #include <linux/hrtimer.h>
+#include <linux/hugetlb_inline.h>
 #include <linux/mm.h>
 #include <linux/timer.h>
 #include <linux/version.h>
@@ -168,6 +169,32 @@ static inline long odp_get_user_pages_remote(struct mm_struct *mm,
 	return get_user_pages_remote(mm, start, nr, flags, pages, locked);
 #endif
 }
+
+/*
+ * How many pages get_user_pages_remote() looks up and faults none in, if it is to
+ * (FOLL_NOFAULT): 6.5: huge pages of hugetlbfs too. With the mmap_lock held.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
+static inline unsigned long odp_pages_nofault(struct mm_struct *mm,
+					      unsigned long addr,
+					      unsigned long nr)
+{
+	struct vm_area_struct *vma = vma_lookup(mm, addr);
+
+	if (!vma)
+		return nr;
+	if (is_vm_hugetlb_page(vma))
+		return 0;
+	return min(nr, (vma->vm_end - addr) >> PAGE_SHIFT);
+}
+#else
+static inline unsigned long odp_pages_nofault(struct mm_struct *mm,
+					      unsigned long addr,
+					      unsigned long nr)
+{
+	return nr;
+}
+#endif
 
 /* what the aging callbacks of an mmu_notifier return */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(7, 0, 0)

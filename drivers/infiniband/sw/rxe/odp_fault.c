@@ -255,9 +255,10 @@ end_lookup:
 }
 
 /*
- * Look a page up again and publish it, with the mmap_lock held for reading.
- * Nothing is waited for that may take its time: an error may be a wait that was
- * not granted, and is left to the one who calls this.
+ * Look a page up again and publish it, with the mmap_lock held for reading. It is
+ * not waited for as a fault of the CPU's would be at its first try, but as at its
+ * second: an error may be a wait that was not granted, and is left to the one who
+ * calls this.
  */
 static long publish_first(struct odp_fault *fault, unsigned long addr,
 			  struct odp_hold *hold)
@@ -362,8 +363,9 @@ static long publish_present(struct odp_fault *fault, unsigned long addr,
 	long got;
 	int err;
 
-	got = odp_get_user_pages_remote(mm, addr, nr, gup_flags(fault),
-					fault->pages, NULL);
+	nr = odp_pages_nofault(mm, addr, nr);
+	got = nr ? odp_get_user_pages_remote(mm, addr, nr, gup_flags(fault),
+					     fault->pages, NULL) : -EFAULT;
 	if (got <= 0) {
 		err = look_up_error(got);
 		return err == -EFAULT ? count_absent(mm, addr, end) : err;
@@ -434,7 +436,7 @@ end_lookup:
  *    notifier of that is our own) between 1 and 2. Then it is published.
  *
  * This loses only if 3 finds the page gone or locked, or a notifier starts that
- * is not held back: the OOM reaper's, kswapd's, that of another task with a
+ * is not held back: the OOM reaper's, reclaim's, that of another task with a
  * look-up of its own, or one that has been held back for its time, as 3 had to
  * reclaim memory or wait for a file system. None of these is anything that a
  * program can make happen in a loop, but the first, by discarding the page
@@ -473,6 +475,7 @@ static long fault_batch(struct odp_fault *fault, unsigned long addr,
 		if (!present || !enough)
 			return 0;
 		fault->lost = 0;
+		odp_table_trim(fault->umem, addr);
 		return nr;
 	}
 	if (got < 0)

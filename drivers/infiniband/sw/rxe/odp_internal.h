@@ -8,7 +8,7 @@
  *	  mmap_lock, rmap locks, folio lock, page-table lock (the mm's)
  *	    odp_context.lock	trees, running notifiers, publication
  *	      odp_leaf.lock	entries; taken in softirq
- *	      lookup.wait.lock, held_back.lock	to wake
+ *	      held_back.lock, wait_var locks	to wake
  *
  * The notifier's callbacks run under any of the mm's locks and take those from
  * odp_context.lock on only. None of these is held across an allocation, a sleep,

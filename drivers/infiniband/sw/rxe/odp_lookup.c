@@ -30,13 +30,14 @@
 #include <linux/jiffies.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
-#include <linux/swap.h>
 #include <linux/wait_bit.h>
 
 #include "odp_internal.h"
 
 /* for how long a notifier is held back */
 #define ODP_PATIENCE	msecs_to_jiffies(10)
+/* times that, and who holds is asleep: a page may come as late as its owner likes */
+#define ODP_HOLD_TIMES	10
 
 /* The one over [start, last] behind @prev, or the first one. */
 static struct odp_lookup *next_lookup(struct odp_context *ctx,
@@ -132,8 +133,11 @@ static unsigned long patience(const struct odp_hold *hold)
 		return 0;
 	if (odp_broken(ODP_RULE_PATIENCE))
 		return MAX_SCHEDULE_TIMEOUT;
-	if (READ_ONCE(hold->waiting) && !odp_broken(ODP_RULE_OUTLAST))
-		ticks = max(ticks, jiffies - hold->since);
+	if (!READ_ONCE(hold->waiting))
+		return time_before(jiffies, READ_ONCE(hold->since) +
+					    ODP_HOLD_TIMES * ticks) ? ticks : 0;
+	if (!odp_broken(ODP_RULE_OUTLAST))
+		ticks = max(ticks, jiffies - READ_ONCE(hold->since));
 	return ticks;
 }
 
@@ -160,7 +164,7 @@ static unsigned long held_back_for(struct odp_context *ctx, unsigned long start,
 /*
  * Once, at the start of a notifier that may sleep. The caller holds locks of the
  * mm's, and the SRCU lock under which notifiers are called: hence the limit. Not
- * for kswapd, which works for everyone, and does not come back for a page.
+ * for reclaim, which works for everyone, and does not come back for a page.
  */
 static void leave_to_others(struct odp_context *ctx, unsigned long start,
 				 unsigned long last)
@@ -169,7 +173,7 @@ static void leave_to_others(struct odp_context *ctx, unsigned long start,
 
 	/* unlocked: who is too early to see it has come before the hold */
 	if (likely(!READ_ONCE(ctx->holds.rb_root.rb_node)) ||
-	    current_is_kswapd())
+	    current->flags & PF_MEMALLOC)
 		return;
 	ticks = held_back_for(ctx, start, last);
 	if (!ticks)
@@ -295,11 +299,10 @@ void odp_notifier_end(struct odp_context *ctx,
 	if (!free_slot(ctx, start, last)) {
 		if (WARN_ON_ONCE(!ctx->overflow))
 			goto unlock;
-		/* look-ups have waited for all of these as for one */
-		if (!--ctx->overflow) {
-			start = ctx->overflow_start;
-			last = ctx->overflow_last;
-		}
+		/* look-ups wait for all of these as for one */
+		ctx->overflow--;
+		start = ctx->overflow_start;
+		last = ctx->overflow_last;
 	}
 	if (odp_broken(ODP_RULE_WAKE_ONLY))
 		odp_lookups_wake(ctx, 0, ULONG_MAX);
@@ -355,7 +358,8 @@ static bool lookup_waited(struct odp_lookup *lookup, int *err)
 	spin_lock(&ctx->lock);
 	*err = lookup_ready(lookup);
 	over = *err != -EAGAIN ||
-	       (!lookup->hold && lookup->notifiers_seq != lookup->seq);
+	       (!lookup->hold && (lookup->notifiers_seq != lookup->seq ||
+				  ctx->overflow));
 	spin_unlock(&ctx->lock);
 
 	return over;
@@ -455,6 +459,7 @@ void odp_umem_hold(struct odp_hold *hold, struct odp_umem *umem,
 		.node.last = PAGE_ALIGN(addr + len) - 1,
 		.umem = umem,
 		.task = current,
+		.since = jiffies,
 	};
 	spin_lock(&ctx->lock);
 	interval_tree_insert(&hold->node, &ctx->holds);
@@ -485,8 +490,9 @@ void odp_umem_let_go(struct odp_hold *hold)
  *
  * Waits for notifiers that run over the page, while new ones are held back for as
  * long as this call has waited, if that is longer than they would be otherwise. So
- * it comes to its end: when it has waited for longer than any notifier takes, all
- * that run end before another one starts.
+ * it comes to its end: each caller starts one notifier while the wait doubles, so
+ * that there is a moment without one when it has been as long as those take, one
+ * after the other.
  *
  * Context: process; sleeps as long as they run. May be called with the mmap_lock
  * held for reading, which no notifier wants after its start.
@@ -507,7 +513,7 @@ int odp_lookup_first(struct odp_lookup *lookup, unsigned long addr,
 		interval_tree_insert(&lookup->node, &ctx->lookups);
 		lookup->hold = hold;
 	}
-	hold->since = jiffies;
+	WRITE_ONCE(hold->since, jiffies);
 	WRITE_ONCE(hold->waiting, true);
 	err = lookup_ready(lookup);
 	spin_unlock(&ctx->lock);
@@ -516,6 +522,7 @@ int odp_lookup_first(struct odp_lookup *lookup, unsigned long addr,
 		err = lookup_wait(lookup);
 
 	/* without the lock: who sees it late waits once for longer */
+	WRITE_ONCE(hold->since, jiffies);
 	WRITE_ONCE(hold->waiting, false);
 	return err;
 }
