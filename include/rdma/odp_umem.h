@@ -85,6 +85,8 @@ struct odp_umem_ops {
 #define ODP_FAULT_PREFETCH	BIT(1)
 /* odp_umem_fault(): publish what the CPU has present, and step over the rest */
 #define ODP_FAULT_PRESENT	BIT(2)
+/* odp_umem_fault(): give up where others take away what is looked up */
+#define ODP_FAULT_TRY		BIT(3)
 
 /*
  * One contiguous run of accessible memory. Runs in the context of the access,

@@ -70,8 +70,11 @@ static int rxe_fault_try(const struct rxe_fault *fault, struct odp_hold *hold)
 	/* where others take pages away, only those that are used at once */
 	if (!hold && fault->ahead > fault->need)
 		err = odp_umem_fault(fault->umem, fault->addr, fault->ahead,
-				     fault->flags, NULL);
-	/* what lies behind a hole is none of the access's business */
+				     fault->flags | ODP_FAULT_TRY, NULL);
+	/*
+	 * What lies behind a hole is none of the access's business, nor is what
+	 * others take away.
+	 */
 	if (err)
 		err = odp_umem_fault(fault->umem, fault->addr, fault->need,
 				     fault->flags, hold);

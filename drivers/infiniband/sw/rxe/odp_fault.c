@@ -450,6 +450,9 @@ end_lookup:
  * for without bound: 1 drops the mmap_lock where it sleeps, or sleeps as long as
  * a fault of the CPU's would.
  *
+ * With ODP_FAULT_TRY the first that loses is the last: what is wanted soon is not
+ * worth a page at a time, while those that came before are taken away again.
+ *
  * For what is present only nobody is held back: it is advice, and a page that is
  * being taken away may be left out.
  */
@@ -470,6 +473,8 @@ static long fault_batch(struct odp_fault *fault, unsigned long addr,
 		got = fault_shared(fault, addr, nr);
 
 	if (got == -EAGAIN) {
+		if (fault->flags & ODP_FAULT_TRY)
+			return -EAGAIN;
 		fault->lost++;
 		fault->batch = max(fault->batch / 2, 1UL);
 		if (!present || !enough)
@@ -519,7 +524,7 @@ static int fault_range(struct odp_fault *fault, unsigned long addr,
  * @umem: held by the caller
  * @addr: first byte
  * @len: in bytes; as much as is known to be wanted soon
- * @flags: ODP_FAULT_WRITE, ODP_FAULT_PREFETCH, ODP_FAULT_PRESENT
+ * @flags: ODP_FAULT_WRITE, ODP_FAULT_PREFETCH, ODP_FAULT_PRESENT, ODP_FAULT_TRY
  * @hold: of odp_umem_hold(), of all of it, or NULL
  *
  * Does what an access by the CPU would do: swaps in, copies on write, waits
@@ -534,7 +539,8 @@ static int fault_range(struct odp_fault *fault, unsigned long addr,
  * ODP_FAULT_PRESENT each that the CPU had and nobody was taking away; -EFAULT:
  * outside the umem, no mapping, no permission, memory that has no pages, another
  * process's, or the umem or its mm are gone; -ENOMEM, also where the control
- * group of the memory's owner has not enough; -EINTR: the calling task is killed.
+ * group of the memory's owner has not enough; -EINTR: the calling task is killed;
+ * -EAGAIN: ODP_FAULT_TRY has given up.
  */
 int odp_umem_fault(struct odp_umem *umem, unsigned long addr, size_t len,
 		   unsigned int flags, struct odp_hold *hold)

@@ -31,7 +31,8 @@ TRACE_EVENT(odp_fault,
 		  __print_flags(__entry->flags, "|",
 				{ ODP_FAULT_WRITE, "write" },
 				{ ODP_FAULT_PREFETCH, "prefetch" },
-				{ ODP_FAULT_PRESENT, "present" }))
+				{ ODP_FAULT_PRESENT, "present" },
+				{ ODP_FAULT_TRY, "try" }))
 );
 
 /* Pages were looked up and can be accessed; @added of them could not before. */

@@ -91,6 +91,20 @@ static void rxe_owe_expected_ack(struct rxe_rq *rq)
 }
 
 /**
+ * rxe_acknowledge_progress - acknowledge all that has been done, unasked
+ * @rq: the receive queue
+ *
+ * Unless something has to be answered before.
+ *
+ * Context: the receive queue's lock is held; rxe_responder_flush() sends it.
+ */
+void rxe_acknowledge_progress(struct rxe_rq *rq)
+{
+	if (!rq->read.active && rq->redo_psn == rq->redo_end)
+		rxe_owe_ack(rq, rxe_psn_add(rq->epsn, -1));
+}
+
+/**
  * rxe_send_ack - acknowledge, or refuse
  * @qp: the responder
  * @syndrome: ACK or NAK

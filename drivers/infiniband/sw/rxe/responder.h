@@ -32,6 +32,7 @@ void rxe_comm_established(struct rxe_qp *qp);
 
 void rxe_send_aeth(struct rxe_qp *qp, u8 opcode, u8 syndrome, u32 psn);
 void rxe_expect_ack(struct rxe_rq *rq, u32 psn);
+void rxe_acknowledge_progress(struct rxe_rq *rq);
 void rxe_send_ack(struct rxe_qp *qp, u8 syndrome, u32 psn);
 void rxe_send_rnr_nak(struct rxe_qp *qp, u8 timer, u32 psn);
 void rxe_responder_fail(struct rxe_qp *qp, u8 syndrome, u32 psn);

@@ -148,11 +148,17 @@ static int rxe_repeats_held(const struct rxe_qp *qp)
 	return max(retries / 2, retries - 2);
 }
 
-/* The request that waits has come again: so often by now. */
+/*
+ * The request that waits has come again: so often by now. If it was another one the
+ * last time, the requester is told of those in between: they may have asked for no
+ * acknowledgment, and it would use its retries up while we go on, if slowly.
+ */
 static void rxe_count_repetition(struct rxe_rq *rq, u32 waiting)
 {
-	if (rq->again_for != waiting)
+	if (rq->again_for != waiting) {
 		rq->again = 0;
+		rxe_acknowledge_progress(rq);
+	}
 	rq->again_for = waiting;
 	if (rq->again < U8_MAX)
 		rq->again++;
