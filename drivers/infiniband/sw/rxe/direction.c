@@ -20,6 +20,25 @@
 /* for how long some of them may yet end: those that wait for a disk do */
 #define RXE_ABANDONED_WAIT	msecs_to_jiffies(1000)
 
+/* places of one access that are held together, where others take pages away */
+#define RXE_PLACES	4
+
+/**
+ * struct rxe_place - memory that an access has missed
+ * @umem: held
+ * @addr: where
+ * @need: bytes
+ * @flags: of odp_umem_fault()
+ * @hold: keeps it until the access has been made
+ */
+struct rxe_place {
+	struct odp_umem *umem;
+	unsigned long addr;
+	size_t need;
+	unsigned int flags;
+	struct odp_hold hold;
+};
+
 /**
  * struct rxe_fault - a page fault
  * @work: the worker
@@ -33,6 +52,9 @@
  * @flags: of odp_umem_fault()
  * @again: the memory was there, and gone when the access was made
  * @abandoned: nobody waits for it
+ * @places: the worker's: what it has faulted in since the direction last ran
+ *	    without a miss, the newest at @num_places - 1, modulo their number
+ * @num_places: how many it has been; 0: none is held
  *
  * While it is not under way it is its direction's to use, under its lock.
  */
@@ -48,6 +70,8 @@ struct rxe_fault {
 	unsigned int flags;
 	bool again;
 	bool abandoned;
+	struct rxe_place places[RXE_PLACES];
+	unsigned int num_places;
 };
 
 static void rxe_fault_put(struct rxe_fault *fault)
@@ -63,21 +87,73 @@ static void rxe_fault_put(struct rxe_fault *fault)
 	kfree(fault);
 }
 
-static int rxe_fault_try(const struct rxe_fault *fault, struct odp_hold *hold)
+static unsigned int rxe_places_known(const struct rxe_fault *fault)
+{
+	return min_t(unsigned int, fault->num_places, RXE_PLACES);
+}
+
+static void rxe_forget_places(struct rxe_fault *fault)
+{
+	unsigned int i;
+
+	for (i = 0; i < rxe_places_known(fault); i++)
+		odp_umem_put(fault->places[i].umem);
+	fault->num_places = 0;
+}
+
+/* The fault's reference to the memory is the place's from now on. */
+static struct rxe_place *rxe_note_place(struct rxe_fault *fault)
+{
+	struct rxe_place *place;
+
+	place = &fault->places[fault->num_places % RXE_PLACES];
+	if (fault->num_places >= RXE_PLACES)
+		odp_umem_put(place->umem);
+	fault->num_places++;
+	place->umem = fault->umem;
+	place->addr = fault->addr;
+	place->need = fault->need;
+	place->flags = fault->flags;
+	return place;
+}
+
+static int rxe_fault_place(struct rxe_place *place, struct odp_hold *hold)
+{
+	return odp_umem_fault(place->umem, place->addr, place->need,
+			      place->flags, hold);
+}
+
+/*
+ * Others take pages away: those that the access itself needs, in all the places
+ * where it has missed some. Only what is wrong where it missed last is its error.
+ */
+static int rxe_fault_held(struct rxe_fault *fault, struct rxe_place *missed)
+{
+	struct rxe_place *place = fault->places;
+	unsigned int i;
+
+	for (i = 0; i < rxe_places_known(fault); i++, place++)
+		if (place != missed)
+			rxe_fault_place(place, &place->hold);
+	return rxe_fault_place(missed, &missed->hold);
+}
+
+static int rxe_fault_try(struct rxe_fault *fault, struct rxe_place *place)
 {
 	int err = -EAGAIN;
 
-	/* where others take pages away, only those that are used at once */
-	if (!hold && fault->ahead > fault->need)
-		err = odp_umem_fault(fault->umem, fault->addr, fault->ahead,
-				     fault->flags | ODP_FAULT_TRY, NULL);
+	if (fault->again)
+		return rxe_fault_held(fault, place);
+
+	if (fault->ahead > fault->need)
+		err = odp_umem_fault(place->umem, place->addr, fault->ahead,
+				     place->flags | ODP_FAULT_TRY, NULL);
 	/*
 	 * What lies behind a hole is none of the access's business, nor is what
 	 * others take away.
 	 */
 	if (err)
-		err = odp_umem_fault(fault->umem, fault->addr, fault->need,
-				     fault->flags, hold);
+		err = rxe_fault_place(place, NULL);
 	return err;
 }
 
@@ -85,12 +161,12 @@ static int rxe_fault_try(const struct rxe_fault *fault, struct odp_hold *hold)
  * Where there is no memory for the pages, some may come free. When none has for a
  * while the access fails, by an error that says so: see rxe_access_status().
  */
-static int rxe_fault_pages(const struct rxe_fault *fault, struct odp_hold *hold)
+static int rxe_fault_pages(struct rxe_fault *fault, struct rxe_place *place)
 {
 	unsigned int ms = 1;
 	int err;
 
-	while ((err = rxe_fault_try(fault, hold)) == -ENOMEM) {
+	while ((err = rxe_fault_try(fault, place)) == -ENOMEM) {
 		if (ms > RXE_NO_MEMORY_MS || READ_ONCE(fault->abandoned))
 			return -ENOBUFS;
 		msleep(ms);
@@ -102,11 +178,13 @@ static int rxe_fault_pages(const struct rxe_fault *fault, struct odp_hold *hold)
 /*
  * The direction that waits for the fault makes the same access again. Where that
  * cannot succeed it does so right here, so that the error is that access's and no
- * other's; or else where what it sends is in order.
+ * other's; or else where what it sends is in order. True: it has parked again.
  */
-static void rxe_resume(struct rxe_direction *dir, const struct rxe_fault *fault,
+static bool rxe_resume(struct rxe_direction *dir, const struct rxe_fault *fault,
 		       int err)
 {
+	bool parked = false;
+
 	spin_lock_bh(dir->lock);
 	/* abandoned, it is no more the direction's: that may wait for another */
 	if (dir->fault != fault)
@@ -128,44 +206,51 @@ static void rxe_resume(struct rxe_direction *dir, const struct rxe_fault *fault,
 	dir->err = err;
 	dir->run(dir->qp);
 	dir->resumed = NULL;
+	parked = dir->parked;
 unlock:
 	spin_unlock_bh(dir->lock);
+	return parked;
 }
 
-static void rxe_fault_finish(struct rxe_fault *fault, struct odp_hold *hold)
+static void rxe_hold_places(struct rxe_fault *fault)
 {
-	int err = rxe_fault_pages(fault, hold);
-	struct rxe_qp *qp;
+	struct rxe_place *place = fault->places;
+	unsigned int i;
 
-	qp = rxe_anchor_get_qp(fault->anchor);
-	if (!qp)
-		return;
-
-	/* may start the next fault with the same object */
-	rxe_resume(fault->dir, fault, err);
-	rxe_handle_put(qp->handle);
+	for (i = 0; i < rxe_places_known(fault); i++, place++)
+		odp_umem_hold(&place->hold, place->umem, place->addr,
+			      place->need);
 }
 
-/* The memory was there, and is to stay until the access has been made. */
-static noinline_for_stack void rxe_fault_again(struct rxe_fault *fault)
+static void rxe_let_places_go(struct rxe_fault *fault)
 {
-	struct odp_hold hold;
+	unsigned int i;
 
-	odp_umem_hold(&hold, fault->umem, fault->addr, fault->need);
-	rxe_fault_finish(fault, &hold);
-	odp_umem_let_go(&hold);
+	for (i = 0; i < rxe_places_known(fault); i++)
+		odp_umem_let_go(&fault->places[i].hold);
 }
 
 static void rxe_fault_work(struct work_struct *work)
 {
 	struct rxe_fault *fault = container_of(work, struct rxe_fault, work);
-	struct odp_umem *umem = fault->umem;
+	struct rxe_place *place = rxe_note_place(fault);
+	bool again = fault->again, parked = false;
+	struct rxe_qp *qp;
+	int err;
 
-	if (unlikely(fault->again))
-		rxe_fault_again(fault);
-	else
-		rxe_fault_finish(fault, NULL);
-	odp_umem_put(umem);
+	if (unlikely(again))
+		rxe_hold_places(fault);
+	err = rxe_fault_pages(fault, place);
+	qp = rxe_anchor_get_qp(fault->anchor);
+	if (qp) {
+		/* may start the next fault with the same object */
+		parked = rxe_resume(fault->dir, fault, err);
+		rxe_handle_put(qp->handle);
+	}
+	if (unlikely(again))
+		rxe_let_places_go(fault);
+	if (!parked)
+		rxe_forget_places(fault);
 	rxe_fault_put(fault);
 }
 
@@ -258,6 +343,21 @@ void rxe_direction_destroy(struct rxe_direction *dir)
 		rxe_fault_put(dir->fault);
 }
 
+/* Since the direction last ran without a miss. */
+static bool rxe_has_missed(const struct rxe_fault *fault,
+			   const struct odp_umem *umem, unsigned long addr,
+			   size_t need, unsigned int flags)
+{
+	const struct rxe_place *place = fault->places;
+	unsigned int i;
+
+	for (i = 0; i < rxe_places_known(fault); i++, place++)
+		if (place->umem == umem && place->addr == addr &&
+		    place->need == need && place->flags == flags)
+			return true;
+	return false;
+}
+
 /**
  * rxe_park - have a direction wait for memory that its access has missed
  * @dir: the direction
@@ -286,10 +386,11 @@ int rxe_park(struct rxe_direction *dir, struct odp_umem *umem,
 
 	/* it is one access's result: the next one has a fault of its own */
 	dir->resumed = NULL;
-	again = resumed && resumed->umem == umem && resumed->addr == addr &&
-		resumed->need == need && resumed->flags == flags;
-	if (again && dir->err)
+	if (resumed && dir->err && resumed->umem == umem &&
+	    resumed->addr == addr && resumed->need == need &&
+	    resumed->flags == flags)
 		return dir->err;
+	again = resumed && rxe_has_missed(resumed, umem, addr, need, flags);
 
 	odp_umem_get(umem);
 	fault->again = again;

@@ -29,7 +29,7 @@
 #define TRIES		3
 /* where accesses take long, fewer of them tell as much */
 #define ENOUGH_MS	10000
-#define COUNTERS	"/sys/class/infiniband/rxe1/ports/1/hw_counters/"
+#define COUNTERS	"/sys/class/infiniband/rxe%d/ports/1/hw_counters/%s"
 
 static const unsigned int numbers[] = { 1, 2, 4 };
 
@@ -175,6 +175,7 @@ static const struct disturbance forks = {
  * @pair: end a writes
  * @local: what it writes
  * @remote: for end b's memory
+ * @gathers: it is @local that the accesses are to, in two pieces
  * @stride: from one access to the next
  * @next: number of the next access, to a page that none has been to
  */
@@ -182,6 +183,7 @@ struct place {
 	struct rc_pair pair;
 	struct rc_buf local;
 	struct rc_buf remote;
+	bool gathers;
 	size_t stride;
 	unsigned long next;
 };
@@ -202,11 +204,14 @@ static unsigned long long now_us(void)
 }
 
 /* The counter as it is: see set_lifespan(). */
-static unsigned long long counter_now(const char *name)
+static unsigned long long counter_now(int which, const char *counter)
 {
-	FILE *file = fopen(name, "r");
 	unsigned long long value;
+	char name[100];
+	FILE *file;
 
+	snprintf(name, sizeof(name), COUNTERS, which, counter);
+	file = fopen(name, "r");
 	CHECK(file);
 	CHECK_EQ(fscanf(file, "%llu", &value), 1);
 	fclose(file);
@@ -216,14 +221,20 @@ static unsigned long long counter_now(const char *name)
 /* Look-ups, and faults: of these an access needs one. */
 static unsigned long long lost_now(void)
 {
-	return counter_now(COUNTERS "page_fault_retries") +
-	       counter_now(COUNTERS "parked");
+	return counter_now(0, "page_fault_retries") + counter_now(0, "parked") +
+	       counter_now(1, "page_fault_retries") + counter_now(1, "parked");
 }
 
 /* for how many milliseconds a counter that was read stays what it was */
 static void set_lifespan(const char *ms)
 {
-	write_file(COUNTERS "lifespan", ms);
+	char name[100];
+	int which;
+
+	for (which = 0; which < 2; which++) {
+		snprintf(name, sizeof(name), COUNTERS, which, "lifespan");
+		write_file(name, ms);
+	}
 }
 
 /**
@@ -240,6 +251,24 @@ struct figures {
 	unsigned long rounds;
 };
 
+static void post_from(struct place *place, size_t at)
+{
+	struct ibv_sge sges[] = {
+		rc_sge(&place->local, at, LEN),
+		rc_sge(&place->local, (at + SIZE / 2) % SIZE, LEN),
+	};
+	struct ibv_send_wr wr = {
+		.opcode = W,
+		.send_flags = IBV_SEND_SIGNALED,
+		.sg_list = sges,
+		.num_sge = NUM(sges),
+		.wr.rdma.remote_addr = (uintptr_t)place->remote.addr,
+		.wr.rdma.rkey = place->remote.mr->rkey,
+	};
+
+	rc_post_send(&place->pair.a, &wr);
+}
+
 /* Sleeps until it is done: who polls is a thread that computes, too. */
 static void write_to(struct place *place, size_t at)
 {
@@ -248,7 +277,11 @@ static void write_to(struct place *place, size_t at)
 	void *context;
 
 	CHECK_EQ(ibv_req_notify_cq(a->send_cq, 0), 0);
-	rc_post(a, W, rc_sge(&place->local, 0, LEN), &place->remote, at);
+	if (place->gathers)
+		post_from(place, at);
+	else
+		rc_post(a, W, rc_sge(&place->local, 0, LEN), &place->remote,
+			at);
 	CHECK_EQ(ibv_get_cq_event(a->send_channel, &cq, &context), 0);
 	ibv_ack_cq_events(cq, 1);
 	rc_wait_ok(a->send_cq);
@@ -323,12 +356,23 @@ static bool bounded(struct place *place, const struct disturbance *disturbance,
 	return false;
 }
 
+static void check_bounded(struct place *place,
+			  const struct disturbance *disturbance)
+{
+	bool all_bounded = true;
+	unsigned int i;
+
+	set_lifespan("0");
+	for (i = 0; i < NUM(numbers); i++)
+		all_bounded &= bounded(place, disturbance, numbers[i]);
+	set_lifespan("10");
+	CHECK(all_bounded);
+}
+
 static void makes_progress(const struct disturbance *disturbance, bool implicit)
 {
 	struct place place = { .stride = disturbance->stride };
 	const struct rc_config config = { .channel = true };
-	bool all_bounded = true;
-	unsigned int i;
 
 	rc_pair_up(&place.pair, &config);
 	rc_buf_get(&place.local, &place.pair.hosts[0], PAGE_BYTES,
@@ -346,13 +390,27 @@ static void makes_progress(const struct disturbance *disturbance, bool implicit)
 				     implicit ? NULL : memory,
 				     implicit ? SIZE_MAX : SIZE, RC_ODP_ACCESS);
 	CHECK(place.remote.mr);
-	set_lifespan("0");
-	for (i = 0; i < NUM(numbers); i++)
-		all_bounded &= bounded(&place, disturbance, numbers[i]);
-	set_lifespan("10");
-	CHECK(all_bounded);
+	check_bounded(&place, disturbance);
 	CHECK_EQ(ibv_dereg_mr(place.remote.mr), 0);
 	rc_buf_put(&place.local);
+	rc_pair_down(&place.pair);
+}
+
+/* An access to two places, each of which is taken away while the other comes. */
+static void gathered(void)
+{
+	struct place place = { .gathers = true, .stride = HUGE_BYTES };
+	const struct rc_config config = { .channel = true };
+
+	rc_pair_up(&place.pair, &config);
+	memory = map(SIZE);
+	rc_buf_reg(&place.local, &place.pair.hosts[0], memory, SIZE,
+		   RC_ODP_ACCESS);
+	rc_buf_get(&place.remote, &place.pair.hosts[1], PAGE_BYTES,
+		   RC_ALL_ACCESS);
+	check_bounded(&place, &discards_same);
+	rc_buf_put(&place.remote);
+	CHECK_EQ(ibv_dereg_mr(place.local.mr), 0);
 	rc_pair_down(&place.pair);
 }
 
@@ -400,6 +458,7 @@ static const struct test tests[] = {
 	{ "the region is discarded", discarded_explicit },
 	{ "the region is discarded, the whole address space",
 	  discarded_implicit },
+	{ "two places of an access are discarded", gathered },
 	{ "other memory is discarded", others_discarded_explicit },
 	{ "other memory is discarded, the whole address space",
 	  others_discarded_implicit },
