@@ -156,8 +156,9 @@ static int rxe_repeats_held(const struct rxe_qp *qp)
 static void rxe_count_repetition(struct rxe_rq *rq, u32 waiting)
 {
 	if (rq->again_for != waiting) {
+		if (rq->again)
+			rxe_acknowledge_progress(rq);
 		rq->again = 0;
-		rxe_acknowledge_progress(rq);
 	}
 	rq->again_for = waiting;
 	if (rq->again < U8_MAX)
