@@ -22,7 +22,7 @@
 #define ACCESSES	200
 #define SIZE		(1024 * 1024 * 1024UL)
 #define PIECE		(64UL << 20)
-/* look-ups and faults in vain for one access */
+/* look-ups and faults in vain for each place of one access */
 #define LOST_MOST	16
 /* the longest access against the longest beside threads that compute */
 #define TIMES_MOST	20
@@ -348,7 +348,7 @@ static bool bounded(struct place *place, const struct disturbance *disturbance,
 		printf("#   the longest of %u accesses %llu us, beside as many that compute %llu us\n",
 		       disturbed.accesses, disturbed.longest, alone.longest);
 		fflush(stdout);
-		if (disturbed.lost > LOST_MOST)
+		if (disturbed.lost > LOST_MOST * (place->gathers ? 2 : 1))
 			return false;
 		if (disturbed.longest <= TIMES_MOST * alone.longest)
 			return true;
