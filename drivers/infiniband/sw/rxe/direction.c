@@ -44,30 +44,24 @@ struct rxe_place {
  * @work: the worker
  * @refs: its direction's, until that abandons it, and its worker's
  * @dir: of a QP that may be gone: found by @anchor
- * @anchor: the QP's; held, as is @umem, while the worker is on its way
- * @umem: the memory
- * @addr: where the access missed
- * @need: bytes without which the access cannot go on
- * @ahead: bytes that are known to be accessed, at least @need
- * @flags: of odp_umem_fault()
+ * @anchor: the QP's, held
+ * @missed: where the access missed; its memory is held while the worker is on its way
+ * @ahead: bytes that are known to be accessed from there on
  * @again: the memory was there, and gone when the access was made
  * @abandoned: nobody waits for it
- * @places: the worker's: what it has faulted in since the direction last ran
- *	    without a miss, the newest at @num_places - 1, modulo their number
- * @num_places: how many it has been; 0: none is held
+ * @places: where the direction has missed before, since it ran without a miss
+ * @num_places: how many of them there are
  *
- * While it is not under way it is its direction's to use, under its lock.
+ * While it is not under way it is its direction's to use, under its lock; but the
+ * last two are its worker's, in whose run of the direction they grow.
  */
 struct rxe_fault {
 	struct work_struct work;
 	refcount_t refs;
 	struct rxe_direction *dir;
 	struct rxe_anchor *anchor;
-	struct odp_umem *umem;
-	unsigned long addr;
-	size_t need;
+	struct rxe_place missed;
 	size_t ahead;
-	unsigned int flags;
 	bool again;
 	bool abandoned;
 	struct rxe_place places[RXE_PLACES];
@@ -87,36 +81,6 @@ static void rxe_fault_put(struct rxe_fault *fault)
 	kfree(fault);
 }
 
-static unsigned int rxe_places_known(const struct rxe_fault *fault)
-{
-	return min_t(unsigned int, fault->num_places, RXE_PLACES);
-}
-
-static void rxe_forget_places(struct rxe_fault *fault)
-{
-	unsigned int i;
-
-	for (i = 0; i < rxe_places_known(fault); i++)
-		odp_umem_put(fault->places[i].umem);
-	fault->num_places = 0;
-}
-
-/* The fault's reference to the memory is the place's from now on. */
-static struct rxe_place *rxe_note_place(struct rxe_fault *fault)
-{
-	struct rxe_place *place;
-
-	place = &fault->places[fault->num_places % RXE_PLACES];
-	if (fault->num_places >= RXE_PLACES)
-		odp_umem_put(place->umem);
-	fault->num_places++;
-	place->umem = fault->umem;
-	place->addr = fault->addr;
-	place->need = fault->need;
-	place->flags = fault->flags;
-	return place;
-}
-
 static int rxe_fault_place(struct rxe_place *place, struct odp_hold *hold)
 {
 	return odp_umem_fault(place->umem, place->addr, place->need,
@@ -127,33 +91,32 @@ static int rxe_fault_place(struct rxe_place *place, struct odp_hold *hold)
  * Others take pages away: those that the access itself needs, in all the places
  * where it has missed some. Only what is wrong where it missed last is its error.
  */
-static int rxe_fault_held(struct rxe_fault *fault, struct rxe_place *missed)
+static int rxe_fault_held(struct rxe_fault *fault)
 {
-	struct rxe_place *place = fault->places;
 	unsigned int i;
 
-	for (i = 0; i < rxe_places_known(fault); i++, place++)
-		if (place != missed)
-			rxe_fault_place(place, &place->hold);
-	return rxe_fault_place(missed, &missed->hold);
+	for (i = 0; i < fault->num_places; i++)
+		rxe_fault_place(&fault->places[i], &fault->places[i].hold);
+	return rxe_fault_place(&fault->missed, &fault->missed.hold);
 }
 
-static int rxe_fault_try(struct rxe_fault *fault, struct rxe_place *place)
+static int rxe_fault_try(struct rxe_fault *fault)
 {
+	struct rxe_place *missed = &fault->missed;
 	int err = -EAGAIN;
 
-	if (fault->again)
-		return rxe_fault_held(fault, place);
+	if (unlikely(fault->again))
+		return rxe_fault_held(fault);
 
-	if (fault->ahead > fault->need)
-		err = odp_umem_fault(place->umem, place->addr, fault->ahead,
-				     place->flags | ODP_FAULT_TRY, NULL);
+	if (fault->ahead > missed->need)
+		err = odp_umem_fault(missed->umem, missed->addr, fault->ahead,
+				     missed->flags | ODP_FAULT_TRY, NULL);
 	/*
 	 * What lies behind a hole is none of the access's business, nor is what
 	 * others take away.
 	 */
 	if (err)
-		err = rxe_fault_place(place, NULL);
+		err = rxe_fault_place(missed, NULL);
 	return err;
 }
 
@@ -161,12 +124,12 @@ static int rxe_fault_try(struct rxe_fault *fault, struct rxe_place *place)
  * Where there is no memory for the pages, some may come free. When none has for a
  * while the access fails, by an error that says so: see rxe_access_status().
  */
-static int rxe_fault_pages(struct rxe_fault *fault, struct rxe_place *place)
+static int rxe_fault_pages(struct rxe_fault *fault)
 {
 	unsigned int ms = 1;
 	int err;
 
-	while ((err = rxe_fault_try(fault, place)) == -ENOMEM) {
+	while ((err = rxe_fault_try(fault)) == -ENOMEM) {
 		if (ms > RXE_NO_MEMORY_MS || READ_ONCE(fault->abandoned))
 			return -ENOBUFS;
 		msleep(ms);
@@ -202,55 +165,84 @@ static bool rxe_resume(struct rxe_direction *dir, const struct rxe_fault *fault,
 		rxe_flow_continue(dir->flow);
 		goto unlock;
 	}
-	dir->resumed = fault;
+	dir->resumed = true;
 	dir->err = err;
 	dir->run(dir->qp);
-	dir->resumed = NULL;
+	dir->resumed = false;
 	parked = dir->parked;
 unlock:
 	spin_unlock_bh(dir->lock);
 	return parked;
 }
 
-static void rxe_hold_places(struct rxe_fault *fault)
+static void rxe_hold_place(struct rxe_place *place)
 {
-	struct rxe_place *place = fault->places;
-	unsigned int i;
-
-	for (i = 0; i < rxe_places_known(fault); i++, place++)
-		odp_umem_hold(&place->hold, place->umem, place->addr,
-			      place->need);
+	odp_umem_hold(&place->hold, place->umem, place->addr, place->need);
 }
 
-static void rxe_let_places_go(struct rxe_fault *fault)
+/* Room for one more, which is noted where nothing may sleep. */
+static void rxe_drop_oldest_place(struct rxe_fault *fault)
 {
 	unsigned int i;
 
-	for (i = 0; i < rxe_places_known(fault); i++)
+	odp_umem_put(fault->places[0].umem);
+	fault->num_places--;
+	for (i = 0; i < fault->num_places; i++)
+		fault->places[i] = fault->places[i + 1];
+}
+
+static void rxe_forget_places(struct rxe_fault *fault)
+{
+	while (fault->num_places)
+		odp_umem_put(fault->places[--fault->num_places].umem);
+}
+
+/* True: the direction has parked again, as it has missed something else. */
+static bool rxe_fault_finish(struct rxe_fault *fault)
+{
+	int err = rxe_fault_pages(fault);
+	struct rxe_qp *qp;
+	bool parked;
+
+	qp = rxe_anchor_get_qp(fault->anchor);
+	if (!qp)
+		return false;
+
+	/* may start the next fault with the same object */
+	parked = rxe_resume(fault->dir, fault, err);
+	rxe_handle_put(qp->handle);
+	return parked;
+}
+
+/* The memory was there, and is to stay until the access has been made. */
+static bool rxe_fault_again(struct rxe_fault *fault)
+{
+	unsigned int i, held = fault->num_places;
+	bool parked;
+
+	rxe_hold_place(&fault->missed);
+	for (i = 0; i < held; i++)
+		rxe_hold_place(&fault->places[i]);
+	parked = rxe_fault_finish(fault);
+	for (i = 0; i < held; i++)
 		odp_umem_let_go(&fault->places[i].hold);
+	odp_umem_let_go(&fault->missed.hold);
+	return parked;
 }
 
 static void rxe_fault_work(struct work_struct *work)
 {
 	struct rxe_fault *fault = container_of(work, struct rxe_fault, work);
-	struct rxe_place *place = rxe_note_place(fault);
-	bool again = fault->again, parked = false;
-	struct rxe_qp *qp;
-	int err;
+	struct odp_umem *umem = fault->missed.umem;
+	bool parked;
 
-	if (unlikely(again))
-		rxe_hold_places(fault);
-	err = rxe_fault_pages(fault, place);
-	qp = rxe_anchor_get_qp(fault->anchor);
-	if (qp) {
-		/* may start the next fault with the same object */
-		parked = rxe_resume(fault->dir, fault, err);
-		rxe_handle_put(qp->handle);
-	}
-	if (unlikely(again))
-		rxe_let_places_go(fault);
-	if (!parked)
+	if (unlikely(fault->num_places == RXE_PLACES))
+		rxe_drop_oldest_place(fault);
+	parked = unlikely(fault->again) ? rxe_fault_again(fault) :
+					  rxe_fault_finish(fault);
+	if (!parked && fault->num_places)
 		rxe_forget_places(fault);
+	odp_umem_put(umem);
 	rxe_fault_put(fault);
 }
 
@@ -343,17 +335,34 @@ void rxe_direction_destroy(struct rxe_direction *dir)
 		rxe_fault_put(dir->fault);
 }
 
-/* Since the direction last ran without a miss. */
+static bool rxe_is_place(const struct rxe_place *place,
+			 const struct odp_umem *umem, unsigned long addr,
+			 size_t need, unsigned int flags)
+{
+	return place->umem == umem && place->addr == addr &&
+	       place->need == need && place->flags == flags;
+}
+
+/* Where the direction missed before it missed something else. */
+static void rxe_note_place(struct rxe_fault *fault)
+{
+	struct rxe_place *place = &fault->places[fault->num_places++];
+
+	odp_umem_get(fault->missed.umem);
+	place->umem = fault->missed.umem;
+	place->addr = fault->missed.addr;
+	place->need = fault->missed.need;
+	place->flags = fault->missed.flags;
+}
+
 static bool rxe_has_missed(const struct rxe_fault *fault,
 			   const struct odp_umem *umem, unsigned long addr,
 			   size_t need, unsigned int flags)
 {
-	const struct rxe_place *place = fault->places;
 	unsigned int i;
 
-	for (i = 0; i < rxe_places_known(fault); i++, place++)
-		if (place->umem == umem && place->addr == addr &&
-		    place->need == need && place->flags == flags)
+	for (i = 0; i < fault->num_places; i++)
+		if (rxe_is_place(&fault->places[i], umem, addr, need, flags))
 			return true;
 	return false;
 }
@@ -375,30 +384,31 @@ static bool rxe_has_missed(const struct rxe_fault *fault,
 int rxe_park(struct rxe_direction *dir, struct odp_umem *umem,
 	     unsigned long addr, size_t need, size_t ahead, bool write)
 {
-	const struct rxe_fault *resumed = dir->resumed;
 	unsigned int flags = write ? ODP_FAULT_WRITE : 0;
 	struct rxe_fault *fault = dir->fault;
-	bool again;
+	bool resumed = dir->resumed;
 
 	lockdep_assert_held(dir->lock);
 	if (WARN_ON_ONCE(!fault || dir->parked))
 		return -EFAULT;
 
 	/* it is one access's result: the next one has a fault of its own */
-	dir->resumed = NULL;
-	if (resumed && dir->err && resumed->umem == umem &&
-	    resumed->addr == addr && resumed->need == need &&
-	    resumed->flags == flags)
+	dir->resumed = false;
+	if (resumed && dir->err &&
+	    rxe_is_place(&fault->missed, umem, addr, need, flags))
 		return dir->err;
-	again = resumed && rxe_has_missed(resumed, umem, addr, need, flags);
 
+	fault->again = false;
+	if (resumed) {
+		rxe_note_place(fault);
+		fault->again = rxe_has_missed(fault, umem, addr, need, flags);
+	}
 	odp_umem_get(umem);
-	fault->again = again;
-	fault->umem = umem;
-	fault->addr = addr;
-	fault->need = need;
+	fault->missed.umem = umem;
+	fault->missed.addr = addr;
+	fault->missed.need = need;
+	fault->missed.flags = flags;
 	fault->ahead = clamp(ahead, need, max(need, RXE_FAULT_BATCH));
-	fault->flags = flags;
 	dir->parked = true;
 	rxe_count(dir->qp->dev, RXE_STAT_PARKED);
 	trace_rxe_park(dir->qp->ibqp.qp_num, dir->kind, addr, need,

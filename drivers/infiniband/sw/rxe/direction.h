@@ -48,8 +48,8 @@ enum rxe_direction_kind {
  * @backlog: packets that wait
  * @parked: it waits for memory
  * @fault: to wait with; NULL: there is none, and there is no access to memory
- * @resumed: the fault whose worker runs it now, until an access misses memory
- * @err: why the access that waited for @resumed cannot be made, or 0
+ * @resumed: its fault's worker runs it now, and no access has missed memory since
+ * @err: why the access that waited for the fault cannot be made, or 0
  */
 struct rxe_direction {
 	struct rxe_qp *qp;
@@ -61,8 +61,8 @@ struct rxe_direction {
 	struct delayed_work work;
 	struct rxe_backlog backlog;
 	bool parked;
+	bool resumed;
 	struct rxe_fault *fault;
-	const struct rxe_fault *resumed;
 	int err;
 };
 
