@@ -172,8 +172,9 @@ static void leave_to_others(struct odp_context *ctx, unsigned long start,
 	unsigned long ticks;
 
 	/* unlocked: who is too early to see it has come before the hold */
-	if (likely(!READ_ONCE(ctx->holds.rb_root.rb_node)) ||
-	    current->flags & PF_MEMALLOC)
+	if (likely(!READ_ONCE(ctx->holds.rb_root.rb_node)))
+		return;
+	if (current->flags & PF_MEMALLOC)
 		return;
 	ticks = held_back_for(ctx, start, last);
 	if (!ticks)
