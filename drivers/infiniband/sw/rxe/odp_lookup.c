@@ -167,7 +167,7 @@ static unsigned long held_back_for(struct odp_context *ctx, unsigned long start,
  * for reclaim, which works for everyone, and does not come back for a page.
  */
 static void leave_to_others(struct odp_context *ctx, unsigned long start,
-				 unsigned long last)
+			    unsigned long last)
 {
 	unsigned long ticks;
 

@@ -345,7 +345,7 @@ static bool bounded(struct place *place, const struct disturbance *disturbance,
 		disturbed = beside(place, disturbance->run, n);
 		printf("# %u threads %s, %lu times: at most %llu look-ups lost;\n",
 		       n, disturbance->name, disturbed.rounds, disturbed.lost);
-		printf("#   the longest of %u accesses %llu us, beside as many that compute %llu us\n",
+		printf("#   longest of %u accesses %llu us, beside as many that compute %llu us\n",
 		       disturbed.accesses, disturbed.longest, alone.longest);
 		fflush(stdout);
 		if (disturbed.lost > LOST_MOST * (place->gathers ? 2 : 1))
