@@ -221,6 +221,8 @@ static void rxe_rnr_nak(struct rxe_qp *qp, u8 timer)
 	rxe_requester_go_back(qp);
 	sq->rnr_waiting = true;
 	sq->probing = true;
+	/* it has answered; how often it may do so is counted by itself */
+	sq->retries = qp->attr.retry_cnt;
 	rxe_sq_progress(sq);
 	hrtimer_start(&sq->rnr_timer,
 		      ns_to_ktime(rxe_rnr_delay[timer] * 10000ULL),
@@ -568,8 +570,15 @@ void rxe_ack_timeout(struct timer_list *timer)
 	timeout = rxe_ack_timeout_jiffies(qp);
 	/* also where what is to be repeated has not even left the first time */
 	if (qp->attr.timeout && sq->sent_psn != sq->una_psn) {
-		if (time_after_eq(jiffies, sq->progress + timeout))
+		if (time_after_eq(jiffies, sq->progress + timeout)) {
+			/*
+			 * Nothing has come back at all. Where the path or the
+			 * peer is overloaded, windows that all connections
+			 * repeat keep it so.
+			 */
+			sq->probing = true;
 			rxe_retry(qp);
+		}
 		if (rxe_completer_live(qp))
 			mod_timer(&sq->timer, sq->progress + timeout);
 	}

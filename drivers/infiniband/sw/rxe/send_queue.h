@@ -124,7 +124,7 @@ struct rxe_swqe {
  * @retries: left for time-outs and sequence errors
  * @rnr_retries: left for a receiver that is not ready
  * @rnr_waiting: @rnr_timer runs
- * @probing: after @rnr_timer, one packet asks whether the peer is ready now
+ * @probing: after @rnr_timer or a time-out, one packet asks whether the peer is there
  * @gap_retried: @una_psn was asked for again as a later response came first
  * @gap_repeats: responses in a row since that are not behind @gap_psn
  * @gap_psn: the furthest of those that came since
