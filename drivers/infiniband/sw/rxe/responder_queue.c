@@ -98,15 +98,19 @@ static void rxe_note_pending(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 static void rxe_queue_requests(struct rxe_qp *qp, struct sk_buff *skb)
 {
 	struct rxe_batch *batch = rxe_batch(skb);
+	struct rxe_rq *rq = &qp->rq;
 	u32 first = batch->next;
 	struct rxe_pkt pkt;
 
+	/* those that a NAK had dropped do not wait any more */
+	if (rxe_backlog_empty(&rq->responder.backlog))
+		rq->pending_psn = rq->epsn;
+	rxe_backlog_add(qp->dev, &rq->responder.backlog, skb);
 	while (rxe_pkt_next(&pkt, skb)) {
 		rxe_note_pending(qp, &pkt);
 		rxe_pkt_done(&pkt);
 	}
 	batch->next = first;
-	rxe_backlog_add(qp->dev, &qp->rq.responder.backlog, skb);
 }
 
 /* A request was processed, maybe a repeated one: that waits no more. */
