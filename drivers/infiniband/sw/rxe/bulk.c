@@ -19,13 +19,14 @@
 #define RXE_BULK_MIN	(8 << 10)
 /* batches that may wait: behind them softirqs wait, too */
 #define RXE_BULK_MAX	128
-/* batches before other works of the CPU get a turn */
+/* batches before other works of the CPU, or softirqs, get a turn */
 #define RXE_BULK_BUDGET	8
 
 /**
  * struct rxe_bulk - what waits on a CPU
  * @skbs: the batches, in the order they came in
  * @work: that processes them
+ * @ran: when it last did, or had nothing to do; in jiffies
  *
  * They are put in and taken out with BH disabled, on the CPU: who finds none there
  * knows that all that came to the CPU before is done with. A process that runs
@@ -34,6 +35,7 @@
 struct rxe_bulk {
 	struct sk_buff_head skbs;
 	struct work_struct work;
+	unsigned long ran;
 };
 
 static DEFINE_PER_CPU(struct rxe_bulk, rxe_bulk);
@@ -61,12 +63,27 @@ static void rxe_bulk_work(struct work_struct *work)
 	int budget = RXE_BULK_BUDGET;
 
 	while (rxe_bulk_step(bulk)) {
+		WRITE_ONCE(bulk->ran, jiffies);
 		if (!--budget) {
 			queue_work(rxe_wq, work);
 			return;
 		}
 		cond_resched();
 	}
+}
+
+/*
+ * Hundreds of workers may be ahead of ours on this CPU: those of QPs that send, or
+ * whose pages have come at once. Acknowledgments and NAKs must not wait for all of
+ * them, or peers repeat what these acknowledge, and give up.
+ */
+static void rxe_bulk_help(struct rxe_bulk *bulk)
+{
+	int budget = RXE_BULK_BUDGET;
+
+	while (time_after(jiffies, READ_ONCE(bulk->ran) + 1) && budget-- &&
+	       rxe_bulk_step(bulk))
+		;
 }
 
 /**
@@ -87,6 +104,8 @@ bool rxe_is_bulk(const struct sk_buff *skb)
  * @net: where they came in
  * @skb: the batch; consumed
  *
+ * Where the work does not get to run, those ahead of it are processed here.
+ *
  * Context: BH disabled.
  */
 void rxe_bulk_add(const struct net *net, struct sk_buff *skb)
@@ -96,10 +115,13 @@ void rxe_bulk_add(const struct net *net, struct sk_buff *skb)
 	while (skb_queue_len_lockless(&bulk->skbs) >= RXE_BULK_MAX)
 		rxe_bulk_step(bulk);
 
+	if (skb_queue_empty_lockless(&bulk->skbs))
+		WRITE_ONCE(bulk->ran, jiffies);
 	rxe_batch_keep(skb);
 	rxe_batch(skb)->net = net;
 	skb_queue_tail(&bulk->skbs, skb);
 	queue_work_on(smp_processor_id(), rxe_wq, &bulk->work);
+	rxe_bulk_help(bulk);
 }
 
 /**
