@@ -171,6 +171,13 @@ def set_lengths(frame):
     return put(frame, ETH_LEN + 4, length)
 
 
+def counted_up(frames):
+    """Frames with the identifications that segmentation gives them."""
+    return [frame if frame[ETH_LEN] >> 4 == 6 else
+            seal(put(frame, ETH_LEN + 4, struct.pack("!H", i)))
+            for i, frame in enumerate(frames)]
+
+
 def sealed(frame):
     """Whether its ICRC is right."""
     return frame[-4:] == icrc(frame[ETH_LEN:-4])

@@ -15,8 +15,8 @@ import struct
 import roce_wire
 from ktap_test import at, ksft
 from roce_packet import AETH, ETH_LEN, HEADERS, AtomicAckETH, ImmDt, Op, \
-    Syndrome, bth_at, checksum, fix_ip, icrc, message, psn_add, put, seal, \
-    set_lengths, udp_at
+    Syndrome, bth_at, checksum, counted_up, fix_ip, icrc, message, psn_add, \
+    put, seal, set_lengths, udp_at
 from roce_wire import IP, ROCE_PORT, SOURCE_PORT, UDP, Ether, IPv6, Raw, Wire, \
     counter, e, pattern, wait_until
 
@@ -209,13 +209,6 @@ def bad_icrc():
                        before + len(frames), "the counter does not count")
             w.memory.check()
             w.check_alive()
-
-
-def counted_up(frames):
-    """Frames with the identifications that segmentation gives them."""
-    return [frame if frame[ETH_LEN] >> 4 == 6 else
-            seal(put(frame, ETH_LEN + 4, struct.pack("!H", i)))
-            for i, frame in enumerate(frames)]
 
 
 def bad_icrc_among_others():

@@ -700,14 +700,40 @@ def silent_peer():
             w.post("SEND", wr_id=2)
             w.wait_cqe(w.send_cq, e.IBV_WC_RETRY_EXC_ERR)
             w.wait_cqe(w.send_cq, e.IBV_WC_WR_FLUSH_ERR)
-            for _ in range(retry_cnt + 1):
+            if kind == "SEND":
+                expect_message(w, kind, memory_at(w, 0, 2 * MTU), w.psn)
+            else:
+                expect_read(w, w.psn, 2 * MTU)
+            w.expect(Op.SEND_ONLY, psn_add(w.psn, 2), memory_at(w, 0, 8))
+            for _ in range(retry_cnt):
                 if kind == "SEND":
-                    expect_sent_again(w, psn_add(w.psn, 1),
-                                      memory_at(w, 0, 2 * MTU))
+                    w.expect(Op.SEND_FIRST, w.psn, memory_at(w, 0, MTU),
+                             ackreq=1)
                 else:
                     expect_read(w, w.psn, 2 * MTU)
-                w.expect(Op.SEND_ONLY, psn_add(w.psn, 2), memory_at(w, 0, 8))
             w.check_silent()
+
+
+def late_peer():
+    """
+    After a time-out one packet asks whether the peer is there, and the others come
+    when it is. That it is not ready is an answer, too: it costs no other retry.
+    """
+    length = 3 * MTU
+    with Wire(timeout=RETRY_TIMEOUT, retry_cnt=1) as w:
+        w.post("SEND", 0, length, wr_id=1)
+        last = expect_message(w, "SEND", memory_at(w, 0, length), w.psn)
+        for _ in range(3):
+            w.expect(Op.SEND_FIRST, w.psn, memory_at(w, 0, MTU), ackreq=1)
+            w.check_silent()
+            w.ack(w.psn, Syndrome.RNR_NAK | 1)
+            w.expect(Op.SEND_FIRST, w.psn, memory_at(w, 0, MTU), ackreq=1)
+        w.ack(w.psn)
+        expect_message(w, "SEND", memory_at(w, 0, length), w.psn, skip=1)
+        w.ack(last)
+        expect_done(w, 1)
+        w.psn = psn_add(last, 1)
+        finish(w)
 
 
 def retries():
@@ -835,6 +861,7 @@ TESTS = {
     "responses that come again": repeated_responses,
     "bad responses": bad_responses,
     "a silent peer": silent_peer,
+    "a late peer": late_peer,
     "retries": retries,
     "data to be sent is faulted in": send_fault,
     "memory is gone when the response comes": response_fault,

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import roce_wire
 from ktap_test import at
 from roce_packet import AETH, RETH, AtomicAckETH, Op, Syndrome, \
-    bth_at, message, psn_add, put, seal
+    bth_at, counted_up, message, psn_add, put, seal
 from roce_wire import ALL_RIGHTS, Fault, Wire, check_waiting, counter, e, \
     pattern, wait_until
 
@@ -773,6 +773,35 @@ def too_much_while_it_faults():
         wait_until(lambda: not counter("parked_bytes"), "it waits for ever")
 
 
+def together_while_it_faults():
+    """Packets that came at once and wait need not wait twice, should they come again."""
+    with Wire(odp=True) as w:
+        fault = Fault(w.memory.addr, mmap.PAGESIZE)
+        data = pattern(6 * MTU, 1)
+        first = w.psn
+        frames = counted_up([
+            w.frame(Op.RDMA_WRITE_ONLY, w.reth(i * MTU, MTU), ack=True,
+                    payload=data[i * MTU:][:MTU], psn=psn_add(first, i))
+            for i in range(6)])
+        w.psn = psn_add(first, 6)
+        w.inject_together(frames)
+        assert fault.wait() == w.memory.addr
+        wait_until(lambda: counter("parked_bytes"), "nothing waits")
+        waiting = counter("parked_bytes")
+        w.inject_together(frames)
+        # another queue pair is answered: what came before has been looked at
+        with Wire() as other:
+            other.check_alive()
+        assert counter("parked_bytes") == waiting
+        fault.fill(w.memory.addr, b"")
+        w.msn += 6
+        w.expect_ack(psn_add(first, 5))
+        w.memory.expected = bytearray(w.memory.size)
+        w.memory.expected[:len(data)] = data
+        w.memory.check()
+        w.check_alive()
+
+
 def read_while_it_faults():
     """A read that waits for memory, comes again, and is followed by a write."""
     with Wire(odp=True) as w:
@@ -854,6 +883,7 @@ TESTS = {
     "acknowledgments asked for while memory is faulted in":
         asked_while_it_faults,
     "too much while memory is faulted in": too_much_while_it_faults,
+    "many at once while memory is faulted in": together_while_it_faults,
     "a read while its memory is faulted in": read_while_it_faults,
     "answers to what has waited": answered_in_order,
 }
