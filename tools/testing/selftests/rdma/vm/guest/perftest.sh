@@ -6,7 +6,7 @@
 
 set -eu
 
-# shellcheck source-path=SCRIPTDIR/..
+# shellcheck source-path=SCRIPTDIR/../..
 . ./perftest_lib.sh
 
 : "${SIZE:=65536}" "${ITERATIONS:=1000}"

@@ -143,7 +143,8 @@ new_share()
 	mkdir "$share/out"
 	# Read by uid 0 in the guest only, but tests may drop privileges.
 	chmod 755 "$share"
-	cp "$vm_dir"/guest_*.sh "$vm_dir"/{ktap.awk,splats,limits} "$share/"
+	cp -r "$vm_dir/../guest" "$share/"
+	cp "$vm_dir/limits" "$share/guest/"
 	make_initramfs "$1"
 }
 

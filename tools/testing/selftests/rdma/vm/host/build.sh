@@ -47,7 +47,7 @@ compile()
 		DRIVER="$driver" TEST_MODULES="$test_modules" \
 		MAKE_ARGS="${make_args-}" \
 		STRICT="${STRICT-}" \
-		bash "/mnt/tree/$selftests/vm/compile.sh"
+		bash "/mnt/tree/$selftests/vm/host/compile.sh"
 }
 
 # build_locked DIR NAME DEST

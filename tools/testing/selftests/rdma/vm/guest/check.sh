@@ -7,14 +7,14 @@
 
 : "${TEST_LIMIT:=300}"
 splats=/tmp/splats
-grep -v '^#' /share/splats >"$splats"
+grep -v '^#' /share/guest/splats >"$splats"
 
 # The time limit of a test in seconds; LIMIT_FACTOR is for slow kernels.
 limit_of()
 {
 	local limit
 
-	limit=$(awk -v name="$1" '$1 == name { print $2 }' /share/limits)
+	limit=$(awk -v name="$1" '$1 == name { print $2 }' /share/guest/limits)
 	echo $((${limit:-$TEST_LIMIT} * ${LIMIT_FACTOR:-1}))
 }
 
@@ -83,7 +83,7 @@ run_one()
 		status=1
 	fi
 	read -r passed failed skipped reasons < <(awk -v "status=$status" \
-		-v "limit=$limit" -f /share/ktap.awk "$log")
+		-v "limit=$limit" -f /share/guest/ktap.awk "$log")
 	check_log "$name"
 	cp "$log" /share/out/
 	verdict "$name" "$passed" "$failed" "$skipped" $((SECONDS - began)) \

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
 # Two guests on one Ethernet cable: one with our driver, and its peer, with the
-# kernel's own rdma_rxe or ours, and maybe another kernel. Each runs guest_cable.sh
+# kernel's own rdma_rxe or ours, and maybe another kernel. Each runs guest/cable.sh
 # in its role.
 
 # cable_guest_env KERNEL ROLE RXE ADDRESS PEER
@@ -159,7 +159,7 @@ cmd_test_cable()
 	: "${MEM:=1024}"
 	prepare_pair "$kernel" ours "$peer" "$rxe"
 	printf '%s\n' "$@" | tee "$share/tests" >"$share2/tests"
-	echo 'exec bash /share/guest_cable.sh' | tee "$share/cmd" >"$share2/cmd"
+	echo 'exec bash /share/guest/cable.sh' | tee "$share/cmd" >"$share2/cmd"
 	boot_pair "$kernel" "$peer" \
 		"$(kernel_version "$kernel"), and $rxe on $(kernel_version "$peer")"
 	collect_pair "$rxe-$peer" "$kernel" "$share" ours "$@"

@@ -6,7 +6,7 @@
 # A guest that dies takes one test with it; the others get another guest.
 most_boots=4
 
-# Of all tests in a guest, one a line; boot and module_unload are guest_tests.sh's.
+# Of all tests in a guest, one a line; boot and module_unload are guest/tests.sh's.
 test_names()
 {
 	local names
@@ -68,7 +68,7 @@ run_tests()
 	rest=("$@")
 	# The guest sees to the limits of single tests; it has to outlast them.
 	QUIET_LIMIT=$((($(longest_limit) + 60) * LIMIT_FACTOR))
-	echo 'exec bash /share/guest_tests.sh' >"$share/cmd"
+	echo 'exec bash /share/guest/tests.sh' >"$share/cmd"
 	while [ "${#rest[@]}" -gt 0 ]; do
 		if [ "$boots" -ge "$most_boots" ]; then
 			for died in "${rest[@]}"; do
@@ -186,7 +186,7 @@ default_kernels()
 	fi
 }
 
-# turns [KERNEL]: the tests that vm/turns names, all or those of a kernel
+# turns [KERNEL]: the tests that the file turns names, all or those of a kernel
 turns()
 {
 	awk -v kernel="${1-}" '!/^#/ && (kernel == "" || $2 == kernel) { print $1 }' \

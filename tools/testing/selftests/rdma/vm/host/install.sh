@@ -67,7 +67,7 @@ cmd_test_install()
 	run_install_test "$1" >"$log" 2>&1 || status=$?
 	sed 's/^/    /' "$log"
 	read -r passed failed skipped reasons < <(awk -v "status=$status" \
-		-f "$vm_dir/ktap.awk" "$log")
+		-f "$vm_dir/../guest/ktap.awk" "$log")
 	account "$1" install "$passed" "$failed" "$skipped" "$reasons"
 	[ "$failed" -eq 0 ] || say "FAIL install on $1: $reasons"
 	say "install on $1: $passed passed, $failed failed, $skipped skipped"

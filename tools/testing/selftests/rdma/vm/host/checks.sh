@@ -74,7 +74,7 @@ check_arguments()
 	for name in TIME_LIMIT QUIET_LIMIT BOOT_LIMIT DEBUG_NEED DEBUG_WITHIN; do
 		check_number "$name" 1 999999 seconds
 	done
-	# the storms' own time limit has to outlast it, see vm/limits
+	# the storms' own time limit has to outlast it, see limits
 	check_number STORM_SECONDS 1 800 seconds
 	check_word LONG_TESTS yes
 	check_word QUICK 1

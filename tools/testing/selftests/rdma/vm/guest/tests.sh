@@ -5,7 +5,7 @@
 # made hosts.
 
 # shellcheck source-path=SCRIPTDIR
-. "$(dirname "$0")/guest_check.sh"
+. "$(dirname "$0")/check.sh"
 
 # Nobody is to take the driver for the kernel's own, which has no version.
 check_says_which()

@@ -4,8 +4,9 @@
 # What every part of the harness needs: where things are, how it speaks, and
 # how a command is run inside the Debian root.
 
+# This directory. Beside it are guest, which each guest gets a copy of, and selftest.
 vm_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-tree=$(cd "$vm_dir/../../../../.." && pwd)
+tree=$(cd "$vm_dir/../../../../../.." && pwd)
 selftests=tools/testing/selftests/rdma
 : "${RXE_ODP_CACHE:=${XDG_CACHE_HOME:-$HOME/.cache}/rxe-odp}"
 cache=$RXE_ODP_CACHE

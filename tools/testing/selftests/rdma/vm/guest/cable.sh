@@ -5,7 +5,7 @@
 # role that ROLE says (ours or peer), with CABLE_ADDR and CABLE_PEER.
 
 # shellcheck source-path=SCRIPTDIR
-. "$(dirname "$0")/guest_check.sh"
+. "$(dirname "$0")/check.sh"
 
 TEST_LIMIT=600
 while read -r name <&3; do
