@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "../ktap_test.h"
+#include "ktap_test.h"
 #include "odp_core_test.h"
 
 #define PAGE		4096UL

@@ -9,7 +9,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-#include "../memory.h"
+#include "memory.h"
 #include "user.h"
 
 #define HOLD_MS	20000

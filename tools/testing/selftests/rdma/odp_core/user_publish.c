@@ -6,7 +6,7 @@
  */
 #include <sys/wait.h>
 
-#include "../memory.h"
+#include "memory.h"
 #include "user.h"
 
 #define HOLD_MS	20000

@@ -3,7 +3,7 @@
  * Invariants 4 and 5 against what the mm itself does to memory: it can take
  * each page, as none is pinned, and loses nothing that a umem has written.
  */
-#include "../memory.h"
+#include "memory.h"
 #include "user.h"
 
 #define PAGES		32

@@ -4,7 +4,7 @@
  */
 #include <sys/stat.h>
 
-#include "../memory.h"
+#include "memory.h"
 #include "user.h"
 
 /* a part of the address space that nothing is mapped in, but for our pages */

@@ -9,6 +9,6 @@
 
 TEST_LIMIT=600
 while read -r name <&3; do
-	run_one "$name" "./$name.sh"
+	run_one "$name" "$(program_of "$name.sh")"
 	[ -e "/share/out/$name.result" ] || exit
 done 3</share/tests

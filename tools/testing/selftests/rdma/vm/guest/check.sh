@@ -66,6 +66,12 @@ run_file()
 	return "$status"
 }
 
+# program_of TEST: its file, in one of the folders of tests
+program_of()
+{
+	printf '%s\n' ./*/"$1"
+}
+
 # run_one NAME FILE
 run_one()
 {

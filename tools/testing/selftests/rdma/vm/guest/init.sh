@@ -5,7 +5,7 @@
 # driver that was asked for, run the command of /share, hand its exit status
 # back, switch off. ttyS0 is the console, ttyS1 the command's own line.
 
-export PATH=/rxe-odp/tests:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export HOME=/root TERM=${TERM:-vt100} LC_ALL=C.UTF-8
 export ODP_CORE_KO=/rxe-odp/odp_core_test.ko RXE_KO=/rxe-odp/rdma_rxe.ko
 export FAST_REG_KO=/rxe-odp/rdma_fast_reg.ko
@@ -118,6 +118,7 @@ main()
 	find_disks
 	mkdir /rxe-odp
 	cp -a /share/build/. /rxe-odp/ 2>/dev/null
+	PATH=$(printf '%s:' /rxe-odp/tests/*)$PATH
 	if [ -n "${INTERACTIVE-}" ]; then
 		stty -F "$line" sane ${ROWS:+rows "$ROWS"} ${COLS:+cols "$COLS"}
 	else

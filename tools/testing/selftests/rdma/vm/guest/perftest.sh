@@ -6,7 +6,9 @@
 
 set -eu
 
-# shellcheck source-path=SCRIPTDIR/../..
+# where the library finds the hosts
+cd lib
+# shellcheck source-path=SCRIPTDIR/../../lib
 . ./perftest_lib.sh
 
 : "${SIZE:=65536}" "${ITERATIONS:=1000}"

@@ -54,7 +54,7 @@ while read -r name <&3; do
 		run_unload
 		;;
 	*)
-		run_one "$name" "./$name"
+		run_one "$name" "$(program_of "$name")"
 		;;
 	esac
 done 3</share/tests

@@ -32,7 +32,7 @@ bench_boot()
 		export ROWS=$(printf %q "${ROWS-}") DRIVERS="${DRIVERS-}"
 		export LIMIT_KO=/rxe-odp/rxe_limit.ko
 	ENV
-	echo 'exec ./bench.py /share/out/figures.csv' >"$share/cmd"
+	echo 'exec bench/bench.py /share/out/figures.csv' >"$share/cmd"
 	say "booting a guest with $(kernel_version "$KERNEL") ($1), $((SECONDS / 60)) min after the beginning"
 	run_guest "$KERNEL" || failed+=" $1"
 	keep_figures "$1" "$bench_dir"
@@ -51,7 +51,7 @@ cmd_bench_peers()
 	for share_of in "$share" "$share2"; do
 		printf 'export PAIRS=%s ROWS=%q\n' "${PAIRS-}" "${ROWS-}" >>"$share_of/env"
 		cat >"$share_of/cmd" <<-CMD
-			exec ./bench_peers.py /share/out/figures.csv
+			exec bench/bench_peers.py /share/out/figures.csv
 		CMD
 	done
 	boot_pair "$KERNEL" "$KERNEL" "$(kernel_version "$KERNEL") (peers)"
@@ -117,7 +117,7 @@ cmd_bench()
 	say "measured for $((SECONDS / 60)) min"
 	# What there are of figures is shown, whatever has failed.
 	in_root "$root" --bind "$tree" /mnt/tree --bind "$bench_dir" /mnt/bench \
-		python3 "/mnt/tree/$selftests/bench_report.py" /mnt/bench
+		python3 "/mnt/tree/$selftests/bench/bench_report.py" /mnt/bench
 	say "the report: $bench_dir/report.html"
 	[ -z "$failed" ] || die "did not end well:$failed"
 }

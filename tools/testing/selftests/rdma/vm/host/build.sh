@@ -38,7 +38,7 @@ compile()
 	local driver='' test_modules='' module
 
 	[ "${RXE:-ours}" != ours ] || driver=drivers/infiniband/sw/rxe
-	for module in odp_core fast_reg rxe_limit; do
+	for module in odp_core/module verbs/fast_reg bench/rxe_limit; do
 		[ ! -e "$tree/$selftests/$module/Kbuild" ] ||
 			test_modules+=" $selftests/$module"
 	done

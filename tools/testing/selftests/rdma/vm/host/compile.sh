@@ -54,4 +54,4 @@ for module in $TEST_MODULES; do
 done
 [ ! -e $tests/Makefile ] || may_fail $tests build_tests
 # what a guest is shown even where its tests do not build
-install -m 755 -t $out/tests $tests/two_hosts.sh $tests/perftest_lib.sh
+install -m 755 -D -t $out/tests/lib $tests/lib/{two_hosts,perftest_lib}.sh

@@ -56,7 +56,7 @@ cmd_test_harness()
 	mv "$share" "$share, of a, b"
 	share+=", of a, b"
 	mkdir -p "$share/build/tests"
-	cp "$vm_dir"/../selftest/* "$share/build/tests/"
+	cp -r "$vm_dir/../selftest" "$share/build/tests/"
 	guest_env 6.1 >"$share/env"
 	mapfile -t names < <(expected_results | cut -d ' ' -f 1)
 	say "testing the harness itself: the failures that follow are meant"

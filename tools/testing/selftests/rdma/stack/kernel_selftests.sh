@@ -7,7 +7,7 @@
 # be needed any more.
 
 cd "$(dirname "$0")" || exit 1
-: "${KSFT:=$(realpath ..)}"
+: "${KSFT:=$(realpath ../..)}"
 : "${RXE_SELFTESTS:=$KSFT/rdma}"
 # shellcheck source=/dev/null
 . "$KSFT/kselftest/ktap_helpers.sh"
@@ -79,7 +79,7 @@ if [ ! -e "${tests[0]}" ]; then
 	ktap_skip_all "the kernel's selftests for rxe are not there"
 	exit 4
 fi
-./two_hosts.sh down
+../lib/two_hosts.sh down
 modprobe -r rdma_rxe
 if ! install_driver || ! is_under_test; then
 	ktap_skip_all "the driver cannot be installed"

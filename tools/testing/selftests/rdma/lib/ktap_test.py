@@ -7,8 +7,8 @@ import sys
 import traceback
 
 HERE = os.path.dirname(os.path.realpath(__file__))
-# in a kernel tree, and where kselftests are installed, it is beside us
-sys.path.append(os.path.join(os.environ.get("KSFT", os.path.dirname(HERE)),
+# in a kernel tree, and where kselftests are installed, it is beside all of us
+sys.path.append(os.path.join(os.environ.get("KSFT", f"{HERE}/../.."),
                              "kselftest"))
 import ksft  # pylint: disable=wrong-import-position,import-error
 

@@ -11,8 +11,10 @@ import os
 import platform
 import re
 import subprocess
+import sys
 
-import ktap_test
+sys.path.append(sys.path[0] + "/../lib")
+import ktap_test  # pylint: disable=wrong-import-position
 
 ROOT = os.environ.get("RDMA_CORE_ROOT", "")
 PORT = "/sys/class/infiniband/rxe0/ports/1"

@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
 # The tests of the ODP core alone, by its test module: ODP_CORE_KO, or where
-# "make -C odp_core" builds it. Needs root.
+# make -C module builds it. Needs root.
 #
 # odp_core.sh [--break RULE] [NAME...]   all tests, or those with these names,
 #                                        with one of the core's rules broken
 # odp_core.sh --rules                    what can be broken
 
 cd "$(dirname "$0")" || exit 1
-: "${ODP_CORE_KO:=odp_core/odp_core_test.ko}"
+: "${ODP_CORE_KO:=module/odp_core_test.ko}"
 rule_param=/sys/module/odp_core_test/parameters/break_rule
 ksm=$(cat /sys/kernel/mm/ksm/run 2>/dev/null)
 zram=

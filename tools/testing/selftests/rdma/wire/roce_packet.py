@@ -3,9 +3,11 @@
 
 import enum
 import struct
+import sys
 import zlib
 
-import ktap_test
+sys.path.append(sys.path[0] + "/../lib")
+import ktap_test  # pylint: disable=wrong-import-position
 
 try:
     from scapy.contrib.roce import AETH, BTH, opcode

@@ -29,7 +29,7 @@ static int run_two_hosts(const char *what)
 
 	if (readlink("/proc/self/exe", path, sizeof(path) - 1) < 0)
 		return -1;
-	snprintf(command, sizeof(command), "'%s/two_hosts.sh' %s >/dev/null",
+	snprintf(command, sizeof(command), "'%s/../lib/two_hosts.sh' %s >/dev/null",
 		 dirname(path), what);
 	return system(command);
 }

@@ -20,6 +20,8 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.append(sys.path[0] + "/../lib")
+# pylint: disable=wrong-import-position
 import ktap_test
 from ktap_test import Skip, at
 from rendezvous import Rendezvous

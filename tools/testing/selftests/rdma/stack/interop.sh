@@ -93,8 +93,8 @@ all_perftest()
 # The full path MTU, and an address of the other family.
 ip link set eth0 mtu 4200
 ip addr add "fd01::${CABLE_ADDR##*.}/64" dev eth0 nodad
-gid=$(./two_hosts.sh gid rxe0 "$CABLE_ADDR")
-gid6=$(./two_hosts.sh gid rxe0 "fd01::${CABLE_ADDR##*.}")
+gid=$(../lib/two_hosts.sh gid rxe0 "$CABLE_ADDR")
+gid6=$(../lib/two_hosts.sh gid rxe0 "fd01::${CABLE_ADDR##*.}")
 
 rc_peer "on-demand"
 rc_peer "pinned" pinned

@@ -28,7 +28,7 @@ import sys
 import time
 
 HERE = os.path.dirname(os.path.realpath(__file__))
-TWO_HOSTS = os.path.join(HERE, "two_hosts.sh")
+TWO_HOSTS = os.path.join(HERE, "../lib/two_hosts.sh")
 QUICK = bool(os.environ.get("QUICK"))
 PAIRS = int(os.environ.get("PAIRS") or (3 if QUICK else 5))
 ROWS = re.compile(os.environ.get("ROWS") or "")

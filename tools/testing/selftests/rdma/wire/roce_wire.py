@@ -20,9 +20,12 @@ import select
 import socket
 import struct
 import subprocess
+import sys
 import threading
 import time
 
+sys.path.append(sys.path[0] + "/../lib")
+# pylint: disable=wrong-import-position
 import ktap_test
 from roce_packet import AETH, BTH, DEFAULT_PKEY, ETH_LEN, RETH, AtomicETH, \
     Op, Syndrome, bth_at, psn_add, put, read_response, seal, sealed, segments, \

@@ -14,10 +14,13 @@ import platform
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 
+sys.path.append(sys.path[0] + "/../lib")
+# pylint: disable=wrong-import-position
 import ktap_test
-from ktap_test import HERE, Skip
+from ktap_test import Skip
 from roce_packet import ETH_LEN, Op, Syndrome, bth_at, icrc, seal, \
     set_lengths
 from scapy.utils import wrpcap
@@ -136,7 +139,7 @@ def all_frames():
     one_by_one("hosta", "va")
     one_by_one("hostb", "vb")
     capture = Capture("hosta", "va")
-    done = subprocess.run([os.path.join(HERE, "opcodes")], text=True,
+    done = subprocess.run([os.path.join(sys.path[0], "opcodes")], text=True,
                           stdout=subprocess.PIPE, check=False)
     assert not done.returncode, done.stdout
     return capture.frames()

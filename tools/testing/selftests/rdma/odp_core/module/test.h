@@ -9,7 +9,7 @@
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
 
-#include "odp_core_test.h"
+#include "../odp_core_test.h"
 #include "odp_internal.h"
 
 /**

@@ -14,7 +14,7 @@ declare -A gids=()
 find_gid()
 {
 	[ -n "${gids[$1 $2]-}" ] ||
-		gids[$1 $2]=$(./two_hosts.sh gid "$1" "$2") || return
+		gids[$1 $2]=$(../lib/two_hosts.sh gid "$1" "$2") || return
 	gid=${gids[$1 $2]}
 }
 

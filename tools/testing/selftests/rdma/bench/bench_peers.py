@@ -20,6 +20,8 @@ import re
 import subprocess
 import sys
 
+sys.path.append(sys.path[0] + "/../lib")
+# pylint: disable=wrong-import-position
 from bench import (Bandwidth, Failed, Progress, RUN_SECONDS, TWO_HOSTS, call,
                    end, load, wait_for_port)
 from rendezvous import Rendezvous

@@ -5,7 +5,7 @@
 # that decides how packets travel. Needs root, rdma_rxe and ethtool.
 
 cd "$(dirname "$0")" || exit 1
-: "${KSFT:=$(realpath ..)}"
+: "${KSFT:=$(realpath ../..)}"
 # shellcheck source=/dev/null
 . "$KSFT/kselftest/ktap_helpers.sh"
 
@@ -13,15 +13,15 @@ log=$(mktemp)
 
 finish()
 {
-	./two_hosts.sh down 2>/dev/null
+	../lib/two_hosts.sh down 2>/dev/null
 	rm "$log"
 }
 
 # run PROGRAM FEATURE on|off...: on hosts of its own, whose counters it looks at
 run()
 {
-	./two_hosts.sh down && ./two_hosts.sh up &&
-		./two_hosts.sh offload "${@:2}" && "./$1"
+	../lib/two_hosts.sh down && ../lib/two_hosts.sh up &&
+		../lib/two_hosts.sh offload "${@:2}" && ../verbs/"$1"
 } >"$log" 2>&1
 
 # with NAME FEATURE on|off...

@@ -6,7 +6,7 @@
 # can look at their data are told to. Needs root, rdma_rxe and the programs.
 
 cd "$(dirname "$0")" || exit 1
-: "${KSFT:=$(realpath ..)}"
+: "${KSFT:=$(realpath ../..)}"
 # shellcheck source=/dev/null
 . "$KSFT/kselftest/ktap_helpers.sh"
 
@@ -15,7 +15,7 @@ hosts_are_ours=
 
 finish()
 {
-	[ -z "$hosts_are_ours" ] || ./two_hosts.sh down
+	[ -z "$hosts_are_ours" ] || ../lib/two_hosts.sh down
 	rm -r "$dir"
 }
 
@@ -24,7 +24,7 @@ need_hosts()
 	modprobe rdma_ucm || return
 	[ -e /sys/class/infiniband/rxe0 ] && return 0
 	hosts_are_ours=yes
-	./two_hosts.sh up >/dev/null 2>&1
+	../lib/two_hosts.sh up >/dev/null 2>&1
 }
 
 exec_on()
@@ -147,7 +147,7 @@ gids_there()
 {
 	while [ "$#" -gt 0 ]; do
 		for _ in $(seq 50); do
-			./two_hosts.sh gid "$1" "$2" && break
+			../lib/two_hosts.sh gid "$1" "$2" && break
 			sleep 0.2
 		done
 		shift 2
@@ -219,9 +219,9 @@ tunnel()
 
 	tunnel_up >"$dir/client" 2>&1 &&
 		between "ibv_rc_pingpong -c -n 50 -d rxe_b
-				-g $(./two_hosts.sh gid rxe_b 10.8.0.2)" \
+				-g $(../lib/two_hosts.sh gid rxe_b 10.8.0.2)" \
 			"ibv_rc_pingpong -c -n 50 -d rxe_a
-				-g $(./two_hosts.sh gid rxe_a 10.8.0.1) 10.8.0.2"
+				-g $(../lib/two_hosts.sh gid rxe_a 10.8.0.1) 10.8.0.2"
 	status=$?
 	[ "$status" -eq 0 ] || cat "$dir/relay" >>"$dir/client"
 	# with the process the netdevs go, and with them the links
@@ -239,8 +239,8 @@ copied()
 
 pingpong()
 {
-	between "ibv_$1_pingpong -d rxe1 -g $(./two_hosts.sh gid rxe1 "$2") -c" \
-		"ibv_$1_pingpong -d rxe0 -g $(./two_hosts.sh gid rxe0 "$3") -c 10.0.0.2"
+	between "ibv_$1_pingpong -d rxe1 -g $(../lib/two_hosts.sh gid rxe1 "$2") -c" \
+		"ibv_$1_pingpong -d rxe0 -g $(../lib/two_hosts.sh gid rxe0 "$3") -c 10.0.0.2"
 }
 
 # libfabric takes the first device of any namespace if it is not told
@@ -257,9 +257,9 @@ ucx()
 {
 	local env="UCX_TLS=$1 UCX_NET_DEVICES=rxe"
 
-	between "env ${env}1:1 UCX_IB_GID_INDEX=$(./two_hosts.sh gid rxe1 fd00::2)
+	between "env ${env}1:1 UCX_IB_GID_INDEX=$(../lib/two_hosts.sh gid rxe1 fd00::2)
 			ucx_perftest" \
-		"env ${env}0:1 UCX_IB_GID_INDEX=$(./two_hosts.sh gid rxe0 fd00::1)
+		"env ${env}0:1 UCX_IB_GID_INDEX=$(../lib/two_hosts.sh gid rxe0 fd00::1)
 			ucx_perftest -t $2 -s $3 -n 200 -w 10 10.0.0.2"
 }
 
@@ -267,7 +267,7 @@ two_ranks()
 {
 	on hosta env OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 \
 		UCX_TLS=rc,self UCX_NET_DEVICES=rxe0:1 \
-		UCX_IB_GID_INDEX="$(./two_hosts.sh gid rxe0 fd00::1)" \
+		UCX_IB_GID_INDEX="$(../lib/two_hosts.sh gid rxe0 fd00::1)" \
 		mpirun -n 2 --oversubscribe --mca pml ucx \
 		python3 -m mpi4py.bench ringtest -n 65536 -l 20 \
 		>"$dir/client" 2>&1

@@ -22,7 +22,7 @@ together()
 	local side=(connect "$CABLE_PEER")
 
 	[ "$ROLE" != ours ] || side=(listen "$CABLE_ADDR")
-	./rendezvous.py "${side[@]}" 18690 $((300 * ${LIMIT_FACTOR:-1})) \
+	../lib/rendezvous.py "${side[@]}" 18690 $((300 * ${LIMIT_FACTOR:-1})) \
 		>>"$dir/meeting" 2>&1
 }
 

@@ -11,11 +11,11 @@
 # and that the others are for somebody else.
 
 cd "$(dirname "$0")" || exit 1
-: "${KSFT:=$(realpath ..)}"
+: "${KSFT:=$(realpath ../..)}"
 # shellcheck source=/dev/null
 . "$KSFT/kselftest/ktap_helpers.sh"
 # shellcheck source-path=SCRIPTDIR
-. ./perftest_lib.sh
+. ../lib/perftest_lib.sh
 
 dir=$(mktemp -d)
 hosts_are_ours=
@@ -33,7 +33,7 @@ ways=("" "-b" "-q 8")
 
 finish()
 {
-	[ -z "$hosts_are_ours" ] || ./two_hosts.sh down
+	[ -z "$hosts_are_ours" ] || ../lib/two_hosts.sh down
 	rm -r "$dir"
 }
 
@@ -41,12 +41,12 @@ need_hosts()
 {
 	[ -e /sys/class/infiniband/rxe0 ] && return 0
 	hosts_are_ours=yes
-	./two_hosts.sh up >/dev/null 2>&1
+	../lib/two_hosts.sh up >/dev/null 2>&1
 }
 
 use_path()
 {
-	./two_hosts.sh mtu "$1"
+	../lib/two_hosts.sh mtu "$1"
 	case $2 in
 	4)
 		server_addr=10.0.0.2

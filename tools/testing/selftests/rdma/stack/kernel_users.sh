@@ -6,7 +6,7 @@
 # rdma_rxe, fio, nfs-utils and open-iscsi.
 
 cd "$(dirname "$0")" || exit 1
-: "${KSFT:=$(realpath ..)}"
+: "${KSFT:=$(realpath ../..)}"
 # shellcheck source=/dev/null
 . "$KSFT/kselftest/ktap_helpers.sh"
 # shellcheck source-path=SCRIPTDIR
@@ -26,7 +26,7 @@ set_up()
 {
 	if [ ! -e /sys/class/infiniband/rxe0 ]; then
 		hosts_are_ours=yes
-		./two_hosts.sh up >/dev/null 2>&1 || return
+		../lib/two_hosts.sh up >/dev/null 2>&1 || return
 	fi
 	ram_disk 65536 || return
 	ip link add disks0 type veth peer name disks1 &&
@@ -39,7 +39,7 @@ finish()
 {
 	ip link delete disks0
 	modprobe -r brd
-	[ -z "$hosts_are_ours" ] || ./two_hosts.sh down
+	[ -z "$hosts_are_ours" ] || ../lib/two_hosts.sh down
 	rm -r "$dir"
 } 2>/dev/null
 
