@@ -13,7 +13,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
-#include "rc_pair.h"
+#include "pair.h"
 
 #define PAGE		4096UL
 #define MIB		(1024 * 1024UL)
@@ -61,30 +61,30 @@ static void by_the_cpu(void)
 	CHECK_EQ(munmap(addr, COLD_SIZE), 0);
 }
 
-static void by_a_peer(struct rc_pair *pair, enum ibv_wr_opcode opcode,
+static void by_a_peer(struct pair *pair, enum ibv_wr_opcode opcode,
 		      const char *name)
 {
-	struct rc_buf local, remote;
+	struct buf local, remote;
 	unsigned long long began;
 	size_t at;
 	int i;
 
-	rc_buf_get(&local, &pair->hosts[0], MESSAGE, RC_ALL_ACCESS);
-	rc_buf_reg(&remote, &pair->hosts[1], cold_memory(), COLD_SIZE,
-		   RC_ODP_ACCESS);
+	buf_get(&local, &pair->hosts[0], MESSAGE, ALL_ACCESS);
+	buf_reg(&remote, &pair->hosts[1], cold_memory(), COLD_SIZE,
+		ODP_ACCESS);
 	memset(local.addr, 1, MESSAGE);
 	began = now_ns();
 	for (at = 0; at < COLD_SIZE; at += MESSAGE) {
 		if (at >= DEPTH * MESSAGE)
-			rc_wait_ok(pair->a.send_cq);
-		rc_post(&pair->a, opcode, rc_sge(&local, 0, MESSAGE), &remote,
-			at);
+			wait_ok(pair->a.send_cq);
+		post_one(&pair->a, opcode, buf_sge(&local, 0, MESSAGE), &remote,
+			 at);
 	}
 	for (i = 0; i < DEPTH; i++)
-		rc_wait_ok(pair->a.send_cq);
+		wait_ok(pair->a.send_cq);
 	print_pages(name, now_ns() - began);
-	rc_buf_put(&local);
-	rc_buf_put(&remote);
+	buf_put(&local);
+	buf_put(&remote);
 }
 
 static int compare(const void *a, const void *b)
@@ -96,32 +96,32 @@ static int compare(const void *a, const void *b)
 }
 
 /* One page is written to, taken away, and written to again. */
-static void first_bytes(struct rc_pair *pair)
+static void first_bytes(struct pair *pair)
 {
 	unsigned long long warm[SAMPLES], cold[SAMPLES], began;
-	struct rc_buf local, remote;
+	struct buf local, remote;
 	int i;
 
-	rc_buf_get(&local, &pair->hosts[0], PAGE, RC_ALL_ACCESS);
-	rc_buf_get(&remote, &pair->hosts[1], PAGE, RC_ODP_ACCESS);
+	buf_get(&local, &pair->hosts[0], PAGE, ALL_ACCESS);
+	buf_get(&remote, &pair->hosts[1], PAGE, ODP_ACCESS);
 	memset(local.addr, 1, PAGE);
 	for (i = 0; i < SAMPLES; i++) {
 		began = now_ns();
-		rc_do(&pair->a, IBV_WR_RDMA_WRITE, rc_sge(&local, 0, 8),
-		      &remote, 0);
+		do_one(&pair->a, IBV_WR_RDMA_WRITE, buf_sge(&local, 0, 8),
+		       &remote, 0);
 		warm[i] = now_ns() - began;
-		rc_buf_drop(&remote);
+		buf_drop(&remote);
 		began = now_ns();
-		rc_do(&pair->a, IBV_WR_RDMA_WRITE, rc_sge(&local, 0, 8),
-		      &remote, 0);
+		do_one(&pair->a, IBV_WR_RDMA_WRITE, buf_sge(&local, 0, 8),
+		       &remote, 0);
 		cold[i] = now_ns() - began;
 	}
 	qsort(warm, SAMPLES, sizeof(*warm), compare);
 	qsort(cold, SAMPLES, sizeof(*cold), compare);
 	printf("first_byte_warm_us %.1f\n", warm[SAMPLES / 2] / 1e3);
 	printf("first_byte_cold_us %.1f\n", cold[SAMPLES / 2] / 1e3);
-	rc_buf_put(&local);
-	rc_buf_put(&remote);
+	buf_put(&local);
+	buf_put(&remote);
 }
 
 /**
@@ -131,7 +131,7 @@ static void first_bytes(struct rc_pair *pair)
  * @over: there is nothing to be taken any more
  */
 struct thief {
-	const struct rc_buf *buf;
+	const struct buf *buf;
 	unsigned long per_second;
 	bool over;
 };
@@ -159,9 +159,9 @@ static void *steal(void *arg)
 	return NULL;
 }
 
-static void under_theft(struct rc_pair *pair, unsigned int percent)
+static void under_theft(struct pair *pair, unsigned int percent)
 {
-	struct rc_buf local, remote;
+	struct buf local, remote;
 	unsigned long long began;
 	unsigned long bytes = 0;
 	struct thief thief = {
@@ -171,54 +171,54 @@ static void under_theft(struct rc_pair *pair, unsigned int percent)
 	pthread_t thread;
 	size_t at;
 
-	rc_buf_get(&local, &pair->hosts[0], SMALL_MESSAGE, RC_ALL_ACCESS);
-	rc_buf_get(&remote, &pair->hosts[1], WARM_SIZE, RC_ODP_ACCESS);
+	buf_get(&local, &pair->hosts[0], SMALL_MESSAGE, ALL_ACCESS);
+	buf_get(&remote, &pair->hosts[1], WARM_SIZE, ODP_ACCESS);
 	memset(local.addr, 1, SMALL_MESSAGE);
 	for (at = 0; at < WARM_SIZE; at += SMALL_MESSAGE)
-		rc_do(&pair->a, IBV_WR_RDMA_WRITE,
-		      rc_sge(&local, 0, SMALL_MESSAGE), &remote, at);
+		do_one(&pair->a, IBV_WR_RDMA_WRITE,
+		       buf_sge(&local, 0, SMALL_MESSAGE), &remote, at);
 	CHECK_EQ(pthread_create(&thread, NULL, steal, &thief), 0);
 	began = now_ns();
 	while (now_ns() - began < WARM_NS) {
 		at = bytes % WARM_SIZE;
-		rc_do(&pair->a, IBV_WR_RDMA_WRITE,
-		      rc_sge(&local, 0, SMALL_MESSAGE), &remote, at);
+		do_one(&pair->a, IBV_WR_RDMA_WRITE,
+		       buf_sge(&local, 0, SMALL_MESSAGE), &remote, at);
 		bytes += SMALL_MESSAGE;
 	}
 	printf("write_mib_per_s_%u_percent_taken %.1f\n", percent,
 	       bytes * 1e9 / (now_ns() - began) / MIB);
 	__atomic_store_n(&thief.over, true, __ATOMIC_RELEASE);
 	CHECK_EQ(pthread_join(thread, NULL), 0);
-	rc_buf_put(&local);
-	rc_buf_put(&remote);
+	buf_put(&local);
+	buf_put(&remote);
 }
 
 /* the largest that the netdev has room for */
 static enum ibv_mtu path_mtu(void)
 {
 	struct ibv_port_attr port;
-	struct rc_host host;
+	struct host host;
 
-	rc_open(&host, 0);
+	host_open(&host, 0);
 	CHECK_EQ(ibv_query_port(host.ctx, 1, &port), 0);
-	rc_close(&host);
+	host_close(&host);
 	return port.active_mtu;
 }
 
 int main(void)
 {
 	static const unsigned int percents[] = { 0, 1, 10, 50 };
-	struct rc_config config = { .mtu = path_mtu() };
-	struct rc_pair pair;
+	struct pair_config config = { .mtu = path_mtu() };
+	struct pair pair;
 	unsigned int i;
 
-	rc_pair_up(&pair, &config);
+	pair_up(&pair, &config);
 	by_the_cpu();
 	by_a_peer(&pair, IBV_WR_RDMA_WRITE, "cold_write_pages_per_s");
 	by_a_peer(&pair, IBV_WR_RDMA_READ, "cold_read_pages_per_s");
 	first_bytes(&pair);
 	for (i = 0; i < NUM(percents); i++)
 		under_theft(&pair, percents[i]);
-	rc_pair_down(&pair);
+	pair_down(&pair);
 	return 0;
 }

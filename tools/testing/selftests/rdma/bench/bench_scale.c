@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "rc_pair.h"
+#include "pair.h"
 
 #define CONNECTIONS	1000
 #define SOME_REGIONS	10000
@@ -51,8 +51,8 @@ static double available(void)
 }
 
 /* @ends write in turn, each into its region, AT_ONCE under way */
-static double per_second(struct rc_end *ends, const struct rc_buf *locals,
-			 const struct rc_buf *remotes, unsigned int num,
+static double per_second(struct end *ends, const struct buf *locals,
+			 const struct buf *remotes, unsigned int num,
 			 size_t len, unsigned int writes)
 {
 	double began = seconds();
@@ -60,17 +60,17 @@ static double per_second(struct rc_end *ends, const struct rc_buf *locals,
 
 	for (i = 0; i < writes + AT_ONCE; i++) {
 		if (i >= AT_ONCE)
-			rc_wait_ok(ends[i % num].send_cq);
+			wait_ok(ends[i % num].send_cq);
 		if (i < writes)
-			rc_post(&ends[i % num], IBV_WR_RDMA_WRITE,
-				rc_sge(&locals[i % num], 0, len),
-				&remotes[i % num], 0);
+			post_one(&ends[i % num], IBV_WR_RDMA_WRITE,
+				 buf_sge(&locals[i % num], 0, len),
+				 &remotes[i % num], 0);
 	}
 	return writes / (seconds() - began);
 }
 
-static double best_of(struct rc_end *ends, const struct rc_buf *locals,
-		      const struct rc_buf *remotes, unsigned int num,
+static double best_of(struct end *ends, const struct buf *locals,
+		      const struct buf *remotes, unsigned int num,
 		      size_t len, unsigned int writes)
 {
 	double rate, best = 0;
@@ -84,37 +84,37 @@ static double best_of(struct rc_end *ends, const struct rc_buf *locals,
 	return best;
 }
 
-static void print_small(struct rc_pair *pair, const struct rc_buf *local,
-			const struct rc_buf *remote, const char *name)
+static void print_small(struct pair *pair, const struct buf *local,
+			const struct buf *remote, const char *name)
 {
 	printf("%s %.0f\n", name, best_of(&pair->a, local, remote, 1, SMALL,
 					  SMALL_WRITES));
 }
 
-static void among_connections(struct rc_pair *pair, const struct rc_buf *local,
-			      const struct rc_buf *remote)
+static void among_connections(struct pair *pair, const struct buf *local,
+			      const struct buf *remote)
 {
-	struct rc_end *ends = calloc(2 * CONNECTIONS, sizeof(*ends));
-	struct rc_config config = { .depth = 16 };
+	struct end *ends = calloc(2 * CONNECTIONS, sizeof(*ends));
+	struct pair_config config = { .depth = 16 };
 	double before = available();
 	int i;
 
 	CHECK(ends);
 	for (i = 0; i < CONNECTIONS; i++)
-		rc_connect(&ends[2 * i], &pair->hosts[0], &ends[2 * i + 1],
-			   &pair->hosts[1], &config);
+		connect_ends(&ends[2 * i], &pair->hosts[0], &ends[2 * i + 1],
+			     &pair->hosts[1], &config);
 	printf("bytes_per_qp_and_its_cqs %.0f\n",
 	       (before - available()) / (2 * CONNECTIONS));
 	print_small(pair, local, remote, "write_8b_per_s_1000_connections");
 	for (i = 0; i < 2 * CONNECTIONS; i++)
-		rc_disconnect(&ends[i]);
+		end_destroy(&ends[i]);
 	free(ends);
 }
 
-static void among_regions(struct rc_pair *pair, const struct rc_buf *local,
-			  const struct rc_buf *remote)
+static void among_regions(struct pair *pair, const struct buf *local,
+			  const struct buf *remote)
 {
-	struct rc_buf *bufs = calloc(MANY_REGIONS, sizeof(*bufs));
+	struct buf *bufs = calloc(MANY_REGIONS, sizeof(*bufs));
 	void *addr = aligned_alloc(REGION, REGION);
 	double before;
 	int i;
@@ -123,8 +123,8 @@ static void among_regions(struct rc_pair *pair, const struct rc_buf *local,
 	CHECK(addr);
 	before = available();
 	for (i = 0; i < MANY_REGIONS; i++) {
-		rc_buf_reg(&bufs[i], &pair->hosts[1], addr, REGION,
-			   RC_ODP_ACCESS);
+		buf_reg(&bufs[i], &pair->hosts[1], addr, REGION,
+			ODP_ACCESS);
 		if (i + 1 == SOME_REGIONS)
 			print_small(pair, local, remote,
 				    "write_8b_per_s_10000_regions");
@@ -138,53 +138,53 @@ static void among_regions(struct rc_pair *pair, const struct rc_buf *local,
 	free(bufs);
 }
 
-static void print_two(struct rc_end *ends, const struct rc_buf *locals,
-		      const struct rc_buf *remotes, const char *name)
+static void print_two(struct end *ends, const struct buf *locals,
+		      const struct buf *remotes, const char *name)
 {
 	double rate = best_of(ends, locals, remotes, 2, LARGE, LARGE_WRITES);
 
 	printf("%s %.1f\n", name, rate * LARGE / (1 << 20));
 }
 
-static void two_queue_pairs(struct rc_pair *pair)
+static void two_queue_pairs(struct pair *pair)
 {
-	struct rc_buf locals[2], remotes[2], shared[2];
-	struct rc_config config = {};
-	struct rc_end ends[2], peer;
+	struct buf locals[2], remotes[2], shared[2];
+	struct pair_config config = {};
+	struct end ends[2], peer;
 	int i;
 
 	ends[0] = pair->a;
-	rc_connect(&ends[1], &pair->hosts[0], &peer, &pair->hosts[1], &config);
+	connect_ends(&ends[1], &pair->hosts[0], &peer, &pair->hosts[1], &config);
 	for (i = 0; i < 2; i++) {
-		rc_buf_get(&locals[i], &pair->hosts[0], LARGE, RC_ODP_ACCESS);
-		rc_buf_get(&remotes[i], &pair->hosts[1], LARGE, RC_ODP_ACCESS);
+		buf_get(&locals[i], &pair->hosts[0], LARGE, ODP_ACCESS);
+		buf_get(&remotes[i], &pair->hosts[1], LARGE, ODP_ACCESS);
 		shared[i] = remotes[0];
 	}
 	print_two(ends, locals, remotes, "two_qps_two_regions_mib_per_s");
 	print_two(ends, locals, shared, "two_qps_one_region_mib_per_s");
 	for (i = 0; i < 2; i++) {
-		rc_buf_put(&locals[i]);
-		rc_buf_put(&remotes[i]);
+		buf_put(&locals[i]);
+		buf_put(&remotes[i]);
 	}
-	rc_disconnect(&ends[1]);
-	rc_disconnect(&peer);
+	end_destroy(&ends[1]);
+	end_destroy(&peer);
 }
 
 int main(void)
 {
-	struct rc_config config = {};
-	struct rc_buf local, remote;
-	struct rc_pair pair;
+	struct pair_config config = {};
+	struct buf local, remote;
+	struct pair pair;
 
-	rc_pair_up(&pair, &config);
-	rc_buf_get(&local, &pair.hosts[0], REGION, RC_ODP_ACCESS);
-	rc_buf_get(&remote, &pair.hosts[1], REGION, RC_ODP_ACCESS);
+	pair_up(&pair, &config);
+	buf_get(&local, &pair.hosts[0], REGION, ODP_ACCESS);
+	buf_get(&remote, &pair.hosts[1], REGION, ODP_ACCESS);
 	print_small(&pair, &local, &remote, "write_8b_per_s_alone");
 	among_connections(&pair, &local, &remote);
 	among_regions(&pair, &local, &remote);
 	two_queue_pairs(&pair);
-	rc_buf_put(&local);
-	rc_buf_put(&remote);
-	rc_pair_down(&pair);
+	buf_put(&local);
+	buf_put(&remote);
+	pair_down(&pair);
 	return 0;
 }

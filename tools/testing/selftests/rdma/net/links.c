@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "rc_links.h"
+#include "links.h"
 
 /* The command fails, and its complaint has @why in it. */
 static void refused(const char *what, const char *why)
@@ -201,7 +201,7 @@ static enum ibv_event_type next_port_event(struct ibv_context *ctx)
 	return event.event_type;
 }
 
-static struct ibv_port_attr port_of(struct rc_host *host)
+static struct ibv_port_attr port_of(struct host *host)
 {
 	struct ibv_port_attr attr;
 
@@ -213,7 +213,7 @@ static void all_kinds(void)
 {
 	const struct kind *kind;
 	char guid[50], text[200];
-	struct rc_host host;
+	struct host host;
 	int taken = 0;
 
 	cable_up();
@@ -231,9 +231,9 @@ static void all_kinds(void)
 		command("ip link set t0 up");
 		CHECK(parent_is("link1", "t0"));
 		get_guid(guid, "link1");
-		rc_open_device(&host, "link1");
+		host_open_device(&host, "link1");
 		CHECK_EQ(port_of(&host).max_mtu, IBV_MTU_4096);
-		rc_close(&host);
+		host_close(&host);
 		command("rdma link delete link1");
 		command("ip link delete t0");
 		taken++;
@@ -241,14 +241,14 @@ static void all_kinds(void)
 	CHECK(taken > 5);
 }
 
-static void port_is_up(struct rc_host *host)
+static void port_is_up(struct host *host)
 {
 	CHECK_EQ(next_port_event(host->ctx), IBV_EVENT_PORT_ACTIVE);
 	CHECK_EQ(port_of(host).state, IBV_PORT_ACTIVE);
 	command("rdma link show link0/1 | grep -q 'state ACTIVE'");
 }
 
-static void port_is_down(struct rc_host *host)
+static void port_is_down(struct host *host)
 {
 	CHECK_EQ(next_port_event(host->ctx), IBV_EVENT_PORT_ERR);
 	CHECK_EQ(port_of(host).state, IBV_PORT_DOWN);
@@ -257,17 +257,17 @@ static void port_is_down(struct rc_host *host)
 
 static void states(void)
 {
-	struct rc_host host;
+	struct host host;
 	int i;
 
 	cable_up();
-	rc_open_device(&host, "link0");
+	host_open_device(&host, "link0");
 	UNTIL(port_of(&host).state == IBV_PORT_ACTIVE);
 	/* what came before the netdev had settled */
 	command("rdma link delete link0");
 	command("rdma link add link0 type rxe netdev va");
-	rc_close(&host);
-	rc_open_device(&host, "link0");
+	host_close(&host);
+	host_open_device(&host, "link0");
 	for (i = 0; i < 3; i++) {
 		command("ip link set va down");
 		port_is_down(&host);
@@ -301,10 +301,10 @@ static void mtus(void)
 		{ 1500, IBV_MTU_1024 }, { 1000, IBV_MTU_512 },
 		{ 500, IBV_MTU_256 }, { 300, IBV_MTU_256 }, {}
 	}, *mtu;
-	struct rc_host host;
+	struct host host;
 
 	cable_up();
-	rc_open_device(&host, "link0");
+	host_open_device(&host, "link0");
 	for (mtu = mtus; mtu->netdev; mtu++) {
 		command("ip link set va mtu %u", mtu->netdev);
 		CHECK_EQ(port_of(&host).active_mtu, mtu->active);
@@ -315,12 +315,12 @@ static void mtus(void)
 static void addresses(void)
 {
 	unsigned int ifindex = 0;
-	struct rc_host host;
+	struct host host;
 	char netdev[100];
 	int index;
 
 	cable_up();
-	rc_open_device(&host, "link0");
+	host_open_device(&host, "link0");
 	CHECK(!has_gid(&host, "10.1.0.1"));
 	command("ip addr add 10.1.0.1/24 dev va");
 	command("ip addr add fd01::1/64 dev va nodad");
@@ -352,14 +352,14 @@ static void addresses(void)
 
 static void loopback(void)
 {
-	struct rc_host host;
+	struct host host;
 
 	own_namespace();
 	command("rdma link add link0 type rxe netdev lo");
 	open_at(&host, "link0", "127.0.0.1");
 	CHECK_EQ(port_of(&host).state, IBV_PORT_ACTIVE);
 	check_moves(&host, &host, false);
-	rc_close(&host);
+	host_close(&host);
 	open_at(&host, "link0", "::1");
 	check_moves(&host, &host, true);
 }
@@ -368,7 +368,7 @@ static void counters(void)
 {
 	static const char directory[] =
 		"/sys/class/infiniband/link0/ports/1/hw_counters";
-	struct rc_host a, b;
+	struct host a, b;
 
 	own_namespace();
 	command("ip netns add left");
@@ -399,7 +399,7 @@ static void several(void)
 	static const char *const addresses[] = {
 		"10.1.0.1", "10.1.0.2", "10.2.0.1", "10.2.0.2",
 	};
-	struct rc_host hosts[4];
+	struct host hosts[4];
 	char address[20];
 	char device[10];
 	char netdev[10];
@@ -423,14 +423,14 @@ static void several(void)
 		check_moves(&hosts[i], &hosts[i], false);
 
 	/* the others are none the worse when one goes */
-	rc_close(&hosts[0]);
+	host_close(&hosts[0]);
 	command("rdma link delete link0");
 	check_moves(&hosts[2], &hosts[3], false);
 }
 
 static void link_local(void)
 {
-	struct rc_host a, b;
+	struct host a, b;
 	unsigned long sent;
 	int i;
 
@@ -451,8 +451,8 @@ static void link_local(void)
 		check_moves(&a, &b, true);
 		sent = sent_bytes("left", i ? "v1" : "v0") - sent;
 		CHECK(sent > 0x10000);
-		rc_close(&a);
-		rc_close(&b);
+		host_close(&a);
+		host_close(&b);
 	}
 }
 
@@ -462,10 +462,10 @@ static void link_local(void)
  */
 static void equal_addresses(void)
 {
-	struct rc_config config = { .timeout = 12, .ipv6 = true };
-	struct rc_end a, b, stray;
-	struct rc_host hosts[4];
-	struct rc_buf from, to;
+	struct pair_config config = { .timeout = 12, .ipv6 = true };
+	struct end a, b, stray;
+	struct host hosts[4];
+	struct buf from, to;
 	int i;
 
 	own_namespace();
@@ -485,18 +485,18 @@ static void equal_addresses(void)
 	check_moves(&hosts[0], &hosts[1], true);
 	check_moves(&hosts[2], &hosts[3], true);
 
-	rc_connect(&a, &hosts[0], &b, &hosts[1], &config);
-	rc_end_create(&stray, &hosts[2], &config);
-	rc_to_init(&stray, &config);
-	rc_to_rtr(&stray, b.qp->qp_num, &hosts[1].gids[1].gid, &config);
-	rc_to_rts(&stray, &config);
-	rc_buf_get(&from, &hosts[2], 4096, RC_ALL_ACCESS);
-	rc_buf_get(&to, &hosts[1], 4096, RC_ALL_ACCESS);
-	rc_fill(from.addr, 4096, 7);
-	rc_post(&stray, IBV_WR_RDMA_WRITE, rc_sge(&from, 0, 4096), &to, 0);
-	rc_wait_status(stray.send_cq, IBV_WC_RETRY_EXC_ERR);
-	rc_check_all(to.addr, 4096, 0);
-	rc_check_moves(&a, &b, RC_ODP_ACCESS);
+	connect_ends(&a, &hosts[0], &b, &hosts[1], &config);
+	end_create(&stray, &hosts[2], &config);
+	end_to_init(&stray, &config);
+	end_to_rtr(&stray, b.qp->qp_num, &hosts[1].gids[1].gid, &config);
+	end_to_rts(&stray, &config);
+	buf_get(&from, &hosts[2], 4096, ALL_ACCESS);
+	buf_get(&to, &hosts[1], 4096, ALL_ACCESS);
+	fill_pattern(from.addr, 4096, 7);
+	post_one(&stray, IBV_WR_RDMA_WRITE, buf_sge(&from, 0, 4096), &to, 0);
+	wait_status(stray.send_cq, IBV_WC_RETRY_EXC_ERR);
+	check_bytes(to.addr, 4096, 0);
+	check_arrives(&a, &b, ODP_ACCESS);
 }
 
 static const struct test tests[] = {

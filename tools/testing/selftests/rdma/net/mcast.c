@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "rc_pair.h"
+#include "pair.h"
 
 #define GRH	40
 #define QKEY	0x11223344
@@ -21,7 +21,7 @@
 #define SLOT	4096
 #define LEN	1000
 
-static const struct rc_config config = { .type = IBV_QPT_UD, .qkey = QKEY };
+static const struct pair_config config = { .type = IBV_QPT_UD, .qkey = QKEY };
 static const char *const names[] = { "IPv4", "IPv6" };
 
 /* the @n-th group of tests: 239.1.x.x or ff15::1:x:x */
@@ -45,30 +45,30 @@ static union ibv_gid group(bool ipv6, unsigned int n)
  * @got: datagrams
  */
 struct member {
-	struct rc_end end;
-	struct rc_buf buf;
+	struct end end;
+	struct buf buf;
 	unsigned int got;
 };
 
-static void end_up(struct rc_end *end, struct rc_host *host)
+static void end_up(struct end *end, struct host *host)
 {
-	rc_end_create(end, host, &config);
-	rc_to_init(end, &config);
-	rc_to_rtr(end, 0, &host->gids[0].gid, &config);
-	rc_to_rts(end, &config);
+	end_create(end, host, &config);
+	end_to_init(end, &config);
+	end_to_rtr(end, 0, &host->gids[0].gid, &config);
+	end_to_rts(end, &config);
 }
 
-static void member_up(struct member *member, struct rc_host *host)
+static void member_up(struct member *member, struct host *host)
 {
 	end_up(&member->end, host);
-	rc_buf_get(&member->buf, host, 64 * SLOT, RC_ODP_ACCESS);
+	buf_get(&member->buf, host, 64 * SLOT, ODP_ACCESS);
 	member->got = 0;
 }
 
 static void member_down(struct member *member)
 {
-	rc_buf_put(&member->buf);
-	rc_disconnect(&member->end);
+	buf_put(&member->buf);
+	end_destroy(&member->end);
 }
 
 static int attach(struct member *member, union ibv_gid gid)
@@ -83,19 +83,19 @@ static int detach(struct member *member, union ibv_gid gid)
 
 static void expect(struct member *member)
 {
-	rc_post_recv(&member->end, &member->buf, member->got * SLOT, GRH + LEN,
-		     member->got);
+	post_recv(&member->end, &member->buf, member->got * SLOT, GRH + LEN,
+		  member->got);
 }
 
 /* the next datagram is the one with that number; nothing else has come */
 static void check_got(struct member *member, unsigned int seed)
 {
-	struct ibv_wc wc = rc_wait_ok(member->end.recv_cq);
+	struct ibv_wc wc = wait_ok(member->end.recv_cq);
 
 	CHECK_EQ(wc.wr_id, member->got);
 	CHECK_EQ(wc.byte_len, GRH + LEN);
-	rc_check(member->buf.addr + member->got * SLOT + GRH, LEN, seed);
-	rc_check_idle(member->end.recv_cq);
+	check_pattern(member->buf.addr + member->got * SLOT + GRH, LEN, seed);
+	check_idle(member->end.recv_cq);
 	member->got++;
 }
 
@@ -105,27 +105,27 @@ static void check_got(struct member *member, unsigned int seed)
  * @buf: what is sent
  */
 struct sender {
-	struct rc_end end;
-	struct rc_buf buf;
+	struct end end;
+	struct buf buf;
 };
 
-static void sender_up(struct sender *sender, struct rc_host *host)
+static void sender_up(struct sender *sender, struct host *host)
 {
 	end_up(&sender->end, host);
-	rc_buf_get(&sender->buf, host, SLOT, RC_ALL_ACCESS);
+	buf_get(&sender->buf, host, SLOT, ALL_ACCESS);
 }
 
 static void sender_down(struct sender *sender)
 {
-	rc_buf_put(&sender->buf);
-	rc_disconnect(&sender->end);
+	buf_put(&sender->buf);
+	end_destroy(&sender->end);
 }
 
 /* to a group, or to a queue pair of a host */
 static void send_to(struct sender *sender, union ibv_gid to, unsigned int qpn,
 		    bool ipv6, unsigned int seed)
 {
-	struct ibv_sge sge = rc_sge(&sender->buf, 0, LEN);
+	struct ibv_sge sge = buf_sge(&sender->buf, 0, LEN);
 	struct ibv_ah_attr attr = {
 		.is_global = 1,
 		.port_num = 1,
@@ -145,9 +145,9 @@ static void send_to(struct sender *sender, union ibv_gid to, unsigned int qpn,
 
 	wr.wr.ud.ah = ibv_create_ah(sender->end.host->pd, &attr);
 	CHECK(wr.wr.ud.ah);
-	rc_fill(sender->buf.addr, LEN, seed);
-	rc_post_send(&sender->end, &wr);
-	rc_wait_ok(sender->end.send_cq);
+	fill_pattern(sender->buf.addr, LEN, seed);
+	post_send(&sender->end, &wr);
+	wait_ok(sender->end.send_cq);
 	CHECK_EQ(ibv_destroy_ah(wr.wr.ud.ah), 0);
 }
 
@@ -198,7 +198,7 @@ static void send_around(struct sender *sender, struct member *members,
 			bool ipv6)
 {
 	unsigned int seed = 1, round, g, i;
-	struct rc_host *host;
+	struct host *host;
 
 	for (round = 0; round < 6; round++)
 		for (g = 1; g <= 2; g++, seed++) {
@@ -222,14 +222,14 @@ static void send_around(struct sender *sender, struct member *members,
 static void data_over(bool ipv6)
 {
 	struct member members[MEMBERS];
-	struct rc_host hosts[2];
+	struct host hosts[2];
 	struct sender sender;
 	unsigned int i;
 
 	test_at("%s", names[ipv6]);
-	rc_check_works();
-	rc_open(&hosts[0], 0);
-	rc_open(&hosts[1], 1);
+	check_works();
+	host_open(&hosts[0], 0);
+	host_open(&hosts[1], 1);
 	sender_up(&sender, &hosts[0]);
 	for (i = 0; i < MEMBERS; i++)
 		member_up(&members[i], &hosts[i != 2]);
@@ -271,8 +271,8 @@ static void data_over(bool ipv6)
 	for (i = 0; i < MEMBERS; i++)
 		member_down(&members[i]);
 	sender_down(&sender);
-	rc_close(&hosts[0]);
-	rc_close(&hosts[1]);
+	host_close(&hosts[0]);
+	host_close(&hosts[1]);
 }
 
 static void data(void)
@@ -285,12 +285,12 @@ static void refused(void)
 {
 	union ibv_gid nothing = {}, unicast;
 	struct member member;
-	struct rc_host host;
-	struct rc_pair pair;
+	struct host host;
+	struct pair pair;
 	bool ipv6;
 	int i;
 
-	rc_open(&host, 1);
+	host_open(&host, 1);
 	member_up(&member, &host);
 	for (i = 0; i < 2; i++) {
 		ipv6 = i;
@@ -308,13 +308,13 @@ static void refused(void)
 	}
 	CHECK_EQ(attach(&member, nothing), EINVAL);
 	member_down(&member);
-	rc_close(&host);
+	host_close(&host);
 
 	/* a connection is in no group */
-	rc_pair_up(&pair, &(struct rc_config){});
+	pair_up(&pair, &(struct pair_config){});
 	nothing = group(true, 1);
 	CHECK_EQ(ibv_attach_mcast(pair.a.qp, &nothing, 0), EINVAL);
-	rc_pair_down(&pair);
+	pair_down(&pair);
 }
 
 /* What the kernel bounds for a socket is no bound of the device's. */
@@ -361,12 +361,12 @@ static void unprivileged(struct steps *steps)
 {
 	struct ibv_device_attr attr;
 	struct member member, other;
-	struct rc_host host;
+	struct host host;
 	int i;
 
 	CHECK_EQ(setgid(65534), 0);
 	CHECK_EQ(setuid(65534), 0);
-	rc_open(&host, 1);
+	host_open(&host, 1);
 	CHECK_EQ(ibv_query_device(host.ctx, &attr), 0);
 	CHECK_EQ(attr.max_mcast_grp, MOST);
 	member_up(&member, &host);
@@ -417,12 +417,12 @@ static void shared_with_sockets(void)
 		"socket.socket(socket.AF_INET6,socket.SOCK_DGRAM).setsockopt(41,20,socket.inet_pton(socket.AF_INET6,'ff15::1:1')+struct.pack('i',socket.if_nametoindex('vb')))",
 	};
 	struct member member;
-	struct rc_host host;
+	struct host host;
 	int i;
 
 	if (system("command -v python3 >/dev/null"))
 		skip("there is no python3");
-	rc_open(&host, 1);
+	host_open(&host, 1);
 	member_up(&member, &host);
 	for (i = 0; i < 2; i++) {
 		CHECK_EQ(attach(&member, group(i, 1)), 0);
@@ -434,7 +434,7 @@ static void shared_with_sockets(void)
 		CHECK(!netdev_in(1, i, 1));
 	}
 	member_down(&member);
-	rc_close(&host);
+	host_close(&host);
 }
 
 static void attach_all(struct member *member)
@@ -450,14 +450,14 @@ static void attach_all(struct member *member)
 /* the link goes under its members, and another one begins with no group */
 static void link_deleted(void)
 {
-	struct rc_resources before;
+	struct resources before;
 	struct member member;
-	struct rc_host host;
+	struct host host;
 	int i;
 
-	rc_resources_get(&before);
+	resources_get(&before);
 	for (i = 0; i < 3; i++) {
-		rc_open(&host, 1);
+		host_open(&host, 1);
 		member_up(&member, &host);
 		attach_all(&member);
 		CHECK_EQ(netdev_groups(1), 40);
@@ -470,19 +470,19 @@ static void link_deleted(void)
 		command("ip netns exec hostb rdma link add rxe1 type rxe netdev vb");
 	}
 	data();
-	rc_resources_check(&before);
+	resources_check(&before);
 }
 
 static void netdev_deleted(void)
 {
-	struct rc_resources before;
+	struct resources before;
 	struct member member;
-	struct rc_host host;
+	struct host host;
 	int i;
 
-	rc_resources_get(&before);
+	resources_get(&before);
 	for (i = 0; i < 3; i++) {
-		rc_open(&host, 1);
+		host_open(&host, 1);
 		member_up(&member, &host);
 		attach_all(&member);
 		command("ip -n hostb link delete vb");
@@ -490,32 +490,32 @@ static void netdev_deleted(void)
 		      access("/sys/class/infiniband/rxe1", F_OK));
 		CHECK(attach(&member, group(true, 100)) != 0);
 		ibv_close_device(host.ctx);
-		rc_two_hosts("plug");
+		two_hosts("plug");
 	}
 	data();
-	rc_resources_check(&before);
+	resources_check(&before);
 }
 
 /* without IPv6 on the netdev there are no groups of it to join */
 static void no_ipv6(void)
 {
 	struct member member;
-	struct rc_host host;
+	struct host host;
 
-	rc_open(&host, 1);
+	host_open(&host, 1);
 	member_up(&member, &host);
 	/* below what IPv6 takes at least */
-	rc_set_mtu(1200);
+	set_mtu(1200);
 	CHECK_EQ(attach(&member, group(true, 1)), ENODEV);
 	CHECK_EQ(attach(&member, group(false, 1)), 0);
 	CHECK_EQ(detach(&member, group(false, 1)), 0);
-	rc_set_mtu(1500);
+	set_mtu(1500);
 	CHECK_EQ(attach(&member, group(true, 1)), 0);
 	CHECK_EQ(detach(&member, group(true, 1)), 0);
 	member_down(&member);
-	rc_close(&host);
-	rc_two_hosts("down");
-	rc_two_hosts("up");
+	host_close(&host);
+	two_hosts("down");
+	two_hosts("up");
 }
 
 #define FAILSLAB	"/sys/kernel/debug/failslab"
@@ -554,7 +554,7 @@ static bool none_failed(int fd)
 static void no_memory(void)
 {
 	struct member member;
-	struct rc_host host;
+	struct host host;
 	bool ipv6, all;
 	unsigned int n;
 	int i, fd, err;
@@ -564,7 +564,7 @@ static void no_memory(void)
 	CHECK(write_file(FAILSLAB "/verbose", "0"));
 	fd = open("/proc/thread-self/fail-nth", O_RDWR);
 	CHECK(fd >= 0);
-	rc_open(&host, 1);
+	host_open(&host, 1);
 	member_up(&member, &host);
 	for (i = 0; i < 2; i++) {
 		ipv6 = i;
@@ -585,7 +585,7 @@ static void no_memory(void)
 	}
 	CHECK(write_file(FAILSLAB "/ignore-gfp-wait", "Y"));
 	member_down(&member);
-	rc_close(&host);
+	host_close(&host);
 }
 
 static const struct test tests[] = {
@@ -602,5 +602,5 @@ static const struct test tests[] = {
 
 int main(int argc, char **argv)
 {
-	rc_tests(tests, argv + 1);
+	host_tests(tests, argv + 1);
 }

@@ -22,7 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "rc_pair.h"
+#include "pair.h"
 
 static const char *const host_names[] = { "hosta", "hostb" };
 
@@ -297,73 +297,73 @@ static void chains_down(int host)
  * @remote: to where
  */
 struct lane {
-	struct rc_pair pair;
-	struct rc_buf local;
-	struct rc_buf remote;
+	struct pair pair;
+	struct buf local;
+	struct buf remote;
 };
 
 /* which end the requests come from alternates */
-static void lane_up(struct lane *lane, struct rc_host *hosts, int from,
+static void lane_up(struct lane *lane, struct host *hosts, int from,
 		    bool ipv6)
 {
-	struct rc_config config = { .ipv6 = ipv6 };
+	struct pair_config config = { .ipv6 = ipv6 };
 
-	rc_connect(&lane->pair.a, &hosts[from], &lane->pair.b, &hosts[!from],
-		   &config);
-	rc_buf_get(&lane->local, &hosts[from], 3 * SLOT, RC_ALL_ACCESS);
-	rc_buf_get(&lane->remote, &hosts[!from], 3 * SLOT, RC_ALL_ACCESS);
+	connect_ends(&lane->pair.a, &hosts[from], &lane->pair.b, &hosts[!from],
+		     &config);
+	buf_get(&lane->local, &hosts[from], 3 * SLOT, ALL_ACCESS);
+	buf_get(&lane->remote, &hosts[!from], 3 * SLOT, ALL_ACCESS);
 }
 
 static void lane_down(struct lane *lane)
 {
-	rc_buf_put(&lane->local);
-	rc_buf_put(&lane->remote);
-	rc_disconnect(&lane->pair.a);
-	rc_disconnect(&lane->pair.b);
+	buf_put(&lane->local);
+	buf_put(&lane->remote);
+	end_destroy(&lane->pair.a);
+	end_destroy(&lane->pair.b);
 }
 
 /* a write, a read and a send, in flight at once */
 static void lane_post(struct lane *lane, size_t len, unsigned int seed)
 {
-	struct rc_end *a = &lane->pair.a;
+	struct end *a = &lane->pair.a;
 
 	memset(lane->local.addr, 0xa5, 3 * SLOT);
 	memset(lane->remote.addr, 0xa5, 3 * SLOT);
-	rc_fill(lane->local.addr, len, seed);
-	rc_fill(lane->remote.addr + SLOT, len, seed + 1);
-	rc_fill(lane->local.addr + 2 * SLOT, len, seed + 2);
-	rc_post_recv(&lane->pair.b, &lane->remote, 2 * SLOT, SLOT, seed);
-	rc_post(a, IBV_WR_RDMA_WRITE, rc_sge(&lane->local, 0, len),
-		&lane->remote, 0);
-	rc_post(a, IBV_WR_RDMA_READ, rc_sge(&lane->local, SLOT, len),
-		&lane->remote, SLOT);
-	rc_post(a, IBV_WR_SEND, rc_sge(&lane->local, 2 * SLOT, len),
-		&lane->remote, 0);
+	fill_pattern(lane->local.addr, len, seed);
+	fill_pattern(lane->remote.addr + SLOT, len, seed + 1);
+	fill_pattern(lane->local.addr + 2 * SLOT, len, seed + 2);
+	post_recv(&lane->pair.b, &lane->remote, 2 * SLOT, SLOT, seed);
+	post_one(a, IBV_WR_RDMA_WRITE, buf_sge(&lane->local, 0, len),
+		 &lane->remote, 0);
+	post_one(a, IBV_WR_RDMA_READ, buf_sge(&lane->local, SLOT, len),
+		 &lane->remote, SLOT);
+	post_one(a, IBV_WR_SEND, buf_sge(&lane->local, 2 * SLOT, len),
+		 &lane->remote, 0);
 }
 
-static void check_slot(const struct rc_buf *buf, int slot, size_t len,
+static void check_slot(const struct buf *buf, int slot, size_t len,
 		       unsigned int seed)
 {
 	const unsigned char *at = buf->addr + slot * SLOT;
 
-	rc_check(at, len, seed);
-	rc_check_all(at + len, SLOT - len, 0xa5);
+	check_pattern(at, len, seed);
+	check_bytes(at + len, SLOT - len, 0xa5);
 }
 
 static void lane_check(struct lane *lane, size_t len, unsigned int seed)
 {
 	struct ibv_wc wc;
 
-	CHECK_EQ(rc_wait_ok(lane->pair.a.send_cq).opcode, IBV_WC_RDMA_WRITE);
-	CHECK_EQ(rc_wait_ok(lane->pair.a.send_cq).opcode, IBV_WC_RDMA_READ);
-	CHECK_EQ(rc_wait_ok(lane->pair.a.send_cq).opcode, IBV_WC_SEND);
-	wc = rc_wait_ok(lane->pair.b.recv_cq);
+	CHECK_EQ(wait_ok(lane->pair.a.send_cq).opcode, IBV_WC_RDMA_WRITE);
+	CHECK_EQ(wait_ok(lane->pair.a.send_cq).opcode, IBV_WC_RDMA_READ);
+	CHECK_EQ(wait_ok(lane->pair.a.send_cq).opcode, IBV_WC_SEND);
+	wc = wait_ok(lane->pair.b.recv_cq);
 	CHECK_EQ(wc.wr_id, seed);
 	CHECK_EQ(wc.byte_len, len);
 	check_slot(&lane->remote, 0, len, seed);
 	check_slot(&lane->local, 1, len, seed + 1);
 	check_slot(&lane->remote, 2, len, seed + 2);
-	rc_check_idle(lane->pair.b.recv_cq);
+	check_idle(lane->pair.b.recv_cq);
 }
 
 static void lanes_move(struct lane *lanes, unsigned int round)
@@ -384,19 +384,19 @@ static void lanes_move(struct lane *lanes, unsigned int round)
 static void all_lanes(bool ipv6)
 {
 	struct lane lanes[LANES];
-	struct rc_host hosts[2];
+	struct host hosts[2];
 	unsigned int i;
 
-	rc_open(&hosts[0], 0);
-	rc_open(&hosts[1], 1);
+	host_open(&hosts[0], 0);
+	host_open(&hosts[1], 1);
 	for (i = 0; i < LANES; i++)
 		lane_up(&lanes[i], hosts, i & 1, ipv6);
 	for (i = 0; i < ROUNDS; i++)
 		lanes_move(lanes, i);
 	for (i = 0; i < LANES; i++)
 		lane_down(&lanes[i]);
-	rc_close(&hosts[0]);
-	rc_close(&hosts[1]);
+	host_close(&hosts[0]);
+	host_close(&hosts[1]);
 }
 
 /* both hosts hand half of what comes in to a program */
@@ -418,7 +418,7 @@ static void half_queued(bool whole, enum order order)
 		CHECK_EQ(queues[i]->merged > 0, whole);
 		chains_down(i);
 	}
-	rc_check_works();
+	check_works();
 }
 
 static void segmented(void)
@@ -474,21 +474,21 @@ static unsigned int queue_total(const struct queue *queue)
 static pid_t writer_start(struct queue *queue)
 {
 	unsigned int before = queue->taken;
-	struct rc_config config = {};
-	struct rc_buf local, remote;
-	struct rc_pair pair;
+	struct pair_config config = {};
+	struct buf local, remote;
+	struct pair pair;
 	pid_t pid;
 	int i;
 
 	pid = fork();
 	CHECK(pid >= 0);
 	if (!pid) {
-		rc_pair_up(&pair, &config);
-		rc_buf_get(&local, &pair.hosts[0], SLOT, RC_ALL_ACCESS);
-		rc_buf_get(&remote, &pair.hosts[1], SLOT, RC_ALL_ACCESS);
+		pair_up(&pair, &config);
+		buf_get(&local, &pair.hosts[0], SLOT, ALL_ACCESS);
+		buf_get(&remote, &pair.hosts[1], SLOT, ALL_ACCESS);
 		for (i = 0; i < 8; i++)
-			rc_post(&pair.a, IBV_WR_RDMA_WRITE,
-				rc_sge(&local, 0, SLOT), &remote, 0);
+			post_one(&pair.a, IBV_WR_RDMA_WRITE,
+				 buf_sge(&local, 0, SLOT), &remote, 0);
 		while (1)
 			pause();
 	}
@@ -532,7 +532,7 @@ static void link_goes(int host, const char *chain, const char *go,
 	CHECK_EQ(queue_total(queue), 0);
 	command("%s", back);
 	queue_go_on(queue);
-	rc_check_works();
+	check_works();
 
 	/* somebody does */
 	queue->order = NOT_YET;
@@ -540,7 +540,7 @@ static void link_goes(int host, const char *chain, const char *go,
 	command("%s", go);
 	queue_go_on(queue);
 	command("%s", back);
-	rc_check_works();
+	check_works();
 	writer_stop(pid);
 	chains_down(host);
 }
@@ -568,8 +568,8 @@ static void netdev_deleted(void)
 		pid = writer_start(queue);
 		command("ip -n hosta link delete va");
 		queue_go_on(queue);
-		rc_two_hosts("plug");
-		rc_check_works();
+		two_hosts("plug");
+		check_works();
 		writer_stop(pid);
 		chains_down(host);
 	}
@@ -578,7 +578,7 @@ static void netdev_deleted(void)
 /* Nothing that a queue has may come back to code that is not there any more. */
 static void module_unloaded(void)
 {
-	const char *load = rc_load_command();
+	const char *load = load_command();
 	struct queue *queues[2];
 	pid_t pid;
 
@@ -592,8 +592,8 @@ static void module_unloaded(void)
 	queue_go_on(queues[1]);
 	command("%s", load);
 	command("ip -n hosta link delete va");
-	rc_two_hosts("plug");
-	rc_check_works();
+	two_hosts("plug");
+	check_works();
 	writer_stop(pid);
 	chains_down(0);
 	chains_down(1);
@@ -612,5 +612,5 @@ static const struct test tests[] = {
 
 int main(int argc, char **argv)
 {
-	rc_tests(tests, argv + 1);
+	host_tests(tests, argv + 1);
 }

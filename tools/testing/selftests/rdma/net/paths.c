@@ -10,7 +10,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include "rc_links.h"
+#include "links.h"
 
 #define GRH	40
 #define QKEY	0x11223344
@@ -68,7 +68,7 @@ static void link_up(int link, int like)
 		addresses[1][like], netdev);
 }
 
-static void open_link(struct rc_host *host, int link, int like)
+static void open_link(struct host *host, int link, int like)
 {
 	char device[10];
 
@@ -113,33 +113,33 @@ static void check_sent(struct sent before, int cable)
 }
 
 /* writes and reads, which have both sides send as much */
-static void carry(struct rc_host *a, struct rc_host *b, bool ipv6)
+static void carry(struct host *a, struct host *b, bool ipv6)
 {
-	struct rc_config config = { .ipv6 = ipv6 };
-	struct rc_end end_a, end_b;
-	struct rc_buf here, there;
+	struct pair_config config = { .ipv6 = ipv6 };
+	struct end end_a, end_b;
+	struct buf here, there;
 	int i;
 
-	rc_connect(&end_a, a, &end_b, b, &config);
-	rc_buf_get(&here, a, SIZE, RC_ALL_ACCESS);
-	rc_buf_get(&there, b, SIZE, RC_ALL_ACCESS);
+	connect_ends(&end_a, a, &end_b, b, &config);
+	buf_get(&here, a, SIZE, ALL_ACCESS);
+	buf_get(&there, b, SIZE, ALL_ACCESS);
 	for (i = 0; i < TURNS; i++) {
-		rc_fill(here.addr, SIZE, i);
-		rc_do(&end_a, IBV_WR_RDMA_WRITE, rc_sge(&here, 0, SIZE),
-		      &there, 0);
-		rc_check(there.addr, SIZE, i);
-		rc_fill(there.addr, SIZE, i + 100);
-		rc_do(&end_a, IBV_WR_RDMA_READ, rc_sge(&here, 0, SIZE),
-		      &there, 0);
-		rc_check(here.addr, SIZE, i + 100);
+		fill_pattern(here.addr, SIZE, i);
+		do_one(&end_a, IBV_WR_RDMA_WRITE, buf_sge(&here, 0, SIZE),
+		       &there, 0);
+		check_pattern(there.addr, SIZE, i);
+		fill_pattern(there.addr, SIZE, i + 100);
+		do_one(&end_a, IBV_WR_RDMA_READ, buf_sge(&here, 0, SIZE),
+		       &there, 0);
+		check_pattern(here.addr, SIZE, i + 100);
 	}
-	rc_buf_put(&here);
-	rc_buf_put(&there);
-	rc_disconnect(&end_a);
-	rc_disconnect(&end_b);
+	buf_put(&here);
+	buf_put(&there);
+	end_destroy(&end_a);
+	end_destroy(&end_b);
 }
 
-static void carry_by(struct rc_host *a, struct rc_host *b, int cable)
+static void carry_by(struct host *a, struct host *b, int cable)
 {
 	struct sent before;
 	int ipv6;
@@ -152,7 +152,7 @@ static void carry_by(struct rc_host *a, struct rc_host *b, int cable)
 	}
 }
 
-static struct ibv_ah *address_handle(struct rc_host *from,
+static struct ibv_ah *address_handle(struct host *from,
 				     const union ibv_gid *to, bool ipv6)
 {
 	struct ibv_ah_attr attr = {
@@ -167,7 +167,7 @@ static struct ibv_ah *address_handle(struct rc_host *from,
 	struct ibv_ah *ah;
 	int tries = 0;
 
-	/* as in rc_to_rtr() */
+	/* as in end_to_rtr() */
 	do {
 		ah = ibv_create_ah(from->pd, &attr);
 	} while (!ah && errno == ETIMEDOUT && tries++ < 10);
@@ -175,26 +175,26 @@ static struct ibv_ah *address_handle(struct rc_host *from,
 	return ah;
 }
 
-static void datagram_end(struct rc_end *end, struct rc_host *host, bool ipv6)
+static void datagram_end(struct end *end, struct host *host, bool ipv6)
 {
-	struct rc_config config = {
+	struct pair_config config = {
 		.type = IBV_QPT_UD,
 		.qkey = QKEY,
 		.ipv6 = ipv6,
 	};
 
-	rc_end_create(end, host, &config);
-	rc_to_init(end, &config);
-	rc_to_rtr(end, 0, &host->gids[ipv6].gid, &config);
-	rc_to_rts(end, &config);
+	end_create(end, host, &config);
+	end_to_init(end, &config);
+	end_to_rtr(end, 0, &host->gids[ipv6].gid, &config);
+	end_to_rts(end, &config);
 }
 
 /* a datagram to one host, or to a group that it is in */
-static void send_datagram(struct rc_host *from, struct rc_host *to, bool ipv6,
+static void send_datagram(struct host *from, struct host *to, bool ipv6,
 			  const union ibv_gid *group)
 {
-	struct rc_buf out, in;
-	struct rc_end a, b;
+	struct buf out, in;
+	struct end a, b;
 	struct ibv_sge sge;
 	struct ibv_send_wr wr = {
 		.sg_list = &sge,
@@ -206,28 +206,28 @@ static void send_datagram(struct rc_host *from, struct rc_host *to, bool ipv6,
 
 	datagram_end(&a, from, ipv6);
 	datagram_end(&b, to, ipv6);
-	rc_buf_get(&out, from, 1000, RC_ALL_ACCESS);
-	rc_buf_get(&in, to, GRH + 1000, RC_ALL_ACCESS);
-	rc_fill(out.addr, 1000, 3);
-	rc_post_recv(&b, &in, 0, GRH + 1000, 1);
+	buf_get(&out, from, 1000, ALL_ACCESS);
+	buf_get(&in, to, GRH + 1000, ALL_ACCESS);
+	fill_pattern(out.addr, 1000, 3);
+	post_recv(&b, &in, 0, GRH + 1000, 1);
 	if (group)
 		CHECK_EQ(ibv_attach_mcast(b.qp, group, 0), 0);
 
-	sge = rc_sge(&out, 0, 1000);
+	sge = buf_sge(&out, 0, 1000);
 	wr.wr.ud.ah = address_handle(from, group ?: &to->gids[ipv6].gid, ipv6);
 	wr.wr.ud.remote_qpn = group ? 0xffffff : b.qp->qp_num;
-	rc_post_send(&a, &wr);
-	rc_wait_ok(a.send_cq);
-	CHECK_EQ(rc_wait_ok(b.recv_cq).byte_len, GRH + 1000);
-	rc_check(in.addr + GRH, 1000, 3);
+	post_send(&a, &wr);
+	wait_ok(a.send_cq);
+	CHECK_EQ(wait_ok(b.recv_cq).byte_len, GRH + 1000);
+	check_pattern(in.addr + GRH, 1000, 3);
 
 	if (group)
 		CHECK_EQ(ibv_detach_mcast(b.qp, group, 0), 0);
 	CHECK_EQ(ibv_destroy_ah(wr.wr.ud.ah), 0);
-	rc_buf_put(&out);
-	rc_buf_put(&in);
-	rc_disconnect(&a);
-	rc_disconnect(&b);
+	buf_put(&out);
+	buf_put(&in);
+	end_destroy(&a);
+	end_destroy(&b);
 }
 
 /* RDMA CM and what it connects, by rping, which looks at its data */
@@ -251,7 +251,7 @@ static void ping(const char *from, const char *to)
 
 static void rails_of(bool strict)
 {
-	struct rc_host hosts[4];
+	struct host hosts[4];
 	int i;
 
 	cables_up();
@@ -281,7 +281,7 @@ static void strict_rails(void)
 
 static void rail_datagrams(void)
 {
-	struct rc_host hosts[4];
+	struct host hosts[4];
 	struct sent before, after;
 	int i, ipv6;
 
@@ -308,7 +308,7 @@ static void rail_datagrams(void)
  */
 static void router(void)
 {
-	struct rc_host near, far;
+	struct host near, far;
 	int i;
 
 	cables_up();
@@ -353,7 +353,7 @@ static void router(void)
 static void one_host(void)
 {
 	unsigned long before[2], lo;
-	struct rc_host hosts[3];
+	struct host hosts[3];
 	int i, ipv6;
 
 	own_namespace();
@@ -394,7 +394,7 @@ static void one_host(void)
 /* An address of a dummy is the host's: the routes say where its packets go. */
 static void dummy_link(void)
 {
-	struct rc_host near, far;
+	struct host near, far;
 	struct sent before;
 	int i;
 
@@ -413,7 +413,7 @@ static void dummy_link(void)
 	check_sent(before, 1);
 }
 
-static void vrf_check(struct rc_host *a, struct rc_host *b)
+static void vrf_check(struct host *a, struct host *b)
 {
 	union ibv_gid group;
 	int ipv6, i;
@@ -435,7 +435,7 @@ static void vrf_check(struct rc_host *a, struct rc_host *b)
 
 static void vrf(void)
 {
-	struct rc_host hosts[2];
+	struct host hosts[2];
 	struct sent before;
 	int i;
 
@@ -457,7 +457,7 @@ static void vrf(void)
 /* The links are there before the VRFs, and after them. */
 static void vrf_later(void)
 {
-	struct rc_host hosts[2];
+	struct host hosts[2];
 	int i;
 
 	cables_up();
@@ -491,7 +491,7 @@ static void vrf_later(void)
 /* A VRF for each cable, with the same addresses in both. */
 static void equal_vrfs(void)
 {
-	struct rc_host hosts[4];
+	struct host hosts[4];
 	int i, ipv6;
 
 	cables_up();
@@ -512,7 +512,7 @@ static void equal_vrfs(void)
 
 static void vrf_link_local(void)
 {
-	struct rc_host hosts[2];
+	struct host hosts[2];
 	int i;
 
 	cables_up();
@@ -551,7 +551,7 @@ static void track(const char *ns)
  */
 static void vrf_conntrack(void)
 {
-	struct rc_host hosts[2];
+	struct host hosts[2];
 	int i, ipv6;
 
 	cables_up();
@@ -628,13 +628,13 @@ static bool cm_takes_tunnels(void)
 
 static void check_tunnel(const struct tunnel *tunnel)
 {
-	struct rc_host hosts[2];
+	struct host hosts[2];
 	unsigned long before;
 	int i;
 
 	tunnel_up(tunnel);
 	for (i = 0; i < 2; i++) {
-		rc_open_device(&hosts[i], i ? "link1" : "link0");
+		host_open_device(&hosts[i], i ? "link1" : "link0");
 		if (tunnel->carries & 1)
 			be_at(&hosts[i], i ? "10.5.0.2" : "10.5.0.1");
 		if (tunnel->carries & 2)

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "rc_pair.h"
+#include "pair.h"
 
 #define MESSAGES	32
 #define MESSAGE_SIZE	20000
@@ -14,39 +14,39 @@
 #define ATOMICS		200
 #define ROUNDS		9
 
-static const int access_of[] = { RC_ALL_ACCESS, RC_ODP_ACCESS };
+static const int access_of[] = { ALL_ACCESS, ODP_ACCESS };
 
 /* All messages in flight at once; what each carries tells it from the others. */
-static void messages(struct rc_pair *pair, enum ibv_wr_opcode opcode,
-		     struct rc_buf *local, struct rc_buf *remote,
+static void messages(struct pair *pair, enum ibv_wr_opcode opcode,
+		     struct buf *local, struct buf *remote,
 		     unsigned int seed)
 {
 	bool read = opcode == IBV_WR_RDMA_READ;
-	struct rc_buf *source = read ? remote : local;
-	struct rc_buf *sink = read ? local : remote;
+	struct buf *source = read ? remote : local;
+	struct buf *sink = read ? local : remote;
 	int i;
 
-	rc_fill(source->addr, SIZE, seed);
+	fill_pattern(source->addr, SIZE, seed);
 	memset(sink->addr, 0, SIZE);
-	rc_buf_drop(sink);
+	buf_drop(sink);
 	for (i = 0; opcode == IBV_WR_SEND && i < MESSAGES; i++)
-		rc_post_recv(&pair->b, remote, i * MESSAGE_SIZE, MESSAGE_SIZE,
-			     i);
+		post_recv(&pair->b, remote, i * MESSAGE_SIZE, MESSAGE_SIZE,
+			  i);
 	for (i = 0; i < MESSAGES; i++)
-		rc_post(&pair->a, opcode,
-			rc_sge(local, i * MESSAGE_SIZE, MESSAGE_SIZE), remote,
-			i * MESSAGE_SIZE);
+		post_one(&pair->a, opcode,
+			 buf_sge(local, i * MESSAGE_SIZE, MESSAGE_SIZE), remote,
+			 i * MESSAGE_SIZE);
 	for (i = 0; i < MESSAGES; i++)
-		rc_wait_ok(pair->a.send_cq);
+		wait_ok(pair->a.send_cq);
 	for (i = 0; opcode == IBV_WR_SEND && i < MESSAGES; i++)
-		CHECK_EQ(rc_wait_ok(pair->b.recv_cq).wr_id, i);
-	rc_check(sink->addr, SIZE, seed);
-	rc_check_idle(pair->b.recv_cq);
+		CHECK_EQ(wait_ok(pair->b.recv_cq).wr_id, i);
+	check_pattern(sink->addr, SIZE, seed);
+	check_idle(pair->b.recv_cq);
 }
 
 /* Several in flight: each finds what those before it have left. */
-static void atomics(struct rc_pair *pair, struct rc_buf *local,
-		    struct rc_buf *remote)
+static void atomics(struct pair *pair, struct buf *local,
+		    struct buf *remote)
 {
 	uint64_t *found = (uint64_t *)local->addr;
 	struct ibv_sge sge;
@@ -65,14 +65,14 @@ static void atomics(struct rc_pair *pair, struct rc_buf *local,
 	memset(remote->addr, 0, sizeof(*found));
 	for (i = 0; i < ATOMICS; i++) {
 		if (i - done == MESSAGES) {
-			rc_wait_ok(pair->a.send_cq);
+			wait_ok(pair->a.send_cq);
 			done++;
 		}
-		sge = rc_sge(local, i * sizeof(*found), sizeof(*found));
-		rc_post_send(&pair->a, &wr);
+		sge = buf_sge(local, i * sizeof(*found), sizeof(*found));
+		post_send(&pair->a, &wr);
 	}
 	for (; done < ATOMICS; done++)
-		rc_wait_ok(pair->a.send_cq);
+		wait_ok(pair->a.send_cq);
 	for (i = 0; i < ATOMICS; i++)
 		CHECK_EQ(found[i], 3 * i);
 	CHECK_EQ(*(uint64_t *)remote->addr, 3 * ATOMICS);
@@ -88,35 +88,35 @@ static void over(const char *how, const char *counter)
 		IBV_WR_RDMA_WRITE, IBV_WR_RDMA_READ, IBV_WR_SEND,
 	};
 	/* 67 ms for the loss of a last packet, which nothing else tells */
-	struct rc_config config = { .timeout = 14 };
-	unsigned long long before = rc_counters(counter);
-	struct rc_buf local, remote;
-	struct rc_pair pair;
+	struct pair_config config = { .timeout = 14 };
+	unsigned long long before = counter_sum(counter);
+	struct buf local, remote;
+	struct pair pair;
 	int odp, i;
 
 	/* the hosts get to know each other: for that a loss takes a second */
-	rc_check_works();
-	rc_set_netem(how);
+	check_works();
+	set_netem(how);
 	for (odp = 0; odp < 2; odp++) {
-		rc_pair_up(&pair, &config);
-		rc_buf_get(&local, &pair.hosts[0], SIZE, access_of[odp]);
-		rc_buf_get(&remote, &pair.hosts[1], SIZE, access_of[odp]);
+		pair_up(&pair, &config);
+		buf_get(&local, &pair.hosts[0], SIZE, access_of[odp]);
+		buf_get(&remote, &pair.hosts[1], SIZE, access_of[odp]);
 		for (i = 0; i < ROUNDS; i++) {
 			if (i == ROUNDS / 2)
-				rc_set_together(1);
+				set_together(1);
 			test_at("%s, round %d", odp ? "ODP" : "pinned", i);
 			messages(&pair, opcodes[i % 3], &local, &remote, i);
 		}
 		test_at("%s, atomics", odp ? "ODP" : "pinned");
 		atomics(&pair, &local, &remote);
-		rc_buf_put(&local);
-		rc_buf_put(&remote);
-		rc_pair_down(&pair);
-		rc_set_together(RC_TOGETHER);
+		buf_put(&local);
+		buf_put(&remote);
+		pair_down(&pair);
+		set_together(ALL_TOGETHER);
 	}
-	rc_set_netem(NULL);
-	printf("# %s: %llu\n", counter, rc_counters(counter) - before);
-	CHECK(rc_counters(counter) > before);
+	set_netem(NULL);
+	printf("# %s: %llu\n", counter, counter_sum(counter) - before);
+	CHECK(counter_sum(counter) > before);
 }
 
 static void lossy(void)
@@ -156,5 +156,5 @@ static const struct test tests[] = {
 
 int main(int argc, char **argv)
 {
-	rc_tests(tests, argv + 1);
+	host_tests(tests, argv + 1);
 }

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "memory.h"
-#include "rc_pair.h"
+#include "pair.h"
 
 #define SIZE	(16 * PAGE_BYTES)
 
@@ -36,8 +36,8 @@ static void *map(int flags)
  * @err: what it has returned
  */
 struct waiting {
-	struct rc_host host;
-	struct rc_buf odp;
+	struct host host;
+	struct buf odp;
 	int uffd;
 	pthread_t thread;
 	int err;
@@ -45,10 +45,10 @@ struct waiting {
 
 static int prefetch(struct waiting *w)
 {
-	struct ibv_sge sge = rc_sge(&w->odp, 0, SIZE);
+	struct ibv_sge sge = buf_sge(&w->odp, 0, SIZE);
 
-	return rc_advise(w->host.pd, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE,
-			 IBV_ADVISE_MR_FLAG_FLUSH, &sge, 1);
+	return try_advise_mr(w->host.pd, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE,
+			     IBV_ADVISE_MR_FLAG_FLUSH, &sge, 1);
 }
 
 static void *prefetch_thread(void *arg)
@@ -64,8 +64,8 @@ static void memory_up(struct waiting *w)
 	void *memory = map(MAP_PRIVATE);
 
 	w->uffd = miss_pages(memory, SIZE);
-	rc_open(&w->host, 0);
-	rc_buf_reg(&w->odp, &w->host, memory, SIZE, RC_ODP_ACCESS);
+	host_open(&w->host, 0);
+	buf_reg(&w->odp, &w->host, memory, SIZE, ODP_ACCESS);
 }
 
 /* one that is sure to wait, as the page is wanted already */
@@ -88,16 +88,16 @@ static void provided(void)
 	struct waiting w;
 	size_t at;
 
-	rc_fill(content, SIZE, 3);
+	fill_pattern(content, SIZE, 3);
 	wait_begins(&w);
 	/* the first of them is waited for */
 	for (at = 0; at < SIZE; at += PAGE_BYTES)
 		userfaultfd_copy(w.uffd, w.odp.addr + at, content + at);
 	wait_ends(&w, 0);
-	rc_check(w.odp.addr, SIZE, 3);
+	check_pattern(w.odp.addr, SIZE, 3);
 	CHECK_EQ(close(w.uffd), 0);
-	rc_buf_put(&w.odp);
-	rc_close(&w.host);
+	buf_put(&w.odp);
+	host_close(&w.host);
 }
 
 static void plug_link(void)
@@ -107,16 +107,16 @@ static void plug_link(void)
 
 static void plug_netdev(void)
 {
-	rc_two_hosts("plug");
+	two_hosts("plug");
 }
 
 /* Whoever is left without its device is told so, and the memory is untouched. */
 static void device_goes(const char *go, void (*plug)(void))
 {
-	struct rc_resources before;
+	struct resources before;
 	struct waiting w;
 
-	rc_resources_get(&before);
+	resources_get(&before);
 	wait_begins(&w);
 	command("%s", go);
 	wait_ends(&w, EIO);
@@ -126,8 +126,8 @@ static void device_goes(const char *go, void (*plug)(void))
 
 	/* and the next device of that name works, with the page still missing */
 	plug();
-	rc_check_works();
-	rc_resources_check(&before);
+	check_works();
+	resources_check(&before);
 	CHECK_EQ(close(w.uffd), 0);
 }
 
@@ -145,12 +145,12 @@ static void netdev_deleted(void)
 static void killed(void)
 {
 	atomic_int *their_uffd = map(MAP_SHARED);
-	struct rc_resources before;
+	struct resources before;
 	struct waiting w;
 	int pidfd, uffd;
 	pid_t pid;
 
-	rc_resources_get(&before);
+	resources_get(&before);
 	*their_uffd = -1;
 	pid = fork();
 	CHECK(pid >= 0);
@@ -168,7 +168,7 @@ static void killed(void)
 	CHECK(userfaultfd_wait(uffd, HUNG_MS * limit_factor()));
 	CHECK_EQ(kill(pid, SIGKILL), 0);
 	CHECK_EQ(waitpid(pid, NULL, 0), pid);
-	rc_resources_check(&before);
+	resources_check(&before);
 	CHECK_EQ(close(uffd), 0);
 	close(pidfd);
 }
@@ -176,14 +176,14 @@ static void killed(void)
 /* A forked child's prefetch is of the memory that the region has. */
 static void by_child(void)
 {
-	struct rc_host host;
+	struct host host;
 	struct waiting w;
 	int status;
 	pid_t pid;
 
-	rc_open(&host, 0);
+	host_open(&host, 0);
 	w.host = host;
-	rc_buf_reg(&w.odp, &host, map(MAP_PRIVATE), SIZE, RC_ODP_ACCESS);
+	buf_reg(&w.odp, &host, map(MAP_PRIVATE), SIZE, ODP_ACCESS);
 	pid = fork();
 	CHECK(pid >= 0);
 	if (!pid) {
@@ -194,8 +194,8 @@ static void by_child(void)
 	CHECK(WIFEXITED(status));
 	CHECK_EQ(WEXITSTATUS(status), 0);
 	CHECK(page_frame(w.odp.addr + SIZE - PAGE_BYTES));
-	rc_buf_put(&w.odp);
-	rc_close(&host);
+	buf_put(&w.odp);
+	host_close(&host);
 }
 
 static const struct test tests[] = {
@@ -209,5 +209,5 @@ static const struct test tests[] = {
 
 int main(int argc, char **argv)
 {
-	rc_tests(tests, argv + 1);
+	host_tests(tests, argv + 1);
 }

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "memory.h"
-#include "rc_pair.h"
+#include "pair.h"
 
 #define R	IBV_WR_RDMA_READ
 #define LEN	8
@@ -59,7 +59,7 @@ struct shared {
 	unsigned long max;
 };
 
-static const struct rc_config config = { .timeout = 14 };
+static const struct pair_config config = { .timeout = 14 };
 
 static void reach(struct shared *shared, enum stage stage)
 {
@@ -128,27 +128,27 @@ static void withdraw_when_told(struct shared *shared)
 /* the program, on hostb */
 static void serve(struct shared *shared)
 {
-	struct rc_host host;
-	struct rc_end end;
-	struct rc_buf buf;
+	struct host host;
+	struct end end;
+	struct buf buf;
 	char text[40];
 
 	if (shared->spared)
 		write_file("/proc/self/oom_score_adj", "-1000");
 	group_own("memcg");
-	rc_open(&host, 1);
-	rc_end_create(&end, &host, &config);
-	rc_buf_get(&buf, &host, SIZE, RC_ODP_ACCESS);
+	host_open(&host, 1);
+	end_create(&end, &host, &config);
+	buf_get(&buf, &host, SIZE, ODP_ACCESS);
 	CHECK_EQ(madvise(buf.addr, SIZE, MADV_NOHUGEPAGE), 0);
-	rc_to_init(&end, &config);
+	end_to_init(&end, &config);
 	shared->gids[1] = host.gids[0].gid;
 	shared->qpns[1] = end.qp->qp_num;
 	shared->rkey = buf.mr->rkey;
 	shared->addr = buf.addr;
 	reach(shared, TOLD);
 	wait_for(shared, CONNECTED);
-	rc_to_rtr(&end, shared->qpns[0], &shared->gids[0], &config);
-	rc_to_rts(&end, &config);
+	end_to_rtr(&end, shared->qpns[0], &shared->gids[0], &config);
+	end_to_rts(&end, &config);
 	if (shared->limited) {
 		shared->max = group_read("memory.current", "") + ROOM;
 		snprintf(text, sizeof(text), "%lu", shared->max);
@@ -172,10 +172,10 @@ static void serve(struct shared *shared)
 struct peer {
 	struct shared *shared;
 	pid_t program;
-	struct rc_host host;
-	struct rc_end end;
-	struct rc_buf local;
-	struct rc_buf remote;
+	struct host host;
+	struct end end;
+	struct buf local;
+	struct buf remote;
 	struct ibv_mr remote_mr;
 };
 
@@ -195,21 +195,21 @@ static void peer_up(struct peer *peer, bool limited, bool spared)
 		serve(shared);
 		_exit(0);
 	}
-	rc_open(&peer->host, 0);
-	rc_end_create(&peer->end, &peer->host, &config);
-	rc_buf_get(&peer->local, &peer->host, BATCH * LEN, RC_ALL_ACCESS);
-	rc_to_init(&peer->end, &config);
+	host_open(&peer->host, 0);
+	end_create(&peer->end, &peer->host, &config);
+	buf_get(&peer->local, &peer->host, BATCH * LEN, ALL_ACCESS);
+	end_to_init(&peer->end, &config);
 	shared->gids[0] = peer->host.gids[0].gid;
 	shared->qpns[0] = peer->end.qp->qp_num;
 	wait_for(shared, TOLD);
-	peer->remote = (struct rc_buf) {
+	peer->remote = (struct buf) {
 		.addr = shared->addr,
 		.len = SIZE,
 		.mr = &peer->remote_mr,
 	};
 	peer->remote_mr.rkey = shared->rkey;
-	rc_to_rtr(&peer->end, shared->qpns[1], &shared->gids[1], &config);
-	rc_to_rts(&peer->end, &config);
+	end_to_rtr(&peer->end, shared->qpns[1], &shared->gids[1], &config);
+	end_to_rts(&peer->end, &config);
 	reach(shared, CONNECTED);
 	wait_for(shared, READY);
 }
@@ -217,9 +217,9 @@ static void peer_up(struct peer *peer, bool limited, bool spared)
 static void peer_down(struct peer *peer)
 {
 	CHECK_EQ(kill(peer->program, SIGKILL), 0);
-	rc_disconnect(&peer->end);
-	rc_buf_put(&peer->local);
-	rc_close(&peer->host);
+	end_destroy(&peer->end);
+	buf_put(&peer->local);
+	host_close(&peer->host);
 }
 
 /* a page for each page table; the status of all, or of the first that fails */
@@ -230,10 +230,10 @@ static enum ibv_wc_status read_batch(struct peer *peer, unsigned long first)
 	int i;
 
 	for (i = 0; i < BATCH; i++)
-		rc_post(&peer->end, R, rc_sge(&peer->local, i * LEN, LEN),
-			&peer->remote, (first + i) * HUGE_BYTES);
+		post_one(&peer->end, R, buf_sge(&peer->local, i * LEN, LEN),
+			 &peer->remote, (first + i) * HUGE_BYTES);
 	for (i = 0; i < BATCH; i++) {
-		wc = rc_wait(peer->end.send_cq);
+		wc = wait_cqe(peer->end.send_cq);
 		if (status == IBV_WC_SUCCESS)
 			status = wc.status;
 	}
@@ -314,7 +314,7 @@ static void limit_holds(void)
 	       peer.shared->max, most, ibv_wc_status_str(status));
 	CHECK(most <= peer.shared->max);
 	CHECK(status != IBV_WC_SUCCESS);
-	rc_check_works();
+	check_works();
 	peer_down(&peer);
 }
 
@@ -330,13 +330,13 @@ static void no_memory(void)
 	unsigned long i;
 
 	peer_up(&peer, true, true);
-	failed = rc_counter(1, "page_fault_no_memory");
+	failed = counter_of(1, "page_fault_no_memory");
 	for (i = 0; i < TABLES && status == IBV_WC_SUCCESS; i += BATCH)
 		status = read_batch(&peer, i);
 	CHECK_EQ(status, IBV_WC_REM_OP_ERR);
-	CHECK_EQ(rc_counter(1, "page_fault_no_memory"), failed + 1);
+	CHECK_EQ(counter_of(1, "page_fault_no_memory"), failed + 1);
 	CHECK(tables_of(peer.program) > 0);
-	rc_check_works();
+	check_works();
 	peer_down(&peer);
 }
 
@@ -349,5 +349,5 @@ static const struct test tests[] = {
 
 int main(int argc, char **argv)
 {
-	rc_tests(tests, argv + 1);
+	host_tests(tests, argv + 1);
 }

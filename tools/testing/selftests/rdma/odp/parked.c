@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "memory.h"
-#include "rc_pair.h"
+#include "pair.h"
 #include "tracing.h"
 
 #define W	IBV_WR_RDMA_WRITE
@@ -85,22 +85,22 @@ static const struct access *access_of(enum ibv_wr_opcode opcode,
  */
 struct scene {
 	const struct access *access;
-	struct rc_config config;
-	struct rc_pair pair;
+	struct pair_config config;
+	struct pair pair;
 	struct ibv_ah *ah;
-	struct rc_buf bufs[2];
-	struct rc_buf *held;
+	struct buf bufs[2];
+	struct buf *held;
 	int which;
 	int uffd;
 };
 
-static struct rc_end *held_end(struct scene *scene)
+static struct end *held_end(struct scene *scene)
 {
 	return scene->which ? &scene->pair.b : &scene->pair.a;
 }
 
-static struct ibv_ah *address(const struct rc_host *from,
-			      const struct rc_host *to)
+static struct ibv_ah *address(const struct host *from,
+			      const struct host *to)
 {
 	struct ibv_ah_attr attr = {
 		.is_global = 1,
@@ -119,14 +119,14 @@ static struct ibv_ah *address(const struct rc_host *from,
 
 static void connect(struct scene *scene)
 {
-	struct rc_end *a = &scene->pair.a, *b = &scene->pair.b;
+	struct end *a = &scene->pair.a, *b = &scene->pair.b;
 
 	/* what the network may still hold is none of this connection's */
 	scene->config.psn += 0x1000;
-	rc_to_rtr(a, b->qp->qp_num, &b->host->gids[0].gid, &scene->config);
-	rc_to_rtr(b, a->qp->qp_num, &a->host->gids[0].gid, &scene->config);
-	rc_to_rts(a, &scene->config);
-	rc_to_rts(b, &scene->config);
+	end_to_rtr(a, b->qp->qp_num, &b->host->gids[0].gid, &scene->config);
+	end_to_rtr(b, a->qp->qp_num, &a->host->gids[0].gid, &scene->config);
+	end_to_rts(a, &scene->config);
+	end_to_rts(b, &scene->config);
 }
 
 static void forget(struct ibv_cq *cq)
@@ -139,23 +139,23 @@ static void forget(struct ibv_cq *cq)
 
 static void reset(struct scene *scene)
 {
-	rc_to_reset(&scene->pair.a);
-	rc_to_reset(&scene->pair.b);
+	end_to_reset(&scene->pair.a);
+	end_to_reset(&scene->pair.b);
 	forget(scene->pair.a.send_cq);
 	forget(scene->pair.b.recv_cq);
 }
 
 static void reconnect(struct scene *scene)
 {
-	rc_to_init(&scene->pair.a, &scene->config);
-	rc_to_init(&scene->pair.b, &scene->config);
+	end_to_init(&scene->pair.a, &scene->config);
+	end_to_init(&scene->pair.b, &scene->config);
 	connect(scene);
 }
 
 /* nothing of the page that will be held back is there */
 static void scene_up(struct scene *scene, const struct access *access)
 {
-	struct rc_host *hosts = scene->pair.hosts;
+	struct host *hosts = scene->pair.hosts;
 	int i;
 
 	*scene = (struct scene) {
@@ -168,34 +168,34 @@ static void scene_up(struct scene *scene, const struct access *access)
 		.held = &scene->bufs[access->at_responder],
 	};
 	for (i = 0; i < 2; i++) {
-		rc_open(&hosts[i], i);
-		rc_buf_get(&scene->bufs[i], &hosts[i], SIZE, RC_ODP_ACCESS);
+		host_open(&hosts[i], i);
+		buf_get(&scene->bufs[i], &hosts[i], SIZE, ODP_ACCESS);
 		CHECK_EQ(madvise(scene->bufs[i].addr, SIZE, MADV_NOHUGEPAGE),
 			 0);
 	}
-	rc_end_create(&scene->pair.a, &hosts[0], &scene->config);
-	rc_end_create(&scene->pair.b, &hosts[1], &scene->config);
+	end_create(&scene->pair.a, &hosts[0], &scene->config);
+	end_create(&scene->pair.b, &hosts[1], &scene->config);
 	if (access->datagram)
 		scene->ah = address(&hosts[0], &hosts[1]);
 	reconnect(scene);
-	rc_fill(scene->bufs[!access->at_responder].addr, PAGE_BYTES, 3);
+	fill_pattern(scene->bufs[!access->at_responder].addr, PAGE_BYTES, 3);
 }
 
 static void scene_down(struct scene *scene)
 {
 	if (scene->ah)
 		CHECK_EQ(ibv_destroy_ah(scene->ah), 0);
-	rc_buf_put(&scene->bufs[0]);
-	rc_buf_put(&scene->bufs[1]);
-	rc_pair_down(&scene->pair);
+	buf_put(&scene->bufs[0]);
+	buf_put(&scene->bufs[1]);
+	pair_down(&scene->pair);
 }
 
 /* The access, so far behind the beginning of the memory that is held back. */
 static void post(struct scene *scene, size_t offset)
 {
 	size_t local = scene->which ? 0 : offset, remote = offset - local;
-	const struct rc_buf *to = &scene->bufs[1];
-	struct ibv_sge sge = rc_sge(&scene->bufs[0], local, LEN);
+	const struct buf *to = &scene->bufs[1];
+	struct ibv_sge sge = buf_sge(&scene->bufs[0], local, LEN);
 	struct ibv_send_wr wr = {
 		.sg_list = &sge,
 		.num_sge = 1,
@@ -216,9 +216,9 @@ static void post(struct scene *scene, size_t offset)
 		wr.wr.rdma.rkey = to->mr->rkey;
 	}
 	if (wr.opcode == S)
-		rc_post_recv(&scene->pair.b, to, remote,
-			     scene->access->datagram ? GRH + LEN : LEN, 1);
-	rc_post_send(&scene->pair.a, &wr);
+		post_recv(&scene->pair.b, to, remote,
+			  scene->access->datagram ? GRH + LEN : LEN, 1);
+	post_send(&scene->pair.a, &wr);
 }
 
 /* What was posted succeeds, and its data arrives. */
@@ -228,9 +228,9 @@ static void finish(struct scene *scene, size_t offset)
 	const unsigned char *from = scene->bufs[0].addr + local;
 	const unsigned char *to = scene->bufs[1].addr + remote;
 
-	rc_wait_ok(scene->pair.a.send_cq);
+	wait_ok(scene->pair.a.send_cq);
 	if (scene->access->opcode == S)
-		rc_wait_ok(scene->pair.b.recv_cq);
+		wait_ok(scene->pair.b.recv_cq);
 	if (scene->access->datagram)
 		to += GRH;
 	if (scene->access->opcode != A)
@@ -241,7 +241,7 @@ static void provide(int uffd, void *page)
 {
 	static unsigned char content[PAGE_BYTES];
 
-	rc_fill(content, PAGE_BYTES, 9);
+	fill_pattern(content, PAGE_BYTES, 9);
 	userfaultfd_copy(uffd, page, content);
 }
 
@@ -303,8 +303,8 @@ static void deregistered(const struct access *access, enum moment moment)
 	scene_up(&scene, access);
 	park(&scene);
 	if (moment == IN_ERROR) {
-		rc_to_error(&scene.pair.a);
-		rc_to_error(&scene.pair.b);
+		end_to_error(&scene.pair.a);
+		end_to_error(&scene.pair.b);
 	} else {
 		reset(&scene);
 	}
@@ -322,8 +322,8 @@ static void deregistered(const struct access *access, enum moment moment)
 		serve(&scene);
 		let_fault_end();
 	}
-	rc_buf_reg(scene.held, held_end(&scene)->host, scene.held->addr, SIZE,
-		   RC_ODP_ACCESS);
+	buf_reg(scene.held, held_end(&scene)->host, scene.held->addr, SIZE,
+		ODP_ACCESS);
 	post(&scene, 0);
 	if (moment == PARKED_AGAIN) {
 		CHECK(userfaultfd_wanted(scene.uffd) == scene.held->addr);
@@ -345,8 +345,8 @@ static void taken_away(const struct access *access, enum moment moment)
 	page = scene.held->addr;
 	park(&scene);
 	if (moment == IN_ERROR) {
-		rc_to_error(&scene.pair.a);
-		rc_to_error(&scene.pair.b);
+		end_to_error(&scene.pair.a);
+		end_to_error(&scene.pair.b);
 	} else {
 		reset(&scene);
 	}
@@ -434,7 +434,7 @@ static void reset_frees_responder(void)
 static void leave_many(const struct access *access)
 {
 	struct scene scene;
-	struct rc_end *end;
+	struct end *end;
 	int i, err = 0;
 
 	test_at("%s", access->name);
@@ -443,11 +443,11 @@ static void leave_many(const struct access *access)
 	park(&scene);
 	for (i = 1; i <= 200; i++) {
 		reset(&scene);
-		err = rc_try_init(end, &scene.config);
+		err = end_try_init(end, &scene.config);
 		if (err)
 			break;
-		rc_to_init(scene.which ? &scene.pair.a : &scene.pair.b,
-			   &scene.config);
+		end_to_init(scene.which ? &scene.pair.a : &scene.pair.b,
+			    &scene.config);
 		connect(&scene);
 		post(&scene, 0);
 		CHECK(userfaultfd_wanted(scene.uffd) == scene.held->addr);
@@ -456,13 +456,13 @@ static void leave_many(const struct access *access)
 	       err ? ", and no more" : "");
 	if (err) {
 		CHECK_EQ(err, EBUSY);
-		CHECK_EQ(rc_state(end), IBV_QPS_RESET);
+		CHECK_EQ(end_state(end), IBV_QPS_RESET);
 	}
 	serve(&scene);
 	reset(&scene);
-	UNTIL(!(err = rc_try_init(end, &scene.config)) || err != EBUSY);
+	UNTIL(!(err = end_try_init(end, &scene.config)) || err != EBUSY);
 	CHECK_EQ(err, 0);
-	rc_to_init(scene.which ? &scene.pair.a : &scene.pair.b, &scene.config);
+	end_to_init(scene.which ? &scene.pair.a : &scene.pair.b, &scene.config);
 	connect(&scene);
 	post(&scene, 0);
 	finish(&scene, 0);
@@ -479,8 +479,8 @@ static void many_left_behind(void)
 /* Others of the program do not wait, nor does it for what has failed. */
 static void flushed(void)
 {
-	const struct rc_config config = {};
-	struct rc_end a, b;
+	const struct pair_config config = {};
+	struct end a, b;
 	struct scene scene;
 	struct ibv_wc wc;
 	unsigned int i;
@@ -488,26 +488,26 @@ static void flushed(void)
 	for (i = 0; i < NUM(accesses); i++) {
 		test_at("%s", accesses[i].name);
 		scene_up(&scene, &accesses[i]);
-		rc_connect(&a, &scene.pair.hosts[0], &b, &scene.pair.hosts[1],
-			   &config);
+		connect_ends(&a, &scene.pair.hosts[0], &b, &scene.pair.hosts[1],
+			     &config);
 		park(&scene);
-		rc_check_moves(&a, &b, RC_ODP_ACCESS);
-		rc_to_error(&scene.pair.a);
-		wc = rc_wait(scene.pair.a.send_cq);
+		check_arrives(&a, &b, ODP_ACCESS);
+		end_to_error(&scene.pair.a);
+		wc = wait_cqe(scene.pair.a.send_cq);
 		/* no datagram waits for what its receiver does with it */
 		if (accesses[i].at_responder && accesses[i].datagram)
 			CHECK_EQ(wc.status, IBV_WC_SUCCESS);
 		else
 			CHECK_EQ(wc.status, IBV_WC_WR_FLUSH_ERR);
-		rc_to_error(&scene.pair.b);
+		end_to_error(&scene.pair.b);
 		if (accesses[i].opcode == S)
-			rc_wait_status(scene.pair.b.recv_cq,
-				       IBV_WC_WR_FLUSH_ERR);
-		rc_check_moves(&a, &b, RC_ODP_ACCESS);
-		rc_check_moves(&b, &a, RC_ODP_ACCESS);
+			wait_status(scene.pair.b.recv_cq,
+				    IBV_WC_WR_FLUSH_ERR);
+		check_arrives(&a, &b, ODP_ACCESS);
+		check_arrives(&b, &a, ODP_ACCESS);
 		serve(&scene);
-		rc_disconnect(&a);
-		rc_disconnect(&b);
+		end_destroy(&a);
+		end_destroy(&b);
 		close(scene.uffd);
 		scene_down(&scene);
 	}
@@ -516,30 +516,30 @@ static void flushed(void)
 /* Who destroys does not wait for the page, which comes when all is gone. */
 static void destroyed(void)
 {
-	struct rc_resources before;
+	struct resources before;
 	struct scene scene;
 	unsigned int i;
 
-	rc_resources_get(&before);
+	resources_get(&before);
 	for (i = 0; i < NUM(accesses); i++) {
 		test_at("%s", accesses[i].name);
 		scene_up(&scene, &accesses[i]);
 		park(&scene);
-		rc_disconnect(&scene.pair.a);
-		rc_disconnect(&scene.pair.b);
+		end_destroy(&scene.pair.a);
+		end_destroy(&scene.pair.b);
 		if (scene.ah)
 			CHECK_EQ(ibv_destroy_ah(scene.ah), 0);
 		CHECK_EQ(ibv_dereg_mr(scene.bufs[0].mr), 0);
 		CHECK_EQ(ibv_dereg_mr(scene.bufs[1].mr), 0);
-		rc_close(&scene.pair.hosts[0]);
-		rc_close(&scene.pair.hosts[1]);
-		rc_check_works();
+		host_close(&scene.pair.hosts[0]);
+		host_close(&scene.pair.hosts[1]);
+		check_works();
 		CHECK(!page_frame(scene.held->addr));
 		serve(&scene);
 		close(scene.uffd);
 		CHECK_EQ(munmap(scene.bufs[0].addr, SIZE), 0);
 		CHECK_EQ(munmap(scene.bufs[1].addr, SIZE), 0);
-		rc_resources_check(&before);
+		resources_check(&before);
 	}
 }
 
@@ -555,8 +555,8 @@ static void removed(void)
 		park(&living[i]);
 		scene_up(&gone[i], &accesses[i]);
 		park(&gone[i]);
-		rc_disconnect(&gone[i].pair.a);
-		rc_disconnect(&gone[i].pair.b);
+		end_destroy(&gone[i].pair.a);
+		end_destroy(&gone[i].pair.b);
 	}
 	for (i = 0; i < 2; i++)
 		command("timeout %u rdma link delete rxe%u",
@@ -567,12 +567,12 @@ static void removed(void)
 	}
 	command("ip netns exec hosta rdma link add rxe0 type rxe netdev va");
 	command("ip netns exec hostb rdma link add rxe1 type rxe netdev vb");
-	rc_check_works();
+	check_works();
 	for (i = 0; i < NUM(accesses); i++) {
 		serve(&living[i]);
 		serve(&gone[i]);
 	}
-	rc_check_works();
+	check_works();
 }
 
 /**
@@ -604,12 +604,12 @@ static const struct taker takers[] = {
  * @to: memory of the receiver, none of which is
  */
 struct taking {
-	struct rc_config config;
-	struct rc_pair pair;
+	struct pair_config config;
+	struct pair pair;
 	struct ibv_srq *srq;
 	struct ibv_ah *ah;
-	struct rc_buf from;
-	struct rc_buf to;
+	struct buf from;
+	struct buf to;
 };
 
 static void taking_up(struct taking *taking, const struct taker *taker,
@@ -618,8 +618,8 @@ static void taking_up(struct taking *taking, const struct taker *taker,
 	struct ibv_srq_init_attr attr = {
 		.attr = { .max_wr = 64, .max_sge = 1 },
 	};
-	struct rc_pair *pair = &taking->pair;
-	struct rc_config with_srq;
+	struct pair *pair = &taking->pair;
+	struct pair_config with_srq;
 
 	*taking = (struct taking) {
 		.config = {
@@ -627,8 +627,8 @@ static void taking_up(struct taking *taking, const struct taker *taker,
 			.qkey = taker->datagram ? QKEY : 0,
 		},
 	};
-	rc_open(&pair->hosts[0], 0);
-	rc_open(&pair->hosts[1], 1);
+	host_open(&pair->hosts[0], 0);
+	host_open(&pair->hosts[1], 1);
 	if (taker->shared) {
 		taking->srq = ibv_create_srq(pair->hosts[1].pd, &attr);
 		CHECK(taking->srq);
@@ -637,39 +637,39 @@ static void taking_up(struct taking *taking, const struct taker *taker,
 		taking->ah = address(&pair->hosts[0], &pair->hosts[1]);
 	with_srq = taking->config;
 	with_srq.srq = taking->srq;
-	rc_end_create(&pair->a, &pair->hosts[0], &taking->config);
-	rc_end_create(&pair->b, &pair->hosts[1], &with_srq);
-	rc_to_init(&pair->a, &taking->config);
-	rc_to_init(&pair->b, &taking->config);
-	rc_to_rtr(&pair->a, pair->b.qp->qp_num, &pair->hosts[1].gids[0].gid,
-		  &taking->config);
-	rc_to_rtr(&pair->b, pair->a.qp->qp_num, &pair->hosts[0].gids[0].gid,
-		  &taking->config);
-	rc_to_rts(&pair->a, &taking->config);
-	rc_to_rts(&pair->b, &taking->config);
-	rc_buf_get(&taking->from, &pair->hosts[0], SIZE, RC_ALL_ACCESS);
-	rc_fill(taking->from.addr, SIZE, 5);
-	rc_buf_get(&taking->to, &pair->hosts[1], len, RC_ODP_ACCESS);
+	end_create(&pair->a, &pair->hosts[0], &taking->config);
+	end_create(&pair->b, &pair->hosts[1], &with_srq);
+	end_to_init(&pair->a, &taking->config);
+	end_to_init(&pair->b, &taking->config);
+	end_to_rtr(&pair->a, pair->b.qp->qp_num, &pair->hosts[1].gids[0].gid,
+		   &taking->config);
+	end_to_rtr(&pair->b, pair->a.qp->qp_num, &pair->hosts[0].gids[0].gid,
+		   &taking->config);
+	end_to_rts(&pair->a, &taking->config);
+	end_to_rts(&pair->b, &taking->config);
+	buf_get(&taking->from, &pair->hosts[0], SIZE, ALL_ACCESS);
+	fill_pattern(taking->from.addr, SIZE, 5);
+	buf_get(&taking->to, &pair->hosts[1], len, ODP_ACCESS);
 	CHECK_EQ(madvise(taking->to.addr, len, MADV_NOHUGEPAGE), 0);
 }
 
 static void taking_down(struct taking *taking)
 {
-	rc_disconnect(&taking->pair.a);
-	rc_disconnect(&taking->pair.b);
+	end_destroy(&taking->pair.a);
+	end_destroy(&taking->pair.b);
 	if (taking->ah)
 		CHECK_EQ(ibv_destroy_ah(taking->ah), 0);
 	if (taking->srq)
 		CHECK_EQ(ibv_destroy_srq(taking->srq), 0);
-	rc_buf_put(&taking->from);
-	rc_buf_put(&taking->to);
-	rc_close(&taking->pair.hosts[0]);
-	rc_close(&taking->pair.hosts[1]);
+	buf_put(&taking->from);
+	buf_put(&taking->to);
+	host_close(&taking->pair.hosts[0]);
+	host_close(&taking->pair.hosts[1]);
 }
 
 static void post_taker(struct taking *taking, size_t offset, size_t len)
 {
-	struct ibv_sge sge = rc_sge(&taking->to, offset, len);
+	struct ibv_sge sge = buf_sge(&taking->to, offset, len);
 	struct ibv_recv_wr wr = { .sg_list = &sge, .num_sge = 1 }, *bad;
 
 	if (taking->srq)
@@ -680,7 +680,7 @@ static void post_taker(struct taking *taking, size_t offset, size_t len)
 
 static void post_message(struct taking *taking, size_t len)
 {
-	struct ibv_sge sge = rc_sge(&taking->from, 0, len);
+	struct ibv_sge sge = buf_sge(&taking->from, 0, len);
 	struct ibv_send_wr wr = {
 		.sg_list = &sge,
 		.num_sge = 1,
@@ -693,12 +693,12 @@ static void post_message(struct taking *taking, size_t len)
 		wr.wr.ud.remote_qpn = taking->pair.b.qp->qp_num;
 		wr.wr.ud.remote_qkey = QKEY;
 	}
-	rc_post_send(&taking->pair.a, &wr);
+	post_send(&taking->pair.a, &wr);
 }
 
 static void check_taken(const struct taking *taking, size_t offset, size_t len)
 {
-	rc_check(taking->to.addr + offset + (taking->ah ? GRH : 0), len, 5);
+	check_pattern(taking->to.addr + offset + (taking->ah ? GRH : 0), len, 5);
 }
 
 #define MESSAGES	16
@@ -718,8 +718,8 @@ static void small_messages(void)
 		for (j = 0; j < MESSAGES; j++)
 			post_message(&taking, 64);
 		for (j = 0; j < MESSAGES; j++) {
-			rc_wait_ok(taking.pair.a.send_cq);
-			rc_wait_ok(taking.pair.b.recv_cq);
+			wait_ok(taking.pair.a.send_cq);
+			wait_ok(taking.pair.b.recv_cq);
 		}
 		present = pages_present(taking.to.addr, taking.to.len);
 		printf("# %s: %u messages, %lu pages\n", takers[i].name,
@@ -750,8 +750,8 @@ static void page_behind_message(void)
 					  PAGE_BYTES);
 			post_taker(&taking, 0, 2 * PAGE_BYTES);
 			post_message(&taking, lengths[j]);
-			rc_wait_ok(taking.pair.a.send_cq);
-			rc_wait_ok(taking.pair.b.recv_cq);
+			wait_ok(taking.pair.a.send_cq);
+			wait_ok(taking.pair.b.recv_cq);
 			CHECK(!userfaultfd_wait(uffd, 0));
 			check_taken(&taking, 0, lengths[j]);
 			close(uffd);
@@ -778,17 +778,17 @@ static void page_behind_result(void)
 
 	scene_up(&scene, access_of(A, true, false));
 	sink = scene.bufs[0].addr;
-	sge = rc_sge(&scene.bufs[0], 0, 2 * PAGE_BYTES);
+	sge = buf_sge(&scene.bufs[0], 0, 2 * PAGE_BYTES);
 	wr.wr.atomic.remote_addr = (uintptr_t)scene.bufs[1].addr;
 	wr.wr.atomic.rkey = scene.bufs[1].mr->rkey;
 	uffd = miss_pages(sink + PAGE_BYTES, PAGE_BYTES);
 	scene.uffd = miss_pages(scene.held->addr, PAGE_BYTES);
 	CHECK_EQ(madvise(sink, PAGE_BYTES, MADV_DONTNEED), 0);
-	rc_post_send(&scene.pair.a, &wr);
+	post_send(&scene.pair.a, &wr);
 	CHECK(userfaultfd_wanted(scene.uffd) == scene.held->addr);
 	CHECK_EQ(madvise(sink, PAGE_BYTES, MADV_DONTNEED), 0);
 	serve(&scene);
-	rc_wait_ok(scene.pair.a.send_cq);
+	wait_ok(scene.pair.a.send_cq);
 	CHECK(!userfaultfd_wait(uffd, 0));
 	close(uffd);
 	close(scene.uffd);
@@ -802,38 +802,38 @@ static void page_behind_result(void)
 static void long_messages(void)
 {
 	static const enum ibv_wr_opcode opcodes[] = { W, R, S };
-	const struct rc_config config = {};
+	const struct pair_config config = {};
 	unsigned long long parks[2];
-	struct rc_buf local, remote;
-	struct rc_pair pair;
+	struct buf local, remote;
+	struct pair pair;
 	unsigned int i;
 
-	rc_pair_up(&pair, &config);
+	pair_up(&pair, &config);
 	for (i = 0; i < NUM(opcodes); i++) {
 		test_at("opcode %d", opcodes[i]);
-		rc_buf_get(&local, &pair.hosts[0], MIB, RC_ODP_ACCESS);
-		rc_buf_get(&remote, &pair.hosts[1], MIB, RC_ODP_ACCESS);
+		buf_get(&local, &pair.hosts[0], MIB, ODP_ACCESS);
+		buf_get(&remote, &pair.hosts[1], MIB, ODP_ACCESS);
 		CHECK_EQ(madvise(local.addr, MIB, MADV_NOHUGEPAGE), 0);
 		CHECK_EQ(madvise(remote.addr, MIB, MADV_NOHUGEPAGE), 0);
-		parks[0] = rc_counter(0, "parked");
-		parks[1] = rc_counter(1, "parked");
+		parks[0] = counter_of(0, "parked");
+		parks[1] = counter_of(1, "parked");
 		if (opcodes[i] == S)
-			rc_post_recv(&pair.b, &remote, 0, MIB, 1);
-		rc_do(&pair.a, opcodes[i], rc_sge(&local, 0, MIB), &remote, 0);
+			post_recv(&pair.b, &remote, 0, MIB, 1);
+		do_one(&pair.a, opcodes[i], buf_sge(&local, 0, MIB), &remote, 0);
 		if (opcodes[i] == S)
-			rc_wait_ok(pair.b.recv_cq);
-		parks[0] = rc_counter(0, "parked") - parks[0];
-		parks[1] = rc_counter(1, "parked") - parks[1];
+			wait_ok(pair.b.recv_cq);
+		parks[0] = counter_of(0, "parked") - parks[0];
+		parks[1] = counter_of(1, "parked") - parks[1];
 		printf("# opcode %d, 1 MiB: parked %llu times, its peer %llu\n",
 		       opcodes[i], parks[0], parks[1]);
 		CHECK(parks[0] >= 1 && parks[0] <= 8);
 		CHECK(parks[1] >= 1);
 		/* packets that are there are all that tells of a send */
 		CHECK(opcodes[i] == S || parks[1] <= 8);
-		rc_buf_put(&local);
-		rc_buf_put(&remote);
+		buf_put(&local);
+		buf_put(&remote);
 	}
-	rc_pair_down(&pair);
+	pair_down(&pair);
 }
 
 #define PARK_EVENT	TRACING "events/rdma_rxe/rxe_park/enable"
@@ -850,11 +850,11 @@ struct parks {
 	unsigned long long before;
 };
 
-static void parks_begin(struct parks *parks, int which, struct rc_end *end)
+static void parks_begin(struct parks *parks, int which, struct end *end)
 {
 	parks->which = which;
 	snprintf(parks->qpn, sizeof(parks->qpn), "qpn=%#x ", end->qp->qp_num);
-	parks->before = rc_counter(which, "parked");
+	parks->before = counter_of(which, "parked");
 }
 
 /* each time that it stood still is counted, and it did so often */
@@ -862,7 +862,7 @@ static void parks_check(struct parks *parks, int times)
 {
 	int traced = trace_lines("rxe_park:", parks->qpn);
 
-	CHECK_EQ(rc_counter(parks->which, "parked") - parks->before, traced);
+	CHECK_EQ(counter_of(parks->which, "parked") - parks->before, traced);
 	CHECK(traced >= times);
 }
 
@@ -871,25 +871,25 @@ static void count_behind_request(void)
 {
 	struct parks parks;
 	struct scene scene;
-	struct rc_buf other;
+	struct buf other;
 	unsigned long long received;
 
 	test_at("a write behind a write");
 	scene_up(&scene, access_of(W, true, false));
-	rc_buf_get(&other, &scene.pair.hosts[1], PAGE_BYTES, RC_ODP_ACCESS);
-	rc_do(&scene.pair.a, W, rc_sge(&scene.bufs[0], 0, LEN), &other, 0);
+	buf_get(&other, &scene.pair.hosts[1], PAGE_BYTES, ODP_ACCESS);
+	do_one(&scene.pair.a, W, buf_sge(&scene.bufs[0], 0, LEN), &other, 0);
 	trace_begin();
 	parks_begin(&parks, 1, &scene.pair.b);
 	park(&scene);
-	received = rc_counter(1, "parked_bytes");
-	rc_post(&scene.pair.a, W, rc_sge(&scene.bufs[0], 0, LEN), &other, 0);
-	UNTIL(rc_counter(1, "parked_bytes") > received);
-	rc_buf_drop(&other);
+	received = counter_of(1, "parked_bytes");
+	post_one(&scene.pair.a, W, buf_sge(&scene.bufs[0], 0, LEN), &other, 0);
+	UNTIL(counter_of(1, "parked_bytes") > received);
+	buf_drop(&other);
 	serve(&scene);
-	rc_wait_ok(scene.pair.a.send_cq);
-	rc_wait_ok(scene.pair.a.send_cq);
+	wait_ok(scene.pair.a.send_cq);
+	wait_ok(scene.pair.a.send_cq);
 	parks_check(&parks, 2);
-	rc_buf_put(&other);
+	buf_put(&other);
 	close(scene.uffd);
 	scene_down(&scene);
 }
@@ -897,7 +897,7 @@ static void count_behind_request(void)
 /* Two reads likewise: where the second one's data goes, goes away. */
 static void count_behind_response(void)
 {
-	struct rc_buf *sink, *source, other;
+	struct buf *sink, *source, other;
 	unsigned long long received;
 	struct parks parks;
 	struct scene scene;
@@ -907,7 +907,7 @@ static void count_behind_response(void)
 	scene_up(&scene, access_of(R, false, true));
 	sink = &scene.bufs[0];
 	source = &scene.bufs[1];
-	rc_buf_get(&other, &scene.pair.hosts[0], PAGE_BYTES, RC_ODP_ACCESS);
+	buf_get(&other, &scene.pair.hosts[0], PAGE_BYTES, ODP_ACCESS);
 	memset(other.addr, 1, PAGE_BYTES);
 	memset(sink->addr, 1, PAGE_BYTES);
 	memset(source->addr + PAGE_BYTES, 1, PAGE_BYTES);
@@ -915,24 +915,24 @@ static void count_behind_response(void)
 	scene.uffd = miss_pages(sink->addr, PAGE_BYTES);
 	there = miss_pages(source->addr, PAGE_BYTES);
 	/* their sinks are there when they leave */
-	rc_do(&scene.pair.a, R, rc_sge(sink, 0, LEN), source, PAGE_BYTES);
-	rc_do(&scene.pair.a, R, rc_sge(&other, 0, LEN), source, PAGE_BYTES);
+	do_one(&scene.pair.a, R, buf_sge(sink, 0, LEN), source, PAGE_BYTES);
+	do_one(&scene.pair.a, R, buf_sge(&other, 0, LEN), source, PAGE_BYTES);
 	trace_begin();
 	parks_begin(&parks, 0, &scene.pair.a);
-	received = rc_counter(0, "rcvd_pkts");
+	received = counter_of(0, "rcvd_pkts");
 	post(&scene, 0);
-	rc_post(&scene.pair.a, R, rc_sge(&other, 0, LEN), source, PAGE_BYTES);
+	post_one(&scene.pair.a, R, buf_sge(&other, 0, LEN), source, PAGE_BYTES);
 	CHECK(userfaultfd_wanted(there) == source->addr);
 	CHECK_EQ(madvise(sink->addr, PAGE_BYTES, MADV_DONTNEED), 0);
 	provide(there, source->addr);
 	CHECK(userfaultfd_wanted(scene.uffd) == sink->addr);
-	UNTIL(rc_counter(0, "rcvd_pkts") >= received + 2);
-	rc_buf_drop(&other);
+	UNTIL(counter_of(0, "rcvd_pkts") >= received + 2);
+	buf_drop(&other);
 	serve(&scene);
-	rc_wait_ok(scene.pair.a.send_cq);
-	rc_wait_ok(scene.pair.a.send_cq);
+	wait_ok(scene.pair.a.send_cq);
+	wait_ok(scene.pair.a.send_cq);
 	parks_check(&parks, 2);
-	rc_buf_put(&other);
+	buf_put(&other);
 	close(there);
 	close(scene.uffd);
 	scene_down(&scene);
@@ -1005,5 +1005,5 @@ static const struct test tests[] = {
 
 int main(int argc, char **argv)
 {
-	rc_tests(tests, argv + 1);
+	host_tests(tests, argv + 1);
 }

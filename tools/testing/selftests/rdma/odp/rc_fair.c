@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "memory.h"
-#include "rc_pair.h"
+#include "pair.h"
 
 /* above what any one queue of work has workers for */
 #define STUCK		560
@@ -34,35 +34,35 @@
  * @uffd: who would have to answer
  */
 struct crowd {
-	struct rc_host hosts[2];
+	struct host hosts[2];
 	int n;
-	struct rc_pair *pairs;
-	struct rc_buf from;
-	struct rc_buf to;
+	struct pair *pairs;
+	struct buf from;
+	struct buf to;
 	size_t each;
 	int uffd;
 };
 
 static void crowd_up(struct crowd *crowd, int n, size_t each)
 {
-	struct rc_config config = { .depth = 2, .rnr_timer = 31 };
+	struct pair_config config = { .depth = 2, .rnr_timer = 31 };
 	int i;
 
-	rc_open(&crowd->hosts[0], 0);
-	rc_open(&crowd->hosts[1], 1);
+	host_open(&crowd->hosts[0], 0);
+	host_open(&crowd->hosts[1], 1);
 	crowd->n = n;
 	crowd->each = each;
 	crowd->pairs = calloc(n, sizeof(*crowd->pairs));
 	CHECK(crowd->pairs);
-	rc_buf_get(&crowd->from, &crowd->hosts[0], each, RC_ALL_ACCESS);
-	rc_buf_get(&crowd->to, &crowd->hosts[1], n * each, RC_ODP_ACCESS);
+	buf_get(&crowd->from, &crowd->hosts[0], each, ALL_ACCESS);
+	buf_get(&crowd->to, &crowd->hosts[1], n * each, ODP_ACCESS);
 	crowd->uffd = miss_pages(crowd->to.addr, crowd->to.len);
-	rc_fill(crowd->from.addr, each, 3);
+	fill_pattern(crowd->from.addr, each, 3);
 	for (i = 0; i < n; i++) {
-		rc_connect(&crowd->pairs[i].a, &crowd->hosts[0],
-			   &crowd->pairs[i].b, &crowd->hosts[1], &config);
-		rc_post(&crowd->pairs[i].a, IBV_WR_RDMA_WRITE,
-			rc_sge(&crowd->from, 0, each), &crowd->to, i * each);
+		connect_ends(&crowd->pairs[i].a, &crowd->hosts[0],
+			     &crowd->pairs[i].b, &crowd->hosts[1], &config);
+		post_one(&crowd->pairs[i].a, IBV_WR_RDMA_WRITE,
+			 buf_sge(&crowd->from, 0, each), &crowd->to, i * each);
 	}
 }
 
@@ -71,22 +71,22 @@ static void crowd_down(struct crowd *crowd)
 	int i;
 
 	for (i = 0; i < crowd->n; i++) {
-		rc_disconnect(&crowd->pairs[i].a);
-		rc_disconnect(&crowd->pairs[i].b);
+		end_destroy(&crowd->pairs[i].a);
+		end_destroy(&crowd->pairs[i].b);
 	}
-	rc_buf_put(&crowd->from);
-	rc_buf_put(&crowd->to);
-	rc_close(&crowd->hosts[0]);
-	rc_close(&crowd->hosts[1]);
+	buf_put(&crowd->from);
+	buf_put(&crowd->to);
+	host_close(&crowd->hosts[0]);
+	host_close(&crowd->hosts[1]);
 }
 
 static void be_stuck(int ready)
 {
-	unsigned long long parked = rc_counter(1, "parked");
+	unsigned long long parked = counter_of(1, "parked");
 	struct crowd crowd;
 
 	crowd_up(&crowd, STUCK, 4096);
-	while (rc_counter(1, "parked") < parked + STUCK)
+	while (counter_of(1, "parked") < parked + STUCK)
 		sleep_ms(10);
 	CHECK_EQ(write(ready, "", 1), 1);
 	pause();
@@ -95,12 +95,12 @@ static void be_stuck(int ready)
 /* Others go on, its end is no trouble, and nothing of it is left. */
 static void never_answered(void)
 {
-	struct rc_resources before;
+	struct resources before;
 	int ready[2], i;
 	char byte;
 	pid_t pid;
 
-	rc_resources_get(&before);
+	resources_get(&before);
 	CHECK_EQ(pipe(ready), 0);
 	pid = fork();
 	if (!pid) {
@@ -110,11 +110,11 @@ static void never_answered(void)
 	close(ready[1]);
 	CHECK_EQ(read(ready[0], &byte, 1), 1);
 	for (i = 0; i < 10; i++)
-		rc_check_works();
+		check_works();
 	kill(pid, SIGKILL);
 	CHECK_EQ(waitpid(pid, NULL, 0), pid);
-	rc_resources_check(&before);
-	rc_check_works();
+	resources_check(&before);
+	check_works();
 }
 
 /*
@@ -135,7 +135,7 @@ static void bounded_memory(void)
 	crowd_up(&crowd, bound / UNDER_WAY * 4 / 3, MESSAGE);
 	/* it fills up, and stays as it is while they try again and again */
 	for (i = 0; i < 100 || most < bound - bound / 10; i++) {
-		waiting = rc_counter(1, "parked_bytes");
+		waiting = counter_of(1, "parked_bytes");
 		/* each processor may have been about to add one more packet */
 		CHECK(waiting <= bound + 65536);
 		if (waiting > most)
@@ -143,17 +143,17 @@ static void bounded_memory(void)
 	}
 	printf("# %llu KiB of %llu\n", most >> 10, bound >> 10);
 	for (i = 0; i < crowd.n; i++)
-		rc_check_idle(crowd.pairs[i].a.send_cq);
+		check_idle(crowd.pairs[i].a.send_cq);
 
 	range.start = (uintptr_t)crowd.to.addr;
 	range.len = crowd.to.len;
 	CHECK_EQ(ioctl(crowd.uffd, UFFDIO_UNREGISTER, &range), 0);
 	for (i = 0; i < crowd.n; i++) {
 		test_at("connection %d", i);
-		rc_wait_ok(crowd.pairs[i].a.send_cq);
-		rc_check(crowd.to.addr + i * MESSAGE, MESSAGE, 3);
+		wait_ok(crowd.pairs[i].a.send_cq);
+		check_pattern(crowd.to.addr + i * MESSAGE, MESSAGE, 3);
 	}
-	CHECK_EQ(rc_counter(1, "parked_bytes"), 0);
+	CHECK_EQ(counter_of(1, "parked_bytes"), 0);
 	crowd_down(&crowd);
 }
 
@@ -165,5 +165,5 @@ static const struct test tests[] = {
 
 int main(int argc, char **argv)
 {
-	rc_tests(tests, argv + 1);
+	host_tests(tests, argv + 1);
 }

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "memory.h"
-#include "rc_stream.h"
+#include "stream.h"
 
 #define W	IBV_WR_RDMA_WRITE
 #define R	IBV_WR_RDMA_READ
@@ -125,28 +125,28 @@ static const struct {
 	{ "transparent huge page", transparent_huge },
 };
 
-static void use_both_ways(struct rc_pair *pair, const char *name,
+static void use_both_ways(struct pair *pair, const char *name,
 			  unsigned char *memory)
 {
 	static const enum ibv_wr_opcode opcodes[] = { W, R };
 	unsigned char *other = anonymous();
-	struct rc_buf near, far, *source, *sink;
+	struct buf near, far, *source, *sink;
 	unsigned int i, swapped;
 
 	for (i = 0; i < NUM(opcodes); i++)
 		for (swapped = 0; swapped < 2; swapped++) {
 			test_at("%s, opcode %d, %u", name, opcodes[i], swapped);
-			rc_buf_reg(&near, &pair->hosts[0],
-				   swapped ? other : memory, SIZE,
-				   RC_ODP_ACCESS);
-			rc_buf_reg(&far, &pair->hosts[1],
-				   swapped ? memory : other, SIZE,
-				   RC_ODP_ACCESS);
+			buf_reg(&near, &pair->hosts[0],
+				swapped ? other : memory, SIZE,
+				ODP_ACCESS);
+			buf_reg(&far, &pair->hosts[1],
+				swapped ? memory : other, SIZE,
+				ODP_ACCESS);
 			source = opcodes[i] == R ? &far : &near;
 			sink = opcodes[i] == R ? &near : &far;
-			rc_fill(source->addr, SIZE, 2 * i + swapped);
-			rc_do(&pair->a, opcodes[i], rc_sge(&near, 5, SIZE - 11),
-			      &far, 5);
+			fill_pattern(source->addr, SIZE, 2 * i + swapped);
+			do_one(&pair->a, opcodes[i], buf_sge(&near, 5, SIZE - 11),
+			       &far, 5);
 			CHECK(!memcmp(source->addr + 5, sink->addr + 5,
 				      SIZE - 11));
 			CHECK_EQ(ibv_dereg_mr(near.mr), 0);
@@ -157,16 +157,16 @@ static void use_both_ways(struct rc_pair *pair, const char *name,
 
 static void all_kinds(void)
 {
-	const struct rc_config config = {};
+	const struct pair_config config = {};
 	unsigned char stack[SIZE];
-	struct rc_pair pair;
+	struct pair pair;
 	unsigned int i;
 
-	rc_pair_up(&pair, &config);
+	pair_up(&pair, &config);
 	for (i = 0; i < NUM(kinds); i++)
 		use_both_ways(&pair, kinds[i].name, kinds[i].get());
 	use_both_ways(&pair, "stack", stack);
-	rc_pair_down(&pair);
+	pair_down(&pair);
 }
 
 /* A peer's write to a private mapping is not one to the file. */
@@ -176,19 +176,19 @@ static void private_file(void)
 	unsigned char *view = map(MAP_SHARED, fd);
 	struct stream s;
 
-	rc_fill(view, SIZE, 1);
+	fill_pattern(view, SIZE, 1);
 	stream_up_on(&s, W, anonymous(), map(MAP_PRIVATE, fd));
 	/* the driver has the file's own pages before it is to write */
-	rc_do(&s.pair.a, R, rc_sge(&s.local, 0, SIZE), &s.remote, 0);
-	rc_check(s.local.addr, SIZE, 1);
-	rc_fill(s.local.addr, SIZE, 2);
-	rc_do(&s.pair.a, W, rc_sge(&s.local, 0, SIZE / 2), &s.remote, 0);
-	rc_check(s.remote.addr, SIZE / 2, 2);
-	rc_check(view, SIZE, 1);
+	do_one(&s.pair.a, R, buf_sge(&s.local, 0, SIZE), &s.remote, 0);
+	check_pattern(s.local.addr, SIZE, 1);
+	fill_pattern(s.local.addr, SIZE, 2);
+	do_one(&s.pair.a, W, buf_sge(&s.local, 0, SIZE / 2), &s.remote, 0);
+	check_pattern(s.remote.addr, SIZE / 2, 2);
+	check_pattern(view, SIZE, 1);
 	/* and what has not been written to is still the file's */
-	rc_fill(view, SIZE, 3);
-	rc_do(&s.pair.a, R, rc_sge(&s.local, 0, SIZE), &s.remote, 0);
-	rc_check(s.local.addr, SIZE / 2, 2);
+	fill_pattern(view, SIZE, 3);
+	do_one(&s.pair.a, R, buf_sge(&s.local, 0, SIZE), &s.remote, 0);
+	check_pattern(s.local.addr, SIZE / 2, 2);
 	CHECK(!memcmp(s.local.addr + SIZE / 2, view + SIZE / 2, SIZE / 2));
 	stream_down(&s);
 }
@@ -201,21 +201,21 @@ static void holes(void)
 
 	stream_up_on(&s, W, anonymous(), map(MAP_SHARED, fd));
 	for (round = 0; round < 4; round++) {
-		rc_fill(s.local.addr, SIZE, round);
-		rc_do(&s.pair.a, W, rc_sge(&s.local, 0, SIZE), &s.remote, 0);
+		fill_pattern(s.local.addr, SIZE, round);
+		do_one(&s.pair.a, W, buf_sge(&s.local, 0, SIZE), &s.remote, 0);
 		if (round % 2)
 			CHECK_EQ(madvise(s.remote.addr, SIZE, MADV_REMOVE), 0);
 		else
 			CHECK_EQ(fallocate(fd, FALLOC_FL_PUNCH_HOLE |
 					   FALLOC_FL_KEEP_SIZE, 0, SIZE), 0);
-		rc_do(&s.pair.a, R, rc_sge(&s.local, 0, SIZE), &s.remote, 0);
-		rc_check_all(s.local.addr, SIZE, 0);
+		do_one(&s.pair.a, R, buf_sge(&s.local, 0, SIZE), &s.remote, 0);
+		check_bytes(s.local.addr, SIZE, 0);
 	}
 	/* beyond its end there is nothing, which is an error and no signal */
 	CHECK_EQ(ftruncate(fd, SIZE / 2), 0);
-	rc_do(&s.pair.a, W, rc_sge(&s.local, 0, SIZE / 2), &s.remote, 0);
-	rc_post(&s.pair.a, W, rc_sge(&s.local, 0, SIZE), &s.remote, 0);
-	rc_wait_status(s.pair.a.send_cq, IBV_WC_REM_ACCESS_ERR);
+	do_one(&s.pair.a, W, buf_sge(&s.local, 0, SIZE / 2), &s.remote, 0);
+	post_one(&s.pair.a, W, buf_sge(&s.local, 0, SIZE), &s.remote, 0);
+	wait_status(s.pair.a.send_cq, IBV_WC_REM_ACCESS_ERR);
 	stream_down(&s);
 }
 
@@ -227,16 +227,16 @@ static void growing(void)
 
 	stream_up_on(&s, W, anonymous(), memory);
 	CHECK_EQ(munmap(memory + SIZE / 2, SIZE / 2), 0);
-	rc_fill(s.local.addr, SIZE, 1);
-	rc_do(&s.pair.a, W, rc_sge(&s.local, 0, SIZE / 2), &s.remote, 0);
+	fill_pattern(s.local.addr, SIZE, 1);
+	do_one(&s.pair.a, W, buf_sge(&s.local, 0, SIZE / 2), &s.remote, 0);
 	CHECK(mremap(memory, SIZE / 2, SIZE, 0) == memory);
-	rc_check_all(memory + SIZE / 2, SIZE / 2, 0);
-	rc_do(&s.pair.a, W, rc_sge(&s.local, 0, SIZE), &s.remote, 0);
-	rc_check(memory, SIZE, 1);
+	check_bytes(memory + SIZE / 2, SIZE / 2, 0);
+	do_one(&s.pair.a, W, buf_sge(&s.local, 0, SIZE), &s.remote, 0);
+	check_pattern(memory, SIZE, 1);
 	CHECK(mremap(memory, SIZE, SIZE / 2, 0) == memory);
-	rc_do(&s.pair.a, R, rc_sge(&s.local, 0, SIZE / 2), &s.remote, 0);
-	rc_post(&s.pair.a, R, rc_sge(&s.local, 0, SIZE), &s.remote, 0);
-	rc_wait_status(s.pair.a.send_cq, IBV_WC_REM_ACCESS_ERR);
+	do_one(&s.pair.a, R, buf_sge(&s.local, 0, SIZE / 2), &s.remote, 0);
+	post_one(&s.pair.a, R, buf_sge(&s.local, 0, SIZE), &s.remote, 0);
+	wait_status(s.pair.a.send_cq, IBV_WC_REM_ACCESS_ERR);
 	stream_down(&s);
 }
 
@@ -248,15 +248,15 @@ static void free_until_written(void)
 
 	need_swap();
 	stream_up(&s, W);
-	rc_fill(s.local.addr, SIZE, 1);
+	fill_pattern(s.local.addr, SIZE, 1);
 	memset(s.remote.addr, 7, SIZE);
-	rc_do(&s.pair.a, R, rc_sge(&s.local, 0, SIZE), &s.remote, 0);
-	rc_check_all(s.local.addr, SIZE, 7);
-	rc_fill(s.local.addr, SIZE, 1);
+	do_one(&s.pair.a, R, buf_sge(&s.local, 0, SIZE), &s.remote, 0);
+	check_bytes(s.local.addr, SIZE, 7);
+	fill_pattern(s.local.addr, SIZE, 1);
 	CHECK_EQ(madvise(s.remote.addr, SIZE, MADV_FREE), 0);
-	rc_do(&s.pair.a, W, rc_sge(&s.local, 0, SIZE / 2), &s.remote, 0);
+	do_one(&s.pair.a, W, buf_sge(&s.local, 0, SIZE / 2), &s.remote, 0);
 	page_out(s.remote.addr, SIZE);
-	rc_check(s.remote.addr, SIZE / 2, 1);
+	check_pattern(s.remote.addr, SIZE / 2, 1);
 	for (i = SIZE / 2; i < SIZE; i++)
 		left += s.remote.addr[i] == 7;
 	CHECK_EQ(left % PAGE_BYTES, 0);
@@ -272,7 +272,7 @@ static unsigned long long disturb(void *source, void *sink,
 				  void (*once)(void *addr), unsigned int rounds)
 {
 	static const enum ibv_wr_opcode opcodes[] = { W, R };
-	unsigned long long before = rc_counters("page_invalidations");
+	unsigned long long before = counter_sum("page_invalidations");
 	unsigned int i, round;
 	struct stream s;
 
@@ -289,7 +289,7 @@ static unsigned long long disturb(void *source, void *sink,
 		stream_stop(&s);
 		stream_down(&s);
 	}
-	return rc_counters("page_invalidations") - before;
+	return counter_sum("page_invalidations") - before;
 }
 
 /* What peers use at the time is kept where it is, so only some of it goes. */
@@ -307,12 +307,12 @@ static void swap_all(enum ibv_wr_opcode opcode, void *source, void *sink)
 	stream_up_on(&s, opcode, source, sink);
 	for (round = 0; round < 5; round++) {
 		test_at("opcode %d, round %d", opcode, round);
-		rc_fill(source, SIZE, round);
+		fill_pattern(source, SIZE, round);
 		page_out(source, SIZE);
-		rc_do(&s.pair.a, opcode, rc_sge(&s.local, 0, SIZE), &s.remote,
-		      0);
+		do_one(&s.pair.a, opcode, buf_sge(&s.local, 0, SIZE), &s.remote,
+		       0);
 		page_out(sink, SIZE);
-		rc_check(sink, SIZE, round);
+		check_pattern(sink, SIZE, round);
 	}
 	stream_down(&s);
 	disturb(source, sink, swap_once, 20);
@@ -452,19 +452,19 @@ static void merged(void)
 		test_at("round %u", round);
 		memset(memory, round + 1, SIZE);
 		/* the driver has them all before they are merged */
-		rc_do(&s.pair.a, R, rc_sge(&s.local, 0, SIZE), &s.remote, 0);
+		do_one(&s.pair.a, R, buf_sge(&s.local, 0, SIZE), &s.remote, 0);
 		wait_merged(memory);
-		rc_do(&s.pair.a, R, rc_sge(&s.local, 0, SIZE), &s.remote, 0);
-		rc_check_all(s.local.addr, SIZE, round + 1);
+		do_one(&s.pair.a, R, buf_sge(&s.local, 0, SIZE), &s.remote, 0);
+		check_bytes(s.local.addr, SIZE, round + 1);
 
 		at = (round * 7 + 2) * PAGE_BYTES;
-		rc_fill(s.local.addr + at, PAGE_BYTES, round);
-		rc_do(&s.pair.a, W, rc_sge(&s.local, at, PAGE_BYTES), &s.remote,
-		      at);
-		rc_check(memory + at, PAGE_BYTES, round);
-		rc_check_all(memory, at, round + 1);
-		rc_check_all(memory + at + PAGE_BYTES, SIZE - at - PAGE_BYTES,
-			     round + 1);
+		fill_pattern(s.local.addr + at, PAGE_BYTES, round);
+		do_one(&s.pair.a, W, buf_sge(&s.local, at, PAGE_BYTES), &s.remote,
+		       at);
+		check_pattern(memory + at, PAGE_BYTES, round);
+		check_bytes(memory, at, round + 1);
+		check_bytes(memory + at + PAGE_BYTES, SIZE - at - PAGE_BYTES,
+			    round + 1);
 	}
 	set_ksm("0");
 	stream_down(&s);
@@ -486,5 +486,5 @@ static const struct test tests[] = {
 
 int main(int argc, char **argv)
 {
-	rc_tests(tests, argv + 1);
+	host_tests(tests, argv + 1);
 }

@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "rc_stream.h"
+#include "stream.h"
 
 #define SIZE		STREAM_SIZE
 #define PAGE		4096UL
@@ -28,7 +28,7 @@ static void discard_sink(enum ibv_wr_opcode opcode)
 	stream_up(&s, opcode);
 	expected = source_of(&s)->addr;
 	sink = sink_of(&s)->addr;
-	rc_fill(source_of(&s)->addr, SIZE, opcode);
+	fill_pattern(source_of(&s)->addr, SIZE, opcode);
 	stream_start(&s);
 	for (round = 0; round < 300; round++) {
 		CHECK_EQ(madvise(sink, SIZE, MADV_DONTNEED), 0);
@@ -39,7 +39,7 @@ static void discard_sink(enum ibv_wr_opcode opcode)
 	}
 	stream_pass(&s, 1);
 	stream_stop(&s);
-	rc_check(sink, SIZE, opcode);
+	check_pattern(sink, SIZE, opcode);
 	stream_down(&s);
 }
 
@@ -63,11 +63,11 @@ static void discard_source(enum ibv_wr_opcode opcode)
 	stream_start(&s);
 	for (round = 0; round < 5; round++) {
 		test_at("round %d", round);
-		rc_fill(source_of(&s)->addr, SIZE, round);
+		fill_pattern(source_of(&s)->addr, SIZE, round);
 		stream_pass(&s, 2);
 		CHECK_EQ(madvise(source_of(&s)->addr, SIZE, MADV_DONTNEED), 0);
 		stream_pass(&s, 2);
-		rc_check_all(sink_of(&s)->addr, SIZE, 0);
+		check_bytes(sink_of(&s)->addr, SIZE, 0);
 	}
 	stream_stop(&s);
 	stream_down(&s);
@@ -123,31 +123,31 @@ static const struct change changes[] = {
  * The registration outlives the mapping: once there is memory again at the
  * address, with another connection, peers find that.
  */
-static void check_mapped_again(struct stream *s, struct rc_buf *changed)
+static void check_mapped_again(struct stream *s, struct buf *changed)
 {
-	struct rc_config config = {};
-	struct rc_end a, b;
+	struct pair_config config = {};
+	struct end a, b;
 
 	CHECK(mmap(changed->addr, SIZE, PROT_READ | PROT_WRITE,
 		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
 	      changed->addr);
-	rc_fill(source_of(s)->addr, SIZE, 77);
-	rc_connect(&a, &s->pair.hosts[0], &b, &s->pair.hosts[1], &config);
-	rc_do(&a, s->opcode, rc_sge(&s->local, 0, SIZE), &s->remote, 0);
-	rc_check(sink_of(s)->addr, SIZE, 77);
-	rc_disconnect(&a);
-	rc_disconnect(&b);
+	fill_pattern(source_of(s)->addr, SIZE, 77);
+	connect_ends(&a, &s->pair.hosts[0], &b, &s->pair.hosts[1], &config);
+	do_one(&a, s->opcode, buf_sge(&s->local, 0, SIZE), &s->remote, 0);
+	check_pattern(sink_of(s)->addr, SIZE, 77);
+	end_destroy(&a);
+	end_destroy(&b);
 }
 
 static void try_change(const struct change *change)
 {
-	struct rc_buf *changed;
+	struct buf *changed;
 	struct stream s;
 
 	test_at("%s", change->name);
 	stream_up(&s, change->opcode);
 	changed = change->remote ? &s.remote : &s.local;
-	rc_fill(source_of(&s)->addr, SIZE, 5);
+	fill_pattern(source_of(&s)->addr, SIZE, 5);
 	stream_start(&s);
 	stream_pass(&s, 2);
 	if (change->prot < 0)
@@ -157,7 +157,7 @@ static void try_change(const struct change *change)
 	if (change->status == IBV_WC_SUCCESS) {
 		stream_pass(&s, 2);
 		stream_stop(&s);
-		rc_check(sink_of(&s)->addr, SIZE, 5);
+		check_pattern(sink_of(&s)->addr, SIZE, 5);
 	} else {
 		stream_join(&s);
 		CHECK_EQ(s.status, change->status);
@@ -217,42 +217,42 @@ static void wait_for_content(const void *addr, const void *expected, size_t len)
  */
 static void try_hole(const struct hole *hole, size_t at, bool warm)
 {
-	struct rc_config config = {};
-	struct rc_buf local, remote;
+	struct pair_config config = {};
+	struct buf local, remote;
 	unsigned char *source, *sink, *with_hole;
 	static char expected[SIZE];
-	struct rc_pair pair;
+	struct pair pair;
 	size_t after = at;
 
 	test_at("%s at %zu, %s", hole->name, at, warm ? "warm" : "cold");
-	rc_pair_up(&pair, &config);
-	rc_buf_get(&local, &pair.hosts[0], SIZE, RC_ODP_ACCESS);
-	rc_buf_get(&remote, &pair.hosts[1], SIZE, RC_ODP_ACCESS);
+	pair_up(&pair, &config);
+	buf_get(&local, &pair.hosts[0], SIZE, ODP_ACCESS);
+	buf_get(&remote, &pair.hosts[1], SIZE, ODP_ACCESS);
 	source = hole->opcode == R ? remote.addr : local.addr;
 	sink = hole->opcode == R ? local.addr : remote.addr;
 	with_hole = hole->remote ? remote.addr : local.addr;
-	rc_fill(source, SIZE, 5);
-	rc_fill(expected, SIZE, 5);
+	fill_pattern(source, SIZE, 5);
+	fill_pattern(expected, SIZE, 5);
 	if (warm) {
-		rc_do(&pair.a, hole->opcode == R ? R : W,
-		      rc_sge(&local, 0, SIZE), &remote, 0);
+		do_one(&pair.a, hole->opcode == R ? R : W,
+		       buf_sge(&local, 0, SIZE), &remote, 0);
 		memset(sink, 0, SIZE);
 	}
 	CHECK_EQ(munmap(with_hole + at, PAGE), 0);
 	if (hole->opcode == IBV_WR_SEND)
-		rc_post_recv(&pair.b, &remote, 0, SIZE, 1);
-	rc_post(&pair.a, hole->opcode, rc_sge(&local, 0, SIZE), &remote, 0);
-	rc_wait_status(pair.a.send_cq, hole->status);
+		post_recv(&pair.b, &remote, 0, SIZE, 1);
+	post_one(&pair.a, hole->opcode, buf_sge(&local, 0, SIZE), &remote, 0);
+	wait_status(pair.a.send_cq, hole->status);
 	if (hole->arrives)
 		wait_for_content(sink, expected, at);
 	else
-		rc_check_all(sink, at, 0);
+		check_bytes(sink, at, 0);
 	if (with_hole == sink)
 		after += PAGE;
-	rc_check_all(sink + after, SIZE - after, 0);
-	rc_buf_put(&local);
-	rc_buf_put(&remote);
-	rc_pair_down(&pair);
+	check_bytes(sink + after, SIZE - after, 0);
+	buf_put(&local);
+	buf_put(&remote);
+	pair_down(&pair);
 }
 
 static void holes_in_messages(void)
@@ -274,7 +274,7 @@ static void moved(void)
 	void *to;
 
 	stream_up(&s, W);
-	rc_fill(s.local.addr, SIZE, 6);
+	fill_pattern(s.local.addr, SIZE, 6);
 	stream_start(&s);
 	stream_pass(&s, 2);
 	to = mmap(NULL, SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -283,15 +283,15 @@ static void moved(void)
 		     to) == to);
 	stream_join(&s);
 	CHECK_EQ(s.status, REM);
-	rc_check(to, SIZE, 6);
+	check_pattern(to, SIZE, 6);
 	check_mapped_again(&s, &s.remote);
-	rc_check(to, SIZE, 6);
+	check_pattern(to, SIZE, 6);
 	CHECK_EQ(munmap(to, SIZE), 0);
 	stream_down(&s);
 }
 
 /* The child's copy is of the moment of the fork, and stays that. */
-static void child_looks_on(const struct rc_buf *buf, int parent)
+static void child_looks_on(const struct buf *buf, int parent)
 {
 	static uint64_t copy[WORDS];
 	char byte;
@@ -303,7 +303,7 @@ static void child_looks_on(const struct rc_buf *buf, int parent)
 	_exit(memcmp(copy, buf->addr, SIZE) ? 1 : 0);
 }
 
-static void check_fork(struct stream *s, const struct rc_buf *buf)
+static void check_fork(struct stream *s, const struct buf *buf)
 {
 	int pipes[2], status;
 	pid_t child;
@@ -373,33 +373,33 @@ static unsigned long long all_troubles(void)
 	unsigned int i;
 
 	for (i = 0; i < NUM(troubles); i++)
-		sum += rc_counters(troubles[i]);
+		sum += counter_sum(troubles[i]);
 	return sum;
 }
 
 /* One message between memory none of which is there; returns the troubles. */
-static unsigned long long move_cold(struct rc_pair *pair,
+static unsigned long long move_cold(struct pair *pair,
 				    enum ibv_wr_opcode opcode, size_t size)
 {
 	unsigned long long troubles = all_troubles(), faults, parked;
-	struct rc_buf local, remote;
+	struct buf local, remote;
 
-	faults = rc_counters("page_faults");
-	parked = rc_counters("parked");
-	rc_buf_get(&local, &pair->hosts[0], size, RC_ODP_ACCESS);
-	rc_buf_get(&remote, &pair->hosts[1], size, RC_ODP_ACCESS);
+	faults = counter_sum("page_faults");
+	parked = counter_sum("parked");
+	buf_get(&local, &pair->hosts[0], size, ODP_ACCESS);
+	buf_get(&remote, &pair->hosts[1], size, ODP_ACCESS);
 	if (opcode == IBV_WR_SEND)
-		rc_post_recv(&pair->b, &remote, 0, size, 1);
-	rc_do(&pair->a, opcode, rc_sge(&local, 0, size), &remote, 0);
+		post_recv(&pair->b, &remote, 0, size, 1);
+	do_one(&pair->a, opcode, buf_sge(&local, 0, size), &remote, 0);
 	if (opcode == IBV_WR_SEND)
-		rc_wait_ok(pair->b.recv_cq);
-	CHECK(rc_counters("page_faults") - faults >=
+		wait_ok(pair->b.recv_cq);
+	CHECK(counter_sum("page_faults") - faults >=
 	      2 * ((size + 4095) / 4096));
-	parked = rc_counters("parked") - parked;
+	parked = counter_sum("parked") - parked;
 	/* each time for something that was missing */
-	CHECK(parked >= 2 && parked <= rc_counters("page_faults") - faults);
-	rc_buf_put(&local);
-	rc_buf_put(&remote);
+	CHECK(parked >= 2 && parked <= counter_sum("page_faults") - faults);
+	buf_put(&local);
+	buf_put(&remote);
 	return all_troubles() - troubles;
 }
 
@@ -414,11 +414,11 @@ static void faults_cost_no_packet(void)
 	static const size_t sizes[] = {
 		1, 4096, 65536, 1 << 20, 16 << 20, 64 << 20,
 	};
-	struct rc_config config = { .timeout = 14 };
+	struct pair_config config = { .timeout = 14 };
 	unsigned int i, j, tries;
-	struct rc_pair pair;
+	struct pair pair;
 
-	rc_pair_up(&pair, &config);
+	pair_up(&pair, &config);
 	for (i = 0; i < NUM(opcodes); i++)
 		for (j = 0; j < NUM(sizes); j++) {
 			test_at("opcode %d, %zu bytes", opcodes[i], sizes[j]);
@@ -429,14 +429,14 @@ static void faults_cost_no_packet(void)
 				printf("# opcode %d, %zu bytes: at try %u\n",
 				       opcodes[i], sizes[j], tries);
 		}
-	rc_pair_down(&pair);
+	pair_down(&pair);
 }
 
 /* 2 GiB of addresses over little memory: the pattern repeats every PIECE. */
 #define HUGE_LEN	0x80000000UL
 #define PIECE		(4UL << 20)
 
-static void map_huge(struct rc_buf *buf, struct rc_host *host)
+static void map_huge(struct buf *buf, struct host *host)
 {
 	int fd = memfd_create("huge", 0);
 	unsigned char *addr;
@@ -451,31 +451,31 @@ static void map_huge(struct rc_buf *buf, struct rc_host *host)
 		CHECK(mmap(addr + at, PIECE, PROT_READ | PROT_WRITE,
 			   MAP_SHARED | MAP_FIXED, fd, 0) == addr + at);
 	close(fd);
-	rc_buf_reg(buf, host, addr, HUGE_LEN, RC_ODP_ACCESS);
+	buf_reg(buf, host, addr, HUGE_LEN, ODP_ACCESS);
 }
 
 static void longest_message(enum ibv_wr_opcode opcode)
 {
-	struct rc_config config = { .mtu = IBV_MTU_4096, .timeout = 18 };
-	struct rc_buf local, remote;
-	struct rc_pair pair;
+	struct pair_config config = { .mtu = IBV_MTU_4096, .timeout = 18 };
+	struct buf local, remote;
+	struct pair pair;
 	struct ibv_wc wc;
 
-	rc_set_mtu(4200);
-	rc_pair_up(&pair, &config);
+	set_mtu(4200);
+	pair_up(&pair, &config);
 	map_huge(&local, &pair.hosts[0]);
 	map_huge(&remote, &pair.hosts[1]);
-	rc_fill(opcode == R ? remote.addr : local.addr, PIECE, 9);
-	rc_post(&pair.a, opcode, rc_sge(&local, 0, HUGE_LEN), &remote, 0);
-	/* longer than rc_wait() waits */
+	fill_pattern(opcode == R ? remote.addr : local.addr, PIECE, 9);
+	post_one(&pair.a, opcode, buf_sge(&local, 0, HUGE_LEN), &remote, 0);
+	/* longer than wait_cqe() waits */
 	while (!ibv_poll_cq(pair.a.send_cq, 1, &wc))
 		sleep_ms(10);
 	CHECK_EQ(wc.status, IBV_WC_SUCCESS);
 	CHECK_EQ(wc.byte_len, HUGE_LEN);
-	rc_check(opcode == R ? local.addr : remote.addr, PIECE, 9);
-	rc_buf_put(&local);
-	rc_buf_put(&remote);
-	rc_pair_down(&pair);
+	check_pattern(opcode == R ? local.addr : remote.addr, PIECE, 9);
+	buf_put(&local);
+	buf_put(&remote);
+	pair_down(&pair);
 }
 
 static void longest_write(void)
@@ -506,5 +506,5 @@ static const struct test tests[] = {
 
 int main(int argc, char **argv)
 {
-	rc_tests(tests, argv + 1);
+	host_tests(tests, argv + 1);
 }

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "memory.h"
-#include "rc_pair.h"
+#include "pair.h"
 
 #define W		IBV_WR_RDMA_WRITE
 #define LEN		8
@@ -180,9 +180,9 @@ static const struct disturbance forks = {
  * @next: number of the next access, to a page that none has been to
  */
 struct place {
-	struct rc_pair pair;
-	struct rc_buf local;
-	struct rc_buf remote;
+	struct pair pair;
+	struct buf local;
+	struct buf remote;
 	bool gathers;
 	size_t stride;
 	unsigned long next;
@@ -254,8 +254,8 @@ struct figures {
 static void post_from(struct place *place, size_t at)
 {
 	struct ibv_sge sges[] = {
-		rc_sge(&place->local, at, LEN),
-		rc_sge(&place->local, (at + SIZE / 2) % SIZE, LEN),
+		buf_sge(&place->local, at, LEN),
+		buf_sge(&place->local, (at + SIZE / 2) % SIZE, LEN),
 	};
 	struct ibv_send_wr wr = {
 		.opcode = W,
@@ -266,13 +266,13 @@ static void post_from(struct place *place, size_t at)
 		.wr.rdma.rkey = place->remote.mr->rkey,
 	};
 
-	rc_post_send(&place->pair.a, &wr);
+	post_send(&place->pair.a, &wr);
 }
 
 /* Sleeps until it is done: who polls is a thread that computes, too. */
 static void write_to(struct place *place, size_t at)
 {
-	struct rc_end *a = &place->pair.a;
+	struct end *a = &place->pair.a;
 	struct ibv_cq *cq;
 	void *context;
 
@@ -280,11 +280,11 @@ static void write_to(struct place *place, size_t at)
 	if (place->gathers)
 		post_from(place, at);
 	else
-		rc_post(a, W, rc_sge(&place->local, 0, LEN), &place->remote,
-			at);
+		post_one(a, W, buf_sge(&place->local, 0, LEN), &place->remote,
+			 at);
 	CHECK_EQ(ibv_get_cq_event(a->send_channel, &cq, &context), 0);
 	ibv_ack_cq_events(cq, 1);
-	rc_wait_ok(a->send_cq);
+	wait_ok(a->send_cq);
 }
 
 static void access_one(struct place *place, struct figures *figures)
@@ -372,11 +372,11 @@ static void check_bounded(struct place *place,
 static void makes_progress(const struct disturbance *disturbance, bool implicit)
 {
 	struct place place = { .stride = disturbance->stride };
-	const struct rc_config config = { .channel = true };
+	const struct pair_config config = { .channel = true };
 
-	rc_pair_up(&place.pair, &config);
-	rc_buf_get(&place.local, &place.pair.hosts[0], PAGE_BYTES,
-		   RC_ALL_ACCESS);
+	pair_up(&place.pair, &config);
+	buf_get(&place.local, &place.pair.hosts[0], PAGE_BYTES,
+		ALL_ACCESS);
 	memory = map(SIZE);
 	if (disturbance->present)
 		memset(memory, 1,
@@ -385,33 +385,33 @@ static void makes_progress(const struct disturbance *disturbance, bool implicit)
 		other = map(SIZE);
 		touch(other, SIZE);
 	}
-	place.remote = (struct rc_buf) { .addr = memory, .len = SIZE };
+	place.remote = (struct buf) { .addr = memory, .len = SIZE };
 	place.remote.mr = ibv_reg_mr(place.pair.hosts[1].pd,
 				     implicit ? NULL : memory,
-				     implicit ? SIZE_MAX : SIZE, RC_ODP_ACCESS);
+				     implicit ? SIZE_MAX : SIZE, ODP_ACCESS);
 	CHECK(place.remote.mr);
 	check_bounded(&place, disturbance);
 	CHECK_EQ(ibv_dereg_mr(place.remote.mr), 0);
-	rc_buf_put(&place.local);
-	rc_pair_down(&place.pair);
+	buf_put(&place.local);
+	pair_down(&place.pair);
 }
 
 /* An access to two places, each of which is taken away while the other comes. */
 static void gathered(void)
 {
 	struct place place = { .gathers = true, .stride = HUGE_BYTES };
-	const struct rc_config config = { .channel = true };
+	const struct pair_config config = { .channel = true };
 
-	rc_pair_up(&place.pair, &config);
+	pair_up(&place.pair, &config);
 	memory = map(SIZE);
-	rc_buf_reg(&place.local, &place.pair.hosts[0], memory, SIZE,
-		   RC_ODP_ACCESS);
-	rc_buf_get(&place.remote, &place.pair.hosts[1], PAGE_BYTES,
-		   RC_ALL_ACCESS);
+	buf_reg(&place.local, &place.pair.hosts[0], memory, SIZE,
+		ODP_ACCESS);
+	buf_get(&place.remote, &place.pair.hosts[1], PAGE_BYTES,
+		ALL_ACCESS);
 	check_bounded(&place, &discards_same);
-	rc_buf_put(&place.remote);
+	buf_put(&place.remote);
 	CHECK_EQ(ibv_dereg_mr(place.local.mr), 0);
-	rc_pair_down(&place.pair);
+	pair_down(&place.pair);
 }
 
 static void discarded_explicit(void)
@@ -472,5 +472,5 @@ static const struct test tests[] = {
 
 int main(int argc, char **argv)
 {
-	rc_tests(tests, argv + 1);
+	host_tests(tests, argv + 1);
 }

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "memory.h"
-#include "rc_pair.h"
+#include "pair.h"
 #include "tracing.h"
 
 #define PAGE		4096UL
@@ -42,9 +42,9 @@ static void capabilities(void)
 	uint32_t uc = ud | IBV_ODP_SUPPORT_WRITE;
 	uint32_t rc = uc | IBV_ODP_SUPPORT_READ | IBV_ODP_SUPPORT_ATOMIC;
 	struct ibv_device_attr_ex attr;
-	struct rc_host host;
+	struct host host;
 
-	rc_open(&host, 0);
+	host_open(&host, 0);
 	CHECK_EQ(ibv_query_device_ex(host.ctx, NULL, &attr), 0);
 	CHECK_EQ(attr.odp_caps.general_caps,
 		 IBV_ODP_SUPPORT | IBV_ODP_SUPPORT_IMPLICIT);
@@ -55,7 +55,7 @@ static void capabilities(void)
 	CHECK_EQ(attr.odp_caps.per_transport_caps.uc_odp_caps, uc);
 	CHECK_EQ(attr.odp_caps.per_transport_caps.ud_odp_caps, ud);
 	CHECK_EQ(attr.xrc_odp_caps, 0);
-	rc_close(&host);
+	host_close(&host);
 }
 
 /**
@@ -65,30 +65,30 @@ static void capabilities(void)
  * @remote: for the other side
  */
 struct whole {
-	struct rc_pair pair;
-	struct rc_buf local;
-	struct rc_buf remote;
+	struct pair pair;
+	struct buf local;
+	struct buf remote;
 };
 
-static void whole_reg(struct rc_buf *buf, struct rc_host *host, int access)
+static void whole_reg(struct buf *buf, struct host *host, int access)
 {
-	rc_buf_reg(buf, host, NULL, SIZE_MAX, access | IBV_ACCESS_ON_DEMAND);
+	buf_reg(buf, host, NULL, SIZE_MAX, access | IBV_ACCESS_ON_DEMAND);
 }
 
 static void whole_up(struct whole *w)
 {
-	struct rc_config config = {};
+	struct pair_config config = {};
 
-	rc_pair_up(&w->pair, &config);
-	whole_reg(&w->local, &w->pair.hosts[0], RC_ALL_ACCESS);
-	whole_reg(&w->remote, &w->pair.hosts[1], RC_ALL_ACCESS);
+	pair_up(&w->pair, &config);
+	whole_reg(&w->local, &w->pair.hosts[0], ALL_ACCESS);
+	whole_reg(&w->remote, &w->pair.hosts[1], ALL_ACCESS);
 }
 
 static void whole_down(struct whole *w)
 {
 	CHECK_EQ(ibv_dereg_mr(w->local.mr), 0);
 	CHECK_EQ(ibv_dereg_mr(w->remote.mr), 0);
-	rc_pair_down(&w->pair);
+	pair_down(&w->pair);
 }
 
 /* The buffers are mapped after the registration, as is the stack's part. */
@@ -96,27 +96,27 @@ static void whole_moves(struct whole *w)
 {
 	unsigned char *from = map(SIZE), *to = map(SIZE);
 	unsigned char stack[3 * PAGE];
-	struct rc_end *a = &w->pair.a, *b = &w->pair.b;
+	struct end *a = &w->pair.a, *b = &w->pair.b;
 	size_t at = 77, len = SIZE - 200;
 
-	rc_fill(from, SIZE, 1);
-	rc_do(a, W, rc_sge(&w->local, (uintptr_t)from + at, len), &w->remote,
-	      (uintptr_t)to + at);
-	rc_check_all(to, at, 0);
+	fill_pattern(from, SIZE, 1);
+	do_one(a, W, buf_sge(&w->local, (uintptr_t)from + at, len), &w->remote,
+	       (uintptr_t)to + at);
+	check_bytes(to, at, 0);
 	CHECK(!memcmp(to + at, from + at, len));
-	rc_check_all(to + at + len, SIZE - at - len, 0);
+	check_bytes(to + at + len, SIZE - at - len, 0);
 
-	rc_fill(to, SIZE, 2);
-	rc_do(a, R, rc_sge(&w->local, (uintptr_t)from, SIZE), &w->remote,
-	      (uintptr_t)to);
-	rc_check(from, SIZE, 2);
+	fill_pattern(to, SIZE, 2);
+	do_one(a, R, buf_sge(&w->local, (uintptr_t)from, SIZE), &w->remote,
+	       (uintptr_t)to);
+	check_pattern(from, SIZE, 2);
 
 	memset(stack, 0, sizeof(stack));
-	rc_post_recv(b, &w->remote, (uintptr_t)stack, sizeof(stack), 1);
-	rc_do(a, IBV_WR_SEND,
-	      rc_sge(&w->local, (uintptr_t)from, sizeof(stack)), NULL, 0);
-	rc_wait_ok(b->recv_cq);
-	rc_check(stack, sizeof(stack), 2);
+	post_recv(b, &w->remote, (uintptr_t)stack, sizeof(stack), 1);
+	do_one(a, IBV_WR_SEND,
+	       buf_sge(&w->local, (uintptr_t)from, sizeof(stack)), NULL, 0);
+	wait_ok(b->recv_cq);
+	check_pattern(stack, sizeof(stack), 2);
 
 	CHECK_EQ(munmap(from, SIZE), 0);
 	CHECK_EQ(munmap(to, SIZE), 0);
@@ -125,7 +125,7 @@ static void whole_moves(struct whole *w)
 static void whole_atomic(struct whole *w)
 {
 	uint64_t *word = (uint64_t *)map(PAGE), *found = word + 100;
-	struct ibv_sge sge = rc_sge(&w->local, (uintptr_t)found, 8);
+	struct ibv_sge sge = buf_sge(&w->local, (uintptr_t)found, 8);
 	struct ibv_send_wr wr = {
 		.sg_list = &sge,
 		.num_sge = 1,
@@ -137,8 +137,8 @@ static void whole_atomic(struct whole *w)
 	};
 
 	*word = 37;
-	rc_post_send(&w->pair.a, &wr);
-	rc_wait_ok(w->pair.a.send_cq);
+	post_send(&w->pair.a, &wr);
+	wait_ok(w->pair.a.send_cq);
 	CHECK_EQ(*found, 37);
 	CHECK_EQ(*word, 42);
 	CHECK_EQ(munmap(word, PAGE), 0);
@@ -175,14 +175,14 @@ static void implicit_nowhere(void)
 
 		test_at("%#lx", (unsigned long)addr);
 		whole_up(&w);
-		rc_post(&w.pair.a, W, rc_sge(&w.local, (uintptr_t)from, 64),
-			&w.remote, addr);
-		rc_wait_status(w.pair.a.send_cq, IBV_WC_REM_ACCESS_ERR);
+		post_one(&w.pair.a, W, buf_sge(&w.local, (uintptr_t)from, 64),
+			 &w.remote, addr);
+		wait_status(w.pair.a.send_cq, IBV_WC_REM_ACCESS_ERR);
 		whole_down(&w);
 		whole_up(&w);
-		rc_post(&w.pair.a, W, rc_sge(&w.local, addr, 64), &w.remote,
-			(uintptr_t)from);
-		rc_wait_status(w.pair.a.send_cq, IBV_WC_LOC_PROT_ERR);
+		post_one(&w.pair.a, W, buf_sge(&w.local, addr, 64), &w.remote,
+			 (uintptr_t)from);
+		wait_status(w.pair.a.send_cq, IBV_WC_LOC_PROT_ERR);
 		whole_down(&w);
 	}
 	CHECK_EQ(munmap(from, PAGE), 0);
@@ -198,12 +198,12 @@ static void implicit_rights(void)
 	whole_up(&w);
 	CHECK_EQ(ibv_dereg_mr(w.remote.mr), 0);
 	whole_reg(&w.remote, &w.pair.hosts[1], IBV_ACCESS_REMOTE_READ);
-	rc_do(&w.pair.a, R, rc_sge(&w.local, (uintptr_t)from, PAGE), &w.remote,
-	      (uintptr_t)to);
-	rc_check_all(from, PAGE, 3);
-	rc_post(&w.pair.a, W, rc_sge(&w.local, (uintptr_t)from, 64), &w.remote,
-		(uintptr_t)to);
-	rc_wait_status(w.pair.a.send_cq, IBV_WC_REM_ACCESS_ERR);
+	do_one(&w.pair.a, R, buf_sge(&w.local, (uintptr_t)from, PAGE), &w.remote,
+	       (uintptr_t)to);
+	check_bytes(from, PAGE, 3);
+	post_one(&w.pair.a, W, buf_sge(&w.local, (uintptr_t)from, 64), &w.remote,
+		 (uintptr_t)to);
+	wait_status(w.pair.a.send_cq, IBV_WC_REM_ACCESS_ERR);
 	whole_down(&w);
 	CHECK_EQ(munmap(from, PAGE), 0);
 	CHECK_EQ(munmap(to, PAGE), 0);
@@ -216,70 +216,70 @@ static void other_addresses(void)
 		0, 0x100000, 0x5555555555555000, 0xaaaaaaaaaaaaa000,
 		0xffffffffffff0000 - SIZE, 0x7ffffffff000 - SIZE / 2,
 	};
-	struct rc_config config = {};
+	struct pair_config config = {};
 	unsigned char *memory = map(SIZE), *from = map(SIZE);
 	size_t cut = 123, len = SIZE - 500;
-	struct rc_buf local, remote = {};
-	struct rc_pair pair;
+	struct buf local, remote = {};
+	struct pair pair;
 	unsigned int i;
 
-	rc_pair_up(&pair, &config);
-	rc_buf_reg(&local, &pair.hosts[0], from, SIZE, RC_ODP_ACCESS);
+	pair_up(&pair, &config);
+	buf_reg(&local, &pair.hosts[0], from, SIZE, ODP_ACCESS);
 	for (i = 0; i < NUM(iovas); i++) {
 		test_at("%#lx", (unsigned long)iovas[i]);
 		memset(memory, 0xa5, SIZE);
 		remote.mr = ibv_reg_mr_iova(pair.hosts[1].pd, memory + cut, len,
-					    iovas[i] + cut, RC_ODP_ACCESS);
+					    iovas[i] + cut, ODP_ACCESS);
 		CHECK(remote.mr);
-		rc_fill(from, SIZE, i);
-		rc_do(&pair.a, W, rc_sge(&local, 0, len), &remote,
-		      iovas[i] + cut);
-		rc_check_all(memory, cut, 0xa5);
-		rc_check(memory + cut, len, i);
-		rc_check_all(memory + cut + len, SIZE - cut - len, 0xa5);
-		rc_do(&pair.a, R, rc_sge(&local, 0, 3 * PAGE), &remote,
-		      iovas[i] + cut + 5 * PAGE + 1);
+		fill_pattern(from, SIZE, i);
+		do_one(&pair.a, W, buf_sge(&local, 0, len), &remote,
+		       iovas[i] + cut);
+		check_bytes(memory, cut, 0xa5);
+		check_pattern(memory + cut, len, i);
+		check_bytes(memory + cut + len, SIZE - cut - len, 0xa5);
+		do_one(&pair.a, R, buf_sge(&local, 0, 3 * PAGE), &remote,
+		       iovas[i] + cut + 5 * PAGE + 1);
 		CHECK(!memcmp(from, memory + cut + 5 * PAGE + 1, 3 * PAGE));
 		CHECK_EQ(ibv_dereg_mr(remote.mr), 0);
 	}
 	CHECK_EQ(ibv_dereg_mr(local.mr), 0);
-	rc_pair_down(&pair);
+	pair_down(&pair);
 }
 
 /* Regions over the same memory, one of them pinned, see each other's bytes. */
 static void overlapping(void)
 {
-	struct rc_config config = {};
+	struct pair_config config = {};
 	unsigned char *memory = map(SIZE), *from = map(SIZE);
-	struct rc_buf local, regions[4];
-	struct rc_pair pair;
+	struct buf local, regions[4];
+	struct pair pair;
 	unsigned int i;
 
-	rc_pair_up(&pair, &config);
-	rc_buf_reg(&local, &pair.hosts[0], from, SIZE, RC_ODP_ACCESS);
-	rc_buf_reg(&regions[0], &pair.hosts[1], memory, SIZE, RC_ODP_ACCESS);
-	rc_buf_reg(&regions[1], &pair.hosts[1], memory + 10, SIZE - 20,
-		   RC_ODP_ACCESS);
-	rc_buf_reg(&regions[2], &pair.hosts[1], memory, SIZE, RC_ALL_ACCESS);
-	whole_reg(&regions[3], &pair.hosts[1], RC_ALL_ACCESS);
+	pair_up(&pair, &config);
+	buf_reg(&local, &pair.hosts[0], from, SIZE, ODP_ACCESS);
+	buf_reg(&regions[0], &pair.hosts[1], memory, SIZE, ODP_ACCESS);
+	buf_reg(&regions[1], &pair.hosts[1], memory + 10, SIZE - 20,
+		ODP_ACCESS);
+	buf_reg(&regions[2], &pair.hosts[1], memory, SIZE, ALL_ACCESS);
+	whole_reg(&regions[3], &pair.hosts[1], ALL_ACCESS);
 	for (i = 0; i < 12; i++) {
-		struct rc_buf *to = &regions[i % 4], *back = &regions[i / 3];
+		struct buf *to = &regions[i % 4], *back = &regions[i / 3];
 		unsigned char *at = memory + PAGE + i;
 
 		test_at("%u to %u", i % 4, i / 3);
-		rc_fill(from, SIZE / 2, i);
-		rc_do(&pair.a, W, rc_sge(&local, 0, SIZE / 2), to,
-		      at - to->addr);
-		rc_check(at, SIZE / 2, i);
+		fill_pattern(from, SIZE / 2, i);
+		do_one(&pair.a, W, buf_sge(&local, 0, SIZE / 2), to,
+		       at - to->addr);
+		check_pattern(at, SIZE / 2, i);
 		memset(from, 0, SIZE / 2);
-		rc_do(&pair.a, R, rc_sge(&local, 0, SIZE / 2), back,
-		      at - back->addr);
-		rc_check(from, SIZE / 2, i);
+		do_one(&pair.a, R, buf_sge(&local, 0, SIZE / 2), back,
+		       at - back->addr);
+		check_pattern(from, SIZE / 2, i);
 	}
 	for (i = 0; i < 4; i++)
 		CHECK_EQ(ibv_dereg_mr(regions[i].mr), 0);
 	CHECK_EQ(ibv_dereg_mr(local.mr), 0);
-	rc_pair_down(&pair);
+	pair_down(&pair);
 }
 
 #define READ		IBV_ADVISE_MR_ADVICE_PREFETCH
@@ -301,8 +301,8 @@ struct counts {
 static struct counts counts_of(int which)
 {
 	return (struct counts) {
-		.faults = rc_counter(which, "page_faults"),
-		.prefetch = rc_counter(which, "page_prefetch"),
+		.faults = counter_of(which, "page_faults"),
+		.prefetch = counter_of(which, "page_prefetch"),
 	};
 }
 
@@ -332,62 +332,62 @@ static struct counts prefetched(struct ibv_pd *pd, unsigned int advice,
 {
 	struct counts before = counts_of(1);
 
-	CHECK_EQ(rc_advise(pd, advice, wait ? FLUSH : 0, sges, num), 0);
+	CHECK_EQ(try_advise_mr(pd, advice, wait ? FLUSH : 0, sges, num), 0);
 	if (!wait)
 		wait_prefetched(1, before, PAGES);
 	return before;
 }
 
 /* memory that the program, too, names by another address */
-static void reg_at(struct rc_buf *buf, struct rc_host *host, void *memory,
+static void reg_at(struct buf *buf, struct host *host, void *memory,
 		   uint64_t iova)
 {
 	buf->addr = (void *)iova;
-	buf->mr = ibv_reg_mr_iova(host->pd, memory, SIZE, iova, RC_ODP_ACCESS);
+	buf->mr = ibv_reg_mr_iova(host->pd, memory, SIZE, iova, ODP_ACCESS);
 	CHECK(buf->mr);
 }
 
 /* What was prefetched costs no fault, for the access that it was meant for. */
 static void prefetch(bool whole, bool wait)
 {
-	struct rc_config config = {};
+	struct pair_config config = {};
 	unsigned char *memory = map(SIZE);
-	struct rc_buf local, remote;
+	struct buf local, remote;
 	struct ibv_sge sges[2];
 	struct counts before;
-	struct rc_pair pair;
+	struct pair pair;
 	size_t base;
 
 	CHECK_EQ(madvise(memory, SIZE, MADV_NOHUGEPAGE), 0);
-	rc_pair_up(&pair, &config);
-	rc_buf_get(&local, &pair.hosts[0], SIZE, RC_ALL_ACCESS);
+	pair_up(&pair, &config);
+	buf_get(&local, &pair.hosts[0], SIZE, ALL_ACCESS);
 	if (whole)
-		whole_reg(&remote, &pair.hosts[1], RC_ALL_ACCESS);
+		whole_reg(&remote, &pair.hosts[1], ALL_ACCESS);
 	else
 		reg_at(&remote, &pair.hosts[1], memory, 0x5555555555555000);
 	base = whole ? (uintptr_t)memory : 0;
-	rc_fill(local.addr, SIZE, 4);
+	fill_pattern(local.addr, SIZE, 4);
 
 	/* two pieces, which share a page */
-	sges[0] = rc_sge(&remote, base, SIZE / 2 + 100);
-	sges[1] = rc_sge(&remote, base + SIZE / 2 + 100, SIZE / 2 - 100);
+	sges[0] = buf_sge(&remote, base, SIZE / 2 + 100);
+	sges[1] = buf_sge(&remote, base + SIZE / 2 + 100, SIZE / 2 - 100);
 	before = prefetched(pair.hosts[1].pd, WRITE, sges, 2, wait);
-	rc_do(&pair.a, W, rc_sge(&local, 0, SIZE), &remote, base);
+	do_one(&pair.a, W, buf_sge(&local, 0, SIZE), &remote, base);
 	check_counts(1, before, 0, PAGES);
-	rc_check(memory, SIZE, 4);
+	check_pattern(memory, SIZE, 4);
 
 	/* for reading: a read misses nothing, a write gets it all anew */
 	CHECK_EQ(madvise(memory, SIZE, MADV_DONTNEED), 0);
 	before = prefetched(pair.hosts[1].pd, READ, sges, 2, wait);
-	rc_do(&pair.a, R, rc_sge(&local, 0, SIZE), &remote, base);
+	do_one(&pair.a, R, buf_sge(&local, 0, SIZE), &remote, base);
 	check_counts(1, before, 0, PAGES);
-	rc_check_all(local.addr, SIZE, 0);
-	rc_do(&pair.a, W, rc_sge(&local, 0, SIZE), &remote, base);
+	check_bytes(local.addr, SIZE, 0);
+	do_one(&pair.a, W, buf_sge(&local, 0, SIZE), &remote, base);
 	check_counts(1, before, PAGES, PAGES);
 
 	CHECK_EQ(ibv_dereg_mr(remote.mr), 0);
-	rc_buf_put(&local);
-	rc_pair_down(&pair);
+	buf_put(&local);
+	pair_down(&pair);
 	CHECK_EQ(munmap(memory, SIZE), 0);
 }
 
@@ -407,25 +407,25 @@ static void prefetch_implicit(void)
 static void prefetch_present(void)
 {
 	unsigned char *memory = map(SIZE), present[PAGES];
-	struct rc_config config = {};
-	struct rc_buf local, remote;
+	struct pair_config config = {};
+	struct buf local, remote;
 	struct counts before;
 	struct ibv_sge sge;
-	struct rc_pair pair;
+	struct pair pair;
 	int i;
 
 	CHECK_EQ(madvise(memory, SIZE, MADV_NOHUGEPAGE), 0);
 	/* a hole in the middle, of which the rest knows nothing */
 	CHECK_EQ(munmap(memory + 40 * PAGE, PAGE), 0);
-	rc_pair_up(&pair, &config);
-	rc_buf_get(&local, &pair.hosts[0], SIZE, RC_ALL_ACCESS);
-	rc_buf_reg(&remote, &pair.hosts[1], memory, SIZE, RC_ODP_ACCESS);
+	pair_up(&pair, &config);
+	buf_get(&local, &pair.hosts[0], SIZE, ALL_ACCESS);
+	buf_reg(&remote, &pair.hosts[1], memory, SIZE, ODP_ACCESS);
 	for (i = 0; i < PAGES; i += 4)
 		if (i != 40)
 			memset(memory + i * PAGE, i, PAGE);
 	before = counts_of(1);
-	sge = rc_sge(&remote, 0, SIZE);
-	CHECK_EQ(rc_advise(pair.hosts[1].pd, PRESENT, FLUSH, &sge, 1), 0);
+	sge = buf_sge(&remote, 0, SIZE);
+	CHECK_EQ(try_advise_mr(pair.hosts[1].pd, PRESENT, FLUSH, &sge, 1), 0);
 	check_counts(1, before, 0, PAGES / 4 - 1);
 	for (i = 0; i < PAGES; i++) {
 		if (i == 40)
@@ -436,13 +436,13 @@ static void prefetch_present(void)
 	for (i = 0; i < PAGES; i += 4) {
 		if (i == 40)
 			continue;
-		rc_do(&pair.a, R, rc_sge(&local, 0, PAGE), &remote, i * PAGE);
-		rc_check_all(local.addr, PAGE, i);
+		do_one(&pair.a, R, buf_sge(&local, 0, PAGE), &remote, i * PAGE);
+		check_bytes(local.addr, PAGE, i);
 	}
 	check_counts(1, before, 0, PAGES / 4 - 1);
 	CHECK_EQ(ibv_dereg_mr(remote.mr), 0);
-	rc_buf_put(&local);
-	rc_pair_down(&pair);
+	buf_put(&local);
+	pair_down(&pair);
 }
 
 #define LOOK_UPS	TRACING "events/kprobes/rxe_look_ups/enable"
@@ -485,33 +485,33 @@ static void prefetch_little(void)
 {
 	unsigned char *memory = map(NOTHING);
 	struct counts before;
-	struct rc_host host;
+	struct host host;
 	struct ibv_sge sge;
-	struct rc_buf odp;
+	struct buf odp;
 	unsigned long n;
 
 	CHECK_EQ(madvise(memory, NOTHING, MADV_NOHUGEPAGE), 0);
 	memory[0] = 1;
 	memory[NOTHING - 1] = 1;
-	rc_open(&host, 1);
-	rc_buf_reg(&odp, &host, memory, NOTHING, RC_ODP_ACCESS);
-	sge = rc_sge(&odp, 0, NOTHING);
+	host_open(&host, 1);
+	buf_reg(&odp, &host, memory, NOTHING, ODP_ACCESS);
+	sge = buf_sge(&odp, 0, NOTHING);
 	before = counts_of(1);
-	CHECK_EQ(rc_advise(host.pd, PRESENT, FLUSH, &sge, 1), 0);
+	CHECK_EQ(try_advise_mr(host.pd, PRESENT, FLUSH, &sge, 1), 0);
 	check_counts(1, before, 0, 2);
 
 	CHECK_EQ(munmap(memory + PAGE, NOTHING - 2 * PAGE), 0);
 	look_ups_begin();
 	n = look_ups();
-	CHECK_EQ(rc_advise(host.pd, PRESENT, FLUSH, &sge, 1), 0);
+	CHECK_EQ(try_advise_mr(host.pd, PRESENT, FLUSH, &sge, 1), 0);
 	n = look_ups() - n;
 	look_ups_end();
 	printf("# %lu look-ups for %lu MiB of nothing\n", n, NOTHING >> 20);
 	CHECK(n <= 64);
 	/* cutting a mapping up may have taken away what is beside the cut */
-	CHECK(rc_counter(1, "page_prefetch") <= before.prefetch + 4);
-	rc_buf_put(&odp);
-	rc_close(&host);
+	CHECK(counter_of(1, "page_prefetch") <= before.prefetch + 4);
+	buf_put(&odp);
+	host_close(&host);
 }
 
 /* An advice does not wait for memory that nobody provides. */
@@ -520,49 +520,49 @@ static void prefetch_late(void)
 	unsigned char *memory = map(SIZE);
 	int uffd = miss_pages(memory, SIZE);
 	struct counts before;
-	struct rc_host host;
+	struct host host;
 	struct ibv_sge sge;
-	struct rc_buf odp;
+	struct buf odp;
 
-	rc_open(&host, 1);
-	rc_buf_reg(&odp, &host, memory, SIZE, RC_ODP_ACCESS);
+	host_open(&host, 1);
+	buf_reg(&odp, &host, memory, SIZE, ODP_ACCESS);
 	before = counts_of(1);
-	sge = rc_sge(&odp, 0, SIZE);
-	CHECK_EQ(rc_advise(host.pd, READ, 0, &sge, 1), 0);
+	sge = buf_sge(&odp, 0, SIZE);
+	CHECK_EQ(try_advise_mr(host.pd, READ, 0, &sge, 1), 0);
 	check_counts(1, before, 0, 0);
 	/* from now on the kernel provides it */
 	CHECK_EQ(close(uffd), 0);
 	wait_prefetched(1, before, PAGES);
-	rc_buf_put(&odp);
-	rc_close(&host);
+	buf_put(&odp);
+	host_close(&host);
 }
 
 static void prefetch_refused(void)
 {
 	unsigned char *memory = map(SIZE);
-	struct rc_buf odp, pinned, read_only;
-	struct rc_host host, other;
+	struct buf odp, pinned, read_only;
+	struct host host, other;
 	struct ibv_sge list[2], sge;
 	struct counts before;
 
-	rc_open(&host, 0);
-	rc_open(&other, 1);
-	rc_buf_reg(&odp, &host, memory, SIZE, RC_ODP_ACCESS);
-	rc_buf_reg(&pinned, &host, memory, SIZE, RC_ALL_ACCESS);
-	rc_buf_reg(&read_only, &host, memory, SIZE,
-		   IBV_ACCESS_ON_DEMAND | IBV_ACCESS_REMOTE_READ);
+	host_open(&host, 0);
+	host_open(&other, 1);
+	buf_reg(&odp, &host, memory, SIZE, ODP_ACCESS);
+	buf_reg(&pinned, &host, memory, SIZE, ALL_ACCESS);
+	buf_reg(&read_only, &host, memory, SIZE,
+		IBV_ACCESS_ON_DEMAND | IBV_ACCESS_REMOTE_READ);
 	CHECK_EQ(madvise(memory, SIZE, MADV_DONTNEED), 0);
 	before = counts_of(0);
 
 #define REFUSED(err, pd, advice, flags, change)				\
 do {									\
-	sge = rc_sge(&odp, 0, SIZE);					\
+	sge = buf_sge(&odp, 0, SIZE);					\
 	change;								\
 	/* the right one ahead is not begun either */			\
-	list[0] = rc_sge(&odp, 0, PAGE);				\
+	list[0] = buf_sge(&odp, 0, PAGE);				\
 	list[1] = sge;							\
 	test_at("%s", #change);						\
-	CHECK_EQ(rc_advise(pd, advice, flags, list, 2), err);		\
+	CHECK_EQ(try_advise_mr(pd, advice, flags, list, 2), err);	\
 } while (0)
 
 	REFUSED(EOPNOTSUPP, host.pd, 77, FLUSH, sge.length = PAGE);
@@ -581,20 +581,20 @@ do {									\
 		struct ibv_pd *pd = ibv_alloc_pd(host.ctx);
 
 		CHECK(pd);
-		sge = rc_sge(&odp, 0, SIZE);
-		CHECK_EQ(rc_advise(pd, READ, FLUSH, &sge, 1), EPERM);
+		sge = buf_sge(&odp, 0, SIZE);
+		CHECK_EQ(try_advise_mr(pd, READ, FLUSH, &sge, 1), EPERM);
 		CHECK_EQ(ibv_dealloc_pd(pd), 0);
 	}
 	/* memory that is not there: told to who waits for it */
 	CHECK_EQ(munmap(memory + SIZE / 2, SIZE / 2), 0);
-	sge = rc_sge(&odp, 0, SIZE);
-	CHECK_EQ(rc_advise(host.pd, READ, FLUSH, &sge, 1), EFAULT);
-	CHECK_EQ(rc_advise(host.pd, READ, 0, &sge, 1), 0);
+	sge = buf_sge(&odp, 0, SIZE);
+	CHECK_EQ(try_advise_mr(host.pd, READ, FLUSH, &sge, 1), EFAULT);
+	CHECK_EQ(try_advise_mr(host.pd, READ, 0, &sge, 1), 0);
 	CHECK_EQ(ibv_dereg_mr(odp.mr), 0);
 	CHECK_EQ(ibv_dereg_mr(pinned.mr), 0);
 	CHECK_EQ(ibv_dereg_mr(read_only.mr), 0);
-	rc_close(&host);
-	rc_close(&other);
+	host_close(&host);
+	host_close(&other);
 }
 
 /* As many as are needed, for as long as the test runs. */
@@ -610,35 +610,35 @@ static void reserve_huge_pages(const char *number)
 
 static void hugetlb(void)
 {
-	int access = RC_ODP_ACCESS | IBV_ACCESS_HUGETLB;
-	struct rc_config config = {};
-	struct rc_buf local, remote;
+	int access = ODP_ACCESS | IBV_ACCESS_HUGETLB;
+	struct pair_config config = {};
+	struct buf local, remote;
 	unsigned char *memory;
-	struct rc_pair pair;
+	struct pair pair;
 
 	reserve_huge_pages("8");
 	memory = mmap(NULL, 2 * HUGE_PAGE, PROT_READ | PROT_WRITE,
 		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
 	if (memory == MAP_FAILED)
 		skip("no huge pages are free");
-	rc_pair_up(&pair, &config);
-	rc_buf_get(&local, &pair.hosts[0], 2 * HUGE_PAGE, RC_ALL_ACCESS);
+	pair_up(&pair, &config);
+	buf_get(&local, &pair.hosts[0], 2 * HUGE_PAGE, ALL_ACCESS);
 	/* what is not made of them is not taken for it */
 	CHECK(!ibv_reg_mr(pair.hosts[1].pd, map(PAGE), PAGE, access));
 	CHECK_EQ(errno, EINVAL);
 	CHECK(!ibv_reg_mr(pair.hosts[1].pd, memory, 2 * HUGE_PAGE,
-			  RC_ALL_ACCESS | IBV_ACCESS_HUGETLB));
-	rc_buf_reg(&remote, &pair.hosts[1], memory, 2 * HUGE_PAGE, access);
-	rc_fill(local.addr, 2 * HUGE_PAGE, 3);
-	rc_do(&pair.a, W, rc_sge(&local, 0, 2 * HUGE_PAGE), &remote, 0);
-	rc_check(memory, 2 * HUGE_PAGE, 3);
+			  ALL_ACCESS | IBV_ACCESS_HUGETLB));
+	buf_reg(&remote, &pair.hosts[1], memory, 2 * HUGE_PAGE, access);
+	fill_pattern(local.addr, 2 * HUGE_PAGE, 3);
+	do_one(&pair.a, W, buf_sge(&local, 0, 2 * HUGE_PAGE), &remote, 0);
+	check_pattern(memory, 2 * HUGE_PAGE, 3);
 	CHECK_EQ(madvise(memory, HUGE_PAGE, MADV_DONTNEED), 0);
-	rc_do(&pair.a, R, rc_sge(&local, 0, 2 * HUGE_PAGE), &remote, 0);
-	rc_check_all(local.addr, HUGE_PAGE, 0);
+	do_one(&pair.a, R, buf_sge(&local, 0, 2 * HUGE_PAGE), &remote, 0);
+	check_bytes(local.addr, HUGE_PAGE, 0);
 	CHECK(!memcmp(local.addr + HUGE_PAGE, memory + HUGE_PAGE, HUGE_PAGE));
 	CHECK_EQ(ibv_dereg_mr(remote.mr), 0);
-	rc_buf_put(&local);
-	rc_pair_down(&pair);
+	buf_put(&local);
+	pair_down(&pair);
 	CHECK_EQ(munmap(memory, 2 * HUGE_PAGE), 0);
 	reserve_huge_pages("0");
 }
@@ -664,40 +664,40 @@ static bool rdma_shows(const char *what, const char *expected)
 
 static void shown(void)
 {
-	struct rc_config config = {};
-	struct rc_buf local, remote, whole;
-	struct rc_pair pair;
+	struct pair_config config = {};
+	struct buf local, remote, whole;
+	struct pair pair;
 
-	rc_pair_up(&pair, &config);
-	rc_buf_get(&local, &pair.hosts[0], SIZE, RC_ALL_ACCESS);
-	rc_buf_get(&remote, &pair.hosts[1], SIZE, RC_ODP_ACCESS);
+	pair_up(&pair, &config);
+	buf_get(&local, &pair.hosts[0], SIZE, ALL_ACCESS);
+	buf_get(&remote, &pair.hosts[1], SIZE, ODP_ACCESS);
 	CHECK_EQ(madvise(remote.addr, SIZE, MADV_NOHUGEPAGE), 0);
-	rc_do(&pair.a, W, rc_sge(&local, 0, 3 * PAGE), &remote, PAGE);
+	do_one(&pair.a, W, buf_sge(&local, 0, 3 * PAGE), &remote, PAGE);
 	CHECK_EQ(madvise(remote.addr, 2 * PAGE, MADV_DONTNEED), 0);
 	CHECK(rdma_shows("statistic", "page_faults 3 page_invalidations 1 "));
 	CHECK(rdma_shows("statistic", " page_prefetch 0 page_fault_retries 0 "));
 	CHECK(rdma_shows("statistic", " pages_mapped 2"));
-	whole_reg(&whole, &pair.hosts[1], RC_ALL_ACCESS);
+	whole_reg(&whole, &pair.hosts[1], ALL_ACCESS);
 	CHECK(rdma_shows("-dd resource", "odp explicit"));
 	CHECK(rdma_shows("-dd resource", "odp implicit"));
 	CHECK_EQ(ibv_dereg_mr(whole.mr), 0);
-	rc_buf_put(&local);
-	rc_buf_put(&remote);
-	rc_pair_down(&pair);
+	buf_put(&local);
+	buf_put(&remote);
+	pair_down(&pair);
 }
 
 /* One fault, seen by who watches: on each side of its publication, and its end. */
 static void traced(void)
 {
 	char qpn[40], addr[40], end[80];
-	struct rc_config config = {};
-	struct rc_buf local, remote;
-	struct rc_pair pair;
+	struct pair_config config = {};
+	struct buf local, remote;
+	struct pair pair;
 
 	trace_begin();
-	rc_pair_up(&pair, &config);
-	rc_buf_get(&local, &pair.hosts[0], SIZE, RC_ALL_ACCESS);
-	rc_buf_get(&remote, &pair.hosts[1], SIZE, RC_ODP_ACCESS);
+	pair_up(&pair, &config);
+	buf_get(&local, &pair.hosts[0], SIZE, ALL_ACCESS);
+	buf_get(&remote, &pair.hosts[1], SIZE, ODP_ACCESS);
 	CHECK_EQ(madvise(remote.addr, SIZE, MADV_NOHUGEPAGE), 0);
 	snprintf(qpn, sizeof(qpn), "qpn=%#x ", pair.b.qp->qp_num);
 	snprintf(addr, sizeof(addr), "addr=%#lx ",
@@ -709,7 +709,7 @@ static void traced(void)
 	trace_write(TRACING "events/rdma_odp/enable", "1");
 	trace_write(TRACING "events/rdma_rxe/enable", "1");
 	trace_write(TRACING "trace", "");
-	rc_do(&pair.a, W, rc_sge(&local, 0, 3 * PAGE), &remote, PAGE);
+	do_one(&pair.a, W, buf_sge(&local, 0, 3 * PAGE), &remote, PAGE);
 	CHECK_EQ(madvise(remote.addr, SIZE, MADV_DONTNEED), 0);
 	trace_write(TRACING "events/rdma_odp/enable", "0");
 	trace_write(TRACING "events/rdma_rxe/enable", "0");
@@ -723,9 +723,9 @@ static void traced(void)
 	CHECK_EQ(trace_lines("rxe_resume:", qpn), 1);
 	CHECK_EQ(trace_lines("rxe_resume:", "responder err=0"), 1);
 	CHECK_EQ(trace_lines("odp_invalidate:", end), 1);
-	rc_buf_put(&local);
-	rc_buf_put(&remote);
-	rc_pair_down(&pair);
+	buf_put(&local);
+	buf_put(&remote);
+	pair_down(&pair);
 }
 
 static bool over;
@@ -741,33 +741,33 @@ static void *discard(void *page)
 static void traced_retries(void)
 {
 	unsigned long long end = now_ms() + 30000 * limit_factor(), retries;
-	struct rc_config config = {};
-	struct rc_buf local, remote;
-	struct rc_pair pair;
+	struct pair_config config = {};
+	struct buf local, remote;
+	struct pair pair;
 	pthread_t thread;
 	char addr[40];
 
 	trace_begin();
-	rc_pair_up(&pair, &config);
-	rc_buf_get(&local, &pair.hosts[0], PAGE, RC_ALL_ACCESS);
-	rc_buf_get(&remote, &pair.hosts[1], PAGE, RC_ODP_ACCESS);
+	pair_up(&pair, &config);
+	buf_get(&local, &pair.hosts[0], PAGE, ALL_ACCESS);
+	buf_get(&remote, &pair.hosts[1], PAGE, ODP_ACCESS);
 	snprintf(addr, sizeof(addr), "addr=%#lx ", (unsigned long)remote.addr);
-	retries = rc_counter(1, "page_fault_retries");
+	retries = counter_of(1, "page_fault_retries");
 	trace_write(TRACING "events/rdma_odp/odp_retry/enable", "1");
 	trace_write(TRACING "trace", "");
 	CHECK(!pthread_create(&thread, NULL, discard, remote.addr));
 	do {
 		CHECK(now_ms() < end);
-		rc_do(&pair.a, W, rc_sge(&local, 0, PAGE), &remote, 0);
+		do_one(&pair.a, W, buf_sge(&local, 0, PAGE), &remote, 0);
 	} while (!trace_lines("odp_retry:", addr));
 	__atomic_store_n(&over, true, __ATOMIC_RELEASE);
 	CHECK(!pthread_join(thread, NULL));
 	trace_write(TRACING "events/rdma_odp/odp_retry/enable", "0");
-	CHECK_EQ(rc_counter(1, "page_fault_retries") - retries,
+	CHECK_EQ(counter_of(1, "page_fault_retries") - retries,
 		 trace_lines("odp_retry:", addr));
-	rc_buf_put(&local);
-	rc_buf_put(&remote);
-	rc_pair_down(&pair);
+	buf_put(&local);
+	buf_put(&remote);
+	pair_down(&pair);
 }
 
 static const struct test tests[] = {
@@ -792,5 +792,5 @@ static const struct test tests[] = {
 
 int main(int argc, char **argv)
 {
-	rc_tests(tests, argv + 1);
+	host_tests(tests, argv + 1);
 }

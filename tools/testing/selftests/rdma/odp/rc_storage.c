@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "memory.h"
-#include "rc_stream.h"
+#include "stream.h"
 
 #define W	IBV_WR_RDMA_WRITE
 #define R	IBV_WR_RDMA_READ
@@ -109,7 +109,7 @@ static void check_on_disk(struct disk *disk, unsigned int seed)
 	disk_unmount(disk);
 	disk_mount(disk);
 	CHECK_EQ(pread(disk->file, content, SIZE, 0), SIZE);
-	rc_check(content, SIZE, seed);
+	check_pattern(content, SIZE, seed);
 	CHECK_EQ(munmap(content, SIZE), 0);
 }
 
@@ -123,8 +123,8 @@ static void written_and_synced(struct disk *disk)
 	stream_up_on(&s, W, anonymous(SIZE), memory);
 	for (round = 0; round < 4; round++) {
 		test_at("round %u", round);
-		rc_fill(s.local.addr, SIZE, round);
-		rc_do(&s.pair.a, W, rc_sge(&s.local, 0, SIZE), &s.remote, 0);
+		fill_pattern(s.local.addr, SIZE, round);
+		do_one(&s.pair.a, W, buf_sge(&s.local, 0, SIZE), &s.remote, 0);
 		CHECK_EQ(msync(memory, SIZE, MS_SYNC), 0);
 	}
 	stream_down(&s);
@@ -146,9 +146,9 @@ static void read_from_disk(struct disk *disk)
 		memory = map_file(disk, MAP_SHARED);
 		sink = anonymous(SIZE);
 		stream_up_on(&s, opcodes[i], memory, sink);
-		rc_do(&s.pair.a, opcodes[i], rc_sge(&s.local, 0, SIZE),
-		      &s.remote, 0);
-		rc_check(sink, SIZE, 3);
+		do_one(&s.pair.a, opcodes[i], buf_sge(&s.local, 0, SIZE),
+		       &s.remote, 0);
+		check_pattern(sink, SIZE, 3);
 		stream_down(&s);
 		CHECK_EQ(munmap(memory, SIZE), 0);
 	}
@@ -164,7 +164,7 @@ static void synced_in_traffic(struct disk *disk)
 
 	stream_up_on(&s, W, anonymous(SIZE), memory);
 	s.versions = true;
-	felt = rc_counters("page_invalidations");
+	felt = counter_sum("page_invalidations");
 	stream_start(&s);
 	for (round = 0; round < 30; round++) {
 		CHECK_EQ(msync(memory, SIZE, MS_SYNC), 0);
@@ -172,9 +172,9 @@ static void synced_in_traffic(struct disk *disk)
 		stream_pass(&s, 1);
 	}
 	stream_stop(&s);
-	CHECK(rc_counters("page_invalidations") - felt >= 30);
-	rc_fill(s.local.addr, SIZE, 5);
-	rc_do(&s.pair.a, W, rc_sge(&s.local, 0, SIZE), &s.remote, 0);
+	CHECK(counter_sum("page_invalidations") - felt >= 30);
+	fill_pattern(s.local.addr, SIZE, 5);
+	do_one(&s.pair.a, W, buf_sge(&s.local, 0, SIZE), &s.remote, 0);
 	CHECK_EQ(msync(memory, SIZE, MS_SYNC), 0);
 	stream_down(&s);
 	CHECK_EQ(munmap(memory, SIZE), 0);
@@ -188,11 +188,11 @@ static void private_stays_private(struct disk *disk)
 	size_t at;
 
 	stream_up_on(&s, W, anonymous(SIZE), memory);
-	rc_do(&s.pair.a, R, rc_sge(&s.local, 0, SIZE), &s.remote, 0);
-	rc_check(s.local.addr, SIZE, 5);
+	do_one(&s.pair.a, R, buf_sge(&s.local, 0, SIZE), &s.remote, 0);
+	check_pattern(s.local.addr, SIZE, 5);
 	/* the driver copies on write what is not written to as well */
 	for (at = 0; at < SIZE; at += PAGE_BYTES)
-		rc_do(&s.pair.a, W, rc_sge(&s.local, at, 8), &s.remote, at + 8);
+		do_one(&s.pair.a, W, buf_sge(&s.local, at, 8), &s.remote, at + 8);
 	CHECK_EQ(msync(memory, SIZE, MS_SYNC), 0);
 	for (at = 0; at < SIZE; at += PAGE_BYTES)
 		memcpy(s.local.addr + at + 8, s.local.addr + at, 8);
@@ -269,9 +269,9 @@ static void disk_full(void)
 		disk.dir);
 	memory = map_file(&disk, MAP_SHARED);
 	stream_up_on(&s, W, anonymous(SIZE), memory);
-	rc_fill(s.local.addr, SIZE, 1);
-	rc_post(&s.pair.a, W, rc_sge(&s.local, 0, SIZE), &s.remote, 0);
-	rc_wait_status(s.pair.a.send_cq, IBV_WC_REM_ACCESS_ERR);
+	fill_pattern(s.local.addr, SIZE, 1);
+	post_one(&s.pair.a, W, buf_sge(&s.local, 0, SIZE), &s.remote, 0);
+	wait_status(s.pair.a.send_cq, IBV_WC_REM_ACCESS_ERR);
 	stream_down(&s);
 	CHECK_EQ(munmap(memory, SIZE), 0);
 	disk_down(&disk);
@@ -283,28 +283,28 @@ static void disk_full(void)
  */
 static void fill_and_read_back(size_t len)
 {
-	const struct rc_config config = { .mtu = IBV_MTU_4096, .timeout = 20 };
-	struct rc_buf message, memory;
-	struct rc_pair pair;
+	const struct pair_config config = { .mtu = IBV_MTU_4096, .timeout = 20 };
+	struct buf message, memory;
+	struct pair pair;
 	size_t at;
 
-	rc_set_mtu(4200);
-	rc_pair_up(&pair, &config);
-	rc_buf_get(&message, &pair.hosts[0], MIB, RC_ALL_ACCESS);
-	rc_buf_reg(&memory, &pair.hosts[1], anonymous(len), len, RC_ODP_ACCESS);
+	set_mtu(4200);
+	pair_up(&pair, &config);
+	buf_get(&message, &pair.hosts[0], MIB, ALL_ACCESS);
+	buf_reg(&memory, &pair.hosts[1], anonymous(len), len, ODP_ACCESS);
 	for (at = 0; at < len; at += MIB) {
 		test_at("write %zu MiB", at / MIB);
-		rc_fill(message.addr, MIB, at / MIB);
-		rc_do(&pair.a, W, rc_sge(&message, 0, MIB), &memory, at);
+		fill_pattern(message.addr, MIB, at / MIB);
+		do_one(&pair.a, W, buf_sge(&message, 0, MIB), &memory, at);
 	}
 	for (at = 0; at < len; at += MIB) {
 		test_at("read %zu MiB", at / MIB);
-		rc_do(&pair.a, R, rc_sge(&message, 0, MIB), &memory, at);
-		rc_check(message.addr, MIB, at / MIB);
+		do_one(&pair.a, R, buf_sge(&message, 0, MIB), &memory, at);
+		check_pattern(message.addr, MIB, at / MIB);
 	}
-	rc_buf_put(&memory);
-	rc_buf_put(&message);
-	rc_pair_down(&pair);
+	buf_put(&memory);
+	buf_put(&message);
+	pair_down(&pair);
 }
 
 #define GROUP	"/sys/fs/cgroup/rc_storage"
@@ -389,39 +389,39 @@ static void more_than_there_is(void)
 static void hot_stays(void)
 {
 	const size_t hot = 24 * MIB, cold = 96 * MIB, step = 4 * MIB;
-	const struct rc_config config = { .mtu = IBV_MTU_4096 };
+	const struct pair_config config = { .mtu = IBV_MTU_4096 };
 	const unsigned int passes = 60;
 	unsigned long long faults;
 	unsigned char *scanned = anonymous(cold);
-	struct rc_buf message, memory;
-	struct rc_pair pair;
+	struct buf message, memory;
+	struct pair pair;
 	unsigned int pass;
 	size_t at;
 
 	need_time();
 	need_groups();
 	need_swap();
-	rc_set_mtu(4200);
-	rc_pair_up(&pair, &config);
+	set_mtu(4200);
+	pair_up(&pair, &config);
 	enter_group("40M");
-	rc_buf_get(&message, &pair.hosts[0], MIB, RC_ALL_ACCESS);
-	rc_buf_get(&memory, &pair.hosts[1], hot, RC_ODP_ACCESS);
-	rc_fill(memory.addr, hot, 1);
-	faults = rc_counters("page_faults");
+	buf_get(&message, &pair.hosts[0], MIB, ALL_ACCESS);
+	buf_get(&memory, &pair.hosts[1], hot, ODP_ACCESS);
+	fill_pattern(memory.addr, hot, 1);
+	faults = counter_sum("page_faults");
 	for (pass = 0; pass < passes; pass++) {
 		test_at("pass %u", pass);
 		for (at = 0; at < hot; at += MIB)
-			rc_do(&pair.a, R, rc_sge(&message, 0, MIB), &memory,
-			      at);
+			do_one(&pair.a, R, buf_sge(&message, 0, MIB), &memory,
+			       at);
 		memset(scanned + pass * step % cold, pass, step);
 	}
-	faults = rc_counters("page_faults") - faults;
+	faults = counter_sum("page_faults") - faults;
 	printf("# %llu %% of the accesses to pages in use were faults\n",
 	       faults * 100 / (passes * hot / PAGE_BYTES));
 	CHECK(faults < passes * hot / PAGE_BYTES / 5);
-	rc_buf_put(&memory);
-	rc_buf_put(&message);
-	rc_pair_down(&pair);
+	buf_put(&memory);
+	buf_put(&message);
+	pair_down(&pair);
 	leave_group();
 	scratch_free();
 }
@@ -438,5 +438,5 @@ static const struct test tests[] = {
 
 int main(int argc, char **argv)
 {
-	rc_tests(tests, argv + 1);
+	host_tests(tests, argv + 1);
 }

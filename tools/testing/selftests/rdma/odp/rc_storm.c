@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "memory.h"
-#include "rc_pair.h"
+#include "pair.h"
 
 #define SECONDS		300
 #define SLOTS		16
@@ -32,7 +32,7 @@
  */
 struct field {
 	int fd;
-	struct rc_buf buf;
+	struct buf buf;
 	uint64_t *view;
 };
 
@@ -49,19 +49,19 @@ static void *map(int fd, void *at)
 	return addr;
 }
 
-static void field_up(struct field *field, struct rc_host *host, bool implicit)
+static void field_up(struct field *field, struct host *host, bool implicit)
 {
 	field->fd = memfd_create("storm", 0);
 	CHECK(field->fd >= 0);
 	CHECK_EQ(ftruncate(field->fd, SIZE), 0);
 	field->view = map(field->fd, NULL);
-	field->buf = (struct rc_buf) {
+	field->buf = (struct buf) {
 		.addr = map(field->fd, NULL),
 		.len = SIZE,
-		.access = RC_ODP_ACCESS,
+		.access = ODP_ACCESS,
 	};
 	field->buf.mr = ibv_reg_mr(host->pd, implicit ? NULL : field->buf.addr,
-				   implicit ? SIZE_MAX : SIZE, RC_ODP_ACCESS);
+				   implicit ? SIZE_MAX : SIZE, ODP_ACCESS);
 	CHECK(field->buf.mr);
 }
 
@@ -102,24 +102,24 @@ static void check(const uint64_t *words, uint64_t round)
 		CHECK_EQ(words[i], round << 32 | i);
 }
 
-static void run_round(struct rc_pair *pair, uint64_t round)
+static void run_round(struct pair *pair, uint64_t round)
 {
 	bool read = round % 3 == 2, send = round % 3 == 1;
 	int source = read, i;
 
 	fill(fields[source].view, round);
 	for (i = 0; send && i < SLOTS; i++)
-		rc_post_recv(&pair->b, &fields[1].buf, i * SLOT_SIZE,
-			     SLOT_SIZE, i);
+		post_recv(&pair->b, &fields[1].buf, i * SLOT_SIZE,
+			  SLOT_SIZE, i);
 	for (i = 0; i < SLOTS; i++)
-		rc_post(&pair->a, read ? IBV_WR_RDMA_READ :
+		post_one(&pair->a, read ? IBV_WR_RDMA_READ :
 				  send ? IBV_WR_SEND : IBV_WR_RDMA_WRITE,
-			rc_sge(&fields[0].buf, i * SLOT_SIZE, SLOT_SIZE),
-			&fields[1].buf, i * SLOT_SIZE);
+			 buf_sge(&fields[0].buf, i * SLOT_SIZE, SLOT_SIZE),
+			 &fields[1].buf, i * SLOT_SIZE);
 	for (i = 0; i < SLOTS; i++)
-		rc_wait_ok(pair->a.send_cq);
+		wait_ok(pair->a.send_cq);
 	for (i = 0; send && i < SLOTS; i++)
-		CHECK_EQ(rc_wait_ok(pair->b.recv_cq).wr_id, i);
+		CHECK_EQ(wait_ok(pair->b.recv_cq).wr_id, i);
 	check(fields[!source].view, round);
 }
 
@@ -134,10 +134,10 @@ static void storm(bool implicit)
 {
 	unsigned long long end = now_ms() + seconds() * 1000ULL, said = 0;
 	bool balanced = !access(BALANCING, W_OK);
-	struct rc_config config = {};
+	struct pair_config config = {};
 	unsigned long long faults;
 	char balancing[2] = "0";
-	struct rc_pair pair;
+	struct pair pair;
 	uint64_t round = 0;
 	pthread_t thread;
 	FILE *file;
@@ -150,10 +150,10 @@ static void storm(bool implicit)
 		fclose(file);
 		write_file(BALANCING, "1");
 	}
-	rc_pair_up(&pair, &config);
+	pair_up(&pair, &config);
 	field_up(&fields[0], &pair.hosts[0], implicit);
 	field_up(&fields[1], &pair.hosts[1], implicit);
-	faults = rc_counters("page_faults");
+	faults = counter_sum("page_faults");
 	CHECK(!pthread_create(&thread, NULL, run_storm, NULL));
 	for (; now_ms() < end; round++) {
 		test_at("round %lu", (unsigned long)round);
@@ -166,15 +166,15 @@ static void storm(bool implicit)
 	}
 	__atomic_store_n(&over, true, __ATOMIC_RELEASE);
 	CHECK(!pthread_join(thread, NULL));
-	faults = rc_counters("page_faults") - faults;
+	faults = counter_sum("page_faults") - faults;
 	printf("# %lu MiB, %lu invalidations, %llu page faults\n",
 	       (unsigned long)(round * SIZE >> 20), invalidations, faults);
 	CHECK(round > 2);
 	/* more than it takes to touch all once */
 	CHECK(faults > 2 * SIZE / PAGE);
-	rc_buf_put(&fields[0].buf);
-	rc_buf_put(&fields[1].buf);
-	rc_pair_down(&pair);
+	buf_put(&fields[0].buf);
+	buf_put(&fields[1].buf);
+	pair_down(&pair);
 	if (balanced)
 		write_file(BALANCING, balancing);
 }
@@ -198,5 +198,5 @@ static const struct test tests[] = {
 
 int main(int argc, char **argv)
 {
-	rc_tests(tests, argv + 1);
+	host_tests(tests, argv + 1);
 }

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "memory.h"
-#include "rc_stream.h"
+#include "stream.h"
 
 #define W	IBV_WR_RDMA_WRITE
 #define R	IBV_WR_RDMA_READ
@@ -62,7 +62,7 @@ static void provide_pages(unsigned char *base, unsigned int pages)
 {
 	unsigned char *content = anonymous(), *page;
 
-	rc_fill(content, SIZE, 9);
+	fill_pattern(content, SIZE, 9);
 	while (pages--) {
 		page = next_wanted();
 		sleep_ms(5);
@@ -79,25 +79,25 @@ static void *provide_all(void *arg)
 /* A read by a peer gets what the program provides; others do not wait for it. */
 static void read_what_is_provided(enum ibv_wr_opcode opcode)
 {
-	const struct rc_config config = {};
+	const struct pair_config config = {};
 	unsigned char *memory = anonymous();
 	pthread_t thread;
-	struct rc_end a, b;
+	struct end a, b;
 	struct stream s;
 
 	stream_up_on(&s, opcode, memory, anonymous());
-	rc_connect(&a, &s.pair.hosts[0], &b, &s.pair.hosts[1], &config);
+	connect_ends(&a, &s.pair.hosts[0], &b, &s.pair.hosts[1], &config);
 	uffd = miss_pages(memory, SIZE);
-	rc_post(&s.pair.a, opcode, rc_sge(&s.local, 0, SIZE), &s.remote, 0);
-	rc_check_moves(&a, &b, RC_ODP_ACCESS);
-	rc_check_moves(&b, &a, RC_ODP_ACCESS);
-	rc_check_idle(s.pair.a.send_cq);
+	post_one(&s.pair.a, opcode, buf_sge(&s.local, 0, SIZE), &s.remote, 0);
+	check_arrives(&a, &b, ODP_ACCESS);
+	check_arrives(&b, &a, ODP_ACCESS);
+	check_idle(s.pair.a.send_cq);
 	CHECK_EQ(pthread_create(&thread, NULL, provide_all, memory), 0);
-	rc_wait_ok(s.pair.a.send_cq);
+	wait_ok(s.pair.a.send_cq);
 	CHECK_EQ(pthread_join(thread, NULL), 0);
-	rc_check(sink_of(&s)->addr, SIZE, 9);
-	rc_disconnect(&a);
-	rc_disconnect(&b);
+	check_pattern(sink_of(&s)->addr, SIZE, 9);
+	end_destroy(&a);
+	end_destroy(&b);
 	stream_down(&s);
 	close(uffd);
 }
@@ -120,32 +120,32 @@ static void missing_at_the_requester(void)
  */
 static unsigned long long late(bool at_the_responder, size_t len)
 {
-	struct rc_config config = { .timeout = 14 };
+	struct pair_config config = { .timeout = 14 };
 	const size_t there = SIZE / 8;
 	unsigned long long repeated;
-	struct rc_buf local, remote;
+	struct buf local, remote;
 	unsigned char *missing;
-	struct rc_pair pair;
+	struct pair pair;
 
-	rc_pair_up(&pair, &config);
-	rc_buf_get(&local, &pair.hosts[0], SIZE, RC_ODP_ACCESS);
-	rc_buf_get(&remote, &pair.hosts[1], SIZE, RC_ODP_ACCESS);
+	pair_up(&pair, &config);
+	buf_get(&local, &pair.hosts[0], SIZE, ODP_ACCESS);
+	buf_get(&remote, &pair.hosts[1], SIZE, ODP_ACCESS);
 	missing = at_the_responder ? remote.addr : local.addr;
-	rc_fill(missing, there, 9);
+	fill_pattern(missing, there, 9);
 	uffd = miss_pages(missing, SIZE);
 	if (at_the_responder)
-		rc_fill(local.addr, len, 7);
-	rc_do(&pair.a, W, rc_sge(&local, 0, there), &remote, 0);
-	repeated = rc_counter(0, "completer_retry_err");
-	rc_post(&pair.a, W, rc_sge(&local, 0, len), &remote, 0);
+		fill_pattern(local.addr, len, 7);
+	do_one(&pair.a, W, buf_sge(&local, 0, there), &remote, 0);
+	repeated = counter_of(0, "completer_retry_err");
+	post_one(&pair.a, W, buf_sge(&local, 0, len), &remote, 0);
 	sleep_ms(2000 * limit_factor());
 	provide_pages(missing, (len - there) / PAGE_BYTES);
-	rc_wait_ok(pair.a.send_cq);
-	rc_check(remote.addr, len, at_the_responder ? 7 : 9);
-	repeated = rc_counter(0, "completer_retry_err") - repeated;
-	rc_buf_put(&local);
-	rc_buf_put(&remote);
-	rc_pair_down(&pair);
+	wait_ok(pair.a.send_cq);
+	check_pattern(remote.addr, len, at_the_responder ? 7 : 9);
+	repeated = counter_of(0, "completer_retry_err") - repeated;
+	buf_put(&local);
+	buf_put(&remote);
+	pair_down(&pair);
 	close(uffd);
 	return repeated;
 }
@@ -172,8 +172,8 @@ static void late_at_the_responder(void)
 static void wait_for_repeats(struct ibv_cq *cq, unsigned long long before,
 			     unsigned int n)
 {
-	while (rc_counter(0, "completer_retry_err") < before + n) {
-		rc_check_idle(cq);
+	while (counter_of(0, "completer_retry_err") < before + n) {
+		check_idle(cq);
 		sleep_ms(1);
 	}
 }
@@ -184,37 +184,37 @@ static void wait_for_repeats(struct ibv_cq *cq, unsigned long long before,
  */
 static void slow_page(enum ibv_wr_opcode opcode, unsigned int rnr_retry)
 {
-	struct rc_config config = { .rnr_retry = rnr_retry + 1 };
+	struct pair_config config = { .rnr_retry = rnr_retry + 1 };
 	unsigned char *content = anonymous(), *page;
 	unsigned long long repeated, naks;
-	struct rc_buf local, remote;
-	struct rc_pair pair;
+	struct buf local, remote;
+	struct pair pair;
 
-	rc_pair_up(&pair, &config);
-	rc_buf_get(&local, &pair.hosts[0], SIZE, RC_ODP_ACCESS);
-	rc_buf_get(&remote, &pair.hosts[1], SIZE, RC_ODP_ACCESS);
-	rc_fill(local.addr, PAGE_BYTES, 7);
-	rc_fill(content, PAGE_BYTES, 9);
+	pair_up(&pair, &config);
+	buf_get(&local, &pair.hosts[0], SIZE, ODP_ACCESS);
+	buf_get(&remote, &pair.hosts[1], SIZE, ODP_ACCESS);
+	fill_pattern(local.addr, PAGE_BYTES, 7);
+	fill_pattern(content, PAGE_BYTES, 9);
 	uffd = miss_pages(remote.addr, SIZE);
-	repeated = rc_counter(0, "completer_retry_err");
-	naks = rc_counter(0, "rcvd_rnr_err");
+	repeated = counter_of(0, "completer_retry_err");
+	naks = counter_of(0, "rcvd_rnr_err");
 	if (opcode == IBV_WR_SEND)
-		rc_post_recv(&pair.b, &remote, 0, PAGE_BYTES, 1);
-	rc_post(&pair.a, opcode, rc_sge(&local, 0, PAGE_BYTES), &remote, 0);
+		post_recv(&pair.b, &remote, 0, PAGE_BYTES, 1);
+	post_one(&pair.a, opcode, buf_sge(&local, 0, PAGE_BYTES), &remote, 0);
 	page = next_wanted();
 	wait_for_repeats(pair.a.send_cq, repeated, 2);
 	userfaultfd_copy(uffd, page, content);
-	rc_wait_ok(pair.a.send_cq);
+	wait_ok(pair.a.send_cq);
 	if (opcode == IBV_WR_SEND)
-		CHECK_EQ(rc_wait_ok(pair.b.recv_cq).wr_id, 1);
+		CHECK_EQ(wait_ok(pair.b.recv_cq).wr_id, 1);
 	if (opcode == R)
-		rc_check(local.addr, PAGE_BYTES, 9);
+		check_pattern(local.addr, PAGE_BYTES, 9);
 	else
-		rc_check(remote.addr, PAGE_BYTES, 7);
-	CHECK_EQ(rc_counter(0, "rcvd_rnr_err"), naks);
-	rc_buf_put(&local);
-	rc_buf_put(&remote);
-	rc_pair_down(&pair);
+		check_pattern(remote.addr, PAGE_BYTES, 7);
+	CHECK_EQ(counter_of(0, "rcvd_rnr_err"), naks);
+	buf_put(&local);
+	buf_put(&remote);
+	pair_down(&pair);
 	close(uffd);
 }
 
@@ -242,11 +242,11 @@ static void write_over_what_is_provided(void)
 
 	stream_up_on(&s, W, anonymous(), memory);
 	uffd = miss_pages(memory, SIZE);
-	rc_fill(s.local.addr, SIZE, 3);
-	rc_fill(expected, SIZE, 9);
+	fill_pattern(s.local.addr, SIZE, 3);
+	fill_pattern(expected, SIZE, 9);
 	CHECK_EQ(pthread_create(&thread, NULL, provide_all, memory), 0);
 	for (at = 100; at < SIZE; at += PAGE_BYTES) {
-		rc_do(&s.pair.a, W, rc_sge(&s.local, at, 200), &s.remote, at);
+		do_one(&s.pair.a, W, buf_sge(&s.local, at, 200), &s.remote, at);
 		memcpy(expected + at, s.local.addr + at, 200);
 	}
 	CHECK_EQ(pthread_join(thread, NULL), 0);
@@ -303,19 +303,19 @@ static void no_write_gets_past(enum ibv_wr_opcode opcode)
 		skip("userfaultfd does not protect");
 	for (round = 0; round < 8; round++) {
 		test_at("round %d", round);
-		rc_fill(source_of(&s)->addr, SIZE, round);
-		rc_do(&s.pair.a, opcode, rc_sge(&s.local, 0, SIZE), &s.remote,
-		      0);
+		fill_pattern(source_of(&s)->addr, SIZE, round);
+		do_one(&s.pair.a, opcode, buf_sge(&s.local, 0, SIZE), &s.remote,
+		       0);
 		forbid_writes(snapshot.memory);
 		snapshot.pages = 0;
 		CHECK_EQ(pthread_create(&thread, NULL, copy_before_write,
 					&snapshot), 0);
-		rc_fill(source_of(&s)->addr, SIZE, round + 100);
-		rc_do(&s.pair.a, opcode, rc_sge(&s.local, 0, SIZE), &s.remote,
-		      0);
+		fill_pattern(source_of(&s)->addr, SIZE, round + 100);
+		do_one(&s.pair.a, opcode, buf_sge(&s.local, 0, SIZE), &s.remote,
+		       0);
 		CHECK_EQ(pthread_join(thread, NULL), 0);
-		rc_check(snapshot.copy, SIZE, round);
-		rc_check(snapshot.memory, SIZE, round + 100);
+		check_pattern(snapshot.copy, SIZE, round);
+		check_pattern(snapshot.memory, SIZE, round + 100);
 	}
 	stream_down(&s);
 	close(uffd);
@@ -345,5 +345,5 @@ static const struct test tests[] = {
 
 int main(int argc, char **argv)
 {
-	rc_tests(tests, argv + 1);
+	host_tests(tests, argv + 1);
 }

@@ -18,7 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "rc_pair.h"
+#include "pair.h"
 
 #define PORT		18600
 #define CONNECT_MS	60000
@@ -56,16 +56,16 @@ struct side {
  * @end: this side's queue pair
  * @buf: what the operations move
  * @peer: the other side
- * @remote: its memory, in the form that rc_post() takes
+ * @remote: its memory, in the form that post_one() takes
  * @remote_mr: of @remote
  * @socket: to the other side
  */
 struct peers {
-	struct rc_host host;
-	struct rc_end end;
-	struct rc_buf buf;
+	struct host host;
+	struct end end;
+	struct buf buf;
 	struct side peer;
-	struct rc_buf remote;
+	struct buf remote;
 	struct ibv_mr remote_mr;
 	int socket;
 };
@@ -120,26 +120,26 @@ static void barrier(struct peers *p)
 	hear(p->socket, &byte, 1);
 }
 
-static int access_of(struct rc_host *host, const struct rc_config *config)
+static int access_of(struct host *host, const struct pair_config *config)
 {
 	struct ibv_device_attr_ex attr;
 
 	if (config->type == IBV_QPT_UC)
-		return RC_UC_ACCESS | (pinned ? 0 : IBV_ACCESS_ON_DEMAND);
+		return UC_ACCESS | (pinned ? 0 : IBV_ACCESS_ON_DEMAND);
 	CHECK_EQ(ibv_query_device_ex(host->ctx, NULL, &attr), 0);
 	if (!pinned && attr.odp_caps.general_caps & IBV_ODP_SUPPORT)
-		return RC_ODP_ACCESS;
-	return RC_ALL_ACCESS;
+		return ODP_ACCESS;
+	return ALL_ACCESS;
 }
 
-static void peers_up(struct peers *p, const struct rc_config *config)
+static void peers_up(struct peers *p, const struct pair_config *config)
 {
 	struct side self;
 	int on = 1;
 
-	rc_open(&p->host, 0);
-	rc_end_create(&p->end, &p->host, config);
-	rc_buf_get(&p->buf, &p->host, BUF_SIZE, access_of(&p->host, config));
+	host_open(&p->host, 0);
+	end_create(&p->end, &p->host, config);
+	buf_get(&p->buf, &p->host, BUF_SIZE, access_of(&p->host, config));
 	self = (struct side) {
 		.gid = p->host.gids[config->ipv6].gid,
 		.qpn = p->end.qp->qp_num,
@@ -155,27 +155,27 @@ static void peers_up(struct peers *p, const struct rc_config *config)
 	p->remote_mr.rkey = p->peer.rkey;
 	p->remote.addr = (unsigned char *)(uintptr_t)p->peer.addr;
 	p->remote.mr = &p->remote_mr;
-	rc_to_init(&p->end, config);
-	rc_to_rtr(&p->end, p->peer.qpn, &p->peer.gid, config);
-	rc_to_rts(&p->end, config);
+	end_to_init(&p->end, config);
+	end_to_rtr(&p->end, p->peer.qpn, &p->peer.gid, config);
+	end_to_rts(&p->end, config);
 	barrier(p);
 }
 
 static void peers_down(struct peers *p)
 {
 	barrier(p);
-	rc_disconnect(&p->end);
-	rc_buf_put(&p->buf);
-	rc_close(&p->host);
+	end_destroy(&p->end);
+	buf_put(&p->buf);
+	host_close(&p->host);
 	close(p->socket);
 }
 
 static void check_buf(struct peers *p, size_t offset, size_t len,
 		      unsigned int seed)
 {
-	rc_check_all(p->buf.addr, offset, 0xa5);
-	rc_check(p->buf.addr + offset, len, seed);
-	rc_check_all(p->buf.addr + offset + len, BUF_SIZE - offset - len, 0xa5);
+	check_bytes(p->buf.addr, offset, 0xa5);
+	check_pattern(p->buf.addr + offset, len, seed);
+	check_bytes(p->buf.addr + offset + len, BUF_SIZE - offset - len, 0xa5);
 }
 
 static size_t offset_of(unsigned int i)
@@ -185,7 +185,7 @@ static size_t offset_of(unsigned int i)
 
 static struct ibv_sge local(struct peers *p, size_t offset, size_t len)
 {
-	return rc_sge(&p->buf, offset, len);
+	return buf_sge(&p->buf, offset, len);
 }
 
 /* One message of the active side, and what the other has to see. */
@@ -211,18 +211,18 @@ static void move(struct peers *p, enum ibv_wr_opcode opcode, bool active,
 	struct ibv_wc wc;
 
 	if (source)
-		rc_fill(p->buf.addr + from, len, seed);
+		fill_pattern(p->buf.addr + from, len, seed);
 	else
 		memset(p->buf.addr, 0xa5, BUF_SIZE);
 	if (!active && (is_send || imm))
-		rc_post_recv(&p->end, &p->buf, is_send ? to : 0,
-			     is_send ? len : 0, seed);
+		post_recv(&p->end, &p->buf, is_send ? to : 0,
+			  is_send ? len : 0, seed);
 	barrier(p);
 	if (active) {
-		rc_post_send(&p->end, &wr);
-		rc_wait_ok(p->end.send_cq);
+		post_send(&p->end, &wr);
+		wait_ok(p->end.send_cq);
 	} else if (is_send || imm) {
-		wc = rc_wait_ok(p->end.recv_cq);
+		wc = wait_ok(p->end.recv_cq);
 		CHECK_EQ(wc.wr_id, seed);
 		CHECK_EQ(wc.byte_len, len);
 		CHECK_EQ(!!(wc.wc_flags & IBV_WC_WITH_IMM), imm);
@@ -234,7 +234,7 @@ static void move(struct peers *p, enum ibv_wr_opcode opcode, bool active,
 		check_buf(p, to, len, seed);
 }
 
-static void move_all(const struct rc_config *config, enum ibv_wr_opcode opcode)
+static void move_all(const struct pair_config *config, enum ibv_wr_opcode opcode)
 {
 	struct peers p;
 	unsigned int i;
@@ -261,7 +261,7 @@ static void move_all(const struct rc_config *config, enum ibv_wr_opcode opcode)
 
 static void all_paths(enum ibv_wr_opcode opcode, enum ibv_qp_type type)
 {
-	struct rc_config config = { .type = type };
+	struct pair_config config = { .type = type };
 
 	for (config.mtu = IBV_MTU_256; config.mtu <= IBV_MTU_4096; config.mtu++)
 		move_all(&config, opcode);
@@ -322,8 +322,8 @@ static uint64_t atomic(struct peers *p, enum ibv_wr_opcode opcode,
 	};
 	uint64_t before;
 
-	rc_post_send(&p->end, &wr);
-	rc_wait_ok(p->end.send_cq);
+	post_send(&p->end, &wr);
+	wait_ok(p->end.send_cq);
 	memcpy(&before, p->buf.addr + GUARD, 8);
 	return before;
 }
@@ -348,7 +348,7 @@ static void atomics_of(struct peers *p, bool active)
 		      value);
 		CHECK(atomic(p, IBV_WR_ATOMIC_CMP_AND_SWP, value, 8) == value);
 		CHECK(atomic(p, IBV_WR_ATOMIC_FETCH_AND_ADD, -1ULL, 0) == 8);
-		rc_check_all(p->buf.addr + GUARD + 8, 8, 0xa5);
+		check_bytes(p->buf.addr + GUARD + 8, 8, 0xa5);
 	}
 	barrier(p);
 	if (!active) {
@@ -359,7 +359,7 @@ static void atomics_of(struct peers *p, bool active)
 
 static void atomics(void)
 {
-	struct rc_config config = {};
+	struct pair_config config = {};
 	struct peers p;
 
 	peers_up(&p, &config);
@@ -374,7 +374,7 @@ static void atomics(void)
 /* Many writes in flight from both sides at once. */
 static void bursts(void)
 {
-	struct rc_config config = {};
+	struct pair_config config = {};
 	unsigned char *theirs;
 	struct peers p;
 	int round, i;
@@ -382,16 +382,16 @@ static void bursts(void)
 	peers_up(&p, &config);
 	theirs = p.buf.addr + BURST / 2 * PIECE;
 	for (round = 0; round < 20; round++) {
-		rc_fill(p.buf.addr, BURST / 2 * PIECE, round * 2 + listener);
+		fill_pattern(p.buf.addr, BURST / 2 * PIECE, round * 2 + listener);
 		barrier(&p);
 		for (i = 0; i < BURST / 2; i++)
-			rc_post(&p.end, IBV_WR_RDMA_WRITE,
-				local(&p, i * PIECE, PIECE), &p.remote,
-				(BURST / 2 + i) * PIECE);
+			post_one(&p.end, IBV_WR_RDMA_WRITE,
+				 local(&p, i * PIECE, PIECE), &p.remote,
+				 (BURST / 2 + i) * PIECE);
 		for (i = 0; i < BURST / 2; i++)
-			rc_wait_ok(p.end.send_cq);
+			wait_ok(p.end.send_cq);
 		barrier(&p);
-		rc_check(theirs, BURST / 2 * PIECE, round * 2 + !listener);
+		check_pattern(theirs, BURST / 2 * PIECE, round * 2 + !listener);
 	}
 	peers_down(&p);
 }
@@ -401,16 +401,16 @@ static void wrong_key(struct peers *p, bool active)
 	barrier(p);
 	if (active) {
 		p->remote_mr.rkey ^= 0xff00;
-		rc_post(&p->end, IBV_WR_RDMA_WRITE, local(p, 0, 8), &p->remote,
-			0);
-		rc_wait_status(p->end.send_cq, IBV_WC_REM_ACCESS_ERR);
+		post_one(&p->end, IBV_WR_RDMA_WRITE, local(p, 0, 8), &p->remote,
+			 0);
+		wait_status(p->end.send_cq, IBV_WC_REM_ACCESS_ERR);
 	}
 	barrier(p);
 }
 
 static void errors(void)
 {
-	struct rc_config config = {};
+	struct pair_config config = {};
 	struct peers p;
 	int active;
 

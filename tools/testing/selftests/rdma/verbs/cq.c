@@ -6,7 +6,7 @@
 #include <rdma/ib_user_verbs.h>
 #include <unistd.h>
 
-#include "rc_pair.h"
+#include "pair.h"
 
 #define W		IBV_WR_RDMA_WRITE
 
@@ -19,28 +19,28 @@
  * @completed: and how many of those are known to have
  */
 struct flow {
-	struct rc_pair pair;
-	struct rc_buf local;
-	struct rc_buf remote;
+	struct pair pair;
+	struct buf local;
+	struct buf remote;
 	unsigned int posted;
 	unsigned int completed;
 };
 
 static void flow_up(struct flow *flow, bool channel)
 {
-	const struct rc_config config = { .depth = 128, .channel = channel };
+	const struct pair_config config = { .depth = 128, .channel = channel };
 
 	memset(flow, 0, sizeof(*flow));
-	rc_pair_up(&flow->pair, &config);
-	rc_buf_get(&flow->local, &flow->pair.hosts[0], 4096, RC_ALL_ACCESS);
-	rc_buf_get(&flow->remote, &flow->pair.hosts[1], 4096, RC_ODP_ACCESS);
+	pair_up(&flow->pair, &config);
+	buf_get(&flow->local, &flow->pair.hosts[0], 4096, ALL_ACCESS);
+	buf_get(&flow->remote, &flow->pair.hosts[1], 4096, ODP_ACCESS);
 }
 
 static void flow_down(struct flow *flow)
 {
-	rc_buf_put(&flow->local);
-	rc_buf_put(&flow->remote);
-	rc_pair_down(&flow->pair);
+	buf_put(&flow->local);
+	buf_put(&flow->remote);
+	pair_down(&flow->pair);
 }
 
 static struct ibv_cq *cq_of(struct flow *flow)
@@ -50,7 +50,7 @@ static struct ibv_cq *cq_of(struct flow *flow)
 
 static void post(struct flow *flow, unsigned int n)
 {
-	struct ibv_sge sge = rc_sge(&flow->local, 0, 8);
+	struct ibv_sge sge = buf_sge(&flow->local, 0, 8);
 	struct ibv_send_wr wr = {
 		.opcode = W,
 		.send_flags = IBV_SEND_SIGNALED,
@@ -62,14 +62,14 @@ static void post(struct flow *flow, unsigned int n)
 
 	while (n--) {
 		wr.wr_id = flow->posted++;
-		rc_post_send(&flow->pair.a, &wr);
+		post_send(&flow->pair.a, &wr);
 	}
 }
 
 static void take(struct flow *flow, unsigned int n)
 {
 	while (n--)
-		CHECK_EQ(rc_wait_ok(cq_of(flow)).wr_id, flow->completed++);
+		CHECK_EQ(wait_ok(cq_of(flow)).wr_id, flow->completed++);
 }
 
 /*
@@ -78,7 +78,7 @@ static void take(struct flow *flow, unsigned int n)
  */
 static void settle(struct flow *flow)
 {
-	struct ibv_sge sge = rc_sge(&flow->local, 8, 8);
+	struct ibv_sge sge = buf_sge(&flow->local, 8, 8);
 	struct ibv_send_wr wr = {
 		.opcode = IBV_WR_RDMA_READ,
 		.sg_list = &sge,
@@ -89,7 +89,7 @@ static void settle(struct flow *flow)
 	unsigned long *word = (void *)(flow->local.addr + 8);
 
 	*(unsigned long *)(flow->remote.addr + 8) = flow->posted;
-	rc_post_send(&flow->pair.a, &wr);
+	post_send(&flow->pair.a, &wr);
 	while (__atomic_load_n(word, __ATOMIC_ACQUIRE) != flow->posted)
 		sleep_ms(1);
 }
@@ -113,7 +113,7 @@ static void sizes(void)
 		CHECK_EQ(ibv_resize_cq(cq_of(&flow), sizes[i]), 0);
 		CHECK(cq_of(&flow)->cqe >= sizes[i]);
 		take(&flow, flow.posted - flow.completed);
-		rc_check_idle(cq_of(&flow));
+		check_idle(cq_of(&flow));
 	}
 
 	/* it holds as many as it says */
@@ -197,7 +197,7 @@ static void in_traffic(void)
 		post(&flow, 10);
 	}
 	take(&flow, 100);
-	rc_check_idle(cq_of(&flow));
+	check_idle(cq_of(&flow));
 	flow_down(&flow);
 }
 
@@ -239,12 +239,12 @@ static void *raw_resize_on(void *arg)
 /* A program whose threads do it all at once has only itself to blame. */
 static void at_once(void)
 {
-	struct rc_resources before;
+	struct resources before;
 	pthread_t threads[3];
 	struct flow flow;
 	unsigned int i;
 
-	rc_resources_get(&before);
+	resources_get(&before);
 	flow_up(&flow, false);
 	for (i = 0; i < NUM(threads); i++)
 		CHECK_EQ(pthread_create(&threads[i], NULL, raw_resize_on,
@@ -256,8 +256,8 @@ static void at_once(void)
 		CHECK_EQ(pthread_join(threads[i], NULL), 0);
 	settle(&flow);
 	flow_down(&flow);
-	rc_resources_check(&before);
-	rc_check_works();
+	resources_check(&before);
+	check_works();
 }
 
 /* librxe of Debian 12 has no ibv_modify_cq() */
@@ -407,7 +407,7 @@ static void last_ones(void)
 	flow.remote.mr->rkey ^= 0xff00;
 	post(&flow, 1);
 	event(&flow);
-	rc_wait_status(cq_of(&flow), IBV_WC_REM_ACCESS_ERR);
+	wait_status(cq_of(&flow), IBV_WC_REM_ACCESS_ERR);
 	flow.remote.mr->rkey ^= 0xff00;
 	flow_down(&flow);
 }
@@ -426,7 +426,7 @@ static void gone_before(void)
 		take(&flow, 1);
 		flow_down(&flow);
 	}
-	rc_check_works();
+	check_works();
 }
 
 static const struct test tests[] = {
@@ -445,5 +445,5 @@ static const struct test tests[] = {
 
 int main(int argc, char **argv)
 {
-	rc_tests(tests, argv + 1);
+	host_tests(tests, argv + 1);
 }

@@ -20,7 +20,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "rc_pair.h"
+#include "pair.h"
 
 #define LEN	(64 * 1024UL)
 #define R	IBV_WR_RDMA_READ
@@ -161,7 +161,7 @@ struct registration {
 				  .flags = UVERBS_ATTR_F_MANDATORY }
 
 /* returns an errno */
-static int try_reg(struct rc_host *host, struct ibv_mr *mr,
+static int try_reg(struct host *host, struct ibv_mr *mr,
 		   const struct registration *reg)
 {
 	struct {
@@ -215,7 +215,7 @@ static int try_dereg(struct ibv_mr *mr)
 
 static int try_rereg(struct ibv_mr *mr, int access)
 {
-	return rc_try_rereg(mr, &(struct rc_rereg){
+	return try_rereg_mr(mr, &(struct rereg){
 		.flags = IBV_REREG_MR_CHANGE_ACCESS,
 		.access = access,
 	});
@@ -225,12 +225,12 @@ static int try_rereg(struct ibv_mr *mr, int access)
  * struct side - a buffer that a host has registered
  * @buffer: the buffer
  * @mr: all of it, called as this process calls it
- * @buf: the same, in the form that rc_post() takes
+ * @buf: the same, in the form that post_one() takes
  */
 struct side {
 	struct buffer buffer;
 	struct ibv_mr mr;
-	struct rc_buf buf;
+	struct buf buf;
 };
 
 /**
@@ -240,12 +240,12 @@ struct side {
  * @b: of end b
  */
 struct moved {
-	struct rc_pair pair;
+	struct pair pair;
 	struct side a;
 	struct side b;
 };
 
-static void side_up(struct side *side, struct rc_host *host, uint32_t access)
+static void side_up(struct side *side, struct host *host, uint32_t access)
 {
 	struct registration reg = { .len = LEN, .access = access };
 
@@ -265,11 +265,11 @@ static void side_down(struct side *side)
 
 static void up(struct moved *m, uint32_t access)
 {
-	struct rc_config config = {};
+	struct pair_config config = {};
 
 	memset(m, 0, sizeof(*m));
-	rc_pair_up(&m->pair, &config);
-	side_up(&m->a, &m->pair.hosts[0], RC_ALL_ACCESS);
+	pair_up(&m->pair, &config);
+	side_up(&m->a, &m->pair.hosts[0], ALL_ACCESS);
 	side_up(&m->b, &m->pair.hosts[1], access);
 }
 
@@ -277,24 +277,24 @@ static void down(struct moved *m)
 {
 	side_down(&m->a);
 	side_down(&m->b);
-	rc_pair_down(&m->pair);
+	pair_down(&m->pair);
 }
 
 static void reconnect(struct moved *m)
 {
-	struct rc_config config = {};
+	struct pair_config config = {};
 
-	rc_disconnect(&m->pair.a);
-	rc_disconnect(&m->pair.b);
-	rc_connect(&m->pair.a, &m->pair.hosts[0], &m->pair.b,
-		   &m->pair.hosts[1], &config);
+	end_destroy(&m->pair.a);
+	end_destroy(&m->pair.b);
+	connect_ends(&m->pair.a, &m->pair.hosts[0], &m->pair.b,
+		     &m->pair.hosts[1], &config);
 }
 
 static void is_refused(struct moved *m, enum ibv_wr_opcode opcode, size_t offset,
 		       size_t len)
 {
-	rc_post(&m->pair.a, opcode, rc_sge(&m->a.buf, 0, len), &m->b.buf, offset);
-	rc_wait_status(m->pair.a.send_cq, IBV_WC_REM_ACCESS_ERR);
+	post_one(&m->pair.a, opcode, buf_sge(&m->a.buf, 0, len), &m->b.buf, offset);
+	wait_status(m->pair.a.send_cq, IBV_WC_REM_ACCESS_ERR);
 	reconnect(m);
 }
 
@@ -302,9 +302,9 @@ static void is_refused(struct moved *m, enum ibv_wr_opcode opcode, size_t offset
 static void check_only(const unsigned char *addr, size_t to, size_t len,
 		       unsigned int seed)
 {
-	rc_check_all(addr, to, 0xa5);
-	rc_check(addr + to, len, seed);
-	rc_check_all(addr + to + len, LEN - to - len, 0xa5);
+	check_bytes(addr, to, 0xa5);
+	check_pattern(addr + to, len, seed);
+	check_bytes(addr + to + len, LEN - to - len, 0xa5);
 }
 
 static void moves(struct moved *m, size_t from, size_t to, size_t len,
@@ -313,21 +313,21 @@ static void moves(struct moved *m, size_t from, size_t to, size_t len,
 	unsigned char *a = m->a.buffer.addr, *b = m->b.buffer.addr;
 
 	test_at("%zu bytes from %zu to %zu", len, from, to);
-	rc_fill(a + from, len, seed);
+	fill_pattern(a + from, len, seed);
 	memset(b, 0xa5, LEN);
-	rc_do(&m->pair.a, W, rc_sge(&m->a.buf, from, len), &m->b.buf, to);
+	do_one(&m->pair.a, W, buf_sge(&m->a.buf, from, len), &m->b.buf, to);
 	check_only(b, to, len, seed);
 
-	rc_fill(b + from, len, seed + 1);
+	fill_pattern(b + from, len, seed + 1);
 	memset(a, 0xa5, LEN);
-	rc_do(&m->pair.a, R, rc_sge(&m->a.buf, to, len), &m->b.buf, from);
+	do_one(&m->pair.a, R, buf_sge(&m->a.buf, to, len), &m->b.buf, from);
 	check_only(a, to, len, seed + 1);
 
-	rc_fill(a + from, len, seed + 2);
+	fill_pattern(a + from, len, seed + 2);
 	memset(b, 0xa5, LEN);
-	rc_post_recv(&m->pair.b, &m->b.buf, to, len, seed);
-	rc_do(&m->pair.a, IBV_WR_SEND, rc_sge(&m->a.buf, from, len), NULL, 0);
-	CHECK_EQ(rc_wait_ok(m->pair.b.recv_cq).byte_len, len);
+	post_recv(&m->pair.b, &m->b.buf, to, len, seed);
+	do_one(&m->pair.a, IBV_WR_SEND, buf_sge(&m->a.buf, from, len), NULL, 0);
+	CHECK_EQ(wait_ok(m->pair.b.recv_cq).byte_len, len);
 	check_only(b, to, len, seed + 2);
 }
 
@@ -335,7 +335,7 @@ static void data(void)
 {
 	struct moved m;
 
-	up(&m, RC_ALL_ACCESS);
+	up(&m, ALL_ACCESS);
 	moves(&m, 0, 0, LEN, 10);
 	moves(&m, 4095, 4093, 3, 20);
 	moves(&m, 1, 4097, 50001, 30);
@@ -347,7 +347,7 @@ static void data(void)
 static uint64_t atomic(struct moved *m, enum ibv_wr_opcode opcode, size_t at,
 		       uint64_t compare_add, uint64_t swap)
 {
-	struct ibv_sge sge = rc_sge(&m->a.buf, 16, 8);
+	struct ibv_sge sge = buf_sge(&m->a.buf, 16, 8);
 	struct ibv_send_wr wr = {
 		.sg_list = &sge,
 		.num_sge = 1,
@@ -360,8 +360,8 @@ static uint64_t atomic(struct moved *m, enum ibv_wr_opcode opcode, size_t at,
 	};
 	uint64_t before;
 
-	rc_post_send(&m->pair.a, &wr);
-	rc_wait_ok(m->pair.a.send_cq);
+	post_send(&m->pair.a, &wr);
+	wait_ok(m->pair.a.send_cq);
 	memcpy(&before, m->a.buffer.addr + 16, 8);
 	return before;
 }
@@ -372,7 +372,7 @@ static void atomics(void)
 	struct moved m;
 	uint64_t now;
 
-	up(&m, RC_ALL_ACCESS);
+	up(&m, ALL_ACCESS);
 	memset(m.b.buffer.addr, 0xa5, LEN);
 	memset(m.b.buffer.addr + at, 0, 8);
 	CHECK_EQ(atomic(&m, IBV_WR_ATOMIC_FETCH_AND_ADD, at, 1ULL << 40, 0), 0);
@@ -381,8 +381,8 @@ static void atomics(void)
 		 1ULL << 40);
 	memcpy(&now, m.b.buffer.addr + at, 8);
 	CHECK_EQ(now, 7);
-	rc_check_all(m.b.buffer.addr, at, 0xa5);
-	rc_check_all(m.b.buffer.addr + at + 8, LEN - at - 8, 0xa5);
+	check_bytes(m.b.buffer.addr, at, 0xa5);
+	check_bytes(m.b.buffer.addr + at + 8, LEN - at - 8, 0xa5);
 	down(&m);
 }
 
@@ -393,18 +393,18 @@ static void part(void)
 		.offset = 4096 + 100,
 		.len = 10000,
 		.iova = 0xfedcba9876543000 + 100,
-		.access = RC_ALL_ACCESS,
+		.access = ALL_ACCESS,
 	};
 	struct moved m;
 
-	up(&m, RC_ALL_ACCESS);
+	up(&m, ALL_ACCESS);
 	CHECK_EQ(try_dereg(&m.b.mr), 0);
 	reg.fd = m.b.buffer.fd;
 	CHECK_EQ(try_reg(&m.pair.hosts[1], &m.b.mr, &reg), 0);
 	m.b.buf.addr = (unsigned char *)reg.iova;
-	rc_fill(m.a.buffer.addr, 10001, 1);
+	fill_pattern(m.a.buffer.addr, 10001, 1);
 	memset(m.b.buffer.addr, 0xa5, LEN);
-	rc_do(&m.pair.a, W, rc_sge(&m.a.buf, 0, 10000), &m.b.buf, 0);
+	do_one(&m.pair.a, W, buf_sge(&m.a.buf, 0, 10000), &m.b.buf, 0);
 	check_only(m.b.buffer.addr, 4096 + 100, 10000, 1);
 	is_refused(&m, W, 0, 10001);
 	is_refused(&m, W, 9999, 2);
@@ -425,14 +425,14 @@ static void rights(void)
 	up(&m, access);
 	memset(m.b.buffer.addr, 0xa5, LEN);
 	is_refused(&m, W, 0, 8);
-	rc_check_all(m.b.buffer.addr, LEN, 0xa5);
+	check_bytes(m.b.buffer.addr, LEN, 0xa5);
 
 	/* the same buffer by another key */
 	old = m.b.mr.rkey;
-	CHECK_EQ(try_rereg(&m.b.mr, RC_ALL_ACCESS | IBV_ACCESS_MW_BIND), 0);
+	CHECK_EQ(try_rereg(&m.b.mr, ALL_ACCESS | IBV_ACCESS_MW_BIND), 0);
 	CHECK(m.b.mr.rkey != old);
 	moves(&m, 0, 100, 5000, 1);
-	CHECK_EQ(try_rereg(&m.b.mr, RC_ODP_ACCESS), EOPNOTSUPP);
+	CHECK_EQ(try_rereg(&m.b.mr, ODP_ACCESS), EOPNOTSUPP);
 	moves(&m, 0, 100, 5000, 4);
 
 	mw = ibv_alloc_mw(m.pair.hosts[1].pd, IBV_MW_TYPE_1);
@@ -445,12 +445,12 @@ static void rights(void)
 	bind.bind_info.length = 3000;
 	bind.bind_info.mw_access_flags = IBV_ACCESS_REMOTE_WRITE;
 	CHECK_EQ(ibv_bind_mw(m.pair.b.qp, mw, &bind), 0);
-	rc_wait_ok(m.pair.b.send_cq);
+	wait_ok(m.pair.b.send_cq);
 	CHECK_EQ(try_dereg(&m.b.mr), EBUSY);
 	m.b.mr.rkey = mw->rkey;
 	memset(m.b.buffer.addr, 0xa5, LEN);
-	rc_fill(m.a.buffer.addr, 3000, 7);
-	rc_do(&m.pair.a, W, rc_sge(&m.a.buf, 0, 3000), &m.b.buf, 4000);
+	fill_pattern(m.a.buffer.addr, 3000, 7);
+	do_one(&m.pair.a, W, buf_sge(&m.a.buf, 0, 3000), &m.b.buf, 4000);
 	check_only(m.b.buffer.addr, 4000, 3000, 7);
 	is_refused(&m, W, 3999, 1);
 	is_refused(&m, W, 6999, 2);
@@ -458,7 +458,7 @@ static void rights(void)
 	down(&m);
 }
 
-static int try_with(struct rc_host *host, int fd, uint64_t offset, uint64_t len,
+static int try_with(struct host *host, int fd, uint64_t offset, uint64_t len,
 		    uint64_t iova, uint32_t access)
 {
 	struct registration reg = { fd, offset, len, iova, access };
@@ -474,39 +474,39 @@ static int try_with(struct rc_host *host, int fd, uint64_t offset, uint64_t len,
 static void refused(void)
 {
 	struct buffer buffer, read_only;
-	struct rc_host host;
+	struct host host;
 	int fd, other, dev;
 
-	rc_open(&host, 0);
+	host_open(&host, 0);
 	buffer_get(&buffer);
 	fd = buffer.fd;
-	CHECK_EQ(try_with(&host, fd, 0, LEN, 0, RC_ALL_ACCESS), 0);
-	CHECK_EQ(try_with(&host, fd, LEN - 1, 1, 4095, RC_ALL_ACCESS), 0);
-	CHECK_EQ(try_with(&host, fd, 0, LEN + 1, 0, RC_ALL_ACCESS), EINVAL);
-	CHECK_EQ(try_with(&host, fd, 1, LEN, 1, RC_ALL_ACCESS), EINVAL);
-	CHECK_EQ(try_with(&host, fd, LEN, 1, 0, RC_ALL_ACCESS), EINVAL);
-	CHECK_EQ(try_with(&host, fd, -4096UL, 8192, 0, RC_ALL_ACCESS), EINVAL);
-	CHECK_EQ(try_with(&host, fd, 4096, -1UL, 0, RC_ALL_ACCESS), EINVAL);
-	CHECK_EQ(try_with(&host, fd, 0, 0, 0, RC_ALL_ACCESS), EINVAL);
-	CHECK_EQ(try_with(&host, fd, 0, 8192, -4096UL, RC_ALL_ACCESS), EINVAL);
-	CHECK_EQ(try_with(&host, fd, 1, 1, 2, RC_ALL_ACCESS), EINVAL);
+	CHECK_EQ(try_with(&host, fd, 0, LEN, 0, ALL_ACCESS), 0);
+	CHECK_EQ(try_with(&host, fd, LEN - 1, 1, 4095, ALL_ACCESS), 0);
+	CHECK_EQ(try_with(&host, fd, 0, LEN + 1, 0, ALL_ACCESS), EINVAL);
+	CHECK_EQ(try_with(&host, fd, 1, LEN, 1, ALL_ACCESS), EINVAL);
+	CHECK_EQ(try_with(&host, fd, LEN, 1, 0, ALL_ACCESS), EINVAL);
+	CHECK_EQ(try_with(&host, fd, -4096UL, 8192, 0, ALL_ACCESS), EINVAL);
+	CHECK_EQ(try_with(&host, fd, 4096, -1UL, 0, ALL_ACCESS), EINVAL);
+	CHECK_EQ(try_with(&host, fd, 0, 0, 0, ALL_ACCESS), EINVAL);
+	CHECK_EQ(try_with(&host, fd, 0, 8192, -4096UL, ALL_ACCESS), EINVAL);
+	CHECK_EQ(try_with(&host, fd, 1, 1, 2, ALL_ACCESS), EINVAL);
 	CHECK_EQ(try_with(&host, fd, 0, LEN, 0, IBV_ACCESS_REMOTE_WRITE),
 		 EINVAL);
-	CHECK_EQ(try_with(&host, -1, 0, LEN, 0, RC_ALL_ACCESS), EBADF);
+	CHECK_EQ(try_with(&host, -1, 0, LEN, 0, ALL_ACCESS), EBADF);
 	other = open("/dev/zero", O_RDWR);
-	CHECK_EQ(try_with(&host, other, 0, LEN, 0, RC_ALL_ACCESS), EINVAL);
+	CHECK_EQ(try_with(&host, other, 0, LEN, 0, ALL_ACCESS), EINVAL);
 
 	/* what its owner lets others only read */
 	dev = open_vgem();
 	if (dev >= 0) {
 		from_vgem(&read_only, dev, O_CLOEXEC);
 		CHECK_EQ(try_with(&host, read_only.fd, 0, LEN, 0,
-				  RC_ALL_ACCESS), EACCES);
+				  ALL_ACCESS), EACCES);
 		CHECK_EQ(try_with(&host, read_only.fd, 0, LEN, 0,
 				  IBV_ACCESS_REMOTE_READ), 0);
 	}
 	buffer_put(&buffer);
-	rc_close(&host);
+	host_close(&host);
 }
 
 /* how many buffers there are, of whoever */
@@ -542,20 +542,20 @@ static void held(void)
 	int before = buffers();
 	struct moved m;
 
-	up(&m, RC_ALL_ACCESS);
+	up(&m, ALL_ACCESS);
 	CHECK_EQ(close(m.b.buffer.fd), 0);
 	moves(&m, 0, 0, LEN, 1);
 	CHECK_EQ(munmap(m.b.buffer.addr, LEN), 0);
-	rc_fill(m.a.buffer.addr, LEN, 4);
-	rc_do(&m.pair.a, W, rc_sge(&m.a.buf, 0, LEN), &m.b.buf, 0);
+	fill_pattern(m.a.buffer.addr, LEN, 4);
+	do_one(&m.pair.a, W, buf_sge(&m.a.buf, 0, LEN), &m.b.buf, 0);
 	memset(m.a.buffer.addr, 0, LEN);
-	rc_do(&m.pair.a, R, rc_sge(&m.a.buf, 0, LEN), &m.b.buf, 0);
-	rc_check(m.a.buffer.addr, LEN, 4);
+	do_one(&m.pair.a, R, buf_sge(&m.a.buf, 0, LEN), &m.b.buf, 0);
+	check_pattern(m.a.buffer.addr, LEN, 4);
 	CHECK_EQ(buffers(), before + 2);
 	CHECK_EQ(try_dereg(&m.b.mr), 0);
 	until_buffers(before + 1);
 	side_down(&m.a);
-	rc_pair_down(&m.pair);
+	pair_down(&m.pair);
 	until_buffers(before);
 }
 
@@ -565,16 +565,16 @@ static void device_gone(void)
 	int before = buffers();
 	struct moved m;
 
-	up(&m, RC_ALL_ACCESS);
+	up(&m, ALL_ACCESS);
 	moves(&m, 0, 0, LEN, 1);
 	CHECK_EQ(close(m.b.buffer.fd), 0);
 	command("rdma link delete rxe1");
-	rc_check(m.b.buffer.addr, LEN, 3);
+	check_pattern(m.b.buffer.addr, LEN, 3);
 	CHECK_EQ(munmap(m.b.buffer.addr, LEN), 0);
 	until_buffers(before + 1);
 	command("ip netns exec hostb rdma link add rxe1 type rxe netdev vb");
 	side_down(&m.a);
-	rc_check_works();
+	check_works();
 }
 
 static const struct test tests[] = {
@@ -590,5 +590,5 @@ static const struct test tests[] = {
 
 int main(int argc, char **argv)
 {
-	rc_tests(tests, argv + 1);
+	host_tests(tests, argv + 1);
 }

@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "rc_pair.h"
+#include "pair.h"
 
 #define SIZE	(256 * 1024)
 /* of the window, in the memory of end b */
@@ -30,9 +30,9 @@
  * @base: what peers call the first byte of @to
  */
 struct windowed {
-	struct rc_pair pair;
-	struct rc_buf from;
-	struct rc_buf to;
+	struct pair pair;
+	struct buf from;
+	struct buf to;
 	struct ibv_mw *mw;
 	uint32_t rkey;
 	uint64_t base;
@@ -40,11 +40,11 @@ struct windowed {
 
 static void up(struct windowed *w, enum ibv_mw_type type, int access)
 {
-	struct rc_config config = {};
+	struct pair_config config = {};
 
-	rc_pair_up(&w->pair, &config);
-	rc_buf_get(&w->from, &w->pair.hosts[0], SIZE, RC_ALL_ACCESS);
-	rc_buf_get(&w->to, &w->pair.hosts[1], SIZE, access);
+	pair_up(&w->pair, &config);
+	buf_get(&w->from, &w->pair.hosts[0], SIZE, ALL_ACCESS);
+	buf_get(&w->to, &w->pair.hosts[1], SIZE, access);
 	w->mw = ibv_alloc_mw(w->pair.hosts[1].pd, type);
 	CHECK(w->mw);
 	w->rkey = w->mw->rkey;
@@ -54,20 +54,20 @@ static void up(struct windowed *w, enum ibv_mw_type type, int access)
 /* a new connection, where the last one has failed */
 static void again(struct windowed *w)
 {
-	struct rc_config config = {};
+	struct pair_config config = {};
 
-	rc_disconnect(&w->pair.a);
-	rc_disconnect(&w->pair.b);
-	rc_connect(&w->pair.a, &w->pair.hosts[0], &w->pair.b,
-		   &w->pair.hosts[1], &config);
+	end_destroy(&w->pair.a);
+	end_destroy(&w->pair.b);
+	connect_ends(&w->pair.a, &w->pair.hosts[0], &w->pair.b,
+		     &w->pair.hosts[1], &config);
 }
 
 static void down(struct windowed *w)
 {
 	CHECK_EQ(ibv_dealloc_mw(w->mw), 0);
-	rc_buf_put(&w->from);
-	rc_buf_put(&w->to);
-	rc_pair_down(&w->pair);
+	buf_put(&w->from);
+	buf_put(&w->to);
+	pair_down(&w->pair);
 }
 
 static struct ibv_mw_bind_info range(struct windowed *w, size_t start,
@@ -93,7 +93,7 @@ static void bind_1(struct windowed *w, size_t start, size_t len, int access)
 	};
 
 	CHECK_EQ(ibv_bind_mw(w->pair.b.qp, w->mw, &bind), 0);
-	CHECK_EQ(rc_wait_ok(w->pair.b.send_cq).opcode, IBV_WC_BIND_MW);
+	CHECK_EQ(wait_ok(w->pair.b.send_cq).opcode, IBV_WC_BIND_MW);
 	w->rkey = w->mw->rkey;
 }
 
@@ -110,18 +110,18 @@ static void post_bind(struct windowed *w, struct ibv_mw_bind_info info)
 		},
 	};
 
-	rc_post_send(&w->pair.b, &wr);
+	post_send(&w->pair.b, &wr);
 }
 
 /* type 2, by a send request */
 static void bind_2(struct windowed *w, size_t start, size_t len, int access)
 {
 	post_bind(w, range(w, start, len, access));
-	CHECK_EQ(rc_wait_ok(w->pair.b.send_cq).opcode, IBV_WC_BIND_MW);
+	CHECK_EQ(wait_ok(w->pair.b.send_cq).opcode, IBV_WC_BIND_MW);
 	w->rkey = ibv_inc_rkey(w->rkey);
 }
 
-static void post_invalidate(struct rc_end *end, enum ibv_wr_opcode opcode,
+static void post_invalidate(struct end *end, enum ibv_wr_opcode opcode,
 			    uint32_t rkey)
 {
 	struct ibv_send_wr wr = {
@@ -131,14 +131,14 @@ static void post_invalidate(struct rc_end *end, enum ibv_wr_opcode opcode,
 		.invalidate_rkey = rkey,
 	};
 
-	rc_post_send(end, &wr);
+	post_send(end, &wr);
 }
 
 /* an operation of end a on @offset of the memory of end b */
 static void post_use(struct windowed *w, enum ibv_wr_opcode opcode,
 		     size_t offset, size_t len, uint32_t rkey)
 {
-	struct ibv_sge sge = rc_sge(&w->from, 0, len);
+	struct ibv_sge sge = buf_sge(&w->from, 0, len);
 	struct ibv_send_wr wr = {
 		.sg_list = &sge,
 		.num_sge = 1,
@@ -154,14 +154,14 @@ static void post_use(struct windowed *w, enum ibv_wr_opcode opcode,
 		wr.wr.rdma.remote_addr = w->base + offset;
 		wr.wr.rdma.rkey = rkey;
 	}
-	rc_post_send(&w->pair.a, &wr);
+	post_send(&w->pair.a, &wr);
 }
 
 static void use(struct windowed *w, enum ibv_wr_opcode opcode, size_t offset,
 		size_t len)
 {
 	post_use(w, opcode, offset, len, w->rkey);
-	rc_wait_ok(w->pair.a.send_cq);
+	wait_ok(w->pair.a.send_cq);
 }
 
 /* It is refused, moves nothing, and costs the connection. */
@@ -172,9 +172,9 @@ static void refused_by(struct windowed *w, enum ibv_wr_opcode opcode,
 	memset(w->to.addr, 0x11, SIZE);
 	memset(w->from.addr, 0x22, SIZE);
 	post_use(w, opcode, offset, len, rkey);
-	rc_wait_status(w->pair.a.send_cq, IBV_WC_REM_ACCESS_ERR);
-	rc_check_all(w->to.addr, SIZE, 0x11);
-	rc_check_all(w->from.addr, SIZE, 0x22);
+	wait_status(w->pair.a.send_cq, IBV_WC_REM_ACCESS_ERR);
+	check_bytes(w->to.addr, SIZE, 0x11);
+	check_bytes(w->from.addr, SIZE, 0x22);
 }
 
 static void refused(struct windowed *w, enum ibv_wr_opcode opcode,
@@ -188,15 +188,15 @@ static void use_all(struct windowed *w, unsigned int seed)
 {
 	test_at("window, %u", seed);
 	memset(w->to.addr, 0x11, SIZE);
-	rc_buf_drop(&w->to);
-	rc_fill(w->from.addr, LEN, seed);
+	buf_drop(&w->to);
+	fill_pattern(w->from.addr, LEN, seed);
 	use(w, IBV_WR_RDMA_WRITE, START, LEN);
-	rc_check(w->to.addr + START, LEN, seed);
-	rc_check_all(w->to.addr + START + LEN, SIZE - START - LEN,
-		     w->to.access & IBV_ACCESS_ON_DEMAND ? 0 : 0x11);
+	check_pattern(w->to.addr + START, LEN, seed);
+	check_bytes(w->to.addr + START + LEN, SIZE - START - LEN,
+		    w->to.access & IBV_ACCESS_ON_DEMAND ? 0 : 0x11);
 	memset(w->from.addr, 0, LEN);
 	use(w, IBV_WR_RDMA_READ, START, LEN);
-	rc_check(w->from.addr, LEN, seed);
+	check_pattern(w->from.addr, LEN, seed);
 	*(uint64_t *)(w->to.addr + START) = 41;
 	use(w, IBV_WR_ATOMIC_FETCH_AND_ADD, START, 8);
 	CHECK_EQ(*(uint64_t *)(w->to.addr + START), 42);
@@ -242,7 +242,7 @@ static void type_1(void)
 
 static void type_2_of(int access)
 {
-	struct rc_config config = {};
+	struct pair_config config = {};
 	struct windowed w, other;
 	struct ibv_wc wc;
 
@@ -252,16 +252,16 @@ static void type_2_of(int access)
 
 	/* it is for the peer of one queue pair */
 	other = w;
-	rc_connect(&other.pair.a, &w.pair.hosts[0], &other.pair.b,
-		   &w.pair.hosts[1], &config);
+	connect_ends(&other.pair.a, &w.pair.hosts[0], &other.pair.b,
+		     &w.pair.hosts[1], &config);
 	refused_by(&other, IBV_WR_RDMA_WRITE, START, 8, w.rkey);
-	rc_disconnect(&other.pair.a);
-	rc_disconnect(&other.pair.b);
+	end_destroy(&other.pair.a);
+	end_destroy(&other.pair.b);
 	use_all(&w, 2);
 
 	/* its owner takes it back, and gives another */
 	post_invalidate(&w.pair.b, IBV_WR_LOCAL_INV, w.rkey);
-	CHECK_EQ(rc_wait_ok(w.pair.b.send_cq).opcode, IBV_WC_LOCAL_INV);
+	CHECK_EQ(wait_ok(w.pair.b.send_cq).opcode, IBV_WC_LOCAL_INV);
 	bind_2(&w, START, LEN, REMOTE);
 	use_all(&w, 3);
 	refused_by(&w, IBV_WR_RDMA_WRITE, START, 8, w.rkey - 1);
@@ -276,10 +276,10 @@ static void type_2_of(int access)
 	use_all(&w, 4);
 
 	/* its user gives it back */
-	rc_post_recv(&w.pair.b, &w.to, 0, 100, 9);
+	post_recv(&w.pair.b, &w.to, 0, 100, 9);
 	post_invalidate(&w.pair.a, IBV_WR_SEND_WITH_INV, w.rkey);
-	CHECK_EQ(rc_wait_ok(w.pair.a.send_cq).opcode, IBV_WC_SEND);
-	wc = rc_wait_ok(w.pair.b.recv_cq);
+	CHECK_EQ(wait_ok(w.pair.a.send_cq).opcode, IBV_WC_SEND);
+	wc = wait_ok(w.pair.b.recv_cq);
 	CHECK_EQ(wc.wr_id, 9);
 	CHECK(wc.wc_flags & IBV_WC_WITH_INV);
 	CHECK_EQ(wc.invalidated_rkey, w.rkey);
@@ -312,11 +312,11 @@ static void zero_based(void)
 /* a window on the whole address space, at memory that is mapped later */
 static void on_implicit(void)
 {
-	struct rc_config config = {};
+	struct pair_config config = {};
 	struct windowed w;
 
-	rc_pair_up(&w.pair, &config);
-	rc_buf_get(&w.from, &w.pair.hosts[0], SIZE, RC_ALL_ACCESS);
+	pair_up(&w.pair, &config);
+	buf_get(&w.from, &w.pair.hosts[0], SIZE, ALL_ACCESS);
 	w.mw = ibv_alloc_mw(w.pair.hosts[1].pd, IBV_MW_TYPE_2);
 	CHECK(w.mw);
 	w.rkey = w.mw->rkey;
@@ -339,17 +339,17 @@ static void bind_fails(struct windowed *w, struct ibv_mw_bind_info info)
 	test_at("bind %#lx, %lu bytes, access %#x", (unsigned long)info.addr,
 		(unsigned long)info.length, info.mw_access_flags);
 	post_bind(w, info);
-	rc_wait_status(w->pair.b.send_cq, IBV_WC_MW_BIND_ERR);
-	CHECK_EQ(rc_state(&w->pair.b), IBV_QPS_ERR);
+	wait_status(w->pair.b.send_cq, IBV_WC_MW_BIND_ERR);
+	CHECK_EQ(end_state(&w->pair.b), IBV_QPS_ERR);
 	again(w);
 }
 
 static void binds_refused(void)
 {
 	struct ibv_mw_bind_info info;
-	struct rc_host other_pd;
+	struct host other_pd;
 	struct windowed w;
-	struct rc_buf buf;
+	struct buf buf;
 
 	up(&w, IBV_MW_TYPE_2, OWNER);
 	bind_fails(&w, range(&w, START, SIZE - START + 1, REMOTE));
@@ -360,24 +360,24 @@ static void binds_refused(void)
 
 	/* regions that may not be bound, or not so */
 	info = range(&w, START, LEN, REMOTE);
-	rc_buf_get(&buf, &w.pair.hosts[1], SIZE, RC_ALL_ACCESS);
+	buf_get(&buf, &w.pair.hosts[1], SIZE, ALL_ACCESS);
 	info.mr = buf.mr;
 	info.addr = (uintptr_t)buf.addr;
 	bind_fails(&w, info);
-	rc_buf_put(&buf);
-	rc_buf_get(&buf, &w.pair.hosts[1], SIZE, IBV_ACCESS_MW_BIND);
+	buf_put(&buf);
+	buf_get(&buf, &w.pair.hosts[1], SIZE, IBV_ACCESS_MW_BIND);
 	info.mr = buf.mr;
 	info.addr = (uintptr_t)buf.addr;
 	bind_fails(&w, info);
-	rc_buf_put(&buf);
+	buf_put(&buf);
 	other_pd = w.pair.hosts[1];
 	other_pd.pd = ibv_alloc_pd(other_pd.ctx);
 	CHECK(other_pd.pd);
-	rc_buf_get(&buf, &other_pd, SIZE, OWNER);
+	buf_get(&buf, &other_pd, SIZE, OWNER);
 	info.mr = buf.mr;
 	info.addr = (uintptr_t)buf.addr;
 	bind_fails(&w, info);
-	rc_buf_put(&buf);
+	buf_put(&buf);
 	CHECK_EQ(ibv_dealloc_pd(other_pd.pd), 0);
 
 	/* one that is bound */
@@ -389,12 +389,12 @@ static void binds_refused(void)
 static void invalidation_fails(struct windowed *w, uint32_t rkey)
 {
 	post_invalidate(&w->pair.b, IBV_WR_LOCAL_INV, rkey);
-	rc_wait_status(w->pair.b.send_cq, IBV_WC_MW_BIND_ERR);
+	wait_status(w->pair.b.send_cq, IBV_WC_MW_BIND_ERR);
 	again(w);
-	rc_post_recv(&w->pair.b, &w->to, 0, 100, 9);
+	post_recv(&w->pair.b, &w->to, 0, 100, 9);
 	post_invalidate(&w->pair.a, IBV_WR_SEND_WITH_INV, rkey);
-	rc_wait_status(w->pair.a.send_cq, IBV_WC_REM_ACCESS_ERR);
-	rc_wait_status(w->pair.b.recv_cq, IBV_WC_WR_FLUSH_ERR);
+	wait_status(w->pair.a.send_cq, IBV_WC_REM_ACCESS_ERR);
+	wait_status(w->pair.b.recv_cq, IBV_WC_WR_FLUSH_ERR);
 	again(w);
 }
 
@@ -408,7 +408,7 @@ static void invalidations_refused(void)
 	invalidation_fails(&w, w.rkey ^ 0x100);
 	invalidation_fails(&w, w.to.mr->rkey);
 	use(&w, IBV_WR_RDMA_WRITE, 0, 0);
-	rc_do(&w.pair.a, IBV_WR_RDMA_WRITE, rc_sge(&w.from, 0, 8), &w.to, 0);
+	do_one(&w.pair.a, IBV_WR_RDMA_WRITE, buf_sge(&w.from, 0, 8), &w.to, 0);
 	/* that of another queue pair: invalidation_fails() makes new ones */
 	bind_2(&w, START, LEN, REMOTE);
 	again(&w);
@@ -453,17 +453,17 @@ static void left_bound(void)
 
 static void process_ends(void)
 {
-	struct rc_resources before;
+	struct resources before;
 	int status;
 	pid_t pid;
 
-	rc_resources_get(&before);
+	resources_get(&before);
 	pid = fork();
 	if (!pid)
 		left_bound();
 	CHECK_EQ(waitpid(pid, &status, 0), pid);
 	CHECK_EQ(status, 0);
-	rc_resources_check(&before);
+	resources_check(&before);
 }
 
 /*
@@ -477,26 +477,26 @@ static void in_turn(const char *netem)
 	struct ibv_wc wc;
 
 	up(&w, IBV_MW_TYPE_2, OWNER);
-	rc_set_netem(netem);
+	set_netem(netem);
 	for (round = 0; round < 40; round++) {
 		for (i = 0; i < 3; i++)
-			rc_post_recv(&w.pair.a, &w.from, 0, 5000, i);
-		rc_post(&w.pair.b, IBV_WR_SEND, rc_sge(&w.to, 0, 5000), NULL, 0);
+			post_recv(&w.pair.a, &w.from, 0, 5000, i);
+		post_one(&w.pair.b, IBV_WR_SEND, buf_sge(&w.to, 0, 5000), NULL, 0);
 		post_bind(&w, range(&w, START, LEN, REMOTE));
-		rc_post(&w.pair.b, IBV_WR_SEND, rc_sge(&w.to, 0, 5000), NULL, 0);
+		post_one(&w.pair.b, IBV_WR_SEND, buf_sge(&w.to, 0, 5000), NULL, 0);
 		w.rkey = ibv_inc_rkey(w.rkey);
-		rc_post(&w.pair.b, IBV_WR_SEND, rc_sge(&w.to, 0, 5000), NULL, 0);
+		post_one(&w.pair.b, IBV_WR_SEND, buf_sge(&w.to, 0, 5000), NULL, 0);
 		post_invalidate(&w.pair.b, IBV_WR_LOCAL_INV, w.rkey);
 		for (i = 0; i < 5; i++) {
-			wc = rc_wait_ok(w.pair.b.send_cq);
+			wc = wait_ok(w.pair.b.send_cq);
 			CHECK_EQ(wc.opcode, i == 1 ? IBV_WC_BIND_MW :
 					    i == 4 ? IBV_WC_LOCAL_INV :
 						     IBV_WC_SEND);
 		}
 		for (i = 0; i < 3; i++)
-			CHECK_EQ(rc_wait_ok(w.pair.a.recv_cq).wr_id, i);
+			CHECK_EQ(wait_ok(w.pair.a.recv_cq).wr_id, i);
 	}
-	rc_set_netem(NULL);
+	set_netem(NULL);
 	down(&w);
 }
 
@@ -512,11 +512,11 @@ static void order(void)
 
 	/* what is before it is not signalled, and has to be acknowledged */
 	up(&w, IBV_MW_TYPE_2, OWNER);
-	sge = rc_sge(&w.to, 0, 5000);
-	rc_post_recv(&w.pair.a, &w.from, 0, 5000, 1);
-	rc_post_send(&w.pair.b, &wr);
+	sge = buf_sge(&w.to, 0, 5000);
+	post_recv(&w.pair.a, &w.from, 0, 5000, 1);
+	post_send(&w.pair.b, &wr);
 	bind_2(&w, START, LEN, REMOTE);
-	rc_wait_ok(w.pair.a.recv_cq);
+	wait_ok(w.pair.a.recv_cq);
 	use_all(&w, 1);
 	down(&w);
 
@@ -534,21 +534,21 @@ static void taken_back(int access)
 
 	up(&w, IBV_MW_TYPE_2, access);
 	for (round = 0; round < 60; round++) {
-		rc_buf_drop(&w.to);
+		buf_drop(&w.to);
 		bind_2(&w, 0, SIZE, REMOTE);
 		memset(w.from.addr, round + 1, SIZE);
 		for (i = 0; i < 4; i++)
 			post_use(&w, IBV_WR_RDMA_WRITE, 0, SIZE, w.rkey);
 		usleep(round * 20);
 		post_invalidate(&w.pair.b, IBV_WR_LOCAL_INV, w.rkey);
-		wc = rc_wait(w.pair.b.send_cq);
+		wc = wait_cqe(w.pair.b.send_cq);
 		memcpy(snapshot, w.to.addr, SIZE);
 		for (i = 0; i < 4; i++)
-			rc_wait(w.pair.a.send_cq);
+			wait_cqe(w.pair.a.send_cq);
 		CHECK(!memcmp(snapshot, w.to.addr, SIZE));
 		/* flushed: a write had failed before, for want of the window */
 		CHECK(wc.status == IBV_WC_SUCCESS);
-		if (rc_state(&w.pair.a) != IBV_QPS_RTS)
+		if (end_state(&w.pair.a) != IBV_QPS_RTS)
 			again(&w);
 	}
 	down(&w);
@@ -577,5 +577,5 @@ static const struct test tests[] = {
 
 int main(int argc, char **argv)
 {
-	rc_tests(tests, argv + 1);
+	host_tests(tests, argv + 1);
 }

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "memory.h"
-#include "rc_pair.h"
+#include "pair.h"
 
 /* of the kernel's own driver, whose programs may count on it */
 #define DEPTH		0x100000
@@ -20,7 +20,7 @@
 /* of which each receive request names one, in turn */
 #define WORDS		4096
 
-static struct ibv_cq *new_cq(struct rc_host *host)
+static struct ibv_cq *new_cq(struct host *host)
 {
 	struct ibv_cq *cq = ibv_create_cq(host->ctx, CQ_DEPTH, NULL, NULL, 0);
 
@@ -29,7 +29,7 @@ static struct ibv_cq *new_cq(struct rc_host *host)
 }
 
 /* a queue pair of its own; NULL, and errno, where it is refused */
-static struct ibv_qp *try_qp(struct rc_host *host, unsigned int send,
+static struct ibv_qp *try_qp(struct host *host, unsigned int send,
 			     unsigned int recv, struct ibv_srq *srq)
 {
 	struct ibv_qp_init_attr attr = {
@@ -68,7 +68,7 @@ static void destroy_qp(struct ibv_qp *qp)
 	CHECK_EQ(ibv_destroy_cq(recv_cq), 0);
 }
 
-static struct ibv_qp *new_qp(struct rc_host *host, unsigned int send,
+static struct ibv_qp *new_qp(struct host *host, unsigned int send,
 			     unsigned int recv, struct ibv_srq *srq)
 {
 	struct ibv_qp *qp = try_qp(host, send, recv, srq);
@@ -77,7 +77,7 @@ static struct ibv_qp *new_qp(struct rc_host *host, unsigned int send,
 	return qp;
 }
 
-static struct ibv_srq *try_srq(struct rc_host *host, unsigned int depth)
+static struct ibv_srq *try_srq(struct host *host, unsigned int depth)
 {
 	struct ibv_srq_init_attr attr = {
 		.attr = { .max_wr = depth, .max_sge = 1 },
@@ -86,7 +86,7 @@ static struct ibv_srq *try_srq(struct rc_host *host, unsigned int depth)
 	return ibv_create_srq(host->pd, &attr);
 }
 
-static void refused_qp(struct rc_host *host, unsigned int send,
+static void refused_qp(struct host *host, unsigned int send,
 		       unsigned int recv)
 {
 	CHECK(!try_qp(host, send, recv, NULL));
@@ -103,10 +103,10 @@ static int resize(struct ibv_srq *srq, unsigned int depth)
 static void limits(void)
 {
 	struct ibv_device_attr attr;
-	struct rc_host host;
+	struct host host;
 	struct ibv_srq *srq;
 
-	rc_open(&host, 0);
+	host_open(&host, 0);
 	CHECK_EQ(ibv_query_device(host.ctx, &attr), 0);
 	CHECK_EQ(attr.max_qp_wr, DEPTH);
 	CHECK_EQ(attr.max_srq_wr, DEPTH);
@@ -128,7 +128,7 @@ static void limits(void)
 	CHECK_EQ(resize(srq, DEPTH), 0);
 	CHECK_EQ(resize(srq, DEPTH + 1), EINVAL);
 	CHECK_EQ(ibv_destroy_srq(srq), 0);
-	rc_close(&host);
+	host_close(&host);
 }
 
 /**
@@ -143,19 +143,19 @@ static void limits(void)
  * @received: number of the next one to be filled
  */
 struct deep {
-	struct rc_host hosts[2];
-	struct rc_end from;
-	struct rc_end to;
+	struct host hosts[2];
+	struct end from;
+	struct end to;
 	struct ibv_srq *srq;
-	struct rc_buf words;
+	struct buf words;
 	unsigned long long sent;
 	unsigned long long posted;
 	unsigned long long received;
 };
 
-static const struct rc_config deep_config;
+static const struct pair_config deep_config;
 
-static void end_of(struct rc_end *end, struct rc_host *host, struct ibv_qp *qp)
+static void end_of(struct end *end, struct host *host, struct ibv_qp *qp)
 {
 	end->host = host;
 	end->qp = qp;
@@ -166,8 +166,8 @@ static void end_of(struct rc_end *end, struct rc_host *host, struct ibv_qp *qp)
 static void deep_up(struct deep *deep, bool shared)
 {
 	memset(deep, 0, sizeof(*deep));
-	rc_open(&deep->hosts[0], 0);
-	rc_open(&deep->hosts[1], 1);
+	host_open(&deep->hosts[0], 0);
+	host_open(&deep->hosts[1], 1);
 	if (shared) {
 		deep->srq = try_srq(&deep->hosts[1], DEPTH);
 		CHECK(deep->srq);
@@ -176,8 +176,8 @@ static void deep_up(struct deep *deep, bool shared)
 	       new_qp(&deep->hosts[0], DEPTH, 1, NULL));
 	end_of(&deep->to, &deep->hosts[1],
 	       new_qp(&deep->hosts[1], 1, shared ? 1 : DEPTH, deep->srq));
-	rc_buf_get(&deep->words, &deep->hosts[1], WORDS * WORD,
-		   RC_ALL_ACCESS);
+	buf_get(&deep->words, &deep->hosts[1], WORDS * WORD,
+		ALL_ACCESS);
 }
 
 static void deep_down(struct deep *deep)
@@ -186,22 +186,22 @@ static void deep_down(struct deep *deep)
 	destroy_qp(deep->to.qp);
 	if (deep->srq)
 		CHECK_EQ(ibv_destroy_srq(deep->srq), 0);
-	rc_buf_put(&deep->words);
-	rc_close(&deep->hosts[0]);
-	rc_close(&deep->hosts[1]);
+	buf_put(&deep->words);
+	host_close(&deep->hosts[0]);
+	host_close(&deep->hosts[1]);
 }
 
-static void get_ready(struct rc_end *end, struct rc_end *peer)
+static void get_ready(struct end *end, struct end *peer)
 {
-	rc_to_rtr(end, peer->qp->qp_num, &peer->host->gids[0].gid,
-		  &deep_config);
-	rc_to_rts(end, &deep_config);
+	end_to_rtr(end, peer->qp->qp_num, &peer->host->gids[0].gid,
+		   &deep_config);
+	end_to_rts(end, &deep_config);
 }
 
 static void connect_deep(struct deep *deep)
 {
-	rc_to_init(&deep->from, &deep_config);
-	rc_to_init(&deep->to, &deep_config);
+	end_to_init(&deep->from, &deep_config);
+	end_to_init(&deep->to, &deep_config);
 	get_ready(&deep->from, &deep->to);
 	get_ready(&deep->to, &deep->from);
 }
@@ -209,8 +209,8 @@ static void connect_deep(struct deep *deep)
 /* what was posted and not received is forgotten */
 static void disconnect_deep(struct deep *deep)
 {
-	rc_to_reset(&deep->from);
-	rc_to_reset(&deep->to);
+	end_to_reset(&deep->from);
+	end_to_reset(&deep->to);
 	if (!deep->srq)
 		deep->received = deep->posted;
 }
@@ -239,7 +239,7 @@ static void post_sends(struct deep *deep, unsigned int n)
 		}
 		if (now == n)
 			wrs[now - 1].send_flags |= IBV_SEND_SIGNALED;
-		rc_post_send(&deep->from, wrs);
+		post_send(&deep->from, wrs);
 	}
 }
 
@@ -253,8 +253,8 @@ static void post_recvs(struct deep *deep, unsigned int n)
 		now = n < CHUNK ? n : CHUNK;
 		for (i = 0; i < now; i++) {
 			wrs[i].wr_id = deep->posted++;
-			sges[i] = rc_sge(&deep->words,
-					 wrs[i].wr_id % WORDS * WORD, WORD);
+			sges[i] = buf_sge(&deep->words,
+					  wrs[i].wr_id % WORDS * WORD, WORD);
 			wrs[i].next = i + 1 < now ? &wrs[i + 1] : NULL;
 			wrs[i].sg_list = &sges[i];
 			wrs[i].num_sge = 1;
@@ -279,35 +279,35 @@ static void exchange(struct deep *deep, unsigned int n)
 		first = deep->sent;
 		post_sends(deep, now);
 		for (i = 0; i < now; i++) {
-			wc = rc_wait_ok(deep->to.recv_cq);
+			wc = wait_ok(deep->to.recv_cq);
 			CHECK_EQ(wc.wr_id, deep->received);
 			CHECK_EQ(wc.byte_len, WORD);
 			CHECK_EQ(words[deep->received++ % WORDS], first + i);
 		}
-		rc_wait_ok(deep->from.send_cq);
+		wait_ok(deep->from.send_cq);
 	}
 }
 
 /* The receiver is not there yet: all that is posted stays, until the reset. */
 static void fill_send_queue(struct deep *deep, unsigned int n)
 {
-	struct rc_config patient = deep_config;
+	struct pair_config patient = deep_config;
 
 	patient.timeout = 31;
-	rc_to_init(&deep->from, &deep_config);
-	rc_to_rtr(&deep->from, deep->to.qp->qp_num,
-		  &deep->hosts[1].gids[0].gid, &deep_config);
-	rc_to_rts(&deep->from, &patient);
+	end_to_init(&deep->from, &deep_config);
+	end_to_rtr(&deep->from, deep->to.qp->qp_num,
+		   &deep->hosts[1].gids[0].gid, &deep_config);
+	end_to_rts(&deep->from, &patient);
 	post_sends(deep, n);
-	rc_check_idle(deep->from.send_cq);
-	rc_to_reset(&deep->from);
+	check_idle(deep->from.send_cq);
+	end_to_reset(&deep->from);
 }
 
 static void fill_recv_queue(struct deep *deep, unsigned int n)
 {
-	rc_to_init(&deep->to, &deep_config);
+	end_to_init(&deep->to, &deep_config);
 	post_recvs(deep, n);
-	rc_to_reset(&deep->to);
+	end_to_reset(&deep->to);
 	deep->received = deep->posted;
 }
 
@@ -356,40 +356,40 @@ static void many_local(void)
 	struct ibv_mw_bind bind = {
 		.bind_info = { .mw_access_flags = IBV_ACCESS_REMOTE_READ },
 	};
-	struct rc_config config = { .depth = 4096 };
-	struct rc_buf buf, in;
-	struct rc_pair pair;
+	struct pair_config config = { .depth = 4096 };
+	struct buf buf, in;
+	struct pair pair;
 	struct ibv_mw *mw;
 	int i;
 
-	rc_pair_up(&pair, &config);
-	rc_buf_get(&buf, &pair.hosts[0], 4096,
-		   RC_ALL_ACCESS | IBV_ACCESS_MW_BIND);
-	rc_buf_get(&in, &pair.hosts[1], 4096, RC_ALL_ACCESS);
-	rc_fill(buf.addr, 100, 1);
+	pair_up(&pair, &config);
+	buf_get(&buf, &pair.hosts[0], 4096,
+		ALL_ACCESS | IBV_ACCESS_MW_BIND);
+	buf_get(&in, &pair.hosts[1], 4096, ALL_ACCESS);
+	fill_pattern(buf.addr, 100, 1);
 	mw = ibv_alloc_mw(pair.hosts[0].pd, IBV_MW_TYPE_1);
 	CHECK(mw);
 	bind.bind_info.mr = buf.mr;
 	bind.bind_info.addr = (uintptr_t)buf.addr;
 	bind.bind_info.length = 4096;
 
-	rc_post(&pair.a, IBV_WR_SEND, rc_sge(&buf, 0, 100), NULL, 0);
+	post_one(&pair.a, IBV_WR_SEND, buf_sge(&buf, 0, 100), NULL, 0);
 	for (i = 0; i < 4000; i++) {
 		bind.wr_id = i;
 		bind.send_flags = i % 1000 == 999 ? IBV_SEND_SIGNALED : 0;
 		CHECK_EQ(ibv_bind_mw(pair.a.qp, mw, &bind), 0);
 	}
-	rc_check_idle(pair.a.send_cq);
-	rc_post_recv(&pair.b, &in, 0, 100, 1);
-	rc_wait_ok(pair.b.recv_cq);
-	CHECK_EQ(rc_wait_ok(pair.a.send_cq).opcode, IBV_WC_SEND);
+	check_idle(pair.a.send_cq);
+	post_recv(&pair.b, &in, 0, 100, 1);
+	wait_ok(pair.b.recv_cq);
+	CHECK_EQ(wait_ok(pair.a.send_cq).opcode, IBV_WC_SEND);
 	for (i = 0; i < 4; i++)
-		CHECK_EQ(rc_wait_ok(pair.a.send_cq).wr_id, 1000 * i + 999);
-	rc_check(in.addr, 100, 1);
+		CHECK_EQ(wait_ok(pair.a.send_cq).wr_id, 1000 * i + 999);
+	check_pattern(in.addr, 100, 1);
 	CHECK_EQ(ibv_dealloc_mw(mw), 0);
-	rc_buf_put(&buf);
-	rc_buf_put(&in);
-	rc_pair_down(&pair);
+	buf_put(&buf);
+	buf_put(&in);
+	pair_down(&pair);
 }
 
 static unsigned long charged(void)
@@ -411,11 +411,11 @@ static unsigned long recv_ring_size(void)
 static void charges(void)
 {
 	unsigned long before, during, size = recv_ring_size();
-	struct rc_host host;
+	struct host host;
 	struct ibv_srq *srq;
 	struct ibv_qp *qp;
 
-	rc_open(&host, 0);
+	host_open(&host, 0);
 	group_own("queues");
 	before = charged();
 	qp = new_qp(&host, 1, DEPTH, NULL);
@@ -432,16 +432,16 @@ static void charges(void)
 	CHECK_EQ(ibv_destroy_srq(srq), 0);
 	destroy_qp(qp);
 	UNTIL(charged() <= before + size / 4);
-	rc_close(&host);
+	host_close(&host);
 }
 
 static void limited(void)
 {
-	struct rc_host host;
+	struct host host;
 	struct ibv_srq *srq;
 	struct ibv_qp *qp;
 
-	rc_open(&host, 0);
+	host_open(&host, 0);
 	group_own("queues");
 	group_write("memory.max", "33554432");
 	CHECK(!try_qp(&host, 1, DEPTH, NULL));
@@ -460,7 +460,7 @@ static void limited(void)
 	CHECK_EQ(resize(srq, 1024), 0);
 	destroy_qp(qp);
 	CHECK_EQ(ibv_destroy_srq(srq), 0);
-	rc_close(&host);
+	host_close(&host);
 }
 
 static const struct test tests[] = {
@@ -475,5 +475,5 @@ static const struct test tests[] = {
 
 int main(int argc, char **argv)
 {
-	rc_tests(tests, argv + 1);
+	host_tests(tests, argv + 1);
 }

@@ -6,12 +6,12 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "rc_pair.h"
+#include "pair.h"
 
 #define SIZE	(300 * 1024)
 #define GUARD	4096
 
-static const int access_of[] = { RC_ALL_ACCESS, RC_ODP_ACCESS };
+static const int access_of[] = { ALL_ACCESS, ODP_ACCESS };
 static const char *const memory[] = { "pinned", "ODP" };
 
 /* lengths round the borders of packets, pages and the MTU, and none */
@@ -36,57 +36,57 @@ static size_t offset_of(unsigned int i)
  * @remote: of its peer
  */
 struct flow {
-	struct rc_pair pair;
-	struct rc_buf local;
-	struct rc_buf remote;
+	struct pair pair;
+	struct buf local;
+	struct buf remote;
 };
 
-static void flow_up(struct flow *flow, const struct rc_config *config,
+static void flow_up(struct flow *flow, const struct pair_config *config,
 		    int local, int remote)
 {
 	size_t len = SIZE + 3 * GUARD;
 
-	rc_pair_up(&flow->pair, config);
-	rc_buf_get(&flow->local, &flow->pair.hosts[0], len, access_of[local]);
-	rc_buf_get(&flow->remote, &flow->pair.hosts[1], len,
-		   access_of[remote]);
+	pair_up(&flow->pair, config);
+	buf_get(&flow->local, &flow->pair.hosts[0], len, access_of[local]);
+	buf_get(&flow->remote, &flow->pair.hosts[1], len,
+		access_of[remote]);
 }
 
 static void flow_down(struct flow *flow)
 {
-	rc_buf_put(&flow->local);
-	rc_buf_put(&flow->remote);
-	rc_pair_down(&flow->pair);
+	buf_put(&flow->local);
+	buf_put(&flow->remote);
+	pair_down(&flow->pair);
 }
 
 /* Where the bytes are to arrive, and whether they alone have. */
-static void prepare_sink(struct rc_buf *sink)
+static void prepare_sink(struct buf *sink)
 {
 	memset(sink->addr, 0xa5, sink->len);
 }
 
-static void check_sink(const struct rc_buf *sink, size_t offset, size_t len,
+static void check_sink(const struct buf *sink, size_t offset, size_t len,
 		       unsigned int seed)
 {
-	rc_check_all(sink->addr, offset, 0xa5);
-	rc_check(sink->addr + offset, len, seed);
-	rc_check_all(sink->addr + offset + len, sink->len - offset - len, 0xa5);
+	check_bytes(sink->addr, offset, 0xa5);
+	check_pattern(sink->addr + offset, len, seed);
+	check_bytes(sink->addr + offset + len, sink->len - offset - len, 0xa5);
 }
 
 static void do_write(struct flow *flow, size_t from, size_t to, size_t len,
 		     unsigned int seed)
 {
-	rc_fill(flow->local.addr + from, len, seed);
+	fill_pattern(flow->local.addr + from, len, seed);
 	prepare_sink(&flow->remote);
-	rc_do(&flow->pair.a, IBV_WR_RDMA_WRITE, rc_sge(&flow->local, from, len),
-	      &flow->remote, to);
+	do_one(&flow->pair.a, IBV_WR_RDMA_WRITE, buf_sge(&flow->local, from, len),
+	       &flow->remote, to);
 	check_sink(&flow->remote, to, len, seed);
 }
 
 static void do_write_imm(struct flow *flow, size_t from, size_t to, size_t len,
 			 unsigned int seed)
 {
-	struct ibv_sge sge = rc_sge(&flow->local, from, len);
+	struct ibv_sge sge = buf_sge(&flow->local, from, len);
 	struct ibv_send_wr wr = {
 		.sg_list = &sge,
 		.num_sge = 1,
@@ -98,34 +98,34 @@ static void do_write_imm(struct flow *flow, size_t from, size_t to, size_t len,
 	};
 	struct ibv_wc wc;
 
-	rc_fill(flow->local.addr + from, len, seed);
+	fill_pattern(flow->local.addr + from, len, seed);
 	prepare_sink(&flow->remote);
-	rc_post_recv(&flow->pair.b, &flow->remote, 0, 0, seed);
-	rc_post_send(&flow->pair.a, &wr);
-	wc = rc_wait_ok(flow->pair.b.recv_cq);
+	post_recv(&flow->pair.b, &flow->remote, 0, 0, seed);
+	post_send(&flow->pair.a, &wr);
+	wc = wait_ok(flow->pair.b.recv_cq);
 	CHECK_EQ(wc.wr_id, seed);
 	CHECK_EQ(wc.opcode, IBV_WC_RECV_RDMA_WITH_IMM);
 	CHECK_EQ(wc.byte_len, len);
 	CHECK(wc.wc_flags & IBV_WC_WITH_IMM);
 	CHECK_EQ(be32toh(wc.imm_data), 0xfeed0000 + seed);
 	check_sink(&flow->remote, to, len, seed);
-	rc_wait_ok(flow->pair.a.send_cq);
+	wait_ok(flow->pair.a.send_cq);
 }
 
 static void do_read(struct flow *flow, size_t from, size_t to, size_t len,
 		    unsigned int seed)
 {
-	rc_fill(flow->remote.addr + from, len, seed);
+	fill_pattern(flow->remote.addr + from, len, seed);
 	prepare_sink(&flow->local);
-	rc_do(&flow->pair.a, IBV_WR_RDMA_READ, rc_sge(&flow->local, to, len),
-	      &flow->remote, from);
+	do_one(&flow->pair.a, IBV_WR_RDMA_READ, buf_sge(&flow->local, to, len),
+	       &flow->remote, from);
 	check_sink(&flow->local, to, len, seed);
 }
 
 static void send(struct flow *flow, size_t from, size_t to, size_t len,
 		 unsigned int seed, bool imm)
 {
-	struct ibv_sge sge = rc_sge(&flow->local, from, len);
+	struct ibv_sge sge = buf_sge(&flow->local, from, len);
 	struct ibv_send_wr wr = {
 		.sg_list = &sge,
 		.num_sge = 1,
@@ -135,11 +135,11 @@ static void send(struct flow *flow, size_t from, size_t to, size_t len,
 	};
 	struct ibv_wc wc;
 
-	rc_fill(flow->local.addr + from, len, seed);
+	fill_pattern(flow->local.addr + from, len, seed);
 	prepare_sink(&flow->remote);
-	rc_post_recv(&flow->pair.b, &flow->remote, to, len + 16, seed);
-	rc_post_send(&flow->pair.a, &wr);
-	wc = rc_wait_ok(flow->pair.b.recv_cq);
+	post_recv(&flow->pair.b, &flow->remote, to, len + 16, seed);
+	post_send(&flow->pair.a, &wr);
+	wc = wait_ok(flow->pair.b.recv_cq);
 	CHECK_EQ(wc.wr_id, seed);
 	CHECK_EQ(wc.opcode, IBV_WC_RECV);
 	CHECK_EQ(wc.byte_len, len);
@@ -148,7 +148,7 @@ static void send(struct flow *flow, size_t from, size_t to, size_t len,
 	if (imm)
 		CHECK_EQ(be32toh(wc.imm_data), 0xbeef0000 + seed);
 	check_sink(&flow->remote, to, len, seed);
-	rc_wait_ok(flow->pair.a.send_cq);
+	wait_ok(flow->pair.a.send_cq);
 }
 
 static void do_send(struct flow *flow, size_t from, size_t to, size_t len,
@@ -172,15 +172,15 @@ static void all_lengths(struct flow *flow, operation op)
 	unsigned int i;
 
 	for (i = 0; i < NUM(lengths); i++) {
-		rc_buf_drop(&flow->local);
-		rc_buf_drop(&flow->remote);
+		buf_drop(&flow->local);
+		buf_drop(&flow->remote);
 		op(flow, offset_of(i), offset_of(i * 5 + 2), lengths[i], i + 1);
 	}
 }
 
 static void all_memory(operation op)
 {
-	struct rc_config config = {};
+	struct pair_config config = {};
 	struct flow flow;
 	int local, remote;
 
@@ -195,11 +195,11 @@ static void all_memory(operation op)
 
 static void all_paths(operation op)
 {
-	struct rc_config config = {};
+	struct pair_config config = {};
 	struct flow flow;
 	int ipv6;
 
-	rc_set_mtu(4200);
+	set_mtu(4200);
 	for (ipv6 = 0; ipv6 < 2; ipv6++)
 		for (config.mtu = IBV_MTU_256; config.mtu <= IBV_MTU_4096;
 		     config.mtu++) {
@@ -266,7 +266,7 @@ static void send_imm_paths(void)
 static uint64_t atomic(struct flow *flow, enum ibv_wr_opcode opcode,
 		       uint64_t compare_add, uint64_t swap)
 {
-	struct ibv_sge sge = rc_sge(&flow->local, 16, 8);
+	struct ibv_sge sge = buf_sge(&flow->local, 16, 8);
 	struct ibv_send_wr wr = {
 		.sg_list = &sge,
 		.num_sge = 1,
@@ -279,8 +279,8 @@ static uint64_t atomic(struct flow *flow, enum ibv_wr_opcode opcode,
 	};
 	uint64_t before;
 
-	rc_post_send(&flow->pair.a, &wr);
-	CHECK_EQ(rc_wait_ok(flow->pair.a.send_cq).byte_len, 8);
+	post_send(&flow->pair.a, &wr);
+	CHECK_EQ(wait_ok(flow->pair.a.send_cq).byte_len, 8);
 	memcpy(&before, flow->local.addr + 16, 8);
 	return before;
 }
@@ -290,8 +290,8 @@ static void check_atomics(struct flow *flow)
 	uint64_t value = 0xfffffffffffffff0ULL, *word;
 	int i;
 
-	rc_buf_drop(&flow->local);
-	rc_buf_drop(&flow->remote);
+	buf_drop(&flow->local);
+	buf_drop(&flow->remote);
 	memset(flow->local.addr, 0xa5, 64);
 	memset(flow->remote.addr, 0xa5, 64);
 	word = (uint64_t *)(flow->remote.addr + 8);
@@ -306,15 +306,15 @@ static void check_atomics(struct flow *flow)
 	CHECK(*word == value);
 	CHECK(atomic(flow, IBV_WR_ATOMIC_CMP_AND_SWP, value, 1) == value);
 	CHECK(*word == 1);
-	rc_check_all(flow->local.addr, 16, 0xa5);
-	rc_check_all(flow->local.addr + 24, 40, 0xa5);
-	rc_check_all(flow->remote.addr, 8, 0xa5);
-	rc_check_all(flow->remote.addr + 16, 48, 0xa5);
+	check_bytes(flow->local.addr, 16, 0xa5);
+	check_bytes(flow->local.addr + 24, 40, 0xa5);
+	check_bytes(flow->remote.addr, 8, 0xa5);
+	check_bytes(flow->remote.addr + 16, 48, 0xa5);
 }
 
 static void atomics(void)
 {
-	struct rc_config config = {};
+	struct pair_config config = {};
 	struct flow flow;
 	int local, remote;
 
@@ -342,15 +342,15 @@ static size_t piece_len(int i)
 	return lens[i];
 }
 
-static void gather(struct rc_buf *buf, struct ibv_sge *sges)
+static void gather(struct buf *buf, struct ibv_sge *sges)
 {
 	int i;
 
 	for (i = 0; i < PIECES; i++)
-		sges[i] = rc_sge(buf, piece_at(i), piece_len(i));
+		sges[i] = buf_sge(buf, piece_at(i), piece_len(i));
 }
 
-static void fill_pieces(struct rc_buf *buf, const unsigned char *message)
+static void fill_pieces(struct buf *buf, const unsigned char *message)
 {
 	int i;
 
@@ -361,18 +361,18 @@ static void fill_pieces(struct rc_buf *buf, const unsigned char *message)
 	}
 }
 
-static void check_pieces(struct rc_buf *buf, const unsigned char *message)
+static void check_pieces(struct buf *buf, const unsigned char *message)
 {
 	size_t at = 0;
 	int i;
 
 	for (i = 0; i < PIECES; i++) {
-		rc_check_all(buf->addr + at, piece_at(i) - at, 0xa5);
+		check_bytes(buf->addr + at, piece_at(i) - at, 0xa5);
 		CHECK(!memcmp(buf->addr + piece_at(i), message, piece_len(i)));
 		at = piece_at(i) + piece_len(i);
 		message += piece_len(i);
 	}
-	rc_check_all(buf->addr + at, buf->len - at, 0xa5);
+	check_bytes(buf->addr + at, buf->len - at, 0xa5);
 }
 
 static size_t pieces_len(void)
@@ -402,35 +402,35 @@ static void scatter_and_gather(struct flow *flow)
 	}, *bad;
 	unsigned char message[len];
 
-	rc_fill(message, len, 99);
+	fill_pattern(message, len, 99);
 	gather(&flow->local, local);
 	gather(&flow->remote, remote);
 
 	wr.opcode = IBV_WR_RDMA_WRITE;
 	fill_pieces(&flow->local, message);
 	prepare_sink(&flow->remote);
-	rc_post_send(&flow->pair.a, &wr);
-	rc_wait_ok(flow->pair.a.send_cq);
+	post_send(&flow->pair.a, &wr);
+	wait_ok(flow->pair.a.send_cq);
 	check_sink(&flow->remote, GUARD, len, 99);
 
 	wr.opcode = IBV_WR_RDMA_READ;
 	prepare_sink(&flow->local);
-	rc_post_send(&flow->pair.a, &wr);
-	rc_wait_ok(flow->pair.a.send_cq);
+	post_send(&flow->pair.a, &wr);
+	wait_ok(flow->pair.a.send_cq);
 	check_pieces(&flow->local, message);
 
 	wr.opcode = IBV_WR_SEND;
 	prepare_sink(&flow->remote);
 	CHECK_EQ(ibv_post_recv(flow->pair.b.qp, &recv, &bad), 0);
-	rc_post_send(&flow->pair.a, &wr);
-	CHECK_EQ(rc_wait_ok(flow->pair.b.recv_cq).byte_len, len);
+	post_send(&flow->pair.a, &wr);
+	CHECK_EQ(wait_ok(flow->pair.b.recv_cq).byte_len, len);
 	check_pieces(&flow->remote, message);
-	rc_wait_ok(flow->pair.a.send_cq);
+	wait_ok(flow->pair.a.send_cq);
 }
 
 static void pieces(void)
 {
-	struct rc_config config = { .max_sge = PIECES };
+	struct pair_config config = { .max_sge = PIECES };
 	struct flow flow;
 	int local, remote;
 
@@ -449,7 +449,7 @@ static void pieces(void)
 static void inline_data(void)
 {
 	static const size_t sizes[] = { 0, 1, 4, 17, 63, 64, 255, 256, 257, 400 };
-	struct rc_config config = { .inline_size = 400, .mtu = IBV_MTU_256 };
+	struct pair_config config = { .inline_size = 400, .mtu = IBV_MTU_256 };
 	struct ibv_send_wr wr = {
 		.opcode = IBV_WR_RDMA_WRITE,
 		.send_flags = IBV_SEND_SIGNALED | IBV_SEND_INLINE,
@@ -466,7 +466,7 @@ static void inline_data(void)
 	wr.wr.rdma.remote_addr = (uintptr_t)flow.remote.addr + GUARD;
 	for (i = 0; i < NUM(sizes); i++) {
 		test_at("%zu bytes", sizes[i]);
-		rc_fill(data, sizes[i], i);
+		fill_pattern(data, sizes[i], i);
 		sges[0] = (struct ibv_sge) { .addr = (uintptr_t)data,
 					     .length = sizes[i] / 3 };
 		sges[1] = (struct ibv_sge) {
@@ -474,9 +474,9 @@ static void inline_data(void)
 			.length = sizes[i] - sizes[i] / 3,
 		};
 		prepare_sink(&flow.remote);
-		rc_post_send(&flow.pair.a, &wr);
+		post_send(&flow.pair.a, &wr);
 		memset(data, 0x5a, sizeof(data));
-		rc_wait_ok(flow.pair.a.send_cq);
+		wait_ok(flow.pair.a.send_cq);
 		check_sink(&flow.remote, GUARD, sizes[i], i);
 	}
 	flow_down(&flow);
@@ -488,7 +488,7 @@ static void inline_data(void)
 /* Writes, sends and reads in flight at once complete in the order of posting. */
 static void many_in_flight(void)
 {
-	struct rc_config config = { .depth = 3 * SLOTS };
+	struct pair_config config = { .depth = 3 * SLOTS };
 	struct flow flow;
 	struct ibv_wc wc;
 	int round, i;
@@ -496,38 +496,38 @@ static void many_in_flight(void)
 	flow_up(&flow, &config, 1, 1);
 	for (round = 0; round < 30; round++) {
 		test_at("round %d", round);
-		rc_fill(flow.local.addr, SLOTS * SLOT_SIZE, round);
+		fill_pattern(flow.local.addr, SLOTS * SLOT_SIZE, round);
 		for (i = 0; i < SLOTS; i += 2)
-			rc_post_recv(&flow.pair.b, &flow.remote, i * SLOT_SIZE,
-				     SLOT_SIZE, i);
+			post_recv(&flow.pair.b, &flow.remote, i * SLOT_SIZE,
+				  SLOT_SIZE, i);
 		for (i = 0; i < SLOTS; i++)
-			rc_post(&flow.pair.a,
-				i % 2 ? IBV_WR_RDMA_WRITE : IBV_WR_SEND,
-				rc_sge(&flow.local, i * SLOT_SIZE, SLOT_SIZE),
-				&flow.remote, i * SLOT_SIZE);
+			post_one(&flow.pair.a,
+				 i % 2 ? IBV_WR_RDMA_WRITE : IBV_WR_SEND,
+				 buf_sge(&flow.local, i * SLOT_SIZE, SLOT_SIZE),
+				 &flow.remote, i * SLOT_SIZE);
 		for (i = 0; i < SLOTS; i++) {
-			wc = rc_wait_ok(flow.pair.a.send_cq);
+			wc = wait_ok(flow.pair.a.send_cq);
 			CHECK_EQ(wc.opcode, i % 2 ? IBV_WC_RDMA_WRITE :
 						    IBV_WC_SEND);
 		}
 		for (i = 0; i < SLOTS; i += 2)
-			CHECK_EQ(rc_wait_ok(flow.pair.b.recv_cq).wr_id, i);
-		rc_check(flow.remote.addr, SLOTS * SLOT_SIZE, round);
+			CHECK_EQ(wait_ok(flow.pair.b.recv_cq).wr_id, i);
+		check_pattern(flow.remote.addr, SLOTS * SLOT_SIZE, round);
 		memset(flow.local.addr, 0, SLOTS * SLOT_SIZE);
 		for (i = 0; i < SLOTS; i++)
-			rc_post(&flow.pair.a, IBV_WR_RDMA_READ,
-				rc_sge(&flow.local, i * SLOT_SIZE, SLOT_SIZE),
-				&flow.remote, i * SLOT_SIZE);
+			post_one(&flow.pair.a, IBV_WR_RDMA_READ,
+				 buf_sge(&flow.local, i * SLOT_SIZE, SLOT_SIZE),
+				 &flow.remote, i * SLOT_SIZE);
 		for (i = 0; i < SLOTS; i++)
-			rc_wait_ok(flow.pair.a.send_cq);
-		rc_check(flow.local.addr, SLOTS * SLOT_SIZE, round);
+			wait_ok(flow.pair.a.send_cq);
+		check_pattern(flow.local.addr, SLOTS * SLOT_SIZE, round);
 	}
-	rc_check_idle(flow.pair.a.send_cq);
-	rc_check_idle(flow.pair.b.recv_cq);
+	check_idle(flow.pair.a.send_cq);
+	check_idle(flow.pair.b.recv_cq);
 	flow_down(&flow);
 }
 
-static void to_sq_state(struct rc_end *end, enum ibv_qp_state state, int notify)
+static void to_sq_state(struct end *end, enum ibv_qp_state state, int notify)
 {
 	struct ibv_qp_attr attr = {
 		.qp_state = state,
@@ -536,7 +536,7 @@ static void to_sq_state(struct rc_end *end, enum ibv_qp_state state, int notify)
 	int mask = IBV_QP_STATE | (notify ? IBV_QP_EN_SQD_ASYNC_NOTIFY : 0);
 
 	CHECK_EQ(ibv_modify_qp(end->qp, &attr, mask), 0);
-	CHECK_EQ(rc_state(end), state);
+	CHECK_EQ(end_state(end), state);
 }
 
 /*
@@ -545,20 +545,20 @@ static void to_sq_state(struct rc_end *end, enum ibv_qp_state state, int notify)
  */
 static void drained(void)
 {
-	struct rc_config config = { .depth = SLOTS };
+	struct pair_config config = { .depth = SLOTS };
 	struct ibv_async_event event;
 	struct flow flow;
 	struct ibv_wc wc;
 	int i, done = 0;
 
 	flow_up(&flow, &config, 1, 1);
-	rc_fill(flow.local.addr, SLOTS * SLOT_SIZE, 9);
+	fill_pattern(flow.local.addr, SLOTS * SLOT_SIZE, 9);
 	for (i = 0; i < SLOTS; i++) {
 		if (i == SLOTS / 2)
 			to_sq_state(&flow.pair.a, IBV_QPS_SQD, 1);
-		rc_post(&flow.pair.a, IBV_WR_RDMA_WRITE,
-			rc_sge(&flow.local, i * SLOT_SIZE, SLOT_SIZE),
-			&flow.remote, i * SLOT_SIZE);
+		post_one(&flow.pair.a, IBV_WR_RDMA_WRITE,
+			 buf_sge(&flow.local, i * SLOT_SIZE, SLOT_SIZE),
+			 &flow.remote, i * SLOT_SIZE);
 	}
 	CHECK_EQ(ibv_get_async_event(flow.pair.a.host->ctx, &event), 0);
 	CHECK_EQ(event.event_type, IBV_EVENT_SQ_DRAINED);
@@ -569,36 +569,36 @@ static void drained(void)
 		done++;
 	}
 	CHECK(done <= SLOTS / 2);
-	rc_check_idle(flow.pair.a.send_cq);
+	check_idle(flow.pair.a.send_cq);
 	to_sq_state(&flow.pair.a, IBV_QPS_RTS, 0);
 	for (; done < SLOTS; done++)
-		rc_wait_ok(flow.pair.a.send_cq);
-	rc_check(flow.remote.addr, SLOTS * SLOT_SIZE, 9);
+		wait_ok(flow.pair.a.send_cq);
+	check_pattern(flow.remote.addr, SLOTS * SLOT_SIZE, 9);
 	flow_down(&flow);
 }
 
 /* There is no other path to migrate to: a connection is, and stays, migrated. */
 static void path_migration(void)
 {
-	struct rc_config config = {};
+	struct pair_config config = {};
 	struct ibv_qp_attr attr = { .path_mig_state = IBV_MIG_MIGRATED };
 	struct ibv_qp_init_attr init;
-	struct rc_pair pair;
+	struct pair pair;
 
-	rc_pair_up(&pair, &config);
+	pair_up(&pair, &config);
 	CHECK_EQ(ibv_modify_qp(pair.a.qp, &attr, IBV_QP_PATH_MIG_STATE), 0);
 	attr.path_mig_state = IBV_MIG_REARM;
 	CHECK(ibv_modify_qp(pair.a.qp, &attr, IBV_QP_PATH_MIG_STATE));
 	CHECK_EQ(ibv_query_qp(pair.a.qp, &attr, IBV_QP_PATH_MIG_STATE, &init),
 		 0);
 	CHECK_EQ(attr.path_mig_state, IBV_MIG_MIGRATED);
-	rc_pair_down(&pair);
+	pair_down(&pair);
 }
 
 /* A fence holds a write back until the read before it has come in. */
 static void fence(void)
 {
-	struct rc_config config = {};
+	struct pair_config config = {};
 	struct ibv_send_wr wr = {
 		.opcode = IBV_WR_SEND,
 		.send_flags = IBV_SEND_SIGNALED | IBV_SEND_FENCE,
@@ -609,20 +609,20 @@ static void fence(void)
 	int i;
 
 	flow_up(&flow, &config, 1, 1);
-	sge = rc_sge(&flow.local, 0, SIZE);
+	sge = buf_sge(&flow.local, 0, SIZE);
 	wr.sg_list = &sge;
 	for (i = 0; i < 10; i++) {
-		rc_fill(flow.remote.addr, SIZE, i);
+		fill_pattern(flow.remote.addr, SIZE, i);
 		memset(flow.local.addr, 0, SIZE);
-		rc_post_recv(&flow.pair.b, &flow.remote, 0, SIZE, 0);
-		rc_post(&flow.pair.a, IBV_WR_RDMA_READ,
-			rc_sge(&flow.local, 0, SIZE), &flow.remote, 0);
-		rc_post_send(&flow.pair.a, &wr);
-		rc_wait_ok(flow.pair.a.send_cq);
-		rc_wait_ok(flow.pair.a.send_cq);
-		rc_wait_ok(flow.pair.b.recv_cq);
-		rc_check(flow.local.addr, SIZE, i);
-		rc_check(flow.remote.addr, SIZE, i);
+		post_recv(&flow.pair.b, &flow.remote, 0, SIZE, 0);
+		post_one(&flow.pair.a, IBV_WR_RDMA_READ,
+			 buf_sge(&flow.local, 0, SIZE), &flow.remote, 0);
+		post_send(&flow.pair.a, &wr);
+		wait_ok(flow.pair.a.send_cq);
+		wait_ok(flow.pair.a.send_cq);
+		wait_ok(flow.pair.b.recv_cq);
+		check_pattern(flow.local.addr, SIZE, i);
+		check_pattern(flow.remote.addr, SIZE, i);
 	}
 	flow_down(&flow);
 }
@@ -640,7 +640,7 @@ static void wait_event(struct ibv_comp_channel *channel, struct ibv_cq *cq)
 /* Armed queues tell by an event; for solicited ones, only of those. */
 static void events(void)
 {
-	struct rc_config config = { .channel = true };
+	struct pair_config config = { .channel = true };
 	struct ibv_send_wr wr = {
 		.opcode = IBV_WR_SEND,
 		.send_flags = IBV_SEND_SIGNALED,
@@ -651,24 +651,24 @@ static void events(void)
 	int i;
 
 	flow_up(&flow, &config, 0, 1);
-	sge = rc_sge(&flow.local, 0, 100);
+	sge = buf_sge(&flow.local, 0, 100);
 	wr.sg_list = &sge;
 	for (i = 0; i < 20; i++) {
-		rc_post_recv(&flow.pair.b, &flow.remote, 0, 100, 1);
-		rc_post_recv(&flow.pair.b, &flow.remote, 0, 100, 2);
+		post_recv(&flow.pair.b, &flow.remote, 0, 100, 1);
+		post_recv(&flow.pair.b, &flow.remote, 0, 100, 2);
 		CHECK_EQ(ibv_req_notify_cq(flow.pair.a.send_cq, 0), 0);
 		CHECK_EQ(ibv_req_notify_cq(flow.pair.b.recv_cq, 1), 0);
 		wr.send_flags = IBV_SEND_SIGNALED;
-		rc_post_send(&flow.pair.a, &wr);
+		post_send(&flow.pair.a, &wr);
 		wait_event(flow.pair.a.send_channel, flow.pair.a.send_cq);
-		rc_wait_ok(flow.pair.a.send_cq);
+		wait_ok(flow.pair.a.send_cq);
 		wr.send_flags |= IBV_SEND_SOLICITED;
-		rc_post_send(&flow.pair.a, &wr);
+		post_send(&flow.pair.a, &wr);
 		/* the one event is the second message's: both are there */
 		wait_event(flow.pair.b.recv_channel, flow.pair.b.recv_cq);
-		CHECK_EQ(rc_wait_ok(flow.pair.b.recv_cq).wr_id, 1);
-		CHECK_EQ(rc_wait_ok(flow.pair.b.recv_cq).wr_id, 2);
-		rc_wait_ok(flow.pair.a.send_cq);
+		CHECK_EQ(wait_ok(flow.pair.b.recv_cq).wr_id, 1);
+		CHECK_EQ(wait_ok(flow.pair.b.recv_cq).wr_id, 2);
+		wait_ok(flow.pair.a.send_cq);
 	}
 	flow_down(&flow);
 }
@@ -697,5 +697,5 @@ static const struct test tests[] = {
 
 int main(int argc, char **argv)
 {
-	rc_tests(tests, argv + 1);
+	host_tests(tests, argv + 1);
 }

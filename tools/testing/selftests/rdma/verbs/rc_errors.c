@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <sys/mman.h>
 
-#include "rc_pair.h"
+#include "pair.h"
 
 #define SIZE		65536
 #define MAX_MSG		0x80000000U
@@ -19,7 +19,7 @@ static void check_refused(const void *object, int one, int other)
 	CHECK(errno == one || errno == other);
 }
 
-static void reg_mr_refused(struct rc_host *host, void *addr, size_t len,
+static void reg_mr_refused(struct host *host, void *addr, size_t len,
 			   int access, int one, int other)
 {
 	test_at("addr %p, length %#zx, access %#x", addr, len, access);
@@ -31,14 +31,14 @@ static void registrations(void)
 	void *kernel = (void *)0xffff888000000000UL;
 	/* the last page of the largest address space, and what is beyond */
 	void *last = (void *)0xfffffffffff000UL;
-	struct rc_host host;
-	struct rc_buf buf;
+	struct host host;
+	struct buf buf;
 	int odp, i;
 
-	rc_open(&host, 0);
+	host_open(&host, 0);
 	for (i = 0; i < 2; i++) {
 		odp = i ? IBV_ACCESS_ON_DEMAND : 0;
-		rc_buf_get(&buf, &host, SIZE, RC_ALL_ACCESS | odp);
+		buf_get(&buf, &host, SIZE, ALL_ACCESS | odp);
 		reg_mr_refused(&host, buf.addr, 0, odp, EINVAL, EINVAL);
 		reg_mr_refused(&host, buf.addr, SIZE, odp | 1 << 14, EINVAL,
 			       EOPNOTSUPP);
@@ -50,7 +50,7 @@ static void registrations(void)
 			       EFAULT);
 		reg_mr_refused(&host, kernel, SIZE, odp, EFAULT, EINVAL);
 		reg_mr_refused(&host, last, SIZE, odp, EFAULT, EINVAL);
-		rc_buf_put(&buf);
+		buf_put(&buf);
 	}
 	/* nearly the whole address space, and all of it in one piece */
 	reg_mr_refused(&host, NULL, SIZE_MAX - 1, IBV_ACCESS_ON_DEMAND, EFAULT,
@@ -64,9 +64,9 @@ static void registrations(void)
 	CHECK(buf.addr != MAP_FAILED);
 	CHECK_EQ(munmap(buf.addr, SIZE), 0);
 	reg_mr_refused(&host, buf.addr, SIZE, 0, EFAULT, EFAULT);
-	rc_close(&host);
+	host_close(&host);
 	test_at("the end");
-	rc_check_works();
+	check_works();
 }
 
 static void queues(void)
@@ -77,11 +77,11 @@ static void queues(void)
 			 .max_send_sge = 1, .max_recv_sge = 1 },
 		.qp_type = IBV_QPT_RC,
 	}, bad;
-	struct rc_host host;
+	struct host host;
 	struct ibv_qp *qp;
 	struct ibv_cq *cq;
 
-	rc_open(&host, 0);
+	host_open(&host, 0);
 	CHECK_EQ(ibv_query_device(host.ctx, &attr), 0);
 	check_refused(ibv_create_cq(host.ctx, 0, NULL, NULL, 0), EINVAL, EINVAL);
 	check_refused(ibv_create_cq(host.ctx, attr.max_cqe + 1, NULL, NULL, 0),
@@ -120,16 +120,16 @@ do {									\
 	CHECK_EQ(ibv_dealloc_pd(host.pd), EBUSY);
 	CHECK_EQ(ibv_destroy_qp(qp), 0);
 	CHECK_EQ(ibv_destroy_cq(cq), 0);
-	rc_close(&host);
-	rc_check_works();
+	host_close(&host);
+	check_works();
 }
 
-static int modify(struct rc_end *end, struct ibv_qp_attr attr, int mask)
+static int modify(struct end *end, struct ibv_qp_attr attr, int mask)
 {
 	return ibv_modify_qp(end->qp, &attr, mask);
 }
 
-static struct ibv_qp_attr rtr_attr(struct rc_end *end, struct rc_end *peer)
+static struct ibv_qp_attr rtr_attr(struct end *end, struct end *peer)
 {
 	struct ibv_qp_attr attr = {
 		.qp_state = IBV_QPS_RTR,
@@ -160,18 +160,18 @@ static void transitions(void)
 	struct ibv_qp_attr init = { .qp_state = IBV_QPS_INIT, .port_num = 1 };
 	int init_mask = IBV_QP_STATE | IBV_QP_PKEY_INDEX | IBV_QP_PORT |
 			IBV_QP_ACCESS_FLAGS;
-	struct rc_config config = {};
+	struct pair_config config = {};
 	struct ibv_device_attr device;
-	struct rc_buf local, remote;
+	struct buf local, remote;
 	struct ibv_qp_attr attr;
-	struct rc_pair p = {};
+	struct pair p = {};
 	int i;
 
-	rc_open(&p.hosts[0], 0);
-	rc_open(&p.hosts[1], 1);
+	host_open(&p.hosts[0], 0);
+	host_open(&p.hosts[1], 1);
 	CHECK_EQ(ibv_query_device(p.hosts[0].ctx, &device), 0);
-	rc_end_create(&p.a, &p.hosts[0], &config);
-	rc_end_create(&p.b, &p.hosts[1], &config);
+	end_create(&p.a, &p.hosts[0], &config);
+	end_create(&p.b, &p.hosts[1], &config);
 
 	for (i = IBV_QPS_RTR; i <= IBV_QPS_SQE; i++) {
 		attr = (struct ibv_qp_attr) { .qp_state = i };
@@ -187,9 +187,9 @@ static void transitions(void)
 	attr = init;
 	attr.qp_access_flags = 1 << 16;
 	CHECK(modify(&p.a, attr, init_mask));
-	CHECK_EQ(rc_state(&p.a), IBV_QPS_RESET);
-	rc_to_init(&p.a, &config);
-	rc_to_init(&p.b, &config);
+	CHECK_EQ(end_state(&p.a), IBV_QPS_RESET);
+	end_to_init(&p.a, &config);
+	end_to_init(&p.b, &config);
 
 #define REFUSED(field, value)						\
 do {									\
@@ -197,7 +197,7 @@ do {									\
 	attr.field = value;						\
 	test_at("%s = %ld", #field, (long)(value));			\
 	CHECK(modify(&p.a, attr, RTR_MASK));				\
-	CHECK_EQ(rc_state(&p.a), IBV_QPS_INIT);				\
+	CHECK_EQ(end_state(&p.a), IBV_QPS_INIT);			\
 } while (0)
 
 	REFUSED(qp_state, IBV_QPS_RTS);
@@ -210,7 +210,7 @@ do {									\
 	REFUSED(ah_attr.grh.sgid_index, 200);
 #undef REFUSED
 	test_at("RTS");
-	rc_to_rtr(&p.a, p.b.qp->qp_num, &p.hosts[1].gids[0].gid, &config);
+	end_to_rtr(&p.a, p.b.qp->qp_num, &p.hosts[1].gids[0].gid, &config);
 	attr = (struct ibv_qp_attr) { .qp_state = IBV_QPS_RTS };
 	CHECK_EQ(modify(&p.a, attr, IBV_QP_STATE), EINVAL);
 	attr.timeout = 32;
@@ -223,20 +223,20 @@ do {									\
 	CHECK_EQ(modify(&p.a, attr, IBV_QP_STATE | IBV_QP_TIMEOUT |
 			IBV_QP_RETRY_CNT | IBV_QP_RNR_RETRY | IBV_QP_SQ_PSN |
 			IBV_QP_MAX_QP_RD_ATOMIC), EINVAL);
-	CHECK_EQ(rc_state(&p.a), IBV_QPS_RTR);
+	CHECK_EQ(end_state(&p.a), IBV_QPS_RTR);
 
 	test_at("the right steps");
-	rc_to_rtr(&p.b, p.a.qp->qp_num, &p.hosts[0].gids[0].gid, &config);
-	rc_to_rts(&p.a, &config);
-	rc_to_rts(&p.b, &config);
-	rc_buf_get(&local, &p.hosts[0], SIZE, RC_ALL_ACCESS);
-	rc_buf_get(&remote, &p.hosts[1], SIZE, RC_ALL_ACCESS);
-	rc_fill(local.addr, SIZE, 8);
-	rc_do(&p.a, IBV_WR_RDMA_WRITE, rc_sge(&local, 0, SIZE), &remote, 0);
-	rc_check(remote.addr, SIZE, 8);
-	rc_buf_put(&local);
-	rc_buf_put(&remote);
-	rc_pair_down(&p);
+	end_to_rtr(&p.b, p.a.qp->qp_num, &p.hosts[0].gids[0].gid, &config);
+	end_to_rts(&p.a, &config);
+	end_to_rts(&p.b, &config);
+	buf_get(&local, &p.hosts[0], SIZE, ALL_ACCESS);
+	buf_get(&remote, &p.hosts[1], SIZE, ALL_ACCESS);
+	fill_pattern(local.addr, SIZE, 8);
+	do_one(&p.a, IBV_WR_RDMA_WRITE, buf_sge(&local, 0, SIZE), &remote, 0);
+	check_pattern(remote.addr, SIZE, 8);
+	buf_put(&local);
+	buf_put(&remote);
+	pair_down(&p);
 }
 
 /**
@@ -246,27 +246,27 @@ do {									\
  * @remote: of its peer
  */
 struct trial {
-	struct rc_pair pair;
-	struct rc_buf local;
-	struct rc_buf remote;
+	struct pair pair;
+	struct buf local;
+	struct buf remote;
 };
 
-static void trial_up(struct trial *t, const struct rc_config *config, int odp)
+static void trial_up(struct trial *t, const struct pair_config *config, int odp)
 {
-	int access = odp ? RC_ODP_ACCESS : RC_ALL_ACCESS;
+	int access = odp ? ODP_ACCESS : ALL_ACCESS;
 
-	rc_pair_up(&t->pair, config);
-	rc_buf_get(&t->local, &t->pair.hosts[0], SIZE, access);
-	rc_buf_get(&t->remote, &t->pair.hosts[1], SIZE, access);
+	pair_up(&t->pair, config);
+	buf_get(&t->local, &t->pair.hosts[0], SIZE, access);
+	buf_get(&t->remote, &t->pair.hosts[1], SIZE, access);
 	memset(t->local.addr, 0x11, SIZE);
 	memset(t->remote.addr, 0x22, SIZE);
 }
 
 static void trial_down(struct trial *t)
 {
-	rc_buf_put(&t->local);
-	rc_buf_put(&t->remote);
-	rc_pair_down(&t->pair);
+	buf_put(&t->local);
+	buf_put(&t->remote);
+	pair_down(&t->pair);
 }
 
 /*
@@ -275,23 +275,23 @@ static void trial_down(struct trial *t)
  */
 static void check_fails(struct trial *t, enum ibv_wc_status status)
 {
-	struct rc_end *a = &t->pair.a;
+	struct end *a = &t->pair.a;
 	struct ibv_wc wc;
 
-	rc_post_recv(a, &t->local, 0, 100, 50);
-	rc_post(a, IBV_WR_SEND, rc_sge(&t->local, 0, 1), NULL, 0);
-	wc = rc_wait_status(a->send_cq, status);
+	post_recv(a, &t->local, 0, 100, 50);
+	post_one(a, IBV_WR_SEND, buf_sge(&t->local, 0, 1), NULL, 0);
+	wc = wait_status(a->send_cq, status);
 	CHECK_EQ(wc.wr_id, 0x1234);
 	CHECK_EQ(wc.qp_num, a->qp->qp_num);
-	rc_wait_status(a->send_cq, IBV_WC_WR_FLUSH_ERR);
-	CHECK_EQ(rc_wait_status(a->recv_cq, IBV_WC_WR_FLUSH_ERR).wr_id, 50);
-	CHECK_EQ(rc_state(a), IBV_QPS_ERR);
-	rc_post_recv(a, &t->local, 0, 100, 51);
-	rc_post(a, IBV_WR_SEND, rc_sge(&t->local, 0, 1), NULL, 0);
-	rc_wait_status(a->send_cq, IBV_WC_WR_FLUSH_ERR);
-	CHECK_EQ(rc_wait_status(a->recv_cq, IBV_WC_WR_FLUSH_ERR).wr_id, 51);
-	rc_check_idle(a->send_cq);
-	rc_check_idle(a->recv_cq);
+	wait_status(a->send_cq, IBV_WC_WR_FLUSH_ERR);
+	CHECK_EQ(wait_status(a->recv_cq, IBV_WC_WR_FLUSH_ERR).wr_id, 50);
+	CHECK_EQ(end_state(a), IBV_QPS_ERR);
+	post_recv(a, &t->local, 0, 100, 51);
+	post_one(a, IBV_WR_SEND, buf_sge(&t->local, 0, 1), NULL, 0);
+	wait_status(a->send_cq, IBV_WC_WR_FLUSH_ERR);
+	CHECK_EQ(wait_status(a->recv_cq, IBV_WC_WR_FLUSH_ERR).wr_id, 51);
+	check_idle(a->send_cq);
+	check_idle(a->recv_cq);
 }
 
 /**
@@ -390,7 +390,7 @@ static const struct wrong wrongs[] = {
 };
 
 /* Give a region other rights, or another owner, or none. */
-static struct ibv_pd *spoil(struct rc_host *host, struct rc_buf *buf, int odp,
+static struct ibv_pd *spoil(struct host *host, struct buf *buf, int odp,
 			    int access, bool other_pd, bool gone)
 {
 	struct ibv_pd *pd = host->pd, *other = NULL;
@@ -404,7 +404,7 @@ static struct ibv_pd *spoil(struct rc_host *host, struct rc_buf *buf, int odp,
 		pd = other;
 	}
 	buf->mr = ibv_reg_mr(pd, buf->addr, SIZE,
-			     (access ? access : RC_ALL_ACCESS) |
+			     (access ? access : ALL_ACCESS) |
 			     (odp ? IBV_ACCESS_ON_DEMAND : 0));
 	CHECK(buf->mr);
 	return other;
@@ -412,9 +412,9 @@ static struct ibv_pd *spoil(struct rc_host *host, struct rc_buf *buf, int odp,
 
 static void try_wrong(const struct wrong *w, int odp)
 {
-	struct rc_config config = { .no_access = w->no_access };
+	struct pair_config config = { .no_access = w->no_access };
 	struct ibv_mr remote_mr, *really;
-	struct rc_buf remote, gone = {};
+	struct buf remote, gone = {};
 	struct ibv_pd *pds[2];
 	struct ibv_sge sge;
 	struct trial t;
@@ -430,14 +430,14 @@ static void try_wrong(const struct wrong *w, int odp)
 	remote_mr = *remote.mr;
 	remote_mr.rkey ^= w->key_bits;
 	remote.mr = &remote_mr;
-	sge = rc_sge(&t.local, w->local_offset, w->len);
+	sge = buf_sge(&t.local, w->local_offset, w->len);
 	sge.lkey ^= w->lkey_bits;
 	if (w->gone) {
 		gone = w->gone == 1 ? t.remote : t.local;
 		CHECK_EQ(ibv_dereg_mr(gone.mr), 0);
 	}
 
-	rc_post_recv(&t.pair.b, &t.remote, 0, w->gone == 1 ? 0 : SIZE, 7);
+	post_recv(&t.pair.b, &t.remote, 0, w->gone == 1 ? 0 : SIZE, 7);
 	if (w->opcode == FA || w->opcode == CS) {
 		struct ibv_send_wr wr = {
 			.wr_id = 0x1234,
@@ -450,20 +450,20 @@ static void try_wrong(const struct wrong *w, int odp)
 			.wr.atomic.rkey = remote_mr.rkey,
 		};
 
-		rc_post_send(&t.pair.a, &wr);
+		post_send(&t.pair.a, &wr);
 	} else {
-		rc_post(&t.pair.a, w->opcode, sge, &remote, w->offset);
+		post_one(&t.pair.a, w->opcode, sge, &remote, w->offset);
 	}
 	if (w->gone == 2) {
 		/* check_fails() needs a region */
 		t.local.mr = ibv_reg_mr(t.pair.hosts[0].pd, t.local.addr, SIZE,
-					RC_ALL_ACCESS);
+					ALL_ACCESS);
 		CHECK(t.local.mr);
 	}
 	if (w->other_pd == 2) {
 		really = t.local.mr;
 		t.local.mr = ibv_reg_mr(t.pair.hosts[0].pd, t.local.addr, SIZE,
-					RC_ALL_ACCESS);
+					ALL_ACCESS);
 		CHECK(t.local.mr);
 		CHECK_EQ(ibv_dereg_mr(really), 0);
 	}
@@ -471,26 +471,26 @@ static void try_wrong(const struct wrong *w, int odp)
 
 	/* The responder that refused is in the error state and has flushed. */
 	if (w->status == REM || w->status == IBV_WC_REM_INV_REQ_ERR) {
-		CHECK_EQ(rc_wait_status(t.pair.b.recv_cq,
-					IBV_WC_WR_FLUSH_ERR).wr_id, 7);
-		CHECK_EQ(rc_state(&t.pair.b), IBV_QPS_ERR);
+		CHECK_EQ(wait_status(t.pair.b.recv_cq,
+				     IBV_WC_WR_FLUSH_ERR).wr_id, 7);
+		CHECK_EQ(end_state(&t.pair.b), IBV_QPS_ERR);
 	}
 	if (w->len == 8 && w->opcode != R)
-		rc_check_all(t.remote.addr, SIZE, 0x22);
+		check_bytes(t.remote.addr, SIZE, 0x22);
 	if (w->opcode == R)
-		rc_check_all(t.local.addr, 8, 0x11);
+		check_bytes(t.local.addr, 8, 0x11);
 
 	if (w->gone == 1) {
 		t.remote.mr = ibv_reg_mr(t.pair.hosts[1].pd, t.remote.addr,
-					 SIZE, RC_ALL_ACCESS);
+					 SIZE, ALL_ACCESS);
 		CHECK(t.remote.mr);
 	}
-	rc_buf_put(&t.local);
-	rc_buf_put(&t.remote);
+	buf_put(&t.local);
+	buf_put(&t.remote);
 	for (i = 0; i < 2; i++)
 		if (pds[i])
 			CHECK_EQ(ibv_dealloc_pd(pds[i]), 0);
-	rc_pair_down(&t.pair);
+	pair_down(&t.pair);
 }
 
 static void wrong_requests(int odp)
@@ -500,7 +500,7 @@ static void wrong_requests(int odp)
 	for (i = 0; i < NUM(wrongs); i++)
 		try_wrong(&wrongs[i], odp);
 	test_at("the end");
-	rc_check_works();
+	check_works();
 }
 
 static void wrong_requests_pinned(void)
@@ -516,48 +516,48 @@ static void wrong_requests_odp(void)
 /* No byte is moved, so no key is looked at: IBTA 9.7.4.1.2, 9.4.3. */
 static void no_length_no_key(void)
 {
-	struct rc_config config = {};
+	struct pair_config config = {};
 	struct trial t;
 	struct ibv_mr mr;
-	struct rc_buf nowhere;
+	struct buf nowhere;
 
 	trial_up(&t, &config, 1);
 	nowhere = t.remote;
 	mr = *t.remote.mr;
 	mr.rkey ^= 0x7fff00;
 	nowhere.mr = &mr;
-	rc_do(&t.pair.a, W, rc_sge(&t.local, 0, 0), &nowhere, 1UL << 50);
-	rc_do(&t.pair.a, R, rc_sge(&t.local, 0, 0), &nowhere, 1UL << 50);
+	do_one(&t.pair.a, W, buf_sge(&t.local, 0, 0), &nowhere, 1UL << 50);
+	do_one(&t.pair.a, R, buf_sge(&t.local, 0, 0), &nowhere, 1UL << 50);
 	trial_down(&t);
 }
 
 static void recv_too_short(void)
 {
 	static const size_t lens[] = { 101, 5000, SIZE };
-	struct rc_config config = {};
+	struct pair_config config = {};
 	struct trial t;
 	unsigned int i;
 
 	for (i = 0; i < NUM(lens); i++) {
 		test_at("%zu bytes into 100", lens[i]);
 		trial_up(&t, &config, 1);
-		rc_post_recv(&t.pair.b, &t.remote, 0, 100, 1);
-		rc_post_recv(&t.pair.b, &t.remote, 0, 100, 2);
-		rc_post(&t.pair.a, S, rc_sge(&t.local, 0, lens[i]), NULL, 0);
+		post_recv(&t.pair.b, &t.remote, 0, 100, 1);
+		post_recv(&t.pair.b, &t.remote, 0, 100, 2);
+		post_one(&t.pair.a, S, buf_sge(&t.local, 0, lens[i]), NULL, 0);
 		check_fails(&t, IBV_WC_REM_INV_REQ_ERR);
-		CHECK_EQ(rc_wait_status(t.pair.b.recv_cq,
-					IBV_WC_LOC_LEN_ERR).wr_id, 1);
-		CHECK_EQ(rc_wait_status(t.pair.b.recv_cq,
-					IBV_WC_WR_FLUSH_ERR).wr_id, 2);
-		rc_check_all(t.remote.addr + 100, SIZE - 100, 0x22);
+		CHECK_EQ(wait_status(t.pair.b.recv_cq,
+				     IBV_WC_LOC_LEN_ERR).wr_id, 1);
+		CHECK_EQ(wait_status(t.pair.b.recv_cq,
+				     IBV_WC_WR_FLUSH_ERR).wr_id, 2);
+		check_bytes(t.remote.addr + 100, SIZE - 100, 0x22);
 		trial_down(&t);
 	}
 }
 
 static void recv_wrong_key(void)
 {
-	struct rc_config config = {};
-	struct rc_buf wrong;
+	struct pair_config config = {};
+	struct buf wrong;
 	struct ibv_mr mr;
 	struct trial t;
 
@@ -566,17 +566,17 @@ static void recv_wrong_key(void)
 	mr = *t.remote.mr;
 	mr.lkey ^= 0x7fff00;
 	wrong.mr = &mr;
-	rc_post_recv(&t.pair.b, &wrong, 0, 100, 1);
-	rc_post(&t.pair.a, S, rc_sge(&t.local, 0, 100), NULL, 0);
+	post_recv(&t.pair.b, &wrong, 0, 100, 1);
+	post_one(&t.pair.a, S, buf_sge(&t.local, 0, 100), NULL, 0);
 	check_fails(&t, IBV_WC_REM_OP_ERR);
-	rc_wait_status(t.pair.b.recv_cq, IBV_WC_LOC_PROT_ERR);
-	rc_check_all(t.remote.addr, SIZE, 0x22);
+	wait_status(t.pair.b.recv_cq, IBV_WC_LOC_PROT_ERR);
+	check_bytes(t.remote.addr, SIZE, 0x22);
 	trial_down(&t);
 }
 
 static void too_long(void)
 {
-	struct rc_config config = {};
+	struct pair_config config = {};
 	struct ibv_sge sges[4];
 	struct ibv_send_wr wr = {
 		.wr_id = 0x1234,
@@ -591,15 +591,15 @@ static void too_long(void)
 	for (n = 2; n <= 4; n++) {
 		trial_up(&t, &config, 1);
 		for (i = 0; i < 4; i++) {
-			sges[i] = rc_sge(&t.local, 0, 0);
+			sges[i] = buf_sge(&t.local, 0, 0);
 			/* 2^31 + 1; sums that overflow 32 bits too */
 			sges[i].length = i < n - 1 ? MAX_MSG : i == n - 1;
 		}
 		wr.wr.rdma.remote_addr = (uintptr_t)t.remote.addr;
 		wr.wr.rdma.rkey = t.remote.mr->rkey;
-		rc_post_send(&t.pair.a, &wr);
+		post_send(&t.pair.a, &wr);
 		check_fails(&t, IBV_WC_LOC_LEN_ERR);
-		rc_check_all(t.remote.addr, SIZE, 0x22);
+		check_bytes(t.remote.addr, SIZE, 0x22);
 		trial_down(&t);
 	}
 }
@@ -607,30 +607,30 @@ static void too_long(void)
 /* Nothing to receive into: the requester waits as often as it was told to. */
 static void no_receive(void)
 {
-	struct rc_config config = { .rnr_retry = 3, .rnr_timer = 10 };
+	struct pair_config config = { .rnr_retry = 3, .rnr_timer = 10 };
 	struct trial t;
 
 	trial_up(&t, &config, 0);
-	rc_post(&t.pair.a, S, rc_sge(&t.local, 0, 8), NULL, 0);
+	post_one(&t.pair.a, S, buf_sge(&t.local, 0, 8), NULL, 0);
 	check_fails(&t, IBV_WC_RNR_RETRY_EXC_ERR);
 	trial_down(&t);
 
 	config.rnr_retry = 0;
 	trial_up(&t, &config, 0);
-	rc_post(&t.pair.a, S, rc_sge(&t.local, 0, 8), NULL, 0);
+	post_one(&t.pair.a, S, buf_sge(&t.local, 0, 8), NULL, 0);
 	sleep_ms(50);
-	rc_check_idle(t.pair.a.send_cq);
-	rc_post_recv(&t.pair.b, &t.remote, 0, 8, 1);
-	rc_wait_ok(t.pair.a.send_cq);
-	rc_wait_ok(t.pair.b.recv_cq);
-	rc_check_all(t.remote.addr, 8, 0x11);
+	check_idle(t.pair.a.send_cq);
+	post_recv(&t.pair.b, &t.remote, 0, 8, 1);
+	wait_ok(t.pair.a.send_cq);
+	wait_ok(t.pair.b.recv_cq);
+	check_bytes(t.remote.addr, 8, 0x11);
 	trial_down(&t);
 }
 
 /* A peer that does not answer: it was never there, or failed meanwhile. */
 static void no_answer(void)
 {
-	struct rc_config config = { .timeout = 8 };
+	struct pair_config config = { .timeout = 8 };
 	struct ibv_qp_attr reset = { .qp_state = IBV_QPS_RESET };
 	struct trial t;
 	int i;
@@ -640,15 +640,15 @@ static void no_answer(void)
 		config.no_retry = i == 2;
 		trial_up(&t, &config, 1);
 		if (i == 1)
-			rc_to_error(&t.pair.b);
+			end_to_error(&t.pair.b);
 		else
 			CHECK_EQ(modify(&t.pair.b, reset, IBV_QP_STATE), 0);
-		rc_post(&t.pair.a, W, rc_sge(&t.local, 0, SIZE), &t.remote, 0);
+		post_one(&t.pair.a, W, buf_sge(&t.local, 0, SIZE), &t.remote, 0);
 		check_fails(&t, IBV_WC_RETRY_EXC_ERR);
-		rc_check_all(t.remote.addr, SIZE, 0x22);
+		check_bytes(t.remote.addr, SIZE, 0x22);
 		trial_down(&t);
 	}
-	rc_check_works();
+	check_works();
 }
 
 /*
@@ -657,75 +657,75 @@ static void no_answer(void)
  */
 static void no_neighbour(void)
 {
-	struct rc_config config = { .timeout = 8 };
+	struct pair_config config = { .timeout = 8 };
 	unsigned long long began;
 	struct trial t;
 
 	trial_up(&t, &config, 1);
-	rc_two_hosts("strangers");
+	two_hosts("strangers");
 	began = now_ms();
-	rc_post(&t.pair.a, W, rc_sge(&t.local, 0, SIZE), &t.remote, 0);
+	post_one(&t.pair.a, W, buf_sge(&t.local, 0, SIZE), &t.remote, 0);
 	check_fails(&t, IBV_WC_RETRY_EXC_ERR);
 	CHECK(now_ms() - began < 12000 * limit_factor());
-	rc_two_hosts("neighbours");
-	rc_check_all(t.remote.addr, SIZE, 0x22);
+	two_hosts("neighbours");
+	check_bytes(t.remote.addr, SIZE, 0x22);
 	trial_down(&t);
-	rc_check_works();
+	check_works();
 }
 
 /* More reads at once than the responder has resources for. */
 static void too_many_reads(void)
 {
-	struct rc_config few = { .rd_atomic = 1 }, many = { .rd_atomic = 16 };
-	struct rc_pair p;
-	struct rc_buf local, remote;
+	struct pair_config few = { .rd_atomic = 1 }, many = { .rd_atomic = 16 };
+	struct pair p;
+	struct buf local, remote;
 	struct ibv_wc wc;
 	int i;
 
-	rc_open(&p.hosts[0], 0);
-	rc_open(&p.hosts[1], 1);
-	rc_end_create(&p.a, &p.hosts[0], &many);
-	rc_end_create(&p.b, &p.hosts[1], &few);
-	rc_to_init(&p.a, &many);
-	rc_to_init(&p.b, &few);
-	rc_to_rtr(&p.a, p.b.qp->qp_num, &p.hosts[1].gids[0].gid, &many);
-	rc_to_rtr(&p.b, p.a.qp->qp_num, &p.hosts[0].gids[0].gid, &few);
-	rc_to_rts(&p.a, &many);
-	rc_to_rts(&p.b, &few);
-	rc_buf_get(&local, &p.hosts[0], SIZE, RC_ODP_ACCESS);
-	rc_buf_get(&remote, &p.hosts[1], SIZE, RC_ODP_ACCESS);
-	rc_fill(remote.addr, SIZE, 3);
+	host_open(&p.hosts[0], 0);
+	host_open(&p.hosts[1], 1);
+	end_create(&p.a, &p.hosts[0], &many);
+	end_create(&p.b, &p.hosts[1], &few);
+	end_to_init(&p.a, &many);
+	end_to_init(&p.b, &few);
+	end_to_rtr(&p.a, p.b.qp->qp_num, &p.hosts[1].gids[0].gid, &many);
+	end_to_rtr(&p.b, p.a.qp->qp_num, &p.hosts[0].gids[0].gid, &few);
+	end_to_rts(&p.a, &many);
+	end_to_rts(&p.b, &few);
+	buf_get(&local, &p.hosts[0], SIZE, ODP_ACCESS);
+	buf_get(&remote, &p.hosts[1], SIZE, ODP_ACCESS);
+	fill_pattern(remote.addr, SIZE, 3);
 	for (i = 0; i < 16; i++)
-		rc_post(&p.a, R, rc_sge(&local, 0, SIZE), &remote, 0);
+		post_one(&p.a, R, buf_sge(&local, 0, SIZE), &remote, 0);
 	/* done in turn or refused, but never wrong */
 	for (i = 0; i < 16; i++) {
-		wc = rc_wait(p.a.send_cq);
+		wc = wait_cqe(p.a.send_cq);
 		CHECK(wc.status == IBV_WC_SUCCESS ||
 		      wc.status == IBV_WC_REM_INV_REQ_ERR ||
 		      wc.status == IBV_WC_WR_FLUSH_ERR);
 		if (wc.status == IBV_WC_SUCCESS)
-			rc_check(local.addr, SIZE, 3);
+			check_pattern(local.addr, SIZE, 3);
 	}
-	rc_buf_put(&local);
-	rc_buf_put(&remote);
-	rc_pair_down(&p);
-	rc_check_works();
+	buf_put(&local);
+	buf_put(&remote);
+	pair_down(&p);
+	check_works();
 }
 
 /* A completion queue that nobody empties fails its queue pairs only. */
 static void cq_overrun(void)
 {
-	struct rc_config config = { .depth = 64 };
+	struct pair_config config = { .depth = 64 };
 	struct ibv_cq *small, *old;
 	struct ibv_async_event event;
 	struct trial t;
 	int i;
 
 	trial_up(&t, &config, 0);
-	rc_disconnect(&t.pair.a);
-	rc_disconnect(&t.pair.b);
-	rc_end_create(&t.pair.a, &t.pair.hosts[0], &config);
-	rc_end_create(&t.pair.b, &t.pair.hosts[1], &config);
+	end_destroy(&t.pair.a);
+	end_destroy(&t.pair.b);
+	end_create(&t.pair.a, &t.pair.hosts[0], &config);
+	end_create(&t.pair.b, &t.pair.hosts[1], &config);
 	old = t.pair.a.send_cq;
 	small = ibv_create_cq(t.pair.hosts[0].ctx, 1, NULL, NULL, 0);
 	CHECK(small);
@@ -738,16 +738,16 @@ static void cq_overrun(void)
 		.qp_type = IBV_QPT_RC,
 	});
 	CHECK(t.pair.a.qp);
-	rc_to_init(&t.pair.a, &config);
-	rc_to_init(&t.pair.b, &config);
-	rc_to_rtr(&t.pair.a, t.pair.b.qp->qp_num,
-		  &t.pair.hosts[1].gids[0].gid, &config);
-	rc_to_rtr(&t.pair.b, t.pair.a.qp->qp_num,
-		  &t.pair.hosts[0].gids[0].gid, &config);
-	rc_to_rts(&t.pair.a, &config);
-	rc_to_rts(&t.pair.b, &config);
+	end_to_init(&t.pair.a, &config);
+	end_to_init(&t.pair.b, &config);
+	end_to_rtr(&t.pair.a, t.pair.b.qp->qp_num,
+		   &t.pair.hosts[1].gids[0].gid, &config);
+	end_to_rtr(&t.pair.b, t.pair.a.qp->qp_num,
+		   &t.pair.hosts[0].gids[0].gid, &config);
+	end_to_rts(&t.pair.a, &config);
+	end_to_rts(&t.pair.b, &config);
 	for (i = 0; i < small->cqe + 10; i++)
-		rc_post(&t.pair.a, W, rc_sge(&t.local, 0, 8), &t.remote, 0);
+		post_one(&t.pair.a, W, buf_sge(&t.local, 0, 8), &t.remote, 0);
 	CHECK_EQ(ibv_get_async_event(t.pair.hosts[0].ctx, &event), 0);
 	CHECK(event.event_type == IBV_EVENT_CQ_ERR ||
 	      event.event_type == IBV_EVENT_QP_FATAL);
@@ -755,7 +755,7 @@ static void cq_overrun(void)
 	t.pair.a.send_cq = old;
 	CHECK_EQ(ibv_destroy_qp(t.pair.a.qp), 0);
 	CHECK_EQ(ibv_destroy_cq(small), 0);
-	rc_check_works();
+	check_works();
 }
 
 static const struct test tests[] = {
@@ -778,5 +778,5 @@ static const struct test tests[] = {
 
 int main(int argc, char **argv)
 {
-	rc_tests(tests, argv + 1);
+	host_tests(tests, argv + 1);
 }

@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "rc_pair.h"
+#include "pair.h"
 
 #define W	IBV_WR_RDMA_WRITE
 #define R	IBV_WR_RDMA_READ
@@ -36,10 +36,10 @@ static struct told hear(int fd)
 	return told;
 }
 
-/* one of another process's buffers, in the form that rc_post() takes */
-static struct rc_buf peer_buf(const struct told *told, struct ibv_mr *mr)
+/* one of another process's buffers, in the form that post_one() takes */
+static struct buf peer_buf(const struct told *told, struct ibv_mr *mr)
 {
-	struct rc_buf buf = { .addr = told->addr, .len = SIZE, .mr = mr };
+	struct buf buf = { .addr = told->addr, .len = SIZE, .mr = mr };
 
 	mr->rkey = told->rkey;
 	return buf;
@@ -89,7 +89,7 @@ static void wait_for_go(const struct talk *talk)
 	CHECK_EQ(read(talk->down[0], &byte, 1), 1);
 }
 
-static const struct rc_config config = { .timeout = 12, .depth = 8 };
+static const struct pair_config config = { .timeout = 12, .depth = 8 };
 
 /**
  * struct user - the test's own side, on hosta
@@ -100,10 +100,10 @@ static const struct rc_config config = { .timeout = 12, .depth = 8 };
  * @peer_mr: of @peer
  */
 struct user {
-	struct rc_host host;
-	struct rc_end end;
-	struct rc_buf local;
-	struct rc_buf peer;
+	struct host host;
+	struct end end;
+	struct buf local;
+	struct buf peer;
 	struct ibv_mr peer_mr;
 };
 
@@ -111,13 +111,13 @@ static void user_up(struct user *user, const struct talk *talk)
 {
 	struct told told = hear(talk->up[0]);
 
-	rc_open(&user->host, 0);
-	rc_end_create(&user->end, &user->host, &config);
-	rc_buf_get(&user->local, &user->host, SIZE, RC_ODP_ACCESS);
+	host_open(&user->host, 0);
+	end_create(&user->end, &user->host, &config);
+	buf_get(&user->local, &user->host, SIZE, ODP_ACCESS);
 	user->peer = peer_buf(&told, &user->peer_mr);
-	rc_to_init(&user->end, &config);
-	rc_to_rtr(&user->end, told.qpn, &told.gid, &config);
-	rc_to_rts(&user->end, &config);
+	end_to_init(&user->end, &config);
+	end_to_rtr(&user->end, told.qpn, &told.gid, &config);
+	end_to_rts(&user->end, &config);
 	told = (struct told) {
 		.gid = user->host.gids[0].gid,
 		.qpn = user->end.qp->qp_num,
@@ -128,29 +128,29 @@ static void user_up(struct user *user, const struct talk *talk)
 
 static void user_down(struct user *user)
 {
-	rc_disconnect(&user->end);
-	rc_buf_put(&user->local);
-	rc_close(&user->host);
+	end_destroy(&user->end);
+	buf_put(&user->local);
+	host_close(&user->host);
 }
 
 static void move(struct user *user, enum ibv_wr_opcode opcode,
-		 const struct rc_buf *peer, enum ibv_wc_status status)
+		 const struct buf *peer, enum ibv_wc_status status)
 {
-	rc_post(&user->end, opcode, rc_sge(&user->local, 0, SIZE), peer, 0);
-	rc_wait_status(user->end.send_cq, status);
+	post_one(&user->end, opcode, buf_sge(&user->local, 0, SIZE), peer, 0);
+	wait_status(user->end.send_cq, status);
 }
 
 /* a forked process: hostb, connected, with memory */
-static void serve(struct rc_host *host, const struct talk *talk, int access)
+static void serve(struct host *host, const struct talk *talk, int access)
 {
-	struct rc_end end;
-	struct rc_buf buf;
+	struct end end;
+	struct buf buf;
 	struct told told;
 
-	rc_open(host, 1);
-	rc_end_create(&end, host, &config);
-	rc_buf_get(&buf, host, SIZE, access);
-	rc_to_init(&end, &config);
+	host_open(host, 1);
+	end_create(&end, host, &config);
+	buf_get(&buf, host, SIZE, access);
+	end_to_init(&end, &config);
 	told = (struct told) {
 		.gid = host->gids[0].gid,
 		.qpn = end.qp->qp_num,
@@ -159,24 +159,24 @@ static void serve(struct rc_host *host, const struct talk *talk, int access)
 	};
 	tell(talk->up[1], &told);
 	told = hear(talk->down[0]);
-	rc_to_rtr(&end, told.qpn, &told.gid, &config);
-	rc_to_rts(&end, &config);
+	end_to_rtr(&end, told.qpn, &told.gid, &config);
+	end_to_rts(&end, &config);
 	tell(talk->up[1], &told);
 }
 
 /* a child of that: memory of its own, by its parent's context */
-static void lend(struct rc_host *host, const struct talk *talk, int access)
+static void lend(struct host *host, const struct talk *talk, int access)
 {
 	struct told told = {};
-	struct rc_buf buf;
+	struct buf buf;
 
-	rc_buf_get(&buf, host, SIZE, access);
+	buf_get(&buf, host, SIZE, access);
 	told.rkey = buf.mr->rkey;
 	told.addr = buf.addr;
 	tell(talk->up[1], &told);
 	wait_for_go(talk);
-	rc_check(buf.addr, SIZE, 3);
-	rc_fill(buf.addr, SIZE, 4);
+	check_pattern(buf.addr, SIZE, 3);
+	fill_pattern(buf.addr, SIZE, 4);
 	tell(talk->up[1], &told);
 	wait_for_go(talk);
 	_exit(0);
@@ -184,10 +184,10 @@ static void lend(struct rc_host *host, const struct talk *talk, int access)
 
 static void serve_and_lend(const struct talk *talk, int access)
 {
-	struct rc_host host;
+	struct host host;
 	pid_t child;
 
-	serve(&host, talk, RC_ODP_ACCESS);
+	serve(&host, talk, ODP_ACCESS);
 	child = fork_one();
 	if (!child)
 		lend(&host, talk, access);
@@ -205,7 +205,7 @@ static void serve_and_lend(const struct talk *talk, int access)
 static void lent_by_child(int access, bool parent_ends)
 {
 	struct ibv_mr lent_mr;
-	struct rc_buf lent;
+	struct buf lent;
 	struct talk talk;
 	struct user user;
 	struct told told;
@@ -218,7 +218,7 @@ static void lent_by_child(int access, bool parent_ends)
 	user_up(&user, &talk);
 	told = hear(talk.up[0]);
 	lent = peer_buf(&told, &lent_mr);
-	rc_fill(user.local.addr, SIZE, 3);
+	fill_pattern(user.local.addr, SIZE, 3);
 	move(&user, W, &user.peer, IBV_WC_SUCCESS);
 	move(&user, W, &lent, IBV_WC_SUCCESS);
 	go_on(&talk);
@@ -228,7 +228,7 @@ static void lent_by_child(int access, bool parent_ends)
 		CHECK_EQ(waitpid(parent, NULL, 0), parent);
 	}
 	move(&user, R, &lent, IBV_WC_SUCCESS);
-	rc_check(user.local.addr, SIZE, 4);
+	check_pattern(user.local.addr, SIZE, 4);
 	if (parent_ends) {
 		move(&user, R, &user.peer, IBV_WC_REM_ACCESS_ERR);
 		go_on(&talk);
@@ -236,7 +236,7 @@ static void lent_by_child(int access, bool parent_ends)
 		go_on(&talk);
 		hear(talk.up[0]);
 		move(&user, R, &user.peer, IBV_WC_SUCCESS);
-		rc_check(user.local.addr, SIZE, 3);
+		check_pattern(user.local.addr, SIZE, 3);
 		move(&user, R, &lent, access & IBV_ACCESS_ON_DEMAND ?
 				      IBV_WC_REM_ACCESS_ERR : IBV_WC_SUCCESS);
 		CHECK_EQ(kill(parent, SIGKILL), 0);
@@ -247,28 +247,28 @@ static void lent_by_child(int access, bool parent_ends)
 
 static void child_ends(void)
 {
-	struct rc_resources before;
+	struct resources before;
 
-	rc_resources_get(&before);
-	lent_by_child(RC_ODP_ACCESS, false);
-	lent_by_child(RC_ALL_ACCESS, false);
-	rc_resources_check(&before);
+	resources_get(&before);
+	lent_by_child(ODP_ACCESS, false);
+	lent_by_child(ALL_ACCESS, false);
+	resources_check(&before);
 }
 
 static void parent_ends(void)
 {
-	struct rc_resources before;
+	struct resources before;
 
-	rc_resources_get(&before);
-	lent_by_child(RC_ODP_ACCESS, true);
-	lent_by_child(RC_ALL_ACCESS, true);
-	rc_resources_check(&before);
+	resources_get(&before);
+	lent_by_child(ODP_ACCESS, true);
+	lent_by_child(ALL_ACCESS, true);
+	resources_check(&before);
 }
 
 /* becomes another program once traffic is under way */
 static void become_another(const struct talk *talk, bool keep, int access)
 {
-	struct rc_host host;
+	struct host host;
 
 	close(talk->down[1]);
 	serve(&host, talk, access);
@@ -299,20 +299,20 @@ static void exec_in_traffic(bool keep, int access, enum ibv_wc_status status)
 	close(talk.up[1]);
 	user_up(&user, &talk);
 	for (i = 0; i < 4; i++)
-		rc_post(&user.end, W, rc_sge(&user.local, 0, SIZE), &user.peer,
-			0);
+		post_one(&user.end, W, buf_sge(&user.local, 0, SIZE), &user.peer,
+			 0);
 	go_on(&talk);
 	if (status == IBV_WC_SUCCESS) {
 		/* the child's end of this is closed by its exec */
 		CHECK_EQ(read(talk.up[0], &byte, 1), 0);
 		for (i = 0; i < 4; i++)
-			rc_wait_ok(user.end.send_cq);
+			wait_ok(user.end.send_cq);
 		move(&user, W, &user.peer, status);
 	} else {
-		while ((wc = rc_wait(user.end.send_cq)).status ==
+		while ((wc = wait_cqe(user.end.send_cq)).status ==
 		       IBV_WC_SUCCESS)
-			rc_post(&user.end, W, rc_sge(&user.local, 0, SIZE),
-				&user.peer, 0);
+			post_one(&user.end, W, buf_sge(&user.local, 0, SIZE),
+				 &user.peer, 0);
 		/* closing destroys what is newest first: the region may go first */
 		CHECK(wc.status == status ||
 		      (!keep && wc.status == IBV_WC_REM_ACCESS_ERR));
@@ -326,21 +326,21 @@ static void exec_in_traffic(bool keep, int access, enum ibv_wc_status status)
 
 static void exec_closes(void)
 {
-	struct rc_resources before;
+	struct resources before;
 
-	rc_resources_get(&before);
-	exec_in_traffic(false, RC_ALL_ACCESS, IBV_WC_RETRY_EXC_ERR);
-	rc_resources_check(&before);
+	resources_get(&before);
+	exec_in_traffic(false, ALL_ACCESS, IBV_WC_RETRY_EXC_ERR);
+	resources_check(&before);
 }
 
 static void exec_keeps(void)
 {
-	struct rc_resources before;
+	struct resources before;
 
-	rc_resources_get(&before);
-	exec_in_traffic(true, RC_ODP_ACCESS, IBV_WC_REM_ACCESS_ERR);
-	exec_in_traffic(true, RC_ALL_ACCESS, IBV_WC_SUCCESS);
-	rc_resources_check(&before);
+	resources_get(&before);
+	exec_in_traffic(true, ODP_ACCESS, IBV_WC_REM_ACCESS_ERR);
+	exec_in_traffic(true, ALL_ACCESS, IBV_WC_SUCCESS);
+	resources_check(&before);
 }
 
 static const struct test tests[] = {
@@ -353,5 +353,5 @@ static const struct test tests[] = {
 
 int main(int argc, char **argv)
 {
-	rc_tests(tests, argv + 1);
+	host_tests(tests, argv + 1);
 }

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "memory.h"
-#include "rc_traffic.h"
+#include "traffic.h"
 
 #define SIZE		65536
 
@@ -61,16 +61,16 @@ static void *shared_memory(size_t len)
 /* Each side sends and receives, so each is killed as a sender and a receiver. */
 static void processes_killed(void)
 {
-	struct rc_resources before;
+	struct resources before;
 	struct traffic *traffics[4];
 	int round, i;
 
-	rc_resources_get(&before);
+	resources_get(&before);
 	for (round = 0; round < 5; round++) {
 		test_at("round %d", round);
 		for (i = 0; i < 4; i++)
-			traffics[i] = traffic_start(i & 1 ? RC_ODP_ACCESS :
-							    RC_ALL_ACCESS,
+			traffics[i] = traffic_start(i & 1 ? ODP_ACCESS :
+							    ALL_ACCESS,
 						    traffic_peer_killed);
 		for (i = 0; i < 4; i++) {
 			traffic_moves(traffics[i]);
@@ -79,8 +79,8 @@ static void processes_killed(void)
 		for (i = 0; i < 4; i++)
 			traffic_end(traffics[i]);
 	}
-	rc_resources_check(&before);
-	rc_check_works();
+	resources_check(&before);
+	check_works();
 }
 
 enum ending {
@@ -106,29 +106,29 @@ struct asleep {
 static void sleeper(struct asleep *asleep, enum ibv_wr_opcode opcode,
 		    bool remote_sleeps, enum ending ending)
 {
-	struct rc_config config = {};
-	struct rc_buf local, remote;
-	struct rc_buf *missing;
-	struct rc_pair pair;
+	struct pair_config config = {};
+	struct buf local, remote;
+	struct buf *missing;
+	struct pair pair;
 
-	rc_pair_up(&pair, &config);
-	rc_buf_get(&local, &pair.hosts[0], SIZE, RC_ODP_ACCESS);
-	rc_buf_get(&remote, &pair.hosts[1], SIZE, RC_ODP_ACCESS);
+	pair_up(&pair, &config);
+	buf_get(&local, &pair.hosts[0], SIZE, ODP_ACCESS);
+	buf_get(&remote, &pair.hosts[1], SIZE, ODP_ACCESS);
 	memset(remote_sleeps ? local.addr : remote.addr, 1, SIZE);
 	missing = remote_sleeps ? &remote : &local;
 	asleep->uffd = miss_pages(missing->addr, missing->len);
-	rc_post_recv(&pair.b, &remote, 0, SIZE, 1);
-	rc_post(&pair.a, opcode, rc_sge(&local, 0, SIZE), &remote, 0);
+	post_recv(&pair.b, &remote, 0, SIZE, 1);
+	post_one(&pair.a, opcode, buf_sge(&local, 0, SIZE), &remote, 0);
 	CHECK(userfaultfd_wait(asleep->uffd, HUNG_MS * limit_factor()));
 	asleep->sleeps = true;
 	wait_for(&asleep->go);
 	if (ending == ENDING_DESTROY) {
-		rc_disconnect(&pair.a);
-		rc_disconnect(&pair.b);
-		rc_buf_put(&local);
-		rc_buf_put(&remote);
-		rc_close(&pair.hosts[0]);
-		rc_close(&pair.hosts[1]);
+		end_destroy(&pair.a);
+		end_destroy(&pair.b);
+		buf_put(&local);
+		buf_put(&remote);
+		host_close(&pair.hosts[0]);
+		host_close(&pair.hosts[1]);
 	}
 	_exit(0);
 }
@@ -149,14 +149,14 @@ static int take_uffd(pid_t pid, int uffd)
 static void end_asleep(enum ibv_wr_opcode opcode, bool remote_sleeps,
 		       enum ending ending)
 {
-	struct rc_resources before;
+	struct resources before;
 	struct asleep *asleep;
 	int fd = -1, status;
 	pid_t pid;
 
 	test_at("opcode %d, %s sleeps, ending %d", opcode,
 		remote_sleeps ? "remote" : "local", ending);
-	rc_resources_get(&before);
+	resources_get(&before);
 	asleep = shared_memory(sizeof(*asleep));
 	fflush(stdout);
 	pid = fork();
@@ -173,8 +173,8 @@ static void end_asleep(enum ibv_wr_opcode opcode, bool remote_sleeps,
 		CHECK_EQ(system("rdma link delete rxe0"), 0);
 		CHECK_EQ(system("rdma link delete rxe1"), 0);
 		CHECK_EQ(system("ip -n hosta link delete va"), 0);
-		rc_two_hosts("plug");
-		rc_check_works();
+		two_hosts("plug");
+		check_works();
 	}
 	if (ending == ENDING_KILL)
 		kill(pid, SIGKILL);
@@ -183,7 +183,7 @@ static void end_asleep(enum ibv_wr_opcode opcode, bool remote_sleeps,
 	CHECK_EQ(wait_child(pid), ending == ENDING_KILL ? SIGKILL : 0);
 	close(fd);
 	CHECK_EQ(munmap(asleep, sizeof(*asleep)), 0);
-	rc_resources_check(&before);
+	resources_check(&before);
 }
 
 static void faults_asleep(void)
@@ -198,7 +198,7 @@ static void faults_asleep(void)
 	end_asleep(R, true, ENDING_DESTROY);
 	end_asleep(S, true, ENDING_EXIT);
 	end_asleep(S, true, ENDING_LINK);
-	rc_check_works();
+	check_works();
 }
 
 /**
@@ -208,20 +208,20 @@ static void faults_asleep(void)
  * @before: what the devices held before
  */
 struct trial {
-	struct rc_host hosts[2];
-	struct rc_buf bufs[2];
-	struct rc_resources before;
+	struct host hosts[2];
+	struct buf bufs[2];
+	struct resources before;
 };
 
 static void trial_up(struct trial *t, int access)
 {
 	int i;
 
-	rc_resources_get(&t->before);
+	resources_get(&t->before);
 	for (i = 0; i < 2; i++) {
-		rc_open(&t->hosts[i], i);
-		rc_buf_get(&t->bufs[i], &t->hosts[i], SIZE, access);
-		rc_fill(t->bufs[i].addr, SIZE, i);
+		host_open(&t->hosts[i], i);
+		buf_get(&t->bufs[i], &t->hosts[i], SIZE, access);
+		fill_pattern(t->bufs[i].addr, SIZE, i);
 	}
 }
 
@@ -230,53 +230,53 @@ static void trial_down(struct trial *t)
 	int i;
 
 	for (i = 0; i < 2; i++) {
-		rc_buf_put(&t->bufs[i]);
-		rc_close(&t->hosts[i]);
+		buf_put(&t->bufs[i]);
+		host_close(&t->hosts[i]);
 	}
-	rc_resources_check(&t->before);
-	rc_check_works();
+	resources_check(&t->before);
+	check_works();
 }
 
 /* some of each operation, of several packets each; receives for the sends */
-static void post_some(struct trial *t, struct rc_end *end, struct rc_end *peer,
+static void post_some(struct trial *t, struct end *end, struct end *peer,
 		      bool receives)
 {
 	static const enum ibv_wr_opcode opcodes[] = { W, S, R, S, W, W };
 	int here = end->host == &t->hosts[1];
-	struct ibv_sge sge = rc_sge(&t->bufs[here], 0, 5000);
+	struct ibv_sge sge = buf_sge(&t->bufs[here], 0, 5000);
 	unsigned int i;
 
 	for (i = 0; i < NUM(opcodes); i++) {
 		if (receives && opcodes[i] == S)
-			rc_post_recv(peer, &t->bufs[!here], 10000, 5000, i);
-		rc_post(end, opcodes[i], sge, &t->bufs[!here], 20000);
+			post_recv(peer, &t->bufs[!here], 10000, 5000, i);
+		post_one(end, opcodes[i], sge, &t->bufs[!here], 20000);
 	}
 }
 
 /* What is held by a queue of the network outlives the queue pair that sent it. */
 static void packets_held(void)
 {
-	struct rc_config config = {};
-	struct rc_end a, b;
+	struct pair_config config = {};
+	struct end a, b;
 	struct trial t;
 	int i;
 
-	if (rc_try_netem("delay 100ms"))
+	if (try_netem("delay 100ms"))
 		skip("no netem here");
-	trial_up(&t, RC_ODP_ACCESS);
+	trial_up(&t, ODP_ACCESS);
 	for (i = 0; i < 20; i++) {
 		test_at("round %d", i);
-		rc_connect(&a, &t.hosts[0], &b, &t.hosts[1], &config);
+		connect_ends(&a, &t.hosts[0], &b, &t.hosts[1], &config);
 		post_some(&t, &a, &b, true);
 		post_some(&t, &b, &a, true);
 		/* held are requests, responses, or what repeats them */
 		sleep_ms(i % 5 * 60);
 		if (i % 4 == 3)
-			rc_wait(b.send_cq);
-		rc_disconnect(&a);
-		rc_disconnect(&b);
+			wait_cqe(b.send_cq);
+		end_destroy(&a);
+		end_destroy(&b);
 	}
-	rc_set_netem(NULL);
+	set_netem(NULL);
 	trial_down(&t);
 }
 
@@ -284,29 +284,29 @@ static void packets_held(void)
 static void destroyed_at_once(void)
 {
 	struct ibv_qp_attr reset = { .qp_state = IBV_QPS_RESET };
-	struct rc_config config = {};
-	struct rc_end a, b;
+	struct pair_config config = {};
+	struct end a, b;
 	struct trial t;
 	int i;
 
-	trial_up(&t, RC_ODP_ACCESS);
+	trial_up(&t, ODP_ACCESS);
 	for (i = 0; i < 300; i++) {
 		test_at("round %d", i);
 		config.timeout = 1 + i % 9;
 		config.rnr_timer = 1 + i % 13;
-		rc_connect(&a, &t.hosts[0], &b, &t.hosts[1], &config);
+		connect_ends(&a, &t.hosts[0], &b, &t.hosts[1], &config);
 		/* nobody answers */
 		if (i % 4 == 1)
 			CHECK_EQ(ibv_modify_qp(b.qp, &reset, IBV_QP_STATE), 0);
 		/* without receives the sender waits for the receiver */
 		post_some(&t, &a, &b, i % 4 == 0);
 		if (i % 4 == 3)
-			rc_to_error(&a);
+			end_to_error(&a);
 		if (i % 3 == 0)
 			sleep_ms(i % 8);
-		rc_buf_drop(&t.bufs[i & 1]);
-		rc_disconnect(i & 1 ? &a : &b);
-		rc_disconnect(i & 1 ? &b : &a);
+		buf_drop(&t.bufs[i & 1]);
+		end_destroy(i & 1 ? &a : &b);
+		end_destroy(i & 1 ? &b : &a);
 	}
 	trial_down(&t);
 }
@@ -320,13 +320,13 @@ static void drain(struct ibv_cq *cq)
 		CHECK_EQ(n, 1);
 }
 
-static void check_writes(struct trial *t, struct rc_end *end, unsigned int seed)
+static void check_writes(struct trial *t, struct end *end, unsigned int seed)
 {
 	int here = end->host == &t->hosts[1];
 
-	rc_fill(t->bufs[here].addr, SIZE, seed);
-	rc_do(end, W, rc_sge(&t->bufs[here], 0, SIZE), &t->bufs[!here], 0);
-	rc_check(t->bufs[!here].addr, SIZE, seed);
+	fill_pattern(t->bufs[here].addr, SIZE, seed);
+	do_one(end, W, buf_sge(&t->bufs[here], 0, SIZE), &t->bufs[!here], 0);
+	check_pattern(t->bufs[!here].addr, SIZE, seed);
 }
 
 /*
@@ -336,13 +336,13 @@ static void check_writes(struct trial *t, struct rc_end *end, unsigned int seed)
 static void up_again(void)
 {
 	struct ibv_qp_attr reset = { .qp_state = IBV_QPS_RESET };
-	struct rc_config config = {};
-	struct rc_end ends[2];
+	struct pair_config config = {};
+	struct end ends[2];
 	struct trial t;
 	int i, j;
 
-	trial_up(&t, RC_ODP_ACCESS);
-	rc_connect(&ends[0], &t.hosts[0], &ends[1], &t.hosts[1], &config);
+	trial_up(&t, ODP_ACCESS);
+	connect_ends(&ends[0], &t.hosts[0], &ends[1], &t.hosts[1], &config);
 	for (i = 0; i < 60; i++) {
 		test_at("round %d", i);
 		check_writes(&t, &ends[0], 2 * i);
@@ -350,9 +350,9 @@ static void up_again(void)
 		post_some(&t, &ends[0], &ends[1], i % 3);
 		post_some(&t, &ends[1], &ends[0], i % 3);
 		if (i & 4)
-			rc_wait(ends[0].send_cq);
+			wait_cqe(ends[0].send_cq);
 		if (i & 2)
-			rc_to_error(&ends[i & 1]);
+			end_to_error(&ends[i & 1]);
 		if (i & 8)
 			sleep_ms(i % 5);
 		config.psn = 1 + i * 0x234567 % 0xffffff;
@@ -362,15 +362,15 @@ static void up_again(void)
 		for (j = 0; j < 2; j++) {
 			drain(ends[j].send_cq);
 			drain(ends[j].recv_cq);
-			rc_to_init(&ends[j], &config);
-			rc_to_rtr(&ends[j], ends[!j].qp->qp_num,
-				  &t.hosts[!j].gids[0].gid, &config);
+			end_to_init(&ends[j], &config);
+			end_to_rtr(&ends[j], ends[!j].qp->qp_num,
+				   &t.hosts[!j].gids[0].gid, &config);
 		}
 		for (j = 0; j < 2; j++)
-			rc_to_rts(&ends[j], &config);
+			end_to_rts(&ends[j], &config);
 	}
-	rc_disconnect(&ends[0]);
-	rc_disconnect(&ends[1]);
+	end_destroy(&ends[0]);
+	end_destroy(&ends[1]);
 	trial_down(&t);
 }
 
@@ -396,30 +396,30 @@ struct family {
  */
 static void child_of_fork(struct trial *t, struct family *family)
 {
-	struct rc_buf buf;
+	struct buf buf;
 	int i;
 
 	wait_for(&family->moved);
 	for (i = 0; i < 2; i++) {
-		rc_check(t->bufs[i].addr, SIZE, 1);
+		check_pattern(t->bufs[i].addr, SIZE, 1);
 		memset(t->bufs[i].addr, 0x77, SIZE);
 	}
-	rc_buf_get(&buf, &t->hosts[1], SIZE, RC_ODP_ACCESS);
+	buf_get(&buf, &t->hosts[1], SIZE, ODP_ACCESS);
 	family->addr = buf.addr;
 	family->rkey = buf.mr->rkey;
 	family->registered = true;
 	wait_for(&family->written);
-	rc_check(buf.addr, SIZE, 10);
+	check_pattern(buf.addr, SIZE, 10);
 	_exit(0);
 }
 
 /* The parent goes on while there is a child, writes to it, and outlives it. */
-static void parent_of_fork(struct trial *t, struct rc_end *a, struct rc_end *b,
+static void parent_of_fork(struct trial *t, struct end *a, struct end *b,
 			   struct family *family, pid_t pid)
 {
 	struct ibv_mr mr = {};
-	struct rc_buf theirs = { .mr = &mr };
-	struct ibv_sge sge = rc_sge(&t->bufs[0], 0, SIZE);
+	struct buf theirs = { .mr = &mr };
+	struct ibv_sge sge = buf_sge(&t->bufs[0], 0, SIZE);
 
 	check_writes(t, a, 5);
 	check_writes(t, b, 6);
@@ -428,29 +428,29 @@ static void parent_of_fork(struct trial *t, struct rc_end *a, struct rc_end *b,
 		check_writes(t, a, 7);
 	theirs.addr = family->addr;
 	mr.rkey = family->rkey;
-	rc_fill(t->bufs[0].addr, SIZE, 10);
-	rc_do(a, W, sge, &theirs, 0);
-	rc_check(t->bufs[1].addr, SIZE, 7);
+	fill_pattern(t->bufs[0].addr, SIZE, 10);
+	do_one(a, W, sge, &theirs, 0);
+	check_pattern(t->bufs[1].addr, SIZE, 7);
 	family->written = true;
 	CHECK_EQ(wait_child(pid), 0);
 	check_writes(t, b, 8);
 	check_writes(t, a, 9);
 	/* the region is still there, what it was of is not */
-	rc_post(a, W, sge, &theirs, 0);
-	rc_wait_status(a->send_cq, IBV_WC_REM_ACCESS_ERR);
-	rc_check(t->bufs[1].addr, SIZE, 9);
+	post_one(a, W, sge, &theirs, 0);
+	wait_status(a->send_cq, IBV_WC_REM_ACCESS_ERR);
+	check_pattern(t->bufs[1].addr, SIZE, 9);
 }
 
 static void forked(int access)
 {
-	struct rc_config config = {};
+	struct pair_config config = {};
 	struct family *family;
-	struct rc_end a, b;
+	struct end a, b;
 	struct trial t;
 	pid_t pid;
 
 	trial_up(&t, access);
-	rc_connect(&a, &t.hosts[0], &b, &t.hosts[1], &config);
+	connect_ends(&a, &t.hosts[0], &b, &t.hosts[1], &config);
 	check_writes(&t, &a, 1);
 	family = shared_memory(sizeof(*family));
 	fflush(stdout);
@@ -460,16 +460,16 @@ static void forked(int access)
 		child_of_fork(&t, family);
 	parent_of_fork(&t, &a, &b, family, pid);
 	CHECK_EQ(munmap(family, sizeof(*family)), 0);
-	rc_disconnect(&a);
-	rc_disconnect(&b);
-	rc_buf_put(&t.bufs[0]);
-	rc_buf_put(&t.bufs[1]);
-	rc_close(&t.hosts[0]);
+	end_destroy(&a);
+	end_destroy(&b);
+	buf_put(&t.bufs[0]);
+	buf_put(&t.bufs[1]);
+	host_close(&t.hosts[0]);
 	/* the child's region goes with the context that it was made through */
 	CHECK_EQ(ibv_dealloc_pd(t.hosts[1].pd), EBUSY);
 	CHECK_EQ(ibv_close_device(t.hosts[1].ctx), 0);
-	rc_resources_check(&t.before);
-	rc_check_works();
+	resources_check(&t.before);
+	check_works();
 }
 
 static void fork_and_go_on(void)
@@ -477,8 +477,8 @@ static void fork_and_go_on(void)
 	int i;
 
 	for (i = 0; i < 3; i++) {
-		forked(RC_ALL_ACCESS);
-		forked(RC_ODP_ACCESS);
+		forked(ALL_ACCESS);
+		forked(ODP_ACCESS);
 	}
 }
 
@@ -500,7 +500,7 @@ static void cpus_gone(void)
 	int i;
 
 	set_online(cpu, "1");
-	traffic = traffic_start(RC_ODP_ACCESS, traffic_peer_killed);
+	traffic = traffic_start(ODP_ACCESS, traffic_peer_killed);
 	for (i = 0; i < 10; i++) {
 		test_at("round %d", i);
 		traffic_moves(traffic);
@@ -510,7 +510,7 @@ static void cpus_gone(void)
 	}
 	traffic_kill(traffic, 0);
 	traffic_end(traffic);
-	rc_check_works();
+	check_works();
 }
 
 static const struct test tests[] = {
@@ -526,5 +526,5 @@ static const struct test tests[] = {
 
 int main(int argc, char **argv)
 {
-	rc_tests(tests, argv + 1);
+	host_tests(tests, argv + 1);
 }

@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "rc_pair.h"
+#include "pair.h"
 
 #define ROUNDS	200
 #define SIZE	(64 * 1024)
@@ -32,9 +32,9 @@
  * @thread: that posts
  */
 struct order {
-	struct rc_pair pair;
-	struct rc_buf source;
-	struct rc_buf sink;
+	struct pair pair;
+	struct buf source;
+	struct buf sink;
 	enum ibv_wr_opcode opcode;
 	size_t offset;
 	size_t len;
@@ -50,20 +50,20 @@ static unsigned char value_of(unsigned int round)
 	return 1 + round % 250;
 }
 
-static struct rc_end *poster(struct order *o)
+static struct end *poster(struct order *o)
 {
 	return &o->pair.a;
 }
 
 /* The memory that the poster's peer has. */
-static const struct rc_buf *peers_memory(const struct order *o)
+static const struct buf *peers_memory(const struct order *o)
 {
 	return o->opcode == IBV_WR_RDMA_READ ? &o->source : &o->sink;
 }
 
 static void post_message(struct order *o)
 {
-	const struct rc_buf *mine = &o->source;
+	const struct buf *mine = &o->source;
 	size_t here = 0, there = o->offset;
 
 	if (o->opcode == IBV_WR_RDMA_READ) {
@@ -72,14 +72,14 @@ static void post_message(struct order *o)
 		there = 0;
 	}
 	if (o->opcode == IBV_WR_SEND)
-		rc_post_recv(&o->pair.b, &o->sink, o->offset, o->len, 0);
-	rc_post(poster(o), o->opcode, rc_sge(mine, here, o->len),
-		peers_memory(o), there);
+		post_recv(&o->pair.b, &o->sink, o->offset, o->len, 0);
+	post_one(poster(o), o->opcode, buf_sge(mine, here, o->len),
+		 peers_memory(o), there);
 }
 
 static void post_flag(struct order *o)
 {
-	struct ibv_sge sge = rc_sge(&o->source, SIZE, sizeof(uint64_t));
+	struct ibv_sge sge = buf_sge(&o->source, SIZE, sizeof(uint64_t));
 	struct ibv_send_wr wr = {
 		.sg_list = &sge,
 		.num_sge = 1,
@@ -96,16 +96,16 @@ static void post_flag(struct order *o)
 		wr.wr.atomic.rkey = o->sink.mr->rkey;
 		wr.wr.atomic.compare_add = 1;
 	}
-	rc_post_send(poster(o), &wr);
+	post_send(poster(o), &wr);
 }
 
 static void wait_for(struct order *o)
 {
-	rc_wait_ok(poster(o)->send_cq);
+	wait_ok(poster(o)->send_cq);
 	if (o->opcode == IBV_WR_SEND)
-		rc_wait_ok(o->pair.b.recv_cq);
+		wait_ok(o->pair.b.recv_cq);
 	if (o->flag)
-		rc_wait_ok(poster(o)->send_cq);
+		wait_ok(poster(o)->send_cq);
 }
 
 static void *post_all(void *arg)
@@ -151,28 +151,28 @@ static void look_on(struct order *o)
 		for (looks = 0; !has_come(o, round); looks++)
 			if (looks > LOOKS)
 				sched_yield();
-		rc_check_all(sink, o->len, value_of(round));
+		check_bytes(sink, o->len, value_of(round));
 		__atomic_store_n(&o->seen, round, __ATOMIC_RELEASE);
 	}
 }
 
 static void order_up(struct order *o, int access)
 {
-	static const struct rc_config config = { .mtu = IBV_MTU_4096 };
+	static const struct pair_config config = { .mtu = IBV_MTU_4096 };
 
-	rc_set_mtu(4200);
-	rc_pair_up(&o->pair, &config);
-	rc_buf_get(&o->source, &o->pair.hosts[o->opcode == IBV_WR_RDMA_READ],
-		   SIZE + sizeof(uint64_t), access);
-	rc_buf_get(&o->sink, &o->pair.hosts[o->opcode != IBV_WR_RDMA_READ],
-		   2 * SIZE, access);
+	set_mtu(4200);
+	pair_up(&o->pair, &config);
+	buf_get(&o->source, &o->pair.hosts[o->opcode == IBV_WR_RDMA_READ],
+		SIZE + sizeof(uint64_t), access);
+	buf_get(&o->sink, &o->pair.hosts[o->opcode != IBV_WR_RDMA_READ],
+		2 * SIZE, access);
 }
 
 static void order_down(struct order *o)
 {
-	rc_buf_put(&o->source);
-	rc_buf_put(&o->sink);
-	rc_pair_down(&o->pair);
+	buf_put(&o->source);
+	buf_put(&o->sink);
+	pair_down(&o->pair);
 }
 
 static void run_order(struct order *o)
@@ -193,7 +193,7 @@ static void end_is_last(enum ibv_wr_opcode opcode)
 	struct order o = { .opcode = opcode };
 	unsigned int i, j;
 
-	order_up(&o, RC_ODP_ACCESS);
+	order_up(&o, ODP_ACCESS);
 	for (i = 0; i < NUM(offsets); i++) {
 		for (j = 0; j < NUM(lengths); j++) {
 			o.offset = offsets[i];
@@ -229,7 +229,7 @@ static void flag_follows(enum ibv_wr_opcode opcode, enum ibv_wr_opcode flag)
 		.flag_opcode = flag,
 	};
 
-	order_up(&o, RC_ALL_ACCESS);
+	order_up(&o, ALL_ACCESS);
 	run_order(&o);
 	o.len = 100;
 	run_order(&o);
@@ -277,13 +277,13 @@ static void eight_bytes_at_once(void)
 	const uint64_t *number;
 	uint64_t got;
 
-	order_up(&o, RC_ALL_ACCESS);
+	order_up(&o, ALL_ACCESS);
 	number = (void *)(o.sink.addr + o.offset);
 	CHECK_EQ(pthread_create(&o.thread, NULL, post_numbers, &o), 0);
 	run_on(1);
 	while (__atomic_load_n(&o.seen, __ATOMIC_ACQUIRE) != ROUNDS) {
 		got = __atomic_load_n(number, __ATOMIC_RELAXED);
-		rc_check_all(&got, sizeof(got), got & 0xff);
+		check_bytes(&got, sizeof(got), got & 0xff);
 	}
 	CHECK_EQ(pthread_join(o.thread, NULL), 0);
 	order_down(&o);
@@ -302,5 +302,5 @@ static const struct test tests[] = {
 
 int main(int argc, char **argv)
 {
-	rc_tests(tests, argv + 1);
+	host_tests(tests, argv + 1);
 }

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "rc_traffic.h"
+#include "traffic.h"
 
 static void until_it_fails(const char *what)
 {
@@ -39,8 +39,8 @@ struct two_traffics {
 static struct two_traffics two_start(void (*ended)(struct traffic_side *side))
 {
 	struct two_traffics two = { {
-		traffic_start(RC_ALL_ACCESS, ended),
-		traffic_start(RC_ODP_ACCESS, ended),
+		traffic_start(ALL_ACCESS, ended),
+		traffic_start(ODP_ACCESS, ended),
 	} };
 
 	test_at("traffic");
@@ -63,90 +63,90 @@ static void two_end(struct two_traffics *two)
 
 static void new_hosts(void)
 {
-	rc_two_hosts("down");
-	rc_two_hosts("up");
+	two_hosts("down");
+	two_hosts("up");
 }
 
 /* The processes are still there, and have all open, when the new hosts work. */
 static void netdev_deleted(void)
 {
-	struct rc_resources before;
+	struct resources before;
 	struct two_traffics two;
 	int i;
 
-	rc_resources_get(&before);
+	resources_get(&before);
 	for (i = 0; i < 8; i++) {
 		two = two_start(traffic_device_gone);
 		command("ip -n hosta link delete va");
-		rc_two_hosts("plug");
-		rc_check_works();
+		two_hosts("plug");
+		check_works();
 		two_wait_held(&two);
 		two_end(&two);
-		rc_resources_check(&before);
+		resources_check(&before);
 	}
 }
 
 static void link_deleted(void)
 {
-	struct rc_resources before;
+	struct resources before;
 	struct two_traffics two;
 	int i;
 
-	rc_resources_get(&before);
+	resources_get(&before);
 	for (i = 0; i < 3; i++) {
 		two = two_start(hosta_gone);
 		command("rdma link delete rxe0");
 		command("ip netns exec hosta rdma link add rxe0 type rxe netdev va");
-		rc_check_works();
+		check_works();
 		two_wait_held(&two);
 		two_end(&two);
-		rc_resources_check(&before);
+		resources_check(&before);
 	}
 }
 
 static void netdev_moved(void)
 {
-	struct rc_resources before;
+	struct resources before;
 	struct two_traffics two;
 
-	rc_resources_get(&before);
+	resources_get(&before);
 	two = two_start(hosta_gone);
 	command("ip -n hosta link set va netns hostb");
 	two_wait_held(&two);
 	until_it_fails("rdma link show rxe0/1 >/dev/null 2>&1");
 	command("rdma link show rxe1/1 >/dev/null");
 	new_hosts();
-	rc_check_works();
+	check_works();
 	two_end(&two);
-	rc_resources_check(&before);
+	resources_check(&before);
 }
 
 /* That its end of the cable goes shows that nothing holds the namespace. */
 static void namespace_deleted(void)
 {
-	struct rc_resources before;
+	struct resources before;
 	struct two_traffics two;
 
-	rc_resources_get(&before);
+	resources_get(&before);
 	two = two_start(traffic_device_gone);
 	command("ip netns delete hosta");
 	until_it_fails("ip -n hostb link show vb >/dev/null 2>&1");
 	two_wait_held(&two);
 	new_hosts();
-	rc_check_works();
+	check_works();
 	two_end(&two);
-	rc_resources_check(&before);
+	resources_check(&before);
 }
 
 /* The kernel lets a module go whose open contexts can do without. */
 static void module_unloaded(void)
 {
-	const char *load = rc_load_command();
-	struct rc_resources before;
+	const char *load = load_command();
+	struct resources before;
 	struct two_traffics two;
 	int i;
 
-	rc_resources_get(&before);
+	resources_get(&before);
 	for (i = 0; i < 3; i++) {
 		two = two_start(traffic_device_gone);
 		if (i == 1)
@@ -161,11 +161,11 @@ static void module_unloaded(void)
 			two_end(&two);
 		command("%s", load);
 		command("ip -n hosta link delete va");
-		rc_two_hosts("plug");
-		rc_check_works();
+		two_hosts("plug");
+		check_works();
 		if (i != 1)
 			two_end(&two);
-		rc_resources_check(&before);
+		resources_check(&before);
 	}
 }
 
@@ -180,5 +180,5 @@ static const struct test tests[] = {
 
 int main(int argc, char **argv)
 {
-	rc_tests(tests, argv + 1);
+	host_tests(tests, argv + 1);
 }

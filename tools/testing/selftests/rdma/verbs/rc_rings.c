@@ -18,7 +18,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "rc_pair.h"
+#include "pair.h"
 
 #define SIZE		65536
 #define GUARD		65536
@@ -64,7 +64,7 @@ static void fill_guard(uint64_t *guard)
 }
 
 /* Registered memory between two guards that are not registered. */
-static void guarded_get(struct rc_buf *buf, struct rc_host *host, int access)
+static void guarded_get(struct buf *buf, struct host *host, int access)
 {
 	unsigned char *addr;
 
@@ -73,7 +73,7 @@ static void guarded_get(struct rc_buf *buf, struct rc_host *host, int access)
 	CHECK(addr != MAP_FAILED);
 	fill_guard((uint64_t *)addr);
 	fill_guard((uint64_t *)(addr + GUARD + SIZE));
-	*buf = (struct rc_buf) {
+	*buf = (struct buf) {
 		.addr = addr + GUARD,
 		.len = SIZE,
 		.access = access,
@@ -92,7 +92,7 @@ static void check_guard(const unsigned char *guard)
 }
 
 /* Nothing was written to the guards, and nothing read from them. */
-static void guarded_put(struct rc_buf *buf)
+static void guarded_put(struct buf *buf)
 {
 	const uint64_t word = GUARD_WORD;
 
@@ -190,14 +190,14 @@ enum { SQ, RQ, CQ1, CQ2, RINGS };
  * @next: producer index of its send ring, where no librxe counts
  */
 struct victim {
-	struct rc_end end;
+	struct end end;
 	struct ring rings[RINGS];
-	struct rc_buf mem;
+	struct buf mem;
 	struct victim *peer;
 	uint32_t next;
 };
 
-static const struct rc_config victim_config = {
+static const struct pair_config victim_config = {
 	.depth = 15,
 	.max_sge = MAX_SGE,
 	.inline_size = 64,
@@ -219,13 +219,13 @@ static void sort_rings(struct ring *rings)
 	CHECK_EQ(rings[CQ1].shift, rings[CQ2].shift);
 }
 
-static void victim_create(struct victim *v, struct rc_host *host, int access)
+static void victim_create(struct victim *v, struct host *host, int access)
 {
 	struct ring before[MAX_RINGS], after[MAX_RINGS];
 	int known, all, i, n = 0;
 
 	known = find_mappings(before);
-	rc_end_create(&v->end, host, &victim_config);
+	end_create(&v->end, host, &victim_config);
 	all = find_mappings(after);
 	for (i = 0; i < all; i++) {
 		if (is_known(&after[i], before, known))
@@ -245,17 +245,17 @@ static void victims_connect(struct victim *v)
 	int i;
 
 	for (i = 0; i < 2; i++) {
-		rc_to_init(&v[i].end, &victim_config);
-		rc_to_rtr(&v[i].end, v[i].peer->end.qp->qp_num,
-			  &v[i].peer->end.host->gids[0].gid, &victim_config);
+		end_to_init(&v[i].end, &victim_config);
+		end_to_rtr(&v[i].end, v[i].peer->end.qp->qp_num,
+			   &v[i].peer->end.host->gids[0].gid, &victim_config);
 	}
 	/* what the first sends at once may already have failed the second */
 	for (i = 0; i < 2; i++)
-		if (rc_try_rts(&v[i].end, &victim_config))
-			CHECK_EQ(rc_state(&v[i].end), IBV_QPS_ERR);
+		if (end_try_rts(&v[i].end, &victim_config))
+			CHECK_EQ(end_state(&v[i].end), IBV_QPS_ERR);
 }
 
-static void victims_up(struct victim *v, struct rc_pair *pair, int access)
+static void victims_up(struct victim *v, struct pair *pair, int access)
 {
 	int i;
 
@@ -271,8 +271,8 @@ static void victims_destroy(struct victim *v)
 {
 	unsigned long long began = now_ms();
 
-	rc_disconnect(&v[0].end);
-	rc_disconnect(&v[1].end);
+	end_destroy(&v[0].end);
+	end_destroy(&v[1].end);
 	CHECK(now_ms() - began < 10000 * limit_factor());
 }
 
@@ -321,7 +321,7 @@ union send_slot {
 static void good_write(union send_slot *slot, const struct victim *v,
 		       size_t offset, uint32_t len)
 {
-	const struct rc_buf *local = &v->mem, *remote = &v->peer->mem;
+	const struct buf *local = &v->mem, *remote = &v->peer->mem;
 
 	memset(slot, 0, sizeof(*slot));
 	slot->wqe.wr.wr_id = 0x1234;
@@ -385,20 +385,20 @@ static void scribble_unused(struct rxe_send_wqe *wqe, uint64_t *state)
 
 static void unused_fields(void)
 {
-	struct rc_config config = {};
+	struct pair_config config = {};
 	struct victim v[2];
-	struct rc_pair pair;
+	struct pair pair;
 	union send_slot slot;
 	uint64_t state = seed;
 	uint32_t len;
 	int i;
 
-	rc_pair_up(&pair, &config);
-	victims_up(v, &pair, RC_ODP_ACCESS);
+	pair_up(&pair, &config);
+	victims_up(v, &pair, ODP_ACCESS);
 	for (i = 0; i < 300; i++) {
 		test_at("request %d", i);
 		len = i % 3 ? 1 + rnd(&state) % 3000 : rnd(&state) % 64;
-		rc_fill(v[0].mem.addr, len, i);
+		fill_pattern(v[0].mem.addr, len, i);
 		memset(v[1].mem.addr, 0, len + 1);
 		good_write(&slot, &v[0], 0, len);
 		if (i % 3 == 0) {
@@ -410,31 +410,31 @@ static void unused_fields(void)
 		scribble_header(&v[0].rings[SQ], &state);
 		v[0].rings[SQ].buf->consumer_index = odd_number(&state);
 		post_slot(&v[0], &slot, rnd(&state));
-		CHECK_EQ(rc_wait_ok(v[0].end.send_cq).wr_id, 0x1234);
-		rc_check(v[1].mem.addr, len, i);
+		CHECK_EQ(wait_ok(v[0].end.send_cq).wr_id, 0x1234);
+		check_pattern(v[1].mem.addr, len, i);
 		CHECK_EQ(v[1].mem.addr[len], 0);
 	}
 	victims_destroy(v);
 	victims_down(v);
-	rc_pair_down(&pair);
+	pair_down(&pair);
 }
 
 static void unused_receive_fields(void)
 {
-	struct rc_config config = {};
+	struct pair_config config = {};
 	struct rxe_recv_wqe *wqe;
 	struct victim v[2];
-	struct rc_pair pair;
+	struct pair pair;
 	uint64_t state = seed;
 	struct ring *ring;
 	int i;
 
-	rc_pair_up(&pair, &config);
-	victims_up(v, &pair, RC_ODP_ACCESS);
+	pair_up(&pair, &config);
+	victims_up(v, &pair, ODP_ACCESS);
 	ring = &v[1].rings[RQ];
 	for (i = 0; i < 100; i++) {
 		test_at("receive %d", i);
-		rc_fill(v[0].mem.addr, 2000, i);
+		fill_pattern(v[0].mem.addr, 2000, i);
 		wqe = slot_of(ring, i);
 		*wqe = (struct rxe_recv_wqe) {
 			.wr_id = i,
@@ -458,15 +458,15 @@ static void unused_receive_fields(void)
 		ring->buf->consumer_index = odd_number(&state);
 		produce(ring, ((i + 1) & ring->mask) |
 			      (rnd(&state) & ~ring->mask));
-		rc_post(&v[0].end, IBV_WR_SEND,
-			rc_sge(&v[0].mem, 0, 2000), NULL, 0);
-		rc_wait_ok(v[0].end.send_cq);
-		CHECK_EQ(rc_wait_ok(v[1].end.recv_cq).wr_id, i);
-		rc_check(v[1].mem.addr, 2000, i);
+		post_one(&v[0].end, IBV_WR_SEND,
+			 buf_sge(&v[0].mem, 0, 2000), NULL, 0);
+		wait_ok(v[0].end.send_cq);
+		CHECK_EQ(wait_ok(v[1].end.recv_cq).wr_id, i);
+		check_pattern(v[1].mem.addr, 2000, i);
 	}
 	victims_destroy(v);
 	victims_down(v);
-	rc_pair_down(&pair);
+	pair_down(&pair);
 }
 
 #define AT(field)	offsetof(struct rxe_send_wqe, field)
@@ -531,30 +531,30 @@ static void check_fails(struct victim *v, const union send_slot *slot,
 	memset(v[0].mem.addr, 0x11, SIZE);
 	memset(v[1].mem.addr, 0x22, SIZE);
 	post_slot(&v[0], slot, 0);
-	CHECK_EQ(rc_wait_status(v[0].end.send_cq, status).wr_id, 0x1234);
-	CHECK_EQ(rc_state(&v[0].end), IBV_QPS_ERR);
+	CHECK_EQ(wait_status(v[0].end.send_cq, status).wr_id, 0x1234);
+	CHECK_EQ(end_state(&v[0].end), IBV_QPS_ERR);
 	post_slot(&v[0], slot, 0);
-	rc_wait_status(v[0].end.send_cq, IBV_WC_WR_FLUSH_ERR);
-	rc_check_idle(v[0].end.send_cq);
-	rc_check_all(v[0].mem.addr, SIZE, 0x11);
-	rc_check_all(v[1].mem.addr, SIZE, 0x22);
+	wait_status(v[0].end.send_cq, IBV_WC_WR_FLUSH_ERR);
+	check_idle(v[0].end.send_cq);
+	check_bytes(v[0].mem.addr, SIZE, 0x11);
+	check_bytes(v[1].mem.addr, SIZE, 0x22);
 	victims_destroy(v);
 	victims_down(v);
 }
 
 static void wrong_requests(void)
 {
-	struct rc_config config = {};
+	struct pair_config config = {};
 	const struct wrong *w;
 	struct victim v[2];
-	struct rc_pair pair;
+	struct pair pair;
 	union send_slot slot;
 	unsigned int e;
 
-	rc_pair_up(&pair, &config);
+	pair_up(&pair, &config);
 	for (w = wrongs; w < wrongs + NUM(wrongs); w++) {
 		test_at("%s", w->name);
-		victims_up(v, &pair, RC_ALL_ACCESS);
+		victims_up(v, &pair, ALL_ACCESS);
 		/* up to the end of the memory, to its begin */
 		good_write(&slot, &v[0], SIZE - 100, 100);
 		slot.wqe.wr.wr.rdma.remote_addr -= SIZE - 100;
@@ -564,37 +564,37 @@ static void wrong_requests(void)
 				       &w->edits[e].value, sizeof(uint32_t));
 		check_fails(v, &slot, w->status);
 	}
-	rc_pair_down(&pair);
+	pair_down(&pair);
 }
 
 /* As many as was granted, but not one more. */
 static void most_of_all(void)
 {
-	struct rc_config config = {};
+	struct pair_config config = {};
 	struct ibv_qp_init_attr init;
 	struct ibv_qp_attr attr;
 	struct victim v[2];
-	struct rc_pair pair;
+	struct pair pair;
 	union send_slot slot;
 	unsigned int i, max;
 
-	rc_pair_up(&pair, &config);
+	pair_up(&pair, &config);
 	test_at("inline");
-	victims_up(v, &pair, RC_ALL_ACCESS);
+	victims_up(v, &pair, ALL_ACCESS);
 	CHECK_EQ(ibv_query_qp(v[0].end.qp, &attr, IBV_QP_CAP, &init), 0);
 	max = init.cap.max_inline_data;
 	good_write(&slot, &v[0], 0, max);
 	slot.wqe.wr.send_flags |= IBV_SEND_INLINE;
 	CHECK(AT(dma.inline_data) + max <= 1UL << v[0].rings[SQ].shift);
-	rc_fill(slot.wqe.dma.inline_data, max, 3);
+	fill_pattern(slot.wqe.dma.inline_data, max, 3);
 	post_slot(&v[0], &slot, 0);
-	rc_wait_ok(v[0].end.send_cq);
-	rc_check(v[1].mem.addr, max, 3);
+	wait_ok(v[0].end.send_cq);
+	check_pattern(v[1].mem.addr, max, 3);
 	slot.wqe.dma.length = max + 1;
 	check_fails(v, &slot, OP_ERR);
 
 	test_at("SGEs");
-	victims_up(v, &pair, RC_ALL_ACCESS);
+	victims_up(v, &pair, ALL_ACCESS);
 	CHECK_EQ(ibv_query_qp(v[0].end.qp, &attr, IBV_QP_CAP, &init), 0);
 	max = init.cap.max_send_sge;
 	good_write(&slot, &v[0], 0, 100);
@@ -603,13 +603,13 @@ static void most_of_all(void)
 		slot.wqe.dma.sge[i].addr += 100 * i;
 	}
 	slot.wqe.dma.num_sge = max;
-	rc_fill(v[0].mem.addr, SIZE, 4);
+	fill_pattern(v[0].mem.addr, SIZE, 4);
 	post_slot(&v[0], &slot, 0);
-	rc_wait_ok(v[0].end.send_cq);
-	rc_check(v[1].mem.addr, 100 * max, 4);
+	wait_ok(v[0].end.send_cq);
+	check_pattern(v[1].mem.addr, 100 * max, 4);
 	slot.wqe.dma.num_sge = max + 1;
 	check_fails(v, &slot, OP_ERR);
-	rc_pair_down(&pair);
+	pair_down(&pair);
 }
 
 /**
@@ -648,7 +648,7 @@ static void scribble_slot(struct ring *ring, uint64_t *state)
 }
 
 /* in the memory mostly, but often beside it and sometimes across its end */
-static uint64_t odd_address(const struct rc_buf *mem, uint64_t *state)
+static uint64_t odd_address(const struct buf *mem, uint64_t *state)
 {
 	long offset = rnd(state) % SIZE;
 
@@ -690,7 +690,7 @@ static void scribble_request(struct victim *v, uint64_t *state)
 	struct ring *ring = &v->rings[SQ];
 	uint32_t index = ring->buf->producer_index;
 	struct rxe_send_wqe *wqe = slot_of(ring, index);
-	const struct rc_buf *remote = &v->peer->mem;
+	const struct buf *remote = &v->peer->mem;
 
 	wqe->wr.wr_id = rnd(state);
 	wqe->wr.opcode = rnd(state) % 7;
@@ -757,29 +757,29 @@ static void *scribbler_run(void *arg)
 }
 
 /* Somebody else's connection works, and its data is right. */
-static void check_bystander(struct rc_pair *pair, struct rc_buf *bufs,
+static void check_bystander(struct pair *pair, struct buf *bufs,
 			    unsigned int n)
 {
 	size_t len = 5000;
 
-	rc_fill(bufs[0].addr, len, n);
+	fill_pattern(bufs[0].addr, len, n);
 	memset(bufs[1].addr, 0, len + 1);
-	rc_do(&pair->a, IBV_WR_RDMA_WRITE, rc_sge(&bufs[0], 0, len), &bufs[1],
-	      0);
-	rc_check(bufs[1].addr, len, n);
+	do_one(&pair->a, IBV_WR_RDMA_WRITE, buf_sge(&bufs[0], 0, len), &bufs[1],
+	       0);
+	check_pattern(bufs[1].addr, len, n);
 	CHECK_EQ(bufs[1].addr[len], 0);
 	memset(bufs[0].addr, 0, len);
-	rc_post_recv(&pair->a, &bufs[0], 0, len, n);
-	rc_post(&pair->b, IBV_WR_SEND, rc_sge(&bufs[1], 0, len), NULL, 0);
-	rc_wait_ok(pair->b.send_cq);
-	CHECK_EQ(rc_wait_ok(pair->a.recv_cq).wr_id, n);
-	rc_check(bufs[0].addr, len, n);
+	post_recv(&pair->a, &bufs[0], 0, len, n);
+	post_one(&pair->b, IBV_WR_SEND, buf_sge(&bufs[1], 0, len), NULL, 0);
+	wait_ok(pair->b.send_cq);
+	CHECK_EQ(wait_ok(pair->a.recv_cq).wr_id, n);
+	check_pattern(bufs[0].addr, len, n);
 }
 
 /* as long as there is room */
 static void post_receive(struct victim *v)
 {
-	struct ibv_sge sge = rc_sge(&v->mem, 0, SIZE);
+	struct ibv_sge sge = buf_sge(&v->mem, 0, SIZE);
 	struct ibv_recv_wr wr = { .sg_list = &sge, .num_sge = 1 }, *bad;
 
 	ibv_post_recv(v->end.qp, &wr, &bad);
@@ -823,7 +823,7 @@ static void victims_revive(struct victim *v)
 	victims_connect(v);
 }
 
-static void one_round(struct rc_pair *pair, struct rc_buf *bufs,
+static void one_round(struct pair *pair, struct buf *bufs,
 		      unsigned int rings, int round)
 {
 	struct victim v[2];
@@ -839,12 +839,12 @@ static void one_round(struct rc_pair *pair, struct rc_buf *bufs,
 	here.state++;
 	test_at("round %d, RC_RINGS_SEED=%llu", round,
 		(unsigned long long)seed);
-	victims_up(v, pair, round % 2 ? RC_ODP_ACCESS : RC_ALL_ACCESS);
+	victims_up(v, pair, round % 2 ? ODP_ACCESS : ALL_ACCESS);
 	CHECK_EQ(pthread_create(&thread.thread, NULL, scribbler_run, &thread),
 		 0);
 	for (i = 0; i < DOORBELLS; i++) {
-		if (rc_state(&v[0].end) == IBV_QPS_ERR ||
-		    rc_state(&v[1].end) == IBV_QPS_ERR)
+		if (end_state(&v[0].end) == IBV_QPS_ERR ||
+		    end_state(&v[1].end) == IBV_QPS_ERR)
 			victims_revive(v);
 		for (n = 0; n < STEPS; n++)
 			scribble(&here);
@@ -863,19 +863,19 @@ static void one_round(struct rc_pair *pair, struct rc_buf *bufs,
 
 static void race(unsigned int rings)
 {
-	struct rc_config config = {};
-	struct rc_buf bufs[2];
-	struct rc_pair pair;
+	struct pair_config config = {};
+	struct buf bufs[2];
+	struct pair pair;
 	int i;
 
-	rc_pair_up(&pair, &config);
+	pair_up(&pair, &config);
 	for (i = 0; i < 2; i++)
-		rc_buf_get(&bufs[i], &pair.hosts[i], SIZE, RC_ODP_ACCESS);
+		buf_get(&bufs[i], &pair.hosts[i], SIZE, ODP_ACCESS);
 	for (i = 0; i < ROUNDS; i++)
 		one_round(&pair, bufs, rings, i);
-	rc_buf_put(&bufs[0]);
-	rc_buf_put(&bufs[1]);
-	rc_pair_down(&pair);
+	buf_put(&bufs[0]);
+	buf_put(&bufs[1]);
+	pair_down(&pair);
 }
 
 static void race_send(void)
@@ -916,5 +916,5 @@ int main(int argc, char **argv)
 
 	seed = again ? strtoull(again, NULL, 0) : now_ms() ^ getpid();
 	printf("# RC_RINGS_SEED=%llu\n", (unsigned long long)seed);
-	rc_tests(tests, argv + 1);
+	host_tests(tests, argv + 1);
 }

@@ -15,33 +15,33 @@
 #include <unistd.h>
 
 #include "memory.h"
-#include "rc_pair.h"
+#include "pair.h"
 
 #define LEN	(64 * 1024UL)
 #define MUCH	(8UL << 20)
 #define READ_ONLY	IBV_ACCESS_REMOTE_READ
 
 /* returns an errno */
-static int reregister(struct rc_buf *buf, const struct rc_rereg *again)
+static int reregister(struct buf *buf, const struct rereg *again)
 {
-	int err = rc_try_rereg(buf->mr, again);
+	int err = try_rereg_mr(buf->mr, again);
 
 	if (!err && (again->flags & IBV_REREG_MR_CHANGE_TRANSLATION))
 		buf->addr = again->addr;
 	return err;
 }
 
-static int change_access(struct rc_buf *buf, int access)
+static int change_access(struct buf *buf, int access)
 {
-	return reregister(buf, &(struct rc_rereg) {
+	return reregister(buf, &(struct rereg) {
 		.flags = IBV_REREG_MR_CHANGE_ACCESS,
 		.access = access,
 	});
 }
 
-static int change_pd(struct rc_buf *buf, struct ibv_pd *pd)
+static int change_pd(struct buf *buf, struct ibv_pd *pd)
 {
-	return reregister(buf, &(struct rc_rereg) {
+	return reregister(buf, &(struct rereg) {
 		.flags = IBV_REREG_MR_CHANGE_PD,
 		.pd = pd,
 	});
@@ -63,86 +63,86 @@ static void *map_at(void *addr, int prot)
  * @to: of end b
  */
 struct written {
-	struct rc_pair pair;
-	struct rc_buf from;
-	struct rc_buf to;
+	struct pair pair;
+	struct buf from;
+	struct buf to;
 };
 
 static void up(struct written *w, int access)
 {
-	struct rc_config config = {};
+	struct pair_config config = {};
 
-	rc_pair_up(&w->pair, &config);
-	rc_buf_get(&w->from, &w->pair.hosts[0], LEN, RC_ALL_ACCESS);
-	rc_buf_get(&w->to, &w->pair.hosts[1], LEN, access);
+	pair_up(&w->pair, &config);
+	buf_get(&w->from, &w->pair.hosts[0], LEN, ALL_ACCESS);
+	buf_get(&w->to, &w->pair.hosts[1], LEN, access);
 }
 
 static void down(struct written *w)
 {
-	rc_buf_put(&w->from);
-	rc_buf_put(&w->to);
-	rc_pair_down(&w->pair);
+	buf_put(&w->from);
+	buf_put(&w->to);
+	pair_down(&w->pair);
 }
 
 static void writes(struct written *w, unsigned int seed)
 {
-	rc_fill(w->from.addr, LEN, seed);
-	rc_do(&w->pair.a, IBV_WR_RDMA_WRITE, rc_sge(&w->from, 0, LEN), &w->to,
-	      0);
-	rc_check(w->to.addr, LEN, seed);
+	fill_pattern(w->from.addr, LEN, seed);
+	do_one(&w->pair.a, IBV_WR_RDMA_WRITE, buf_sge(&w->from, 0, LEN), &w->to,
+	       0);
+	check_pattern(w->to.addr, LEN, seed);
 }
 
 /* what the region has, which need not be what is mapped at its addresses */
 static void has(struct written *w, unsigned int seed)
 {
-	rc_do(&w->pair.a, IBV_WR_RDMA_READ, rc_sge(&w->from, 0, LEN), &w->to, 0);
-	rc_check(w->from.addr, LEN, seed);
+	do_one(&w->pair.a, IBV_WR_RDMA_READ, buf_sge(&w->from, 0, LEN), &w->to, 0);
+	check_pattern(w->from.addr, LEN, seed);
 }
 
 static void gets(struct written *w, unsigned int seed)
 {
-	rc_fill(w->from.addr, LEN, seed);
-	rc_do(&w->pair.a, IBV_WR_RDMA_WRITE, rc_sge(&w->from, 0, LEN), &w->to,
-	      0);
+	fill_pattern(w->from.addr, LEN, seed);
+	do_one(&w->pair.a, IBV_WR_RDMA_WRITE, buf_sge(&w->from, 0, LEN), &w->to,
+	       0);
 	has(w, seed);
 }
 
 static void is_refused(struct written *w, unsigned int rkey)
 {
 	unsigned int now = w->to.mr->rkey;
-	struct rc_config config = {};
+	struct pair_config config = {};
 
 	w->to.mr->rkey = rkey;
-	rc_post(&w->pair.a, IBV_WR_RDMA_WRITE, rc_sge(&w->from, 0, LEN), &w->to,
-		0);
-	rc_wait_status(w->pair.a.send_cq, IBV_WC_REM_ACCESS_ERR);
+	post_one(&w->pair.a, IBV_WR_RDMA_WRITE, buf_sge(&w->from, 0, LEN), &w->to,
+		 0);
+	wait_status(w->pair.a.send_cq, IBV_WC_REM_ACCESS_ERR);
 	w->to.mr->rkey = now;
-	rc_disconnect(&w->pair.a);
-	rc_disconnect(&w->pair.b);
-	rc_connect(&w->pair.a, &w->pair.hosts[0], &w->pair.b,
-		   &w->pair.hosts[1], &config);
+	end_destroy(&w->pair.a);
+	end_destroy(&w->pair.b);
+	connect_ends(&w->pair.a, &w->pair.hosts[0], &w->pair.b,
+		     &w->pair.hosts[1], &config);
 }
 
 static void rights_of(int odp)
 {
-	struct rc_rereg less = {
+	struct rereg less = {
 		.flags = IBV_REREG_MR_CHANGE_ACCESS,
 		.access = odp | IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_READ,
 	};
-	struct rc_rereg more = {
+	struct rereg more = {
 		.flags = IBV_REREG_MR_CHANGE_ACCESS,
-		.access = odp | RC_ALL_ACCESS,
+		.access = odp | ALL_ACCESS,
 	};
 	struct written w;
 	unsigned int old;
 
-	up(&w, odp | RC_ALL_ACCESS);
+	up(&w, odp | ALL_ACCESS);
 	writes(&w, 1);
 	old = w.to.mr->rkey;
 	CHECK_EQ(reregister(&w.to, &less), 0);
 	is_refused(&w, w.to.mr->rkey);
 	is_refused(&w, old);
-	rc_check(w.to.addr, LEN, 1);
+	check_pattern(w.to.addr, LEN, 1);
 	CHECK_EQ(reregister(&w.to, &more), 0);
 	writes(&w, 2);
 	down(&w);
@@ -158,7 +158,7 @@ static void memory_of(int odp)
 {
 	void *was, *other = mmap(NULL, LEN, PROT_READ | PROT_WRITE,
 				 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	struct rc_rereg again = {
+	struct rereg again = {
 		.flags = IBV_REREG_MR_CHANGE_TRANSLATION,
 		.addr = other,
 		.len = LEN,
@@ -166,16 +166,16 @@ static void memory_of(int odp)
 	struct written w;
 
 	CHECK(other != MAP_FAILED);
-	up(&w, odp | RC_ALL_ACCESS);
+	up(&w, odp | ALL_ACCESS);
 	writes(&w, 1);
 	was = w.to.addr;
 	CHECK_EQ(reregister(&w.to, &again), 0);
 	writes(&w, 2);
-	rc_check(was, LEN, 1);
+	check_pattern(was, LEN, 1);
 	again.addr = was;
 	CHECK_EQ(reregister(&w.to, &again), 0);
 	writes(&w, 3);
-	rc_check(other, LEN, 2);
+	check_pattern(other, LEN, 2);
 	down(&w);
 	munmap(other, LEN);
 }
@@ -189,28 +189,28 @@ static void memory(void)
 /* pinned memory becomes memory that is paged, and the other way round */
 static void kinds(void)
 {
-	struct rc_rereg again = {
+	struct rereg again = {
 		.flags = IBV_REREG_MR_CHANGE_ACCESS |
 			 IBV_REREG_MR_CHANGE_TRANSLATION,
 		.len = LEN,
 	};
 	struct written w;
 
-	up(&w, RC_ALL_ACCESS);
+	up(&w, ALL_ACCESS);
 	again.addr = w.to.addr;
-	again.access = RC_ODP_ACCESS;
+	again.access = ODP_ACCESS;
 	/* not what is pinned already */
-	CHECK_EQ(change_access(&w.to, RC_ODP_ACCESS), EINVAL);
-	CHECK_EQ(change_access(&w.to, RC_ALL_ACCESS | IBV_ACCESS_HUGETLB),
+	CHECK_EQ(change_access(&w.to, ODP_ACCESS), EINVAL);
+	CHECK_EQ(change_access(&w.to, ALL_ACCESS | IBV_ACCESS_HUGETLB),
 		 EOPNOTSUPP);
 	writes(&w, 1);
 	CHECK_EQ(reregister(&w.to, &again), 0);
 	CHECK_EQ(madvise(w.to.addr, LEN, MADV_DONTNEED), 0);
 	writes(&w, 2);
-	again.access = RC_ALL_ACCESS;
-	CHECK_EQ(change_access(&w.to, RC_ALL_ACCESS), EINVAL);
+	again.access = ALL_ACCESS;
+	CHECK_EQ(change_access(&w.to, ALL_ACCESS), EINVAL);
 	/* that is not of huge pages */
-	CHECK_EQ(change_access(&w.to, RC_ODP_ACCESS | IBV_ACCESS_HUGETLB),
+	CHECK_EQ(change_access(&w.to, ODP_ACCESS | IBV_ACCESS_HUGETLB),
 		 EINVAL);
 	writes(&w, 3);
 	CHECK_EQ(reregister(&w.to, &again), 0);
@@ -220,12 +220,12 @@ static void kinds(void)
 
 static void domains_of(int odp)
 {
-	struct rc_config config = {};
-	struct rc_host there;
+	struct pair_config config = {};
+	struct host there;
 	struct ibv_pd *other;
 	struct written w;
 
-	up(&w, odp | RC_ALL_ACCESS);
+	up(&w, odp | ALL_ACCESS);
 	other = ibv_alloc_pd(w.pair.hosts[1].ctx);
 	CHECK(other);
 	CHECK_EQ(change_pd(&w.to, other), 0);
@@ -234,9 +234,9 @@ static void domains_of(int odp)
 	/* a queue pair of the other one */
 	there = w.pair.hosts[1];
 	there.pd = other;
-	rc_disconnect(&w.pair.a);
-	rc_disconnect(&w.pair.b);
-	rc_connect(&w.pair.a, &w.pair.hosts[0], &w.pair.b, &there, &config);
+	end_destroy(&w.pair.a);
+	end_destroy(&w.pair.b);
+	connect_ends(&w.pair.a, &w.pair.hosts[0], &w.pair.b, &there, &config);
 	writes(&w, 1);
 	CHECK_EQ(change_pd(&w.to, w.pair.hosts[1].pd), 0);
 	is_refused(&w, w.to.mr->rkey);
@@ -258,23 +258,23 @@ static void pages_stay(void)
 	struct ibv_pd *other;
 	struct written w;
 
-	up(&w, RC_ALL_ACCESS);
+	up(&w, ALL_ACCESS);
 	other = ibv_alloc_pd(w.pair.hosts[1].ctx);
 	CHECK(other);
 	writes(&w, 1);
 	map_at(w.to.addr, PROT_READ | PROT_WRITE);
-	rc_fill(w.to.addr, LEN, 2);
-	CHECK_EQ(change_access(&w.to, RC_ALL_ACCESS | IBV_ACCESS_MW_BIND), 0);
+	fill_pattern(w.to.addr, LEN, 2);
+	CHECK_EQ(change_access(&w.to, ALL_ACCESS | IBV_ACCESS_MW_BIND), 0);
 	has(&w, 1);
 	gets(&w, 3);
 	CHECK_EQ(change_pd(&w.to, other), 0);
 	CHECK_EQ(change_pd(&w.to, w.pair.hosts[1].pd), 0);
 	has(&w, 3);
 	gets(&w, 4);
-	rc_check(w.to.addr, LEN, 2);
+	check_pattern(w.to.addr, LEN, 2);
 
 	CHECK_EQ(munmap(w.to.addr, LEN), 0);
-	CHECK_EQ(change_access(&w.to, RC_ALL_ACCESS), 0);
+	CHECK_EQ(change_access(&w.to, ALL_ACCESS), 0);
 	CHECK_EQ(change_pd(&w.to, other), 0);
 	CHECK_EQ(change_pd(&w.to, w.pair.hosts[1].pd), 0);
 	has(&w, 4);
@@ -302,31 +302,31 @@ static long pinned_now(void)
 static void counted_once(void)
 {
 	struct rlimit limit = { MUCH * 3 / 2, MUCH * 3 / 2 };
-	struct rc_host host;
+	struct host host;
 	struct ibv_pd *other;
-	struct rc_buf buf;
+	struct buf buf;
 	long pinned;
 
 	CHECK_EQ(setrlimit(RLIMIT_MEMLOCK, &limit), 0);
 	CHECK_EQ(setgid(65534), 0);
 	CHECK_EQ(setuid(65534), 0);
-	rc_open(&host, 1);
+	host_open(&host, 1);
 	other = ibv_alloc_pd(host.ctx);
 	CHECK(other);
-	rc_buf_get(&buf, &host, MUCH, READ_ONLY);
+	buf_get(&buf, &host, MUCH, READ_ONLY);
 	pinned = pinned_now();
 	CHECK_EQ(pinned, MUCH / 1024);
 	/* it is looked up again here, and here only */
-	CHECK_EQ(change_access(&buf, RC_ALL_ACCESS), 0);
+	CHECK_EQ(change_access(&buf, ALL_ACCESS), 0);
 	CHECK_EQ(pinned_now(), pinned);
 	CHECK_EQ(change_access(&buf, READ_ONLY), 0);
 	CHECK_EQ(pinned_now(), pinned);
 	CHECK_EQ(change_pd(&buf, other), 0);
 	CHECK_EQ(pinned_now(), pinned);
-	rc_buf_put(&buf);
+	buf_put(&buf);
 	CHECK_EQ(pinned_now(), 0);
 	CHECK_EQ(ibv_dealloc_pd(other), 0);
-	rc_close(&host);
+	host_close(&host);
 }
 
 /**
@@ -342,7 +342,7 @@ struct by_child {
 /* The child's own memory at the region's addresses is other memory. */
 static void child_changes(struct written *w, const struct by_child *by)
 {
-	struct rc_rereg trans = {
+	struct rereg trans = {
 		.flags = IBV_REREG_MR_CHANGE_TRANSLATION,
 		.addr = w->to.addr,
 		.len = LEN,
@@ -383,7 +383,7 @@ static void child_of(int access, struct by_child by)
 
 	test_at("from %#x to %#x", access, by.access);
 	up(&w, access);
-	rc_fill(w.to.addr, LEN, 1);
+	fill_pattern(w.to.addr, LEN, 1);
 	child_changes(&w, &by);
 	/* the registrar's, as ever */
 	CHECK_EQ(change_access(&w.to, access), 0);
@@ -395,12 +395,12 @@ static void by_child(void)
 {
 	int odp = IBV_ACCESS_ON_DEMAND;
 
-	child_of(RC_ALL_ACCESS, (struct by_child) { RC_ALL_ACCESS, 0 });
-	child_of(RC_ALL_ACCESS, (struct by_child) { READ_ONLY, 0 });
+	child_of(ALL_ACCESS, (struct by_child) { ALL_ACCESS, 0 });
+	child_of(ALL_ACCESS, (struct by_child) { READ_ONLY, 0 });
 	/* only the registrar can tell whether it may be written */
-	child_of(READ_ONLY, (struct by_child) { RC_ALL_ACCESS, EPERM });
-	child_of(RC_ODP_ACCESS, (struct by_child) { RC_ODP_ACCESS, 0 });
-	child_of(odp | READ_ONLY, (struct by_child) { RC_ODP_ACCESS, 0 });
+	child_of(READ_ONLY, (struct by_child) { ALL_ACCESS, EPERM });
+	child_of(ODP_ACCESS, (struct by_child) { ODP_ACCESS, 0 });
+	child_of(odp | READ_ONLY, (struct by_child) { ODP_ACCESS, 0 });
 }
 
 /* what was to be read only is to be written */
@@ -411,7 +411,7 @@ static void writable_of(int odp, bool touched, bool forks)
 
 	up(&w, odp | READ_ONLY);
 	if (touched)
-		rc_fill(w.to.addr, LEN, 1);
+		fill_pattern(w.to.addr, LEN, 1);
 	is_refused(&w, w.to.mr->rkey);
 	/* another process has the pages, too, or copies of them */
 	if (forks)
@@ -421,7 +421,7 @@ static void writable_of(int odp, bool touched, bool forks)
 		pause();
 		_exit(0);
 	}
-	CHECK_EQ(change_access(&w.to, odp | RC_ALL_ACCESS), 0);
+	CHECK_EQ(change_access(&w.to, odp | ALL_ACCESS), 0);
 	if (touched)
 		has(&w, 1);
 	writes(&w, 2);
@@ -446,19 +446,19 @@ static void stays_read_only(void)
 	struct written w;
 
 	up(&w, READ_ONLY);
-	rc_fill(w.to.addr, LEN, 1);
+	fill_pattern(w.to.addr, LEN, 1);
 	CHECK_EQ(mprotect(w.to.addr + LEN / 2, LEN / 2, PROT_READ), 0);
-	CHECK_EQ(change_access(&w.to, RC_ALL_ACCESS), EFAULT);
+	CHECK_EQ(change_access(&w.to, ALL_ACCESS), EFAULT);
 	has(&w, 1);
 	is_refused(&w, w.to.mr->rkey);
 	CHECK_EQ(mprotect(w.to.addr, LEN, PROT_READ | PROT_WRITE), 0);
 	CHECK_EQ(madvise(w.to.addr + LEN / 2, PAGE_BYTES, MADV_DONTNEED), 0);
-	CHECK_EQ(change_access(&w.to, RC_ALL_ACCESS), EFAULT);
+	CHECK_EQ(change_access(&w.to, ALL_ACCESS), EFAULT);
 	map_at(w.to.addr, PROT_READ | PROT_WRITE);
-	rc_fill(w.to.addr, LEN, 2);
-	CHECK_EQ(change_access(&w.to, RC_ALL_ACCESS), EFAULT);
+	fill_pattern(w.to.addr, LEN, 2);
+	CHECK_EQ(change_access(&w.to, ALL_ACCESS), EFAULT);
 	CHECK_EQ(munmap(w.to.addr, LEN), 0);
-	CHECK_EQ(change_access(&w.to, RC_ALL_ACCESS), EFAULT);
+	CHECK_EQ(change_access(&w.to, ALL_ACCESS), EFAULT);
 	has(&w, 1);
 	is_refused(&w, w.to.mr->rkey);
 	/* which says nothing of reading */
@@ -485,8 +485,8 @@ static void read_only_file(int odp)
 	addr = mmap(NULL, LEN, PROT_READ, MAP_SHARED, ro, 0);
 	CHECK(addr != MAP_FAILED);
 
-	up(&w, RC_ALL_ACCESS);
-	rc_buf_put(&w.to);
+	up(&w, ALL_ACCESS);
+	buf_put(&w.to);
 	w.to.mr = ibv_reg_mr(w.pair.hosts[1].pd, addr, LEN, odp | READ_ONLY);
 	if (!w.to.mr && !odp) {
 		/* kernels up to 6.1 pin nothing that cannot be written */
@@ -495,20 +495,20 @@ static void read_only_file(int odp)
 	}
 	CHECK(w.to.mr);
 	w.to.addr = addr;
-	rc_do(&w.pair.a, IBV_WR_RDMA_READ, rc_sge(&w.from, 0, LEN), &w.to, 0);
+	do_one(&w.pair.a, IBV_WR_RDMA_READ, buf_sge(&w.from, 0, LEN), &w.to, 0);
 	if (odp) {
 		/* as when it is registered so: the page faults tell */
-		CHECK_EQ(change_access(&w.to, odp | RC_ALL_ACCESS), 0);
+		CHECK_EQ(change_access(&w.to, odp | ALL_ACCESS), 0);
 	} else {
-		CHECK_EQ(change_access(&w.to, RC_ALL_ACCESS), EFAULT);
+		CHECK_EQ(change_access(&w.to, ALL_ACCESS), EFAULT);
 	}
 	is_refused(&w, w.to.mr->rkey);
-	rc_check_all(addr, LEN, 0);
+	check_bytes(addr, LEN, 0);
 	CHECK_EQ(ibv_dereg_mr(w.to.mr), 0);
 gone:
 	CHECK_EQ(munmap(addr, LEN), 0);
-	rc_buf_put(&w.from);
-	rc_pair_down(&w.pair);
+	buf_put(&w.from);
+	pair_down(&w.pair);
 	close(ro);
 	close(fd);
 }
@@ -522,11 +522,11 @@ static void read_only_files(void)
 static void refused(void)
 {
 	struct ibv_mw_bind bind = { .wr_id = 1, .send_flags = IBV_SEND_SIGNALED };
-	struct rc_rereg again = { .flags = IBV_REREG_MR_CHANGE_ACCESS };
+	struct rereg again = { .flags = IBV_REREG_MR_CHANGE_ACCESS };
 	struct ibv_mw *mw;
 	struct written w;
 
-	up(&w, RC_ALL_ACCESS | IBV_ACCESS_MW_BIND);
+	up(&w, ALL_ACCESS | IBV_ACCESS_MW_BIND);
 	again.access = IBV_ACCESS_REMOTE_WRITE;
 	CHECK_EQ(reregister(&w.to, &again), EINVAL);
 	again.flags = IBV_REREG_MR_CHANGE_TRANSLATION;
@@ -547,9 +547,9 @@ static void refused(void)
 	bind.bind_info.length = LEN;
 	bind.bind_info.mw_access_flags = IBV_ACCESS_REMOTE_WRITE;
 	CHECK_EQ(ibv_bind_mw(w.pair.b.qp, mw, &bind), 0);
-	rc_wait_ok(w.pair.b.send_cq);
+	wait_ok(w.pair.b.send_cq);
 	again.flags = IBV_REREG_MR_CHANGE_ACCESS;
-	again.access = RC_ALL_ACCESS;
+	again.access = ALL_ACCESS;
 	CHECK_EQ(reregister(&w.to, &again), EBUSY);
 	writes(&w, 2);
 	CHECK_EQ(ibv_dealloc_mw(mw), 0);
@@ -575,5 +575,5 @@ static const struct test tests[] = {
 
 int main(int argc, char **argv)
 {
-	rc_tests(tests, argv + 1);
+	host_tests(tests, argv + 1);
 }

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "rc_pair.h"
+#include "pair.h"
 
 #define PEERS	3
 #define SLOT	8192
@@ -24,13 +24,13 @@
  * @in: memory of the receivers, a slot for each request
  */
 struct shared {
-	struct rc_host hosts[2];
+	struct host hosts[2];
 	struct ibv_pd *pd;
 	struct ibv_srq *srq;
-	struct rc_end from[PEERS];
-	struct rc_end to[PEERS];
-	struct rc_buf out;
-	struct rc_buf in;
+	struct end from[PEERS];
+	struct end to[PEERS];
+	struct buf out;
+	struct buf in;
 };
 
 static struct ibv_srq *create_srq(struct ibv_pd *pd, unsigned int max_wr,
@@ -50,38 +50,38 @@ static struct ibv_srq *create_srq(struct ibv_pd *pd, unsigned int max_wr,
 
 static void connect_one(struct shared *shared, int i, enum ibv_qp_type type)
 {
-	struct rc_config config = { .type = type };
-	struct rc_end *from = &shared->from[i], *to = &shared->to[i];
+	struct pair_config config = { .type = type };
+	struct end *from = &shared->from[i], *to = &shared->to[i];
 
-	rc_end_create(from, &shared->hosts[0], &config);
+	end_create(from, &shared->hosts[0], &config);
 	config.srq = shared->srq;
-	rc_end_create(to, &shared->hosts[1], &config);
-	rc_to_init(from, &config);
-	rc_to_init(to, &config);
-	rc_to_rtr(from, to->qp->qp_num, &shared->hosts[1].gids[0].gid, &config);
-	rc_to_rtr(to, from->qp->qp_num, &shared->hosts[0].gids[0].gid, &config);
-	rc_to_rts(from, &config);
-	rc_to_rts(to, &config);
+	end_create(to, &shared->hosts[1], &config);
+	end_to_init(from, &config);
+	end_to_init(to, &config);
+	end_to_rtr(from, to->qp->qp_num, &shared->hosts[1].gids[0].gid, &config);
+	end_to_rtr(to, from->qp->qp_num, &shared->hosts[0].gids[0].gid, &config);
+	end_to_rts(from, &config);
+	end_to_rts(to, &config);
 }
 
 static void shared_up(struct shared *shared, enum ibv_qp_type type, int access,
 		      unsigned int max_wr)
 {
-	struct rc_host in_pd;
+	struct host in_pd;
 	int i;
 
-	rc_open(&shared->hosts[0], 0);
-	rc_open(&shared->hosts[1], 1);
+	host_open(&shared->hosts[0], 0);
+	host_open(&shared->hosts[1], 1);
 	shared->pd = ibv_alloc_pd(shared->hosts[1].ctx);
 	CHECK(shared->pd);
 	shared->srq = create_srq(shared->pd, max_wr, 2);
 	CHECK(shared->srq);
 	for (i = 0; i < PEERS; i++)
 		connect_one(shared, i, type);
-	rc_buf_get(&shared->out, &shared->hosts[0], PEERS * SLOT, access);
+	buf_get(&shared->out, &shared->hosts[0], PEERS * SLOT, access);
 	in_pd = shared->hosts[1];
 	in_pd.pd = shared->pd;
-	rc_buf_get(&shared->in, &in_pd, 64 * SLOT, access);
+	buf_get(&shared->in, &in_pd, 64 * SLOT, access);
 }
 
 static void shared_down(struct shared *shared)
@@ -89,22 +89,22 @@ static void shared_down(struct shared *shared)
 	int i;
 
 	for (i = 0; i < PEERS; i++) {
-		rc_disconnect(&shared->from[i]);
-		rc_disconnect(&shared->to[i]);
+		end_destroy(&shared->from[i]);
+		end_destroy(&shared->to[i]);
 	}
-	rc_buf_put(&shared->out);
-	rc_buf_put(&shared->in);
+	buf_put(&shared->out);
+	buf_put(&shared->in);
 	CHECK_EQ(ibv_destroy_srq(shared->srq), 0);
 	CHECK_EQ(ibv_dealloc_pd(shared->pd), 0);
-	rc_close(&shared->hosts[0]);
-	rc_close(&shared->hosts[1]);
+	host_close(&shared->hosts[0]);
+	host_close(&shared->hosts[1]);
 }
 
 static int try_post(struct shared *shared, unsigned int slot)
 {
 	struct ibv_sge sges[2] = {
-		rc_sge(&shared->in, slot * SLOT, 100),
-		rc_sge(&shared->in, slot * SLOT + 100, SLOT - 100),
+		buf_sge(&shared->in, slot * SLOT, 100),
+		buf_sge(&shared->in, slot * SLOT + 100, SLOT - 100),
 	};
 	struct ibv_recv_wr wr = {
 		.wr_id = slot,
@@ -127,15 +127,15 @@ static void move(struct shared *shared, int peer, unsigned int slot,
 	struct ibv_wc wc;
 
 	test_at("peer %d, slot %u, %zu bytes", peer, slot, len);
-	rc_fill(shared->out.addr + peer * SLOT, len, seed);
-	rc_do(&shared->from[peer], IBV_WR_SEND,
-	      rc_sge(&shared->out, peer * SLOT, len), NULL, 0);
-	wc = rc_wait_ok(shared->to[peer].recv_cq);
+	fill_pattern(shared->out.addr + peer * SLOT, len, seed);
+	do_one(&shared->from[peer], IBV_WR_SEND,
+	       buf_sge(&shared->out, peer * SLOT, len), NULL, 0);
+	wc = wait_ok(shared->to[peer].recv_cq);
 	CHECK_EQ(wc.wr_id, slot);
 	CHECK_EQ(wc.byte_len, len);
 	CHECK_EQ(wc.qp_num, shared->to[peer].qp->qp_num);
-	rc_check(shared->in.addr + slot * SLOT, len, seed);
-	rc_check_all(shared->in.addr + slot * SLOT + len, SLOT - len, 0);
+	check_pattern(shared->in.addr + slot * SLOT, len, seed);
+	check_bytes(shared->in.addr + slot * SLOT + len, SLOT - len, 0);
 	memset(shared->in.addr + slot * SLOT, 0, len);
 }
 
@@ -148,44 +148,44 @@ static void data_of(enum ibv_qp_type type, int access)
 	for (i = 0; i < 8; i++)
 		post(&shared, i);
 	for (i = 0; i < 200; i++) {
-		rc_buf_drop(&shared.in);
-		rc_buf_drop(&shared.out);
+		buf_drop(&shared.in);
+		buf_drop(&shared.out);
 		move(&shared, i % PEERS, i % 8, i * 41 % SLOT, i);
 		post(&shared, i % 8);
 	}
 	for (i = 0; i < PEERS; i++)
-		rc_check_idle(shared.to[i].recv_cq);
+		check_idle(shared.to[i].recv_cq);
 	shared_down(&shared);
 }
 
 static void data(void)
 {
-	data_of(IBV_QPT_RC, RC_ALL_ACCESS);
-	data_of(IBV_QPT_RC, RC_ODP_ACCESS);
-	data_of(IBV_QPT_UC, RC_ODP_ACCESS);
+	data_of(IBV_QPT_RC, ALL_ACCESS);
+	data_of(IBV_QPT_RC, ODP_ACCESS);
+	data_of(IBV_QPT_UC, ODP_ACCESS);
 }
 
 /* an empty queue is no error: the sender waits */
 static void empty(void)
 {
-	unsigned long long rnr = rc_counters("send_rnr_err");
+	unsigned long long rnr = counter_sum("send_rnr_err");
 	struct shared shared;
 
-	shared_up(&shared, IBV_QPT_RC, RC_ODP_ACCESS, 16);
-	rc_fill(shared.out.addr, SLOT, 1);
-	rc_post(&shared.from[0], IBV_WR_SEND, rc_sge(&shared.out, 0, SLOT),
-		NULL, 0);
-	while (rc_counters("send_rnr_err") < rnr + 3)
+	shared_up(&shared, IBV_QPT_RC, ODP_ACCESS, 16);
+	fill_pattern(shared.out.addr, SLOT, 1);
+	post_one(&shared.from[0], IBV_WR_SEND, buf_sge(&shared.out, 0, SLOT),
+		 NULL, 0);
+	while (counter_sum("send_rnr_err") < rnr + 3)
 		sleep_ms(1);
-	rc_check_idle(shared.from[0].send_cq);
+	check_idle(shared.from[0].send_cq);
 	post(&shared, 5);
-	CHECK_EQ(rc_wait_ok(shared.to[0].recv_cq).wr_id, 5);
-	rc_wait_ok(shared.from[0].send_cq);
-	rc_check(shared.in.addr + 5 * SLOT, SLOT, 1);
+	CHECK_EQ(wait_ok(shared.to[0].recv_cq).wr_id, 5);
+	wait_ok(shared.from[0].send_cq);
+	check_pattern(shared.in.addr + 5 * SLOT, SLOT, 1);
 	shared_down(&shared);
 }
 
-static void next_event(struct rc_host *host, enum ibv_event_type type)
+static void next_event(struct host *host, enum ibv_event_type type)
 {
 	struct pollfd pollfd = { .fd = host->ctx->async_fd, .events = POLLIN };
 	struct ibv_async_event event;
@@ -196,7 +196,7 @@ static void next_event(struct rc_host *host, enum ibv_event_type type)
 	ibv_ack_async_event(&event);
 }
 
-static void no_event(struct rc_host *host)
+static void no_event(struct host *host)
 {
 	struct pollfd pollfd = { .fd = host->ctx->async_fd, .events = POLLIN };
 
@@ -224,7 +224,7 @@ static void limits(void)
 	struct shared shared;
 	unsigned int i;
 
-	shared_up(&shared, IBV_QPT_RC, RC_ALL_ACCESS, 16);
+	shared_up(&shared, IBV_QPT_RC, ALL_ACCESS, 16);
 	for (i = 0; i < 6; i++)
 		post(&shared, i);
 	CHECK_EQ(modify(&shared, IBV_SRQ_LIMIT, 0, 5), 0);
@@ -251,7 +251,7 @@ static void sizes(void)
 	unsigned int next = 0, last = 0, i, n;
 	struct shared shared;
 
-	shared_up(&shared, IBV_QPT_RC, RC_ODP_ACCESS, 10);
+	shared_up(&shared, IBV_QPT_RC, ODP_ACCESS, 10);
 	for (i = 0; i < NUM(sizes); i++) {
 		for (; last - next < 7; last++)
 			post(&shared, last % 64);
@@ -281,22 +281,22 @@ static void one_fails(void)
 	struct shared shared;
 	int i;
 
-	shared_up(&shared, IBV_QPT_RC, RC_ALL_ACCESS, 16);
+	shared_up(&shared, IBV_QPT_RC, ALL_ACCESS, 16);
 	for (i = 0; i < 4; i++)
 		post(&shared, i);
-	rc_to_error(&shared.to[0]);
+	end_to_error(&shared.to[0]);
 	next_event(&shared.hosts[1], IBV_EVENT_QP_LAST_WQE_REACHED);
-	rc_check_idle(shared.to[0].recv_cq);
+	check_idle(shared.to[0].recv_cq);
 	for (i = 0; i < 4; i++)
 		move(&shared, 1 + i % 2, i, 700, i);
 
 	/* the middle of a message is not the end of its request */
 	for (i = 0; i < 3; i++)
 		post(&shared, i);
-	rc_post(&shared.from[1], IBV_WR_SEND, rc_sge(&shared.out, 0, SLOT + 1),
-		NULL, 0);
-	rc_wait_status(shared.to[1].recv_cq, IBV_WC_LOC_LEN_ERR);
-	rc_wait_status(shared.from[1].send_cq, IBV_WC_REM_INV_REQ_ERR);
+	post_one(&shared.from[1], IBV_WR_SEND, buf_sge(&shared.out, 0, SLOT + 1),
+		 NULL, 0);
+	wait_status(shared.to[1].recv_cq, IBV_WC_LOC_LEN_ERR);
+	wait_status(shared.from[1].send_cq, IBV_WC_REM_INV_REQ_ERR);
 	next_event(&shared.hosts[1], IBV_EVENT_QP_REQ_ERR);
 	next_event(&shared.hosts[1], IBV_EVENT_QP_LAST_WQE_REACHED);
 	memset(shared.in.addr, 0, SLOT);
@@ -307,14 +307,14 @@ static void one_fails(void)
 
 static void refused(void)
 {
-	struct rc_host host;
+	struct host host;
 
-	rc_open(&host, 0);
+	host_open(&host, 0);
 	CHECK(!create_srq(host.pd, 1 << 24, 1));
 	CHECK_EQ(errno, EINVAL);
 	CHECK(!create_srq(host.pd, 16, 1000));
 	CHECK_EQ(errno, EINVAL);
-	rc_close(&host);
+	host_close(&host);
 }
 
 static const struct test tests[] = {
@@ -329,5 +329,5 @@ static const struct test tests[] = {
 
 int main(int argc, char **argv)
 {
-	rc_tests(tests, argv + 1);
+	host_tests(tests, argv + 1);
 }

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#include "rc_pair.h"
+#include "pair.h"
 
 #define SIZE	(256 * 1024)
 /* of sends that may be lost */
@@ -25,27 +25,27 @@ static const size_t lengths[] = {
  * @to: of end b
  */
 struct uc {
-	struct rc_pair pair;
-	struct rc_buf from;
-	struct rc_buf to;
+	struct pair pair;
+	struct buf from;
+	struct buf to;
 };
 
-static void uc_up(struct uc *uc, const struct rc_config *proto, int from,
+static void uc_up(struct uc *uc, const struct pair_config *proto, int from,
 		  int to)
 {
-	struct rc_config config = *proto;
+	struct pair_config config = *proto;
 
 	config.type = IBV_QPT_UC;
-	rc_pair_up(&uc->pair, &config);
-	rc_buf_get(&uc->from, &uc->pair.hosts[0], SIZE, from);
-	rc_buf_get(&uc->to, &uc->pair.hosts[1], SIZE, to);
+	pair_up(&uc->pair, &config);
+	buf_get(&uc->from, &uc->pair.hosts[0], SIZE, from);
+	buf_get(&uc->to, &uc->pair.hosts[1], SIZE, to);
 }
 
 static void uc_down(struct uc *uc)
 {
-	rc_buf_put(&uc->from);
-	rc_buf_put(&uc->to);
-	rc_pair_down(&uc->pair);
+	buf_put(&uc->from);
+	buf_put(&uc->to);
+	pair_down(&uc->pair);
 }
 
 /* The sender is done once it has sent: what tells of arrival is a receive. */
@@ -54,7 +54,7 @@ static void move(struct uc *uc, enum ibv_wr_opcode opcode, size_t len,
 {
 	bool write = opcode == IBV_WR_RDMA_WRITE ||
 		     opcode == IBV_WR_RDMA_WRITE_WITH_IMM;
-	struct ibv_sge sge = rc_sge(&uc->from, 0, len);
+	struct ibv_sge sge = buf_sge(&uc->from, 0, len);
 	struct ibv_send_wr wr = {
 		.sg_list = &sge,
 		.num_sge = 1,
@@ -67,18 +67,18 @@ static void move(struct uc *uc, enum ibv_wr_opcode opcode, size_t len,
 	struct ibv_wc wc;
 
 	test_at("opcode %d, %zu bytes", opcode, len);
-	rc_buf_drop(&uc->from);
-	rc_fill(uc->from.addr, len, seed);
-	rc_buf_drop(&uc->to);
-	rc_post_recv(&uc->pair.b, &uc->to, 0, SIZE, seed);
-	rc_post_send(&uc->pair.a, &wr);
-	wc = rc_wait_ok(uc->pair.a.send_cq);
+	buf_drop(&uc->from);
+	fill_pattern(uc->from.addr, len, seed);
+	buf_drop(&uc->to);
+	post_recv(&uc->pair.b, &uc->to, 0, SIZE, seed);
+	post_send(&uc->pair.a, &wr);
+	wc = wait_ok(uc->pair.a.send_cq);
 	CHECK_EQ(wc.opcode, write ? IBV_WC_RDMA_WRITE : IBV_WC_SEND);
 	/* a write without immediate data: a message behind it has come */
 	if (opcode == IBV_WR_RDMA_WRITE)
-		rc_do(&uc->pair.a, IBV_WR_SEND, rc_sge(&uc->from, 0, 0), NULL,
-		      0);
-	wc = rc_wait_ok(uc->pair.b.recv_cq);
+		do_one(&uc->pair.a, IBV_WR_SEND, buf_sge(&uc->from, 0, 0), NULL,
+		       0);
+	wc = wait_ok(uc->pair.b.recv_cq);
 	CHECK_EQ(wc.wr_id, seed);
 	CHECK_EQ(wc.opcode, opcode == IBV_WR_RDMA_WRITE_WITH_IMM ?
 			    IBV_WC_RECV_RDMA_WITH_IMM : IBV_WC_RECV);
@@ -86,16 +86,16 @@ static void move(struct uc *uc, enum ibv_wr_opcode opcode, size_t len,
 	if (opcode == IBV_WR_SEND_WITH_IMM ||
 	    opcode == IBV_WR_RDMA_WRITE_WITH_IMM)
 		CHECK_EQ(be32toh(wc.imm_data), seed);
-	rc_check(uc->to.addr, len, seed);
+	check_pattern(uc->to.addr, len, seed);
 }
 
-static void move_all(const struct rc_config *config)
+static void move_all(const struct pair_config *config)
 {
 	static const enum ibv_wr_opcode opcodes[] = {
 		IBV_WR_SEND, IBV_WR_SEND_WITH_IMM, IBV_WR_RDMA_WRITE,
 		IBV_WR_RDMA_WRITE_WITH_IMM,
 	};
-	static const int access[] = { RC_ALL_ACCESS, RC_ODP_ACCESS };
+	static const int access[] = { ALL_ACCESS, ODP_ACCESS };
 	unsigned int i, j, seed = 1;
 	struct uc uc;
 	int memory;
@@ -105,39 +105,39 @@ static void move_all(const struct rc_config *config)
 		for (i = 0; i < NUM(opcodes); i++)
 			for (j = 0; j < NUM(lengths); j++)
 				move(&uc, opcodes[i], lengths[j], seed++);
-		CHECK_EQ(rc_state(&uc.pair.a), IBV_QPS_RTS);
-		CHECK_EQ(rc_state(&uc.pair.b), IBV_QPS_RTS);
+		CHECK_EQ(end_state(&uc.pair.a), IBV_QPS_RTS);
+		CHECK_EQ(end_state(&uc.pair.b), IBV_QPS_RTS);
 		uc_down(&uc);
 	}
 }
 
 static void data(void)
 {
-	unsigned long long drops = rc_counters("rcvd_drops");
+	unsigned long long drops = counter_sum("rcvd_drops");
 
-	move_all(&(struct rc_config){ .mtu = IBV_MTU_1024 });
-	move_all(&(struct rc_config){ .mtu = IBV_MTU_256, .ipv6 = true });
-	CHECK_EQ(rc_counters("rcvd_drops"), drops);
-	CHECK_EQ(rc_counters("out_of_buffer"), 0);
+	move_all(&(struct pair_config){ .mtu = IBV_MTU_1024 });
+	move_all(&(struct pair_config){ .mtu = IBV_MTU_256, .ipv6 = true });
+	CHECK_EQ(counter_sum("rcvd_drops"), drops);
+	CHECK_EQ(counter_sum("out_of_buffer"), 0);
 }
 
 /* Those that come are whole, right, and in the order in which they were sent. */
 static void losses(void)
 {
-	struct rc_config config = {};
+	struct pair_config config = {};
 	struct uc uc;
 	unsigned int sent, next = 0, came = 0;
 	struct ibv_wc wc;
 	int i;
 
-	uc_up(&uc, &config, RC_ODP_ACCESS, RC_ODP_ACCESS);
-	if (rc_try_netem("loss 3%"))
+	uc_up(&uc, &config, ODP_ACCESS, ODP_ACCESS);
+	if (try_netem("loss 3%"))
 		skip("the kernel has no netem");
-	rc_set_together(1);
+	set_together(1);
 	for (i = 0; i < 8; i++)
-		rc_post_recv(&uc.pair.b, &uc.to, i * MESSAGE, MESSAGE, i);
+		post_recv(&uc.pair.b, &uc.to, i * MESSAGE, MESSAGE, i);
 	for (sent = 0; sent < 600; sent++) {
-		struct ibv_sge sge = rc_sge(&uc.from, 0, MESSAGE);
+		struct ibv_sge sge = buf_sge(&uc.from, 0, MESSAGE);
 		struct ibv_send_wr wr = {
 			.sg_list = &sge,
 			.num_sge = 1,
@@ -146,73 +146,73 @@ static void losses(void)
 			.imm_data = htobe32(sent),
 		};
 
-		rc_fill(uc.from.addr, MESSAGE, sent);
-		rc_post_send(&uc.pair.a, &wr);
-		rc_wait_ok(uc.pair.a.send_cq);
+		fill_pattern(uc.from.addr, MESSAGE, sent);
+		post_send(&uc.pair.a, &wr);
+		wait_ok(uc.pair.a.send_cq);
 		while (ibv_poll_cq(uc.pair.b.recv_cq, 1, &wc) == 1) {
 			CHECK_EQ(wc.status, IBV_WC_SUCCESS);
 			CHECK_EQ(wc.byte_len, MESSAGE);
 			CHECK(be32toh(wc.imm_data) >= next);
 			next = be32toh(wc.imm_data) + 1;
-			rc_check(uc.to.addr + wc.wr_id * MESSAGE, MESSAGE,
-				 next - 1);
-			rc_post_recv(&uc.pair.b, &uc.to, wc.wr_id * MESSAGE,
-				     MESSAGE, wc.wr_id);
+			check_pattern(uc.to.addr + wc.wr_id * MESSAGE, MESSAGE,
+				      next - 1);
+			post_recv(&uc.pair.b, &uc.to, wc.wr_id * MESSAGE,
+				  MESSAGE, wc.wr_id);
 			came++;
 		}
 	}
-	rc_set_together(RC_TOGETHER);
-	rc_set_netem(NULL);
+	set_together(ALL_TOGETHER);
+	set_netem(NULL);
 	printf("# %u of %u messages came\n", came, sent);
 	CHECK(came > sent / 3);
 	CHECK(came < sent);
-	CHECK(rc_counters("rcvd_drops") > 0);
+	CHECK(counter_sum("rcvd_drops") > 0);
 	uc_down(&uc);
 }
 
 /* a message that arrives says that the one before has been dealt with */
 static void one_more(struct uc *uc, unsigned int seed)
 {
-	rc_fill(uc->from.addr, 100, seed);
-	rc_do(&uc->pair.a, IBV_WR_SEND, rc_sge(&uc->from, 0, 100), NULL, 0);
-	CHECK_EQ(rc_wait_ok(uc->pair.b.recv_cq).byte_len, 100);
-	rc_check(uc->to.addr, 100, seed);
-	rc_check_idle(uc->pair.b.recv_cq);
-	CHECK_EQ(rc_state(&uc->pair.a), IBV_QPS_RTS);
-	CHECK_EQ(rc_state(&uc->pair.b), IBV_QPS_RTS);
+	fill_pattern(uc->from.addr, 100, seed);
+	do_one(&uc->pair.a, IBV_WR_SEND, buf_sge(&uc->from, 0, 100), NULL, 0);
+	CHECK_EQ(wait_ok(uc->pair.b.recv_cq).byte_len, 100);
+	check_pattern(uc->to.addr, 100, seed);
+	check_idle(uc->pair.b.recv_cq);
+	CHECK_EQ(end_state(&uc->pair.a), IBV_QPS_RTS);
+	CHECK_EQ(end_state(&uc->pair.b), IBV_QPS_RTS);
 }
 
 static void nothing_posted(void)
 {
-	struct rc_config config = {};
-	unsigned long long dropped = rc_counters("out_of_buffer");
+	struct pair_config config = {};
+	unsigned long long dropped = counter_sum("out_of_buffer");
 	struct uc uc;
 
-	uc_up(&uc, &config, RC_ALL_ACCESS, RC_ODP_ACCESS);
-	rc_do(&uc.pair.a, IBV_WR_SEND, rc_sge(&uc.from, 0, 5000), NULL, 0);
-	while (rc_counters("out_of_buffer") == dropped)
+	uc_up(&uc, &config, ALL_ACCESS, ODP_ACCESS);
+	do_one(&uc.pair.a, IBV_WR_SEND, buf_sge(&uc.from, 0, 5000), NULL, 0);
+	while (counter_sum("out_of_buffer") == dropped)
 		sleep_ms(1);
-	rc_post_recv(&uc.pair.b, &uc.to, 0, 4000, 0);
+	post_recv(&uc.pair.b, &uc.to, 0, 4000, 0);
 	one_more(&uc, 1);
 	uc_down(&uc);
 }
 
 static void too_long(void)
 {
-	struct rc_config config = {};
+	struct pair_config config = {};
 	struct uc uc;
 
-	uc_up(&uc, &config, RC_ALL_ACCESS, RC_ODP_ACCESS);
+	uc_up(&uc, &config, ALL_ACCESS, ODP_ACCESS);
 	/* the receive request stays for a message that it has room for */
-	rc_post_recv(&uc.pair.b, &uc.to, 0, 4000, 0);
-	rc_do(&uc.pair.a, IBV_WR_SEND, rc_sge(&uc.from, 0, 4001), NULL, 0);
+	post_recv(&uc.pair.b, &uc.to, 0, 4000, 0);
+	do_one(&uc.pair.a, IBV_WR_SEND, buf_sge(&uc.from, 0, 4001), NULL, 0);
 	one_more(&uc, 2);
 	uc_down(&uc);
 }
 
 static void refused_write(struct uc *uc, size_t offset, unsigned int rkey_bits)
 {
-	struct ibv_sge sge = rc_sge(&uc->from, 0, 3000);
+	struct ibv_sge sge = buf_sge(&uc->from, 0, 3000);
 	struct ibv_send_wr wr = {
 		.sg_list = &sge,
 		.num_sge = 1,
@@ -224,36 +224,36 @@ static void refused_write(struct uc *uc, size_t offset, unsigned int rkey_bits)
 
 	memset(uc->to.addr, 0x5a, SIZE);
 	memset(uc->from.addr, 1, SIZE);
-	rc_post_send(&uc->pair.a, &wr);
-	rc_wait_ok(uc->pair.a.send_cq);
-	rc_post_recv(&uc->pair.b, &uc->to, 0, 100, 0);
+	post_send(&uc->pair.a, &wr);
+	wait_ok(uc->pair.a.send_cq);
+	post_recv(&uc->pair.b, &uc->to, 0, 100, 0);
 	one_more(uc, 3);
-	rc_check_all(uc->to.addr + 100, SIZE - 100, 0x5a);
+	check_bytes(uc->to.addr + 100, SIZE - 100, 0x5a);
 }
 
 static void not_allowed(void)
 {
-	struct rc_config config = {};
+	struct pair_config config = {};
 	struct uc uc;
 
-	uc_up(&uc, &config, RC_ALL_ACCESS, RC_ODP_ACCESS);
+	uc_up(&uc, &config, ALL_ACCESS, ODP_ACCESS);
 	refused_write(&uc, 0, 1);
 	refused_write(&uc, 0, 0x100);
 	refused_write(&uc, SIZE - 2999, 0);
 	uc_down(&uc);
 
-	uc_up(&uc, &config, RC_ALL_ACCESS,
+	uc_up(&uc, &config, ALL_ACCESS,
 	      IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_ON_DEMAND);
 	refused_write(&uc, 0, 0);
 	uc_down(&uc);
 
 	config.no_access = true;
-	uc_up(&uc, &config, RC_ALL_ACCESS, RC_ODP_ACCESS);
+	uc_up(&uc, &config, ALL_ACCESS, ODP_ACCESS);
 	refused_write(&uc, 0, 0);
 	uc_down(&uc);
 }
 
-static void back_to_rts(struct rc_end *end)
+static void back_to_rts(struct end *end)
 {
 	struct ibv_qp_attr attr = {
 		.qp_state = IBV_QPS_RTS,
@@ -270,24 +270,24 @@ static void failed_send(struct uc *uc, enum ibv_wr_opcode opcode,
 {
 	int i;
 
-	rc_post(&uc->pair.a, opcode, sge, &uc->to, 0);
-	rc_post(&uc->pair.a, IBV_WR_SEND, rc_sge(&uc->from, 0, 1), NULL, 0);
-	rc_wait_status(uc->pair.a.send_cq, status);
-	rc_wait_status(uc->pair.a.send_cq, IBV_WC_WR_FLUSH_ERR);
-	CHECK_EQ(rc_state(&uc->pair.a), IBV_QPS_SQE);
-	rc_post(&uc->pair.a, IBV_WR_SEND, rc_sge(&uc->from, 0, 1), NULL, 0);
-	rc_wait_status(uc->pair.a.send_cq, IBV_WC_WR_FLUSH_ERR);
+	post_one(&uc->pair.a, opcode, sge, &uc->to, 0);
+	post_one(&uc->pair.a, IBV_WR_SEND, buf_sge(&uc->from, 0, 1), NULL, 0);
+	wait_status(uc->pair.a.send_cq, status);
+	wait_status(uc->pair.a.send_cq, IBV_WC_WR_FLUSH_ERR);
+	CHECK_EQ(end_state(&uc->pair.a), IBV_QPS_SQE);
+	post_one(&uc->pair.a, IBV_WR_SEND, buf_sge(&uc->from, 0, 1), NULL, 0);
+	wait_status(uc->pair.a.send_cq, IBV_WC_WR_FLUSH_ERR);
 
 	/* the other direction goes on */
-	rc_post_recv(&uc->pair.a, &uc->from, 0, 100, 7);
-	rc_fill(uc->to.addr, 100, 4);
-	rc_do(&uc->pair.b, IBV_WR_SEND, rc_sge(&uc->to, 0, 100), NULL, 0);
-	CHECK_EQ(rc_wait_ok(uc->pair.a.recv_cq).wr_id, 7);
-	rc_check(uc->from.addr, 100, 4);
+	post_recv(&uc->pair.a, &uc->from, 0, 100, 7);
+	fill_pattern(uc->to.addr, 100, 4);
+	do_one(&uc->pair.b, IBV_WR_SEND, buf_sge(&uc->to, 0, 100), NULL, 0);
+	CHECK_EQ(wait_ok(uc->pair.a.recv_cq).wr_id, 7);
+	check_pattern(uc->from.addr, 100, 4);
 
 	back_to_rts(&uc->pair.a);
 	for (i = 0; i < 3; i++) {
-		rc_post_recv(&uc->pair.b, &uc->to, 0, 100, 0);
+		post_recv(&uc->pair.b, &uc->to, 0, 100, 0);
 		one_more(uc, 5 + i);
 	}
 }
@@ -295,43 +295,43 @@ static void failed_send(struct uc *uc, enum ibv_wr_opcode opcode,
 /* Those behind it that were posted before fail, however soon it goes on. */
 static void flushed_at_once(void)
 {
-	struct rc_config config = {};
+	struct pair_config config = {};
 	struct ibv_sge sge;
 	struct uc uc;
 	int round, i;
 
-	uc_up(&uc, &config, RC_ALL_ACCESS, RC_ALL_ACCESS);
-	sge = rc_sge(&uc.from, 0, 100);
+	uc_up(&uc, &config, ALL_ACCESS, ALL_ACCESS);
+	sge = buf_sge(&uc.from, 0, 100);
 	sge.lkey ^= 1;
 	for (round = 0; round < 50; round++) {
-		rc_post(&uc.pair.a, IBV_WR_SEND, sge, NULL, 0);
+		post_one(&uc.pair.a, IBV_WR_SEND, sge, NULL, 0);
 		/* they stay in the ring until somebody looks at it */
 		for (i = 0; i < 20; i++)
-			rc_post(&uc.pair.a, IBV_WR_SEND,
-				rc_sge(&uc.from, 0, 100), NULL, 0);
-		rc_wait_status(uc.pair.a.send_cq, IBV_WC_LOC_PROT_ERR);
+			post_one(&uc.pair.a, IBV_WR_SEND,
+				 buf_sge(&uc.from, 0, 100), NULL, 0);
+		wait_status(uc.pair.a.send_cq, IBV_WC_LOC_PROT_ERR);
 		back_to_rts(&uc.pair.a);
 		for (i = 0; i < 20; i++)
-			rc_wait_status(uc.pair.a.send_cq, IBV_WC_WR_FLUSH_ERR);
+			wait_status(uc.pair.a.send_cq, IBV_WC_WR_FLUSH_ERR);
 	}
-	rc_post_recv(&uc.pair.b, &uc.to, 0, 100, 0);
+	post_recv(&uc.pair.b, &uc.to, 0, 100, 0);
 	one_more(&uc, 1);
 	uc_down(&uc);
 }
 
 static void send_errors(void)
 {
-	struct rc_config config = {};
+	struct pair_config config = {};
 	struct uc uc;
 	struct ibv_sge sge;
 
-	uc_up(&uc, &config, RC_ODP_ACCESS, RC_ODP_ACCESS);
-	sge = rc_sge(&uc.from, 0, 100);
+	uc_up(&uc, &config, ODP_ACCESS, ODP_ACCESS);
+	sge = buf_sge(&uc.from, 0, 100);
 	sge.lkey ^= 1;
 	failed_send(&uc, IBV_WR_SEND, sge, IBV_WC_LOC_PROT_ERR);
-	failed_send(&uc, IBV_WR_RDMA_READ, rc_sge(&uc.from, 0, 100),
+	failed_send(&uc, IBV_WR_RDMA_READ, buf_sge(&uc.from, 0, 100),
 		    IBV_WC_LOC_QP_OP_ERR);
-	failed_send(&uc, IBV_WR_ATOMIC_FETCH_AND_ADD, rc_sge(&uc.from, 0, 8),
+	failed_send(&uc, IBV_WR_ATOMIC_FETCH_AND_ADD, buf_sge(&uc.from, 0, 8),
 		    IBV_WC_LOC_QP_OP_ERR);
 	uc_down(&uc);
 }
@@ -339,18 +339,18 @@ static void send_errors(void)
 /* a receive request whose memory is not to be had fails its queue pair */
 static void receive_errors(void)
 {
-	struct rc_config config = {};
+	struct pair_config config = {};
 	struct uc uc;
 
-	uc_up(&uc, &config, RC_ALL_ACCESS, RC_ODP_ACCESS);
-	rc_post_recv(&uc.pair.b, &uc.to, 0, 4096, 1);
-	rc_post_recv(&uc.pair.b, &uc.to, 0, 4096, 2);
+	uc_up(&uc, &config, ALL_ACCESS, ODP_ACCESS);
+	post_recv(&uc.pair.b, &uc.to, 0, 4096, 1);
+	post_recv(&uc.pair.b, &uc.to, 0, 4096, 2);
 	CHECK_EQ(mprotect(uc.to.addr, 4096, PROT_READ), 0);
-	rc_do(&uc.pair.a, IBV_WR_SEND, rc_sge(&uc.from, 0, 4096), NULL, 0);
-	rc_wait_status(uc.pair.b.recv_cq, IBV_WC_LOC_PROT_ERR);
-	rc_wait_status(uc.pair.b.recv_cq, IBV_WC_WR_FLUSH_ERR);
-	CHECK_EQ(rc_state(&uc.pair.b), IBV_QPS_ERR);
-	CHECK_EQ(rc_state(&uc.pair.a), IBV_QPS_RTS);
+	do_one(&uc.pair.a, IBV_WR_SEND, buf_sge(&uc.from, 0, 4096), NULL, 0);
+	wait_status(uc.pair.b.recv_cq, IBV_WC_LOC_PROT_ERR);
+	wait_status(uc.pair.b.recv_cq, IBV_WC_WR_FLUSH_ERR);
+	CHECK_EQ(end_state(&uc.pair.b), IBV_QPS_ERR);
+	CHECK_EQ(end_state(&uc.pair.a), IBV_QPS_RTS);
 	uc_down(&uc);
 }
 
@@ -368,5 +368,5 @@ static const struct test tests[] = {
 
 int main(int argc, char **argv)
 {
-	rc_tests(tests, argv + 1);
+	host_tests(tests, argv + 1);
 }

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#include "rc_pair.h"
+#include "pair.h"
 
 #define GRH	40
 #define QKEY	0x11223344
@@ -25,16 +25,16 @@
  * @ah: from a to b
  */
 struct ud {
-	struct rc_pair pair;
-	struct rc_buf from;
-	struct rc_buf to;
+	struct pair pair;
+	struct buf from;
+	struct buf to;
 	struct ibv_ah *ah;
 };
 
-static const struct rc_config ud_config = { .type = IBV_QPT_UD, .qkey = QKEY };
+static const struct pair_config ud_config = { .type = IBV_QPT_UD, .qkey = QKEY };
 
-static struct ibv_ah *address(struct rc_host *from, struct ibv_pd *pd,
-			      const struct rc_host *to, bool ipv6)
+static struct ibv_ah *address(struct host *from, struct ibv_pd *pd,
+			      const struct host *to, bool ipv6)
 {
 	struct ibv_ah_attr attr = {
 		.is_global = 1,
@@ -48,7 +48,7 @@ static struct ibv_ah *address(struct rc_host *from, struct ibv_pd *pd,
 	struct ibv_ah *ah;
 	int tries = 0;
 
-	/* a neighbour is given one second to answer, as in rc_to_rtr() */
+	/* a neighbour is given one second to answer, as in end_to_rtr() */
 	do {
 		ah = ibv_create_ah(pd, &attr);
 	} while (!ah && errno == ETIMEDOUT && tries++ < 10);
@@ -56,38 +56,38 @@ static struct ibv_ah *address(struct rc_host *from, struct ibv_pd *pd,
 	return ah;
 }
 
-static void end_up(struct rc_end *end, struct rc_host *host,
-		   const struct rc_config *config)
+static void end_up(struct end *end, struct host *host,
+		   const struct pair_config *config)
 {
-	rc_end_create(end, host, config);
-	rc_to_init(end, config);
-	rc_to_rtr(end, 0, &host->gids[0].gid, config);
-	rc_to_rts(end, config);
+	end_create(end, host, config);
+	end_to_init(end, config);
+	end_to_rtr(end, 0, &host->gids[0].gid, config);
+	end_to_rts(end, config);
 }
 
-static void ud_up(struct ud *ud, const struct rc_config *config, int from,
+static void ud_up(struct ud *ud, const struct pair_config *config, int from,
 		  int to)
 {
-	struct rc_host *hosts = ud->pair.hosts;
+	struct host *hosts = ud->pair.hosts;
 
-	rc_open(&hosts[0], 0);
-	rc_open(&hosts[1], 1);
+	host_open(&hosts[0], 0);
+	host_open(&hosts[1], 1);
 	end_up(&ud->pair.a, &hosts[0], config);
 	end_up(&ud->pair.b, &hosts[1], config);
-	rc_buf_get(&ud->from, &hosts[0], SIZE, from);
-	rc_buf_get(&ud->to, &hosts[1], SIZE, to);
+	buf_get(&ud->from, &hosts[0], SIZE, from);
+	buf_get(&ud->to, &hosts[1], SIZE, to);
 	ud->ah = address(&hosts[0], hosts[0].pd, &hosts[1], config->ipv6);
 }
 
 static void ud_down(struct ud *ud)
 {
 	CHECK_EQ(ibv_destroy_ah(ud->ah), 0);
-	rc_buf_put(&ud->from);
-	rc_buf_put(&ud->to);
-	rc_disconnect(&ud->pair.a);
-	rc_disconnect(&ud->pair.b);
-	rc_close(&ud->pair.hosts[0]);
-	rc_close(&ud->pair.hosts[1]);
+	buf_put(&ud->from);
+	buf_put(&ud->to);
+	end_destroy(&ud->pair.a);
+	end_destroy(&ud->pair.b);
+	host_close(&ud->pair.hosts[0]);
+	host_close(&ud->pair.hosts[1]);
 }
 
 static struct ibv_send_wr datagram(const struct ud *ud, struct ibv_sge *sge,
@@ -110,10 +110,10 @@ static struct ibv_send_wr datagram(const struct ud *ud, struct ibv_sge *sge,
 
 static void send_to(struct ud *ud, unsigned int qpn, size_t len)
 {
-	struct ibv_sge sge = rc_sge(&ud->from, 0, len);
+	struct ibv_sge sge = buf_sge(&ud->from, 0, len);
 	struct ibv_send_wr wr = datagram(ud, &sge, qpn);
 
-	rc_post_send(&ud->pair.a, &wr);
+	post_send(&ud->pair.a, &wr);
 }
 
 static void check_ipv4(const struct ud *ud, const unsigned char *grh,
@@ -121,7 +121,7 @@ static void check_ipv4(const struct ud *ud, const unsigned char *grh,
 {
 	const struct iphdr *iph = (const void *)(grh + GRH - sizeof(*iph));
 
-	rc_check_all(grh, GRH - sizeof(*iph), 0);
+	check_bytes(grh, GRH - sizeof(*iph), 0);
 	CHECK_EQ(iph->version, 4);
 	CHECK_EQ(iph->ihl, 5);
 	CHECK_EQ(iph->protocol, IPPROTO_UDP);
@@ -143,7 +143,7 @@ static void check_ipv6(const struct ud *ud, const unsigned char *grh)
 static void move(struct ud *ud, size_t len, unsigned int seed, bool ipv6,
 		 bool imm)
 {
-	struct ibv_sge sge = rc_sge(&ud->from, 0, len);
+	struct ibv_sge sge = buf_sge(&ud->from, 0, len);
 	struct ibv_send_wr wr = datagram(ud, &sge, ud->pair.b.qp->qp_num);
 	/* the data begins in the middle of a page, the GRH elsewhere */
 	size_t at = 8192 - GRH + 13 * (seed & 7);
@@ -153,14 +153,14 @@ static void move(struct ud *ud, size_t len, unsigned int seed, bool ipv6,
 		wr.opcode = IBV_WR_SEND_WITH_IMM;
 		wr.imm_data = htobe32(seed);
 	}
-	rc_buf_drop(&ud->from);
-	rc_fill(ud->from.addr, len, seed);
+	buf_drop(&ud->from);
+	fill_pattern(ud->from.addr, len, seed);
 	memset(ud->to.addr, 0xa5, SIZE);
-	rc_buf_drop(&ud->to);
-	rc_post_recv(&ud->pair.b, &ud->to, at, GRH + len, seed);
-	rc_post_send(&ud->pair.a, &wr);
-	CHECK_EQ(rc_wait_ok(ud->pair.a.send_cq).opcode, IBV_WC_SEND);
-	wc = rc_wait_ok(ud->pair.b.recv_cq);
+	buf_drop(&ud->to);
+	post_recv(&ud->pair.b, &ud->to, at, GRH + len, seed);
+	post_send(&ud->pair.a, &wr);
+	CHECK_EQ(wait_ok(ud->pair.a.send_cq).opcode, IBV_WC_SEND);
+	wc = wait_ok(ud->pair.b.recv_cq);
 	CHECK_EQ(wc.wr_id, seed);
 	CHECK_EQ(wc.opcode, IBV_WC_RECV);
 	CHECK_EQ(wc.byte_len, GRH + len);
@@ -172,16 +172,16 @@ static void move(struct ud *ud, size_t len, unsigned int seed, bool ipv6,
 		check_ipv6(ud, ud->to.addr + at);
 	else
 		check_ipv4(ud, ud->to.addr + at, len);
-	rc_check(ud->to.addr + at + GRH, len, seed);
-	rc_check_all(ud->to.addr + at + GRH + len, 4096,
-		     ud->to.access & IBV_ACCESS_ON_DEMAND ? 0 : 0xa5);
+	check_pattern(ud->to.addr + at + GRH, len, seed);
+	check_bytes(ud->to.addr + at + GRH + len, 4096,
+		    ud->to.access & IBV_ACCESS_ON_DEMAND ? 0 : 0xa5);
 }
 
 static void data_over(bool ipv6)
 {
 	static const size_t lengths[] = { 0, 1, 2, 3, 4, 255, 1000, 1023, 1024 };
-	static const int access[] = { RC_ALL_ACCESS, RC_ODP_ACCESS };
-	struct rc_config config = ud_config;
+	static const int access[] = { ALL_ACCESS, ODP_ACCESS };
+	struct pair_config config = ud_config;
 	unsigned int i, seed = 1;
 	struct ud ud;
 	int memory;
@@ -201,21 +201,21 @@ static void data(void)
 {
 	data_over(false);
 	data_over(true);
-	CHECK_EQ(rc_counters("rcvd_drops"), 0);
-	CHECK_EQ(rc_counters("out_of_buffer"), 0);
+	CHECK_EQ(counter_sum("rcvd_drops"), 0);
+	CHECK_EQ(counter_sum("out_of_buffer"), 0);
 }
 
 /* the next datagram arrives, and nothing before it has */
 static void one_more(struct ud *ud, unsigned int seed)
 {
-	rc_post_recv(&ud->pair.b, &ud->to, 0, GRH + 100, seed);
-	rc_fill(ud->from.addr, 100, seed);
+	post_recv(&ud->pair.b, &ud->to, 0, GRH + 100, seed);
+	fill_pattern(ud->from.addr, 100, seed);
 	send_to(ud, ud->pair.b.qp->qp_num, 100);
-	rc_wait_ok(ud->pair.a.send_cq);
-	CHECK_EQ(rc_wait_ok(ud->pair.b.recv_cq).wr_id, seed);
-	rc_check(ud->to.addr + GRH, 100, seed);
-	rc_check_idle(ud->pair.b.recv_cq);
-	CHECK_EQ(rc_state(&ud->pair.b), IBV_QPS_RTS);
+	wait_ok(ud->pair.a.send_cq);
+	CHECK_EQ(wait_ok(ud->pair.b.recv_cq).wr_id, seed);
+	check_pattern(ud->to.addr + GRH, 100, seed);
+	check_idle(ud->pair.b.recv_cq);
+	CHECK_EQ(end_state(&ud->pair.b), IBV_QPS_RTS);
 }
 
 static void qkeys(void)
@@ -225,80 +225,80 @@ static void qkeys(void)
 	struct ibv_send_wr wr;
 	struct ibv_sge sge;
 
-	ud_up(&ud, &ud_config, RC_ALL_ACCESS, RC_ALL_ACCESS);
-	sge = rc_sge(&ud.from, 0, 10);
+	ud_up(&ud, &ud_config, ALL_ACCESS, ALL_ACCESS);
+	sge = buf_sge(&ud.from, 0, 10);
 	wr = datagram(&ud, &sge, ud.pair.b.qp->qp_num);
 	wr.wr.ud.remote_qkey = QKEY + 1;
-	rc_post_send(&ud.pair.a, &wr);
-	rc_wait_ok(ud.pair.a.send_cq);
+	post_send(&ud.pair.a, &wr);
+	wait_ok(ud.pair.a.send_cq);
 	one_more(&ud, 1);
-	CHECK_EQ(rc_counter(1, "qkey_violations"), 1);
+	CHECK_EQ(counter_of(1, "qkey_violations"), 1);
 	CHECK_EQ(ibv_query_port(ud.pair.hosts[1].ctx, 1, &port), 0);
 	CHECK_EQ(port.qkey_viol_cntr, 1);
 
 	/* the most significant bit asks for the queue pair's own */
 	wr.wr.ud.remote_qkey = 0x80000000;
-	rc_post_recv(&ud.pair.b, &ud.to, 0, GRH + 10, 2);
-	rc_post_send(&ud.pair.a, &wr);
-	rc_wait_ok(ud.pair.a.send_cq);
-	CHECK_EQ(rc_wait_ok(ud.pair.b.recv_cq).wr_id, 2);
+	post_recv(&ud.pair.b, &ud.to, 0, GRH + 10, 2);
+	post_send(&ud.pair.a, &wr);
+	wait_ok(ud.pair.a.send_cq);
+	CHECK_EQ(wait_ok(ud.pair.b.recv_cq).wr_id, 2);
 	ud_down(&ud);
 }
 
 static void nobody_takes_it(void)
 {
-	struct rc_config config = ud_config;
+	struct pair_config config = ud_config;
 	struct ud ud;
-	struct rc_end other;
+	struct end other;
 	unsigned int qpn;
 
-	ud_up(&ud, &ud_config, RC_ALL_ACCESS, RC_ALL_ACCESS);
+	ud_up(&ud, &ud_config, ALL_ACCESS, ALL_ACCESS);
 	qpn = ud.pair.b.qp->qp_num;
 	/* no receive request */
 	send_to(&ud, qpn, 10);
-	rc_wait_ok(ud.pair.a.send_cq);
+	wait_ok(ud.pair.a.send_cq);
 	/* sent is not arrived: it must not find the next one's request */
-	while (!rc_counter(1, "out_of_buffer"))
+	while (!counter_of(1, "out_of_buffer"))
 		sleep_ms(1);
 	one_more(&ud, 1);
-	CHECK_EQ(rc_counter(1, "out_of_buffer"), 1);
+	CHECK_EQ(counter_of(1, "out_of_buffer"), 1);
 
 	/* no such queue pair; one that is not ready; one of another service */
 	send_to(&ud, qpn ^ 0x1000, 10);
-	rc_end_create(&other, &ud.pair.hosts[1], &config);
-	rc_to_init(&other, &config);
+	end_create(&other, &ud.pair.hosts[1], &config);
+	end_to_init(&other, &config);
 	send_to(&ud, other.qp->qp_num, 10);
-	rc_disconnect(&other);
+	end_destroy(&other);
 	config.type = IBV_QPT_UC;
-	rc_end_create(&other, &ud.pair.hosts[1], &config);
-	rc_to_init(&other, &config);
-	rc_to_rtr(&other, ud.pair.a.qp->qp_num, &ud.pair.hosts[0].gids[0].gid,
-		  &config);
-	rc_post_recv(&other, &ud.to, 0, 1000, 1);
+	end_create(&other, &ud.pair.hosts[1], &config);
+	end_to_init(&other, &config);
+	end_to_rtr(&other, ud.pair.a.qp->qp_num, &ud.pair.hosts[0].gids[0].gid,
+		   &config);
+	post_recv(&other, &ud.to, 0, 1000, 1);
 	send_to(&ud, other.qp->qp_num, 10);
-	rc_wait_ok(ud.pair.a.send_cq);
-	rc_wait_ok(ud.pair.a.send_cq);
-	rc_wait_ok(ud.pair.a.send_cq);
+	wait_ok(ud.pair.a.send_cq);
+	wait_ok(ud.pair.a.send_cq);
+	wait_ok(ud.pair.a.send_cq);
 	one_more(&ud, 2);
-	rc_check_idle(other.recv_cq);
-	rc_disconnect(&other);
+	check_idle(other.recv_cq);
+	end_destroy(&other);
 
 	/* too long: the receive request stays for the next */
-	rc_post_recv(&ud.pair.b, &ud.to, 0, GRH + 99, 3);
+	post_recv(&ud.pair.b, &ud.to, 0, GRH + 99, 3);
 	send_to(&ud, qpn, 100);
 	send_to(&ud, qpn, 99);
-	rc_wait_ok(ud.pair.a.send_cq);
-	rc_wait_ok(ud.pair.a.send_cq);
-	CHECK_EQ(rc_wait_ok(ud.pair.b.recv_cq).byte_len, GRH + 99);
+	wait_ok(ud.pair.a.send_cq);
+	wait_ok(ud.pair.a.send_cq);
+	CHECK_EQ(wait_ok(ud.pair.b.recv_cq).byte_len, GRH + 99);
 	one_more(&ud, 4);
 	ud_down(&ud);
 }
 
-static void back_to_rts(struct rc_end *end)
+static void back_to_rts(struct end *end)
 {
 	struct ibv_qp_attr attr = { .qp_state = IBV_QPS_RTS };
 
-	CHECK_EQ(rc_state(end), IBV_QPS_SQE);
+	CHECK_EQ(end_state(end), IBV_QPS_SQE);
 	CHECK_EQ(ibv_modify_qp(end->qp, &attr, IBV_QP_STATE), 0);
 }
 
@@ -310,24 +310,24 @@ static void send_errors(void)
 	struct ibv_pd *pd;
 	struct ibv_ah *ah;
 
-	ud_up(&ud, &ud_config, RC_ALL_ACCESS, RC_ALL_ACCESS);
-	sge = rc_sge(&ud.from, 0, 10);
+	ud_up(&ud, &ud_config, ALL_ACCESS, ALL_ACCESS);
+	sge = buf_sge(&ud.from, 0, 10);
 	wr = datagram(&ud, &sge, ud.pair.b.qp->qp_num);
 	pd = ibv_alloc_pd(ud.pair.hosts[0].ctx);
 	CHECK(pd);
 	/* longer than the MTU */
 	send_to(&ud, ud.pair.b.qp->qp_num, 1025);
 	send_to(&ud, ud.pair.b.qp->qp_num, 10);
-	rc_wait_status(ud.pair.a.send_cq, IBV_WC_LOC_LEN_ERR);
-	rc_wait_status(ud.pair.a.send_cq, IBV_WC_WR_FLUSH_ERR);
+	wait_status(ud.pair.a.send_cq, IBV_WC_LOC_LEN_ERR);
+	wait_status(ud.pair.a.send_cq, IBV_WC_WR_FLUSH_ERR);
 	back_to_rts(&ud.pair.a);
 	one_more(&ud, 1);
 
 	/* an address handle of another protection domain */
 	ah = address(&ud.pair.hosts[0], pd, &ud.pair.hosts[1], false);
 	wr.wr.ud.ah = ah;
-	rc_post_send(&ud.pair.a, &wr);
-	rc_wait_status(ud.pair.a.send_cq, IBV_WC_LOC_QP_OP_ERR);
+	post_send(&ud.pair.a, &wr);
+	wait_status(ud.pair.a.send_cq, IBV_WC_LOC_QP_OP_ERR);
 	back_to_rts(&ud.pair.a);
 	CHECK_EQ(ibv_destroy_ah(ah), 0);
 	CHECK_EQ(ibv_dealloc_pd(pd), 0);
@@ -336,15 +336,15 @@ static void send_errors(void)
 	/* what datagrams cannot do */
 	wr = datagram(&ud, &sge, ud.pair.b.qp->qp_num);
 	wr.opcode = IBV_WR_RDMA_WRITE;
-	rc_post_send(&ud.pair.a, &wr);
-	rc_wait_status(ud.pair.a.send_cq, IBV_WC_LOC_QP_OP_ERR);
+	post_send(&ud.pair.a, &wr);
+	wait_status(ud.pair.a.send_cq, IBV_WC_LOC_QP_OP_ERR);
 	back_to_rts(&ud.pair.a);
 	one_more(&ud, 3);
 
 	sge.lkey ^= 1;
 	wr.opcode = IBV_WR_SEND;
-	rc_post_send(&ud.pair.a, &wr);
-	rc_wait_status(ud.pair.a.send_cq, IBV_WC_LOC_PROT_ERR);
+	post_send(&ud.pair.a, &wr);
+	wait_status(ud.pair.a.send_cq, IBV_WC_LOC_PROT_ERR);
 	back_to_rts(&ud.pair.a);
 	one_more(&ud, 4);
 	ud_down(&ud);
@@ -358,16 +358,16 @@ static void receive_errors(void)
 	unsigned int i;
 
 	for (i = 0; i < NUM(at); i++) {
-		ud_up(&ud, &ud_config, RC_ALL_ACCESS, RC_ODP_ACCESS);
+		ud_up(&ud, &ud_config, ALL_ACCESS, ODP_ACCESS);
 		CHECK_EQ(mprotect(ud.to.addr + (at[i] & -4096) + 4096, 4096,
 				  PROT_READ), 0);
-		rc_post_recv(&ud.pair.b, &ud.to, at[i], 200, 1);
-		rc_post_recv(&ud.pair.b, &ud.to, at[i], 200, 2);
+		post_recv(&ud.pair.b, &ud.to, at[i], 200, 1);
+		post_recv(&ud.pair.b, &ud.to, at[i], 200, 2);
 		send_to(&ud, ud.pair.b.qp->qp_num, 100);
-		rc_wait_ok(ud.pair.a.send_cq);
-		rc_wait_status(ud.pair.b.recv_cq, IBV_WC_LOC_PROT_ERR);
-		rc_wait_status(ud.pair.b.recv_cq, IBV_WC_WR_FLUSH_ERR);
-		CHECK_EQ(rc_state(&ud.pair.b), IBV_QPS_ERR);
+		wait_ok(ud.pair.a.send_cq);
+		wait_status(ud.pair.b.recv_cq, IBV_WC_LOC_PROT_ERR);
+		wait_status(ud.pair.b.recv_cq, IBV_WC_WR_FLUSH_ERR);
+		CHECK_EQ(end_state(&ud.pair.b), IBV_QPS_ERR);
 		ud_down(&ud);
 	}
 }
@@ -376,29 +376,29 @@ static void receive_errors(void)
 static void many(void)
 {
 	struct ud ud;
-	struct rc_host *hosts = ud.pair.hosts;
-	struct rc_end ends[8], *end;
+	struct host *hosts = ud.pair.hosts;
+	struct end ends[8], *end;
 	struct ibv_grh *grh;
 	struct ibv_wc wc;
 	struct ud answer;
 	int round, i;
 
-	ud_up(&ud, &ud_config, RC_ODP_ACCESS, RC_ODP_ACCESS);
+	ud_up(&ud, &ud_config, ODP_ACCESS, ODP_ACCESS);
 	for (i = 0; i < 8; i++)
 		end_up(&ends[i], &hosts[1], &ud_config);
 	for (round = 0; round < 20; round++) {
-		rc_buf_drop(&ud.to);
+		buf_drop(&ud.to);
 		for (i = 0; i < 8; i++) {
-			rc_post_recv(&ends[i], &ud.to, i * 4096, 1064, i);
-			rc_fill(ud.from.addr, 1000, round * 8 + i);
+			post_recv(&ends[i], &ud.to, i * 4096, 1064, i);
+			fill_pattern(ud.from.addr, 1000, round * 8 + i);
 			send_to(&ud, ends[i].qp->qp_num, 1000);
-			rc_wait_ok(ud.pair.a.send_cq);
+			wait_ok(ud.pair.a.send_cq);
 		}
 		for (i = 0; i < 8; i++) {
 			end = &ends[i];
-			wc = rc_wait_ok(end->recv_cq);
-			rc_check(ud.to.addr + i * 4096 + GRH, 1000,
-				 round * 8 + i);
+			wc = wait_ok(end->recv_cq);
+			check_pattern(ud.to.addr + i * 4096 + GRH, 1000,
+				      round * 8 + i);
 			answer = ud;
 			answer.pair.a = *end;
 			answer.from = ud.to;
@@ -406,19 +406,19 @@ static void many(void)
 			answer.ah = ibv_create_ah_from_wc(hosts[1].pd, &wc,
 							  grh, 1);
 			CHECK(answer.ah);
-			rc_fill(ud.to.addr, 500, round * 8 + i);
-			rc_post_recv(&ud.pair.a, &ud.from, 4096, 1064, i);
+			fill_pattern(ud.to.addr, 500, round * 8 + i);
+			post_recv(&ud.pair.a, &ud.from, 4096, 1064, i);
 			send_to(&answer, wc.src_qp, 500);
-			rc_wait_ok(end->send_cq);
-			wc = rc_wait_ok(ud.pair.a.recv_cq);
+			wait_ok(end->send_cq);
+			wc = wait_ok(ud.pair.a.recv_cq);
 			CHECK_EQ(wc.src_qp, end->qp->qp_num);
-			rc_check(ud.from.addr + 4096 + GRH, 500,
-				 round * 8 + i);
+			check_pattern(ud.from.addr + 4096 + GRH, 500,
+				      round * 8 + i);
 			CHECK_EQ(ibv_destroy_ah(answer.ah), 0);
 		}
 	}
 	for (i = 0; i < 8; i++)
-		rc_disconnect(&ends[i]);
+		end_destroy(&ends[i]);
 	ud_down(&ud);
 }
 
@@ -426,33 +426,33 @@ static void many(void)
 static void handle_destroyed(void)
 {
 	struct ud ud;
-	struct rc_host *hosts = ud.pair.hosts;
-	unsigned long long arrived = rc_counter(1, "out_of_buffer");
+	struct host *hosts = ud.pair.hosts;
+	unsigned long long arrived = counter_of(1, "out_of_buffer");
 	unsigned int failed = 0;
 	struct ibv_wc wc;
 	int round, i;
 
-	ud_up(&ud, &ud_config, RC_ODP_ACCESS, RC_ODP_ACCESS);
+	ud_up(&ud, &ud_config, ODP_ACCESS, ODP_ACCESS);
 	for (round = 0; round < 200; round++) {
-		rc_buf_drop(&ud.from);
+		buf_drop(&ud.from);
 		for (i = 0; i < 8; i++)
 			send_to(&ud, ud.pair.b.qp->qp_num, 1000);
 		CHECK_EQ(ibv_destroy_ah(ud.ah), 0);
 		for (i = 0; i < 8; i++) {
-			wc = rc_wait(ud.pair.a.send_cq);
+			wc = wait_cqe(ud.pair.a.send_cq);
 			CHECK(wc.status == IBV_WC_SUCCESS ||
 			      wc.status == IBV_WC_LOC_QP_OP_ERR ||
 			      wc.status == IBV_WC_WR_FLUSH_ERR);
 			failed += wc.status != IBV_WC_SUCCESS;
 			arrived += wc.status == IBV_WC_SUCCESS;
 		}
-		if (rc_state(&ud.pair.a) != IBV_QPS_RTS)
+		if (end_state(&ud.pair.a) != IBV_QPS_RTS)
 			back_to_rts(&ud.pair.a);
 		ud.ah = address(&hosts[0], hosts[0].pd, &hosts[1], false);
 	}
 	printf("# %u of 1600 came too late\n", failed);
 	/* sent is not arrived: none must find the next one's request */
-	while (rc_counter(1, "out_of_buffer") < arrived)
+	while (counter_of(1, "out_of_buffer") < arrived)
 		sleep_ms(1);
 	one_more(&ud, 1);
 	ud_down(&ud);
@@ -471,5 +471,5 @@ static const struct test tests[] = {
 
 int main(int argc, char **argv)
 {
-	rc_tests(tests, argv + 1);
+	host_tests(tests, argv + 1);
 }

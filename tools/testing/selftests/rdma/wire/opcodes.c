@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <stdint.h>
 
-#include "rc_pair.h"
+#include "pair.h"
 
 #define MTU	IBV_MTU_256
 #define ONE	100
@@ -24,15 +24,15 @@
  * @config: of @pair
  */
 struct traffic {
-	struct rc_pair pair;
-	struct rc_buf from;
-	struct rc_buf to;
-	struct rc_config config;
+	struct pair pair;
+	struct buf from;
+	struct buf to;
+	struct pair_config config;
 };
 
 static void up(struct traffic *t, enum ibv_qp_type type, bool ipv6)
 {
-	int access = type == IBV_QPT_UC ? RC_UC_ACCESS : RC_ALL_ACCESS;
+	int access = type == IBV_QPT_UC ? UC_ACCESS : ALL_ACCESS;
 
 	memset(t, 0, sizeof(*t));
 	t->config.type = type;
@@ -40,17 +40,17 @@ static void up(struct traffic *t, enum ibv_qp_type type, bool ipv6)
 	t->config.mtu = MTU;
 	/* 10 ms: long enough for the sender to ask only a few times */
 	t->config.rnr_timer = 20;
-	rc_pair_up(&t->pair, &t->config);
-	rc_buf_get(&t->from, &t->pair.hosts[0], LEN, access);
-	rc_buf_get(&t->to, &t->pair.hosts[1], LEN, access | IBV_ACCESS_MW_BIND);
-	rc_fill(t->from.addr, LEN, 1);
+	pair_up(&t->pair, &t->config);
+	buf_get(&t->from, &t->pair.hosts[0], LEN, access);
+	buf_get(&t->to, &t->pair.hosts[1], LEN, access | IBV_ACCESS_MW_BIND);
+	fill_pattern(t->from.addr, LEN, 1);
 }
 
 static void down(struct traffic *t)
 {
-	rc_buf_put(&t->from);
-	rc_buf_put(&t->to);
-	rc_pair_down(&t->pair);
+	buf_put(&t->from);
+	buf_put(&t->to);
+	pair_down(&t->pair);
 }
 
 /* that were posted by host a, and succeed */
@@ -60,7 +60,7 @@ static unsigned int sends;
 static void post(struct traffic *t, enum ibv_wr_opcode opcode, size_t len,
 		 uint32_t extra)
 {
-	struct ibv_sge sge = rc_sge(&t->from, 0, len);
+	struct ibv_sge sge = buf_sge(&t->from, 0, len);
 	struct ibv_send_wr wr = {
 		.sg_list = &sge,
 		.num_sge = 1,
@@ -73,24 +73,24 @@ static void post(struct traffic *t, enum ibv_wr_opcode opcode, size_t len,
 
 	if (opcode == IBV_WR_SEND_WITH_INV)
 		wr.invalidate_rkey = extra;
-	rc_post_send(&t->pair.a, &wr);
+	post_send(&t->pair.a, &wr);
 }
 
 static void receives(struct traffic *t, enum ibv_wr_opcode opcode, size_t len,
 		     uint32_t extra)
 {
 	sends += opcode != IBV_WR_RDMA_WRITE_WITH_IMM;
-	rc_post_recv(&t->pair.b, &t->to, 0, LEN, 1);
+	post_recv(&t->pair.b, &t->to, 0, LEN, 1);
 	post(t, opcode, len, extra);
-	rc_wait_ok(t->pair.a.send_cq);
-	rc_wait_ok(t->pair.b.recv_cq);
+	wait_ok(t->pair.a.send_cq);
+	wait_ok(t->pair.b.recv_cq);
 }
 
 static void writes(struct traffic *t, size_t len)
 {
-	struct ibv_sge sge = rc_sge(&t->from, 0, len);
+	struct ibv_sge sge = buf_sge(&t->from, 0, len);
 
-	rc_do(&t->pair.a, IBV_WR_RDMA_WRITE, sge, &t->to, 0);
+	do_one(&t->pair.a, IBV_WR_RDMA_WRITE, sge, &t->to, 0);
 	receives(t, IBV_WR_RDMA_WRITE_WITH_IMM, len, 0x11223344);
 	receives(t, IBV_WR_SEND, len, 0);
 	receives(t, IBV_WR_SEND_WITH_IMM, len, 0x55667788);
@@ -115,15 +115,15 @@ static void send_with_invalidate(struct traffic *t, size_t len)
 
 	CHECK(mw);
 	wr.bind_mw.rkey = ibv_inc_rkey(mw->rkey);
-	rc_post_send(&t->pair.b, &wr);
-	rc_wait_ok(t->pair.b.send_cq);
+	post_send(&t->pair.b, &wr);
+	wait_ok(t->pair.b.send_cq);
 	receives(t, IBV_WR_SEND_WITH_INV, len, wr.bind_mw.rkey);
 	CHECK_EQ(ibv_dealloc_mw(mw), 0);
 }
 
 static void atomic(struct traffic *t, enum ibv_wr_opcode opcode)
 {
-	struct ibv_sge sge = rc_sge(&t->from, 0, 8);
+	struct ibv_sge sge = buf_sge(&t->from, 0, 8);
 	struct ibv_send_wr wr = {
 		.sg_list = &sge,
 		.num_sge = 1,
@@ -135,22 +135,22 @@ static void atomic(struct traffic *t, enum ibv_wr_opcode opcode)
 		.wr.atomic.swap = 0x1112131415161718,
 	};
 
-	rc_post_send(&t->pair.a, &wr);
-	rc_wait_ok(t->pair.a.send_cq);
+	post_send(&t->pair.a, &wr);
+	wait_ok(t->pair.a.send_cq);
 }
 
 /* The receiver has nothing ready for as long as it takes to say so. */
 static void not_ready(struct traffic *t)
 {
-	unsigned long long before = rc_counter(1, "send_rnr_err");
+	unsigned long long before = counter_of(1, "send_rnr_err");
 
 	sends++;
 	post(t, IBV_WR_SEND, ONE, 0);
-	while (rc_counter(1, "send_rnr_err") == before)
+	while (counter_of(1, "send_rnr_err") == before)
 		sleep_ms(1);
-	rc_post_recv(&t->pair.b, &t->to, 0, LEN, 1);
-	rc_wait_ok(t->pair.a.send_cq);
-	rc_wait_ok(t->pair.b.recv_cq);
+	post_recv(&t->pair.b, &t->to, 0, LEN, 1);
+	wait_ok(t->pair.a.send_cq);
+	wait_ok(t->pair.b.recv_cq);
 }
 
 static void reliable(bool ipv6)
@@ -162,14 +162,14 @@ static void reliable(bool ipv6)
 	writes(&t, MANY);
 	send_with_invalidate(&t, ONE);
 	send_with_invalidate(&t, MANY);
-	rc_do(&t.pair.a, IBV_WR_RDMA_READ, rc_sge(&t.from, 0, ONE), &t.to, 0);
-	rc_do(&t.pair.a, IBV_WR_RDMA_READ, rc_sge(&t.from, 0, MANY), &t.to, 0);
+	do_one(&t.pair.a, IBV_WR_RDMA_READ, buf_sge(&t.from, 0, ONE), &t.to, 0);
+	do_one(&t.pair.a, IBV_WR_RDMA_READ, buf_sge(&t.from, 0, MANY), &t.to, 0);
 	atomic(&t, IBV_WR_ATOMIC_CMP_AND_SWP);
 	atomic(&t, IBV_WR_ATOMIC_FETCH_AND_ADD);
 	not_ready(&t);
 	t.to.mr->rkey ^= 0xff00;
 	post(&t, IBV_WR_RDMA_WRITE, ONE, 0);
-	rc_wait_status(t.pair.a.send_cq, IBV_WC_REM_ACCESS_ERR);
+	wait_status(t.pair.a.send_cq, IBV_WC_REM_ACCESS_ERR);
 	t.to.mr->rkey ^= 0xff00;
 	down(&t);
 }
@@ -186,7 +186,7 @@ static void unreliable(bool ipv6)
 
 static struct ibv_ah *address(const struct traffic *t)
 {
-	const struct rc_host *hosts = t->pair.hosts;
+	const struct host *hosts = t->pair.hosts;
 	struct ibv_ah_attr attr = {
 		.is_global = 1,
 		.port_num = 1,
@@ -199,7 +199,7 @@ static struct ibv_ah *address(const struct traffic *t)
 	struct ibv_ah *ah;
 	int tries = 0;
 
-	/* a neighbour is given one second to answer, as in rc_to_rtr() */
+	/* a neighbour is given one second to answer, as in end_to_rtr() */
 	do {
 		ah = ibv_create_ah(hosts[0].pd, &attr);
 	} while (!ah && errno == ETIMEDOUT && tries++ < 10);
@@ -210,7 +210,7 @@ static struct ibv_ah *address(const struct traffic *t)
 static void datagram(struct traffic *t, struct ibv_ah *ah,
 		     enum ibv_wr_opcode opcode)
 {
-	struct ibv_sge sge = rc_sge(&t->from, 0, ONE);
+	struct ibv_sge sge = buf_sge(&t->from, 0, ONE);
 	struct ibv_send_wr wr = {
 		.sg_list = &sge,
 		.num_sge = 1,
@@ -225,10 +225,10 @@ static void datagram(struct traffic *t, struct ibv_ah *ah,
 	};
 
 	sends++;
-	rc_post_recv(&t->pair.b, &t->to, 0, LEN, 1);
-	rc_post_send(&t->pair.a, &wr);
-	rc_wait_ok(t->pair.a.send_cq);
-	rc_wait_ok(t->pair.b.recv_cq);
+	post_recv(&t->pair.b, &t->to, 0, LEN, 1);
+	post_send(&t->pair.a, &wr);
+	wait_ok(t->pair.a.send_cq);
+	wait_ok(t->pair.b.recv_cq);
 }
 
 static void datagrams(bool ipv6)
@@ -240,9 +240,9 @@ static void datagrams(bool ipv6)
 	} };
 	struct ibv_ah *ah;
 
-	rc_pair_up(&t.pair, &t.config);
-	rc_buf_get(&t.from, &t.pair.hosts[0], LEN, RC_ALL_ACCESS);
-	rc_buf_get(&t.to, &t.pair.hosts[1], LEN, RC_ALL_ACCESS);
+	pair_up(&t.pair, &t.config);
+	buf_get(&t.from, &t.pair.hosts[0], LEN, ALL_ACCESS);
+	buf_get(&t.to, &t.pair.hosts[1], LEN, ALL_ACCESS);
 	ah = address(&t);
 	datagram(&t, ah, IBV_WR_SEND);
 	datagram(&t, ah, IBV_WR_SEND_WITH_IMM);
@@ -252,7 +252,7 @@ static void datagrams(bool ipv6)
 
 int main(void)
 {
-	unsigned long long before = rc_counter(0, "rdma_sends");
+	unsigned long long before = counter_of(0, "rdma_sends");
 	int ipv6;
 
 	for (ipv6 = 0; ipv6 < 2; ipv6++) {
@@ -260,6 +260,6 @@ int main(void)
 		unreliable(ipv6);
 		datagrams(ipv6);
 	}
-	CHECK_EQ(rc_counter(0, "rdma_sends") - before, sends);
+	CHECK_EQ(counter_of(0, "rdma_sends") - before, sends);
 	return 0;
 }

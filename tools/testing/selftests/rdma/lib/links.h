@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
  * Links that a test makes itself, named link0, link1 and so on, in net namespaces
- * that end with it. Everything here CHECK()s, as in rc_pair.h.
+ * that end with it. Everything here CHECK()s, as in pair.h.
  */
-#ifndef RC_LINKS_H
-#define RC_LINKS_H
+#ifndef LINKS_H
+#define LINKS_H
 
-#include "rc_pair.h"
+#include "pair.h"
 
 /* whether there is an RDMA device of that name */
 bool is_device(const char *name);
@@ -22,19 +22,19 @@ union ibv_gid gid_of(const char *address);
 /* the index of an address's RoCE v2 GID, and of its netdev; -1: none */
 int gid_index(struct ibv_context *ctx, const char *address,
 	      unsigned int *ifindex);
-bool has_gid(struct rc_host *host, const char *address);
+bool has_gid(struct host *host, const char *address);
 
 /* open a device to be reached by that address */
-void open_at(struct rc_host *host, const char *device, const char *address);
+void open_at(struct host *host, const char *device, const char *address);
 /* the same, of a device that is open already */
-void be_at(struct rc_host *host, const char *address);
+void be_at(struct host *host, const char *address);
 
 /* make a host of a namespace, which has the netdev already */
 void host_up(const char *ns, const char *netdev, const char *address,
 	     const char *device);
 
 /* a connection of its own moves data both ways */
-void check_moves(struct rc_host *a, struct rc_host *b, bool ipv6);
+void check_moves(struct host *a, struct host *b, bool ipv6);
 
 /* that a namespace's netdev has sent so far */
 unsigned long sent_bytes(const char *ns, const char *netdev);

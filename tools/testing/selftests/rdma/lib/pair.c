@@ -15,7 +15,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "rc_pair.h"
+#include "pair.h"
 
 #define WORKS_SIZE	65536
 
@@ -54,7 +54,7 @@ static void remove_hosts(void)
 		run_two_hosts("down");
 }
 
-void rc_tests(const struct test *tests, char **names)
+void host_tests(const struct test *tests, char **names)
 {
 	if (!have_devices()) {
 		hosts_are_ours = true;
@@ -67,28 +67,28 @@ void rc_tests(const struct test *tests, char **names)
 	run_tests(tests, names);
 }
 
-void rc_two_hosts(const char *what)
+void two_hosts(const char *what)
 {
 	CHECK_EQ(run_two_hosts(what), 0);
 }
 
-void rc_set_mtu(unsigned int mtu)
+void set_mtu(unsigned int mtu)
 {
 	char what[40];
 
 	snprintf(what, sizeof(what), "mtu %u", mtu);
-	rc_two_hosts(what);
+	two_hosts(what);
 }
 
-void rc_set_together(unsigned int packets)
+void set_together(unsigned int packets)
 {
 	char what[40];
 
 	snprintf(what, sizeof(what), "together %u", packets);
-	rc_two_hosts(what);
+	two_hosts(what);
 }
 
-int rc_try_netem(const char *how)
+int try_netem(const char *how)
 {
 	char what[200];
 
@@ -96,9 +96,9 @@ int rc_try_netem(const char *how)
 	return run_two_hosts(what);
 }
 
-void rc_set_netem(const char *how)
+void set_netem(const char *how)
 {
-	CHECK_EQ(rc_try_netem(how), 0);
+	CHECK_EQ(try_netem(how), 0);
 }
 
 /* "parent" is what only this driver's devices have. */
@@ -115,7 +115,7 @@ static void check_only_our_links(void)
 	globfree(&found);
 }
 
-const char *rc_load_command(void)
+const char *load_command(void)
 {
 	static char insmod[300];
 	const char *ko = getenv("RXE_KO");
@@ -145,7 +145,7 @@ static bool is_link_local(const union ibv_gid *gid)
 	return gid->raw[0] == 0xfe && (gid->raw[1] & 0xc0) == 0x80;
 }
 
-static void find_gids(struct rc_host *host)
+static void find_gids(struct host *host)
 {
 	struct ibv_gid_entry entries[32];
 	ssize_t n, i;
@@ -167,7 +167,7 @@ static void find_gids(struct rc_host *host)
 	CHECK(host->gids[1].index >= 0);
 }
 
-void rc_open_device(struct rc_host *host, const char *name)
+void host_open_device(struct host *host, const char *name)
 {
 	struct ibv_device **list;
 	int n, i;
@@ -184,13 +184,13 @@ void rc_open_device(struct rc_host *host, const char *name)
 	CHECK(host->pd);
 }
 
-void rc_open(struct rc_host *host, int which)
+void host_open(struct host *host, int which)
 {
-	rc_open_device(host, device_names[which]);
+	host_open_device(host, device_names[which]);
 	find_gids(host);
 }
 
-void rc_close(struct rc_host *host)
+void host_close(struct host *host)
 {
 	CHECK_EQ(ibv_dealloc_pd(host->pd), 0);
 	CHECK_EQ(ibv_close_device(host->ctx), 0);
@@ -201,7 +201,7 @@ static unsigned int or(unsigned int value, unsigned int otherwise)
 	return value ? value : otherwise;
 }
 
-static struct ibv_cq *create_cq(struct rc_host *host, int depth,
+static struct ibv_cq *create_cq(struct host *host, int depth,
 				struct ibv_comp_channel **channel, bool want)
 {
 	struct ibv_cq *cq;
@@ -216,8 +216,8 @@ static struct ibv_cq *create_cq(struct rc_host *host, int depth,
 	return cq;
 }
 
-void rc_end_create(struct rc_end *end, struct rc_host *host,
-		   const struct rc_config *config)
+void end_create(struct end *end, struct host *host,
+		const struct pair_config *config)
 {
 	unsigned int depth = or(config->depth, 64);
 	struct ibv_qp_init_attr attr = {
@@ -244,10 +244,10 @@ void rc_end_create(struct rc_end *end, struct rc_host *host,
 	CHECK(end->qp);
 }
 
-int rc_try_init(struct rc_end *end, const struct rc_config *config)
+int end_try_init(struct end *end, const struct pair_config *config)
 {
-	int access = end->qp->qp_type == IBV_QPT_UC ? RC_UC_ACCESS :
-						      RC_ALL_ACCESS;
+	int access = end->qp->qp_type == IBV_QPT_UC ? UC_ACCESS :
+						      ALL_ACCESS;
 	struct ibv_qp_attr attr = {
 		.qp_state = IBV_QPS_INIT,
 		.port_num = 1,
@@ -261,9 +261,9 @@ int rc_try_init(struct rc_end *end, const struct rc_config *config)
 				      IBV_QP_QKEY : IBV_QP_ACCESS_FLAGS));
 }
 
-void rc_to_init(struct rc_end *end, const struct rc_config *config)
+void end_to_init(struct end *end, const struct pair_config *config)
 {
-	CHECK_EQ(rc_try_init(end, config), 0);
+	CHECK_EQ(end_try_init(end, config), 0);
 }
 
 struct masks {
@@ -272,7 +272,7 @@ struct masks {
 };
 
 /* the attributes that a service has */
-static struct masks masks_of(const struct rc_end *end)
+static struct masks masks_of(const struct end *end)
 {
 	struct masks masks = {
 		.to_rtr = IBV_QP_STATE,
@@ -291,13 +291,13 @@ static struct masks masks_of(const struct rc_end *end)
 	return masks;
 }
 
-static unsigned int psn_of(const struct rc_config *config)
+static unsigned int psn_of(const struct pair_config *config)
 {
 	return or(config->psn, 0xfffff0);
 }
 
-void rc_to_rtr(struct rc_end *end, unsigned int peer_qpn,
-	       const union ibv_gid *peer_gid, const struct rc_config *config)
+void end_to_rtr(struct end *end, unsigned int peer_qpn,
+		const union ibv_gid *peer_gid, const struct pair_config *config)
 {
 	struct ibv_qp_attr attr = {
 		.qp_state = IBV_QPS_RTR,
@@ -333,7 +333,7 @@ void rc_to_rtr(struct rc_end *end, unsigned int peer_qpn,
  * Twice or four times the time for each doubling of what a slow kernel is given,
  * up to the longest that there is.
  */
-static unsigned int timeout_of(const struct rc_config *config)
+static unsigned int timeout_of(const struct pair_config *config)
 {
 	unsigned int factor, timeout, doublings = 0;
 
@@ -344,7 +344,7 @@ static unsigned int timeout_of(const struct rc_config *config)
 	return timeout < 31 ? timeout : 31;
 }
 
-int rc_try_rts(struct rc_end *end, const struct rc_config *config)
+int end_try_rts(struct end *end, const struct pair_config *config)
 {
 	struct ibv_qp_attr attr = {
 		.qp_state = IBV_QPS_RTS,
@@ -358,26 +358,26 @@ int rc_try_rts(struct rc_end *end, const struct rc_config *config)
 	return ibv_modify_qp(end->qp, &attr, masks_of(end).to_rts);
 }
 
-void rc_to_rts(struct rc_end *end, const struct rc_config *config)
+void end_to_rts(struct end *end, const struct pair_config *config)
 {
-	CHECK_EQ(rc_try_rts(end, config), 0);
+	CHECK_EQ(end_try_rts(end, config), 0);
 }
 
-void rc_to_error(struct rc_end *end)
+void end_to_error(struct end *end)
 {
 	struct ibv_qp_attr attr = { .qp_state = IBV_QPS_ERR };
 
 	CHECK_EQ(ibv_modify_qp(end->qp, &attr, IBV_QP_STATE), 0);
 }
 
-void rc_to_reset(struct rc_end *end)
+void end_to_reset(struct end *end)
 {
 	struct ibv_qp_attr attr = { .qp_state = IBV_QPS_RESET };
 
 	CHECK_EQ(ibv_modify_qp(end->qp, &attr, IBV_QP_STATE), 0);
 }
 
-enum ibv_qp_state rc_state(struct rc_end *end)
+enum ibv_qp_state end_state(struct end *end)
 {
 	struct ibv_qp_init_attr init;
 	struct ibv_qp_attr attr;
@@ -386,17 +386,17 @@ enum ibv_qp_state rc_state(struct rc_end *end)
 	return attr.qp_state;
 }
 
-void rc_connect(struct rc_end *a, struct rc_host *host_a, struct rc_end *b,
-		struct rc_host *host_b, const struct rc_config *config)
+void connect_ends(struct end *a, struct host *host_a, struct end *b,
+		  struct host *host_b, const struct pair_config *config)
 {
-	rc_end_create(a, host_a, config);
-	rc_end_create(b, host_b, config);
-	rc_to_init(a, config);
-	rc_to_init(b, config);
-	rc_to_rtr(a, b->qp->qp_num, &host_b->gids[config->ipv6].gid, config);
-	rc_to_rtr(b, a->qp->qp_num, &host_a->gids[config->ipv6].gid, config);
-	rc_to_rts(a, config);
-	rc_to_rts(b, config);
+	end_create(a, host_a, config);
+	end_create(b, host_b, config);
+	end_to_init(a, config);
+	end_to_init(b, config);
+	end_to_rtr(a, b->qp->qp_num, &host_b->gids[config->ipv6].gid, config);
+	end_to_rtr(b, a->qp->qp_num, &host_a->gids[config->ipv6].gid, config);
+	end_to_rts(a, config);
+	end_to_rts(b, config);
 }
 
 static void destroy_cq(struct ibv_cq *cq, struct ibv_comp_channel *channel)
@@ -406,31 +406,31 @@ static void destroy_cq(struct ibv_cq *cq, struct ibv_comp_channel *channel)
 		CHECK_EQ(ibv_destroy_comp_channel(channel), 0);
 }
 
-void rc_disconnect(struct rc_end *end)
+void end_destroy(struct end *end)
 {
 	CHECK_EQ(ibv_destroy_qp(end->qp), 0);
 	destroy_cq(end->send_cq, end->send_channel);
 	destroy_cq(end->recv_cq, end->recv_channel);
 }
 
-void rc_pair_up(struct rc_pair *pair, const struct rc_config *config)
+void pair_up(struct pair *pair, const struct pair_config *config)
 {
-	rc_open(&pair->hosts[0], 0);
-	rc_open(&pair->hosts[1], 1);
-	rc_connect(&pair->a, &pair->hosts[0], &pair->b, &pair->hosts[1],
-		   config);
+	host_open(&pair->hosts[0], 0);
+	host_open(&pair->hosts[1], 1);
+	connect_ends(&pair->a, &pair->hosts[0], &pair->b, &pair->hosts[1],
+		     config);
 }
 
-void rc_pair_down(struct rc_pair *pair)
+void pair_down(struct pair *pair)
 {
-	rc_disconnect(&pair->a);
-	rc_disconnect(&pair->b);
-	rc_close(&pair->hosts[0]);
-	rc_close(&pair->hosts[1]);
+	end_destroy(&pair->a);
+	end_destroy(&pair->b);
+	host_close(&pair->hosts[0]);
+	host_close(&pair->hosts[1]);
 }
 
-void rc_buf_reg(struct rc_buf *buf, struct rc_host *host, void *addr,
-		size_t len, int access)
+void buf_reg(struct buf *buf, struct host *host, void *addr,
+	     size_t len, int access)
 {
 	buf->addr = addr;
 	buf->len = len;
@@ -439,29 +439,29 @@ void rc_buf_reg(struct rc_buf *buf, struct rc_host *host, void *addr,
 	CHECK(buf->mr);
 }
 
-void rc_buf_get(struct rc_buf *buf, struct rc_host *host, size_t len,
-		int access)
+void buf_get(struct buf *buf, struct host *host, size_t len,
+	     int access)
 {
 	void *addr = mmap(NULL, len, PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	CHECK(addr != MAP_FAILED);
-	rc_buf_reg(buf, host, addr, len, access);
+	buf_reg(buf, host, addr, len, access);
 }
 
-void rc_buf_put(struct rc_buf *buf)
+void buf_put(struct buf *buf)
 {
 	CHECK_EQ(ibv_dereg_mr(buf->mr), 0);
 	CHECK_EQ(munmap(buf->addr, buf->len), 0);
 }
 
-void rc_buf_drop(struct rc_buf *buf)
+void buf_drop(struct buf *buf)
 {
 	if (buf->access & IBV_ACCESS_ON_DEMAND)
 		CHECK_EQ(madvise(buf->addr, buf->len, MADV_DONTNEED), 0);
 }
 
-struct ibv_sge rc_sge(const struct rc_buf *buf, size_t offset, size_t len)
+struct ibv_sge buf_sge(const struct buf *buf, size_t offset, size_t len)
 {
 	struct ibv_sge sge = {
 		.addr = (uintptr_t)buf->addr + offset,
@@ -480,7 +480,7 @@ static unsigned char pattern(size_t i, unsigned int seed)
 	return x >> 56;
 }
 
-void rc_fill(void *addr, size_t len, unsigned int seed)
+void fill_pattern(void *addr, size_t len, unsigned int seed)
 {
 	unsigned char *p = addr;
 	size_t i;
@@ -495,7 +495,7 @@ static void show_difference(size_t i, unsigned char is, unsigned char expected)
 	fail(__FILE__, __LINE__, "data is right");
 }
 
-void rc_check(const void *addr, size_t len, unsigned int seed)
+void check_pattern(const void *addr, size_t len, unsigned int seed)
 {
 	const unsigned char *p = addr;
 	size_t i;
@@ -505,7 +505,7 @@ void rc_check(const void *addr, size_t len, unsigned int seed)
 			show_difference(i, p[i], pattern(i, seed));
 }
 
-void rc_check_all(const void *addr, size_t len, unsigned char value)
+void check_bytes(const void *addr, size_t len, unsigned char value)
 {
 	const unsigned char *p = addr;
 	size_t i;
@@ -515,17 +515,17 @@ void rc_check_all(const void *addr, size_t len, unsigned char value)
 			show_difference(i, p[i], value);
 }
 
-void rc_post_send(struct rc_end *end, struct ibv_send_wr *wr)
+void post_send(struct end *end, struct ibv_send_wr *wr)
 {
 	struct ibv_send_wr *bad;
 
 	CHECK_EQ(ibv_post_send(end->qp, wr, &bad), 0);
 }
 
-void rc_post_recv(struct rc_end *end, const struct rc_buf *buf, size_t offset,
-		  size_t len, uint64_t wr_id)
+void post_recv(struct end *end, const struct buf *buf, size_t offset,
+	       size_t len, uint64_t wr_id)
 {
-	struct ibv_sge sge = rc_sge(buf, offset, len);
+	struct ibv_sge sge = buf_sge(buf, offset, len);
 	struct ibv_recv_wr wr = {
 		.wr_id = wr_id,
 		.sg_list = &sge,
@@ -535,8 +535,8 @@ void rc_post_recv(struct rc_end *end, const struct rc_buf *buf, size_t offset,
 	CHECK_EQ(ibv_post_recv(end->qp, &wr, &bad), 0);
 }
 
-void rc_post(struct rc_end *end, enum ibv_wr_opcode opcode, struct ibv_sge sge,
-	     const struct rc_buf *remote, size_t offset)
+void post_one(struct end *end, enum ibv_wr_opcode opcode, struct ibv_sge sge,
+	      const struct buf *remote, size_t offset)
 {
 	struct ibv_send_wr wr = {
 		.wr_id = 0x1234,
@@ -550,10 +550,10 @@ void rc_post(struct rc_end *end, enum ibv_wr_opcode opcode, struct ibv_sge sge,
 		wr.wr.rdma.remote_addr = (uintptr_t)remote->addr + offset;
 		wr.wr.rdma.rkey = remote->mr->rkey;
 	}
-	rc_post_send(end, &wr);
+	post_send(end, &wr);
 }
 
-struct ibv_wc rc_wait(struct ibv_cq *cq)
+struct ibv_wc wait_cqe(struct ibv_cq *cq)
 {
 	unsigned long long end = now_ms() + HUNG_MS * limit_factor();
 	struct ibv_wc wc;
@@ -567,35 +567,35 @@ struct ibv_wc rc_wait(struct ibv_cq *cq)
 	return wc;
 }
 
-struct ibv_wc rc_wait_status(struct ibv_cq *cq, enum ibv_wc_status status)
+struct ibv_wc wait_status(struct ibv_cq *cq, enum ibv_wc_status status)
 {
-	struct ibv_wc wc = rc_wait(cq);
+	struct ibv_wc wc = wait_cqe(cq);
 
 	CHECK_EQ(wc.status, status);
 	return wc;
 }
 
-struct ibv_wc rc_wait_ok(struct ibv_cq *cq)
+struct ibv_wc wait_ok(struct ibv_cq *cq)
 {
-	return rc_wait_status(cq, IBV_WC_SUCCESS);
+	return wait_status(cq, IBV_WC_SUCCESS);
 }
 
-void rc_check_idle(struct ibv_cq *cq)
+void check_idle(struct ibv_cq *cq)
 {
 	struct ibv_wc wc;
 
 	CHECK_EQ(ibv_poll_cq(cq, 1, &wc), 0);
 }
 
-void rc_do(struct rc_end *end, enum ibv_wr_opcode opcode, struct ibv_sge sge,
-	   const struct rc_buf *remote, size_t offset)
+void do_one(struct end *end, enum ibv_wr_opcode opcode, struct ibv_sge sge,
+	    const struct buf *remote, size_t offset)
 {
-	rc_post(end, opcode, sge, remote, offset);
-	rc_wait_ok(end->send_cq);
+	post_one(end, opcode, sge, remote, offset);
+	wait_ok(end->send_cq);
 }
 
 /* not by write(), which the core refuses to a forked child */
-int rc_try_rereg(struct ibv_mr *mr, const struct rc_rereg *again)
+int try_rereg_mr(struct ibv_mr *mr, const struct rereg *again)
 {
 	struct ib_uverbs_rereg_mr_resp answer = {};
 	struct ib_uverbs_rereg_mr request = {
@@ -641,8 +641,8 @@ int rc_try_rereg(struct ibv_mr *mr, const struct rc_rereg *again)
 	return 0;
 }
 
-int rc_advise(struct ibv_pd *pd, unsigned int advice, uint32_t flags,
-	      const struct ibv_sge *sges, uint32_t num)
+int try_advise_mr(struct ibv_pd *pd, unsigned int advice, uint32_t flags,
+		  const struct ibv_sge *sges, uint32_t num)
 {
 	struct {
 		struct ib_uverbs_ioctl_hdr hdr;
@@ -673,32 +673,32 @@ int rc_advise(struct ibv_pd *pd, unsigned int advice, uint32_t flags,
 	return ioctl(pd->context->cmd_fd, RDMA_VERBS_IOCTL, &cmd) ? errno : 0;
 }
 
-void rc_check_moves(struct rc_end *from, struct rc_end *to, int access)
+void check_arrives(struct end *from, struct end *to, int access)
 {
-	struct rc_buf local, remote;
+	struct buf local, remote;
 
-	rc_buf_get(&local, from->host, WORKS_SIZE, access);
-	rc_buf_get(&remote, to->host, WORKS_SIZE, access);
-	rc_fill(local.addr, WORKS_SIZE, 5);
-	rc_do(from, IBV_WR_RDMA_WRITE, rc_sge(&local, 0, WORKS_SIZE), &remote,
-	      0);
-	rc_check(remote.addr, WORKS_SIZE, 5);
-	rc_buf_put(&local);
-	rc_buf_put(&remote);
+	buf_get(&local, from->host, WORKS_SIZE, access);
+	buf_get(&remote, to->host, WORKS_SIZE, access);
+	fill_pattern(local.addr, WORKS_SIZE, 5);
+	do_one(from, IBV_WR_RDMA_WRITE, buf_sge(&local, 0, WORKS_SIZE), &remote,
+	       0);
+	check_pattern(remote.addr, WORKS_SIZE, 5);
+	buf_put(&local);
+	buf_put(&remote);
 }
 
-void rc_check_works(void)
+void check_works(void)
 {
-	struct rc_config config = {};
-	struct rc_pair pair;
+	struct pair_config config = {};
+	struct pair pair;
 
-	rc_pair_up(&pair, &config);
-	rc_check_moves(&pair.a, &pair.b, RC_ODP_ACCESS);
-	rc_pair_down(&pair);
+	pair_up(&pair, &config);
+	check_arrives(&pair.a, &pair.b, ODP_ACCESS);
+	pair_down(&pair);
 }
 
 /* "3: rxe0: pd 0 cq 0 ...": the number is another with each link of that name */
-void rc_resources_get(struct rc_resources *resources)
+void resources_get(struct resources *resources)
 {
 	char *to = resources->text, line[200], *name;
 	FILE *pipe;
@@ -716,13 +716,13 @@ void rc_resources_get(struct rc_resources *resources)
 	CHECK_EQ(pclose(pipe), 0);
 }
 
-void rc_resources_check(const struct rc_resources *before)
+void resources_check(const struct resources *before)
 {
 	unsigned long long end = now_ms() + HUNG_MS * limit_factor();
-	struct rc_resources now;
+	struct resources now;
 
 	for (;;) {
-		rc_resources_get(&now);
+		resources_get(&now);
 		if (!strcmp(now.text, before->text))
 			return;
 		if (now_ms() > end)
@@ -733,7 +733,7 @@ void rc_resources_check(const struct rc_resources *before)
 	fail(__FILE__, __LINE__, "nothing is left behind");
 }
 
-unsigned long long rc_counter(int which, const char *name)
+unsigned long long counter_of(int which, const char *name)
 {
 	unsigned long long value;
 	char path[200];
@@ -751,7 +751,7 @@ unsigned long long rc_counter(int which, const char *name)
 	return value;
 }
 
-unsigned long long rc_counters(const char *name)
+unsigned long long counter_sum(const char *name)
 {
-	return rc_counter(0, name) + rc_counter(1, name);
+	return counter_of(0, name) + counter_of(1, name);
 }

@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "rc_links.h"
+#include "links.h"
 
 bool is_device(const char *name)
 {
@@ -59,36 +59,36 @@ int gid_index(struct ibv_context *ctx, const char *address,
 	return -1;
 }
 
-bool has_gid(struct rc_host *host, const char *address)
+bool has_gid(struct host *host, const char *address)
 {
 	return gid_index(host->ctx, address, NULL) >= 0;
 }
 
-void be_at(struct rc_host *host, const char *address)
+void be_at(struct host *host, const char *address)
 {
-	struct rc_gid *gid = &host->gids[!!strchr(address, ':')];
+	struct host_gid *gid = &host->gids[!!strchr(address, ':')];
 
 	gid->gid = gid_of(address);
 	UNTIL(has_gid(host, address));
 	gid->index = gid_index(host->ctx, address, NULL);
 }
 
-void open_at(struct rc_host *host, const char *device, const char *address)
+void open_at(struct host *host, const char *device, const char *address)
 {
-	rc_open_device(host, device);
+	host_open_device(host, device);
 	be_at(host, address);
 }
 
-void check_moves(struct rc_host *a, struct rc_host *b, bool ipv6)
+void check_moves(struct host *a, struct host *b, bool ipv6)
 {
-	struct rc_config config = { .ipv6 = ipv6 };
-	struct rc_end end_a, end_b;
+	struct pair_config config = { .ipv6 = ipv6 };
+	struct end end_a, end_b;
 
-	rc_connect(&end_a, a, &end_b, b, &config);
-	rc_check_moves(&end_a, &end_b, RC_ALL_ACCESS);
-	rc_check_moves(&end_b, &end_a, RC_ODP_ACCESS);
-	rc_disconnect(&end_a);
-	rc_disconnect(&end_b);
+	connect_ends(&end_a, a, &end_b, b, &config);
+	check_arrives(&end_a, &end_b, ALL_ACCESS);
+	check_arrives(&end_b, &end_a, ODP_ACCESS);
+	end_destroy(&end_a);
+	end_destroy(&end_b);
 }
 
 void host_up(const char *ns, const char *netdev, const char *address,

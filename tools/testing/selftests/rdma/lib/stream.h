@@ -3,12 +3,12 @@
  * Messages of one connection, one after the other, posted by a thread while the
  * test does something to the memory that they come from and go to.
  */
-#ifndef RC_STREAM_H
-#define RC_STREAM_H
+#ifndef STREAM_H
+#define STREAM_H
 
 #include <pthread.h>
 
-#include "rc_pair.h"
+#include "pair.h"
 
 #define STREAM_SIZE	(256 * 1024)
 
@@ -27,9 +27,9 @@
  * @thread: that posts them
  */
 struct stream {
-	struct rc_pair pair;
-	struct rc_buf local;
-	struct rc_buf remote;
+	struct pair pair;
+	struct buf local;
+	struct buf remote;
 	enum ibv_wr_opcode opcode;
 	bool versions;
 	enum ibv_wc_status status;
@@ -39,12 +39,12 @@ struct stream {
 	pthread_t thread;
 };
 
-static inline const struct rc_buf *source_of(const struct stream *s)
+static inline const struct buf *source_of(const struct stream *s)
 {
 	return s->opcode == IBV_WR_RDMA_READ ? &s->remote : &s->local;
 }
 
-static inline const struct rc_buf *sink_of(const struct stream *s)
+static inline const struct buf *sink_of(const struct stream *s)
 {
 	return s->opcode == IBV_WR_RDMA_READ ? &s->local : &s->remote;
 }

@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "rc_traffic.h"
+#include "traffic.h"
 
 /* pages, so that each can be dropped by itself */
 #define SLOT		8192UL
@@ -115,18 +115,18 @@ static int post_next(struct traffic_side *side)
 		wr.opcode = IBV_WR_SEND;
 		at = SEND_AT + n % SLOTS * SLOT;
 		drop_slot(side, side->buf.addr + at);
-		rc_fill(side->buf.addr + at, SLOT,
-			message_seed(side->which, n / 4 * 2 + n % 4 - 2));
+		fill_pattern(side->buf.addr + at, SLOT,
+			     message_seed(side->which, n / 4 * 2 + n % 4 - 2));
 	}
-	sge = rc_sge(&side->buf, at, SLOT);
+	sge = buf_sge(&side->buf, at, SLOT);
 	side->posted++;
 	return ibv_post_send(side->end.qp, &wr, &bad);
 }
 
-static void post_recv(struct traffic_side *side, unsigned int n)
+static void post_receive(struct traffic_side *side, unsigned int n)
 {
-	rc_post_recv(&side->end, &side->buf, RECV_AT + n % SLOTS * SLOT, SLOT,
-		     n);
+	post_recv(&side->end, &side->buf, RECV_AT + n % SLOTS * SLOT, SLOT,
+		  n);
 }
 
 /* Requests take effect in their order: the first write came before this. */
@@ -137,10 +137,10 @@ static void take_message(struct traffic_side *side, const struct ibv_wc *wc)
 
 	CHECK_EQ(wc->wr_id, n);
 	CHECK_EQ(wc->byte_len, SLOT);
-	rc_check(slot, SLOT, message_seed(!side->which, n));
-	rc_check(side->buf.addr + SINK_AT, SLOT, source_seed(!side->which));
+	check_pattern(slot, SLOT, message_seed(!side->which, n));
+	check_pattern(side->buf.addr + SINK_AT, SLOT, source_seed(!side->which));
 	drop_slot(side, slot);
-	post_recv(side, n + SLOTS);
+	post_receive(side, n + SLOTS);
 	side->traffic->received[side->which] = side->received;
 }
 
@@ -161,7 +161,7 @@ static void take_completion(struct traffic_side *side, const struct ibv_wc *wc)
 	CHECK(!side->failed);
 	if (wc->opcode != IBV_WC_RDMA_READ)
 		return;
-	rc_check(slot, SLOT, source_seed(!side->which));
+	check_pattern(slot, SLOT, source_seed(!side->which));
 	drop_slot(side, slot);
 }
 
@@ -229,7 +229,7 @@ static void wait_for(atomic_bool *flag)
 }
 
 static void connect_sides(struct traffic_side *side,
-			  const struct rc_config *config)
+			  const struct pair_config *config)
 {
 	struct card *mine = &side->traffic->cards[side->which];
 	struct card *theirs = &side->traffic->cards[!side->which];
@@ -244,14 +244,14 @@ static void connect_sides(struct traffic_side *side,
 	side->peer.addr = theirs->addr;
 	side->peer.mr = &side->peer_mr;
 	side->peer_mr.rkey = theirs->rkey;
-	rc_to_init(&side->end, config);
+	end_to_init(&side->end, config);
 	for (n = 0; n < SLOTS; n++)
-		post_recv(side, n);
+		post_receive(side, n);
 	/* the first takes as long as the peer's MAC address takes to be found */
-	rc_to_rtr(&side->end, theirs->qpn, &theirs->gid, config);
+	end_to_rtr(&side->end, theirs->qpn, &theirs->gid, config);
 	mine->ready = true;
 	wait_for(&theirs->ready);
-	rc_to_rts(&side->end, config);
+	end_to_rts(&side->end, config);
 }
 
 static void side_main(struct traffic *traffic, int which,
@@ -259,16 +259,16 @@ static void side_main(struct traffic *traffic, int which,
 {
 	struct traffic_side side = { .traffic = traffic, .which = which };
 	/* a second before a peer counts as gone: the machine may be busy */
-	struct rc_config config = { .timeout = 15 };
+	struct pair_config config = { .timeout = 15 };
 	int fd;
 
-	rc_open(&side.host, which);
+	host_open(&side.host, which);
 	fd = side.host.ctx->async_fd;
 	CHECK(!fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK));
 	/* the kernel destroys first what came last: peers find no queue pair */
-	rc_buf_get(&side.buf, &side.host, BUF_SIZE, traffic->access);
-	rc_end_create(&side.end, &side.host, &config);
-	rc_fill(side.buf.addr + SOURCE_AT, SLOT, source_seed(which));
+	buf_get(&side.buf, &side.host, BUF_SIZE, traffic->access);
+	end_create(&side.end, &side.host, &config);
+	fill_pattern(side.buf.addr + SOURCE_AT, SLOT, source_seed(which));
 	connect_sides(&side, &config);
 	run(&side);
 	ended(&side);
@@ -378,11 +378,11 @@ static void end_failed(struct traffic_side *side)
 		sleep_ms(2);
 	}
 	CHECK(!side->fatal);
-	CHECK_EQ(rc_state(&side->end), IBV_QPS_ERR);
+	CHECK_EQ(end_state(&side->end), IBV_QPS_ERR);
 	traffic_hold(side);
-	rc_disconnect(&side->end);
-	rc_buf_put(&side->buf);
-	rc_close(&side->host);
+	end_destroy(&side->end);
+	buf_put(&side->buf);
+	host_close(&side->host);
 }
 
 void traffic_peer_gone(struct traffic_side *side)

@@ -3,64 +3,64 @@
  * Two hosts, both opened by one process, and queue pairs between them: of the RC
  * service, if not told otherwise. Everything here CHECK()s: a test goes on only when it worked.
  */
-#ifndef RC_PAIR_H
-#define RC_PAIR_H
+#ifndef PAIR_H
+#define PAIR_H
 
 #include <infiniband/verbs.h>
 #include <string.h>
 
 #include "ktap_test.h"
 
-#define RC_ALL_ACCESS	(IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE | \
+#define ALL_ACCESS	(IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE | \
 			 IBV_ACCESS_REMOTE_READ | IBV_ACCESS_REMOTE_ATOMIC)
-#define RC_UC_ACCESS	(IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE)
-#define RC_ODP_ACCESS	(RC_ALL_ACCESS | IBV_ACCESS_ON_DEMAND)
+#define UC_ACCESS	(IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE)
+#define ODP_ACCESS	(ALL_ACCESS | IBV_ACCESS_ON_DEMAND)
 
 /**
- * rc_tests - run_tests() with the two hosts there
+ * host_tests - run_tests() with the two hosts there
  *
  * Makes them by two_hosts.sh when they are not, and then removes them at the
  * end. Skips all when there is no way to make them.
  */
-void rc_tests(const struct test *tests, char **names) __attribute__((noreturn));
+void host_tests(const struct test *tests, char **names) __attribute__((noreturn));
 
 /* how to load the module again once it is gone; skips where it must not go */
-const char *rc_load_command(void);
+const char *load_command(void);
 /* run two_hosts.sh; CHECK()s that it worked */
-void rc_two_hosts(const char *what);
+void two_hosts(const char *what);
 /* the MTU of both hosts' netdevs */
-void rc_set_mtu(unsigned int mtu);
+void set_mtu(unsigned int mtu);
 /* how both hosts' netdevs send: tc-netem's words, or NULL: as they are */
-void rc_set_netem(const char *how);
+void set_netem(const char *how);
 /* the same where the kernel may have none; not 0 then */
-int rc_try_netem(const char *how);
-#define RC_TOGETHER	65535	/* as many as there can be */
-/* how many packets both hosts' netdevs take at once: 1, or RC_TOGETHER */
-void rc_set_together(unsigned int packets);
+int try_netem(const char *how);
+#define ALL_TOGETHER	65535	/* as many as there can be */
+/* how many packets both hosts' netdevs take at once: 1, or ALL_TOGETHER */
+void set_together(unsigned int packets);
 
 /**
- * struct rc_host - one host's device
+ * struct host - one host's device
  * @ctx: of the device
  * @pd: one
  * @gids: the RoCE v2 GIDs, of IPv4 and of IPv6
  */
-struct rc_host {
+struct host {
 	struct ibv_context *ctx;
 	struct ibv_pd *pd;
-	struct rc_gid {
+	struct host_gid {
 		union ibv_gid gid;
 		int index;
 	} gids[2];
 };
 
 /* hosta is 0, hostb 1 */
-void rc_open(struct rc_host *host, int which);
+void host_open(struct host *host, int which);
 /* any device; its @gids are the caller's to fill */
-void rc_open_device(struct rc_host *host, const char *name);
-void rc_close(struct rc_host *host);
+void host_open_device(struct host *host, const char *name);
+void host_close(struct host *host);
 
 /**
- * struct rc_config - what a test wants of its queue pairs; zero is the default
+ * struct pair_config - what a test wants of its queue pairs; zero is the default
  * @type: of the service: RC, UC or UD (RC)
  * @srq: for what they receive
  * @qkey: of datagrams
@@ -79,7 +79,7 @@ void rc_close(struct rc_host *host);
  * @psn: of both (a number that wraps soon)
  * @channel: completion channels
  */
-struct rc_config {
+struct pair_config {
 	enum ibv_qp_type type;
 	struct ibv_srq *srq;
 	unsigned int qkey;
@@ -100,7 +100,7 @@ struct rc_config {
 };
 
 /**
- * struct rc_end - one end of a connection
+ * struct end - one end of a connection
  * @host: where it is
  * @qp: the queue pair
  * @send_cq: for what it sends
@@ -108,8 +108,8 @@ struct rc_config {
  * @send_channel: of @send_cq, if wanted
  * @recv_channel: of @recv_cq, if wanted
  */
-struct rc_end {
-	struct rc_host *host;
+struct end {
+	struct host *host;
 	struct ibv_qp *qp;
 	struct ibv_cq *send_cq;
 	struct ibv_cq *recv_cq;
@@ -117,95 +117,95 @@ struct rc_end {
 	struct ibv_comp_channel *recv_channel;
 };
 
-struct rc_pair {
-	struct rc_host hosts[2];
-	struct rc_end a;
-	struct rc_end b;
+struct pair {
+	struct host hosts[2];
+	struct end a;
+	struct end b;
 };
 
 /* both hosts, and a connection between them */
-void rc_pair_up(struct rc_pair *pair, const struct rc_config *config);
-void rc_pair_down(struct rc_pair *pair);
+void pair_up(struct pair *pair, const struct pair_config *config);
+void pair_down(struct pair *pair);
 /* another connection between the hosts, and its end */
-void rc_connect(struct rc_end *a, struct rc_host *host_a, struct rc_end *b,
-		struct rc_host *host_b, const struct rc_config *config);
-void rc_disconnect(struct rc_end *end);
+void connect_ends(struct end *a, struct host *host_a, struct end *b,
+		  struct host *host_b, const struct pair_config *config);
+void end_destroy(struct end *end);
 
-/* the steps of rc_connect() */
-void rc_end_create(struct rc_end *end, struct rc_host *host,
-		   const struct rc_config *config);
-void rc_to_init(struct rc_end *end, const struct rc_config *config);
+/* the steps of connect_ends() */
+void end_create(struct end *end, struct host *host,
+		const struct pair_config *config);
+void end_to_init(struct end *end, const struct pair_config *config);
 /* the same where it may be refused; returns an errno */
-int rc_try_init(struct rc_end *end, const struct rc_config *config);
-void rc_to_rtr(struct rc_end *end, unsigned int peer_qpn,
-	       const union ibv_gid *peer_gid, const struct rc_config *config);
-void rc_to_rts(struct rc_end *end, const struct rc_config *config);
+int end_try_init(struct end *end, const struct pair_config *config);
+void end_to_rtr(struct end *end, unsigned int peer_qpn,
+		const union ibv_gid *peer_gid, const struct pair_config *config);
+void end_to_rts(struct end *end, const struct pair_config *config);
 /* the same where the queue pair may have failed since; returns an errno */
-int rc_try_rts(struct rc_end *end, const struct rc_config *config);
-void rc_to_error(struct rc_end *end);
-void rc_to_reset(struct rc_end *end);
-enum ibv_qp_state rc_state(struct rc_end *end);
+int end_try_rts(struct end *end, const struct pair_config *config);
+void end_to_error(struct end *end);
+void end_to_reset(struct end *end);
+enum ibv_qp_state end_state(struct end *end);
 
 /**
- * struct rc_buf - registered memory
- * @addr: anonymous pages, none populated, or what rc_buf_reg() was given
+ * struct buf - registered memory
+ * @addr: anonymous pages, none populated, or what buf_reg() was given
  * @len: bytes
  * @access: the registration's flags
  * @mr: for all of it
  */
-struct rc_buf {
+struct buf {
 	unsigned char *addr;
 	size_t len;
 	int access;
 	struct ibv_mr *mr;
 };
 
-void rc_buf_get(struct rc_buf *buf, struct rc_host *host, size_t len,
-		int access);
+void buf_get(struct buf *buf, struct host *host, size_t len,
+	     int access);
 /* the same of memory that is there; @addr stays the caller's to unmap */
-void rc_buf_reg(struct rc_buf *buf, struct rc_host *host, void *addr,
-		size_t len, int access);
-void rc_buf_put(struct rc_buf *buf);
+void buf_reg(struct buf *buf, struct host *host, void *addr,
+	     size_t len, int access);
+void buf_put(struct buf *buf);
 /* take the pages of on-demand memory away: the next access faults */
-void rc_buf_drop(struct rc_buf *buf);
-struct ibv_sge rc_sge(const struct rc_buf *buf, size_t offset, size_t len);
+void buf_drop(struct buf *buf);
+struct ibv_sge buf_sge(const struct buf *buf, size_t offset, size_t len);
 
 /* a pattern in which each byte depends on its offset and on the seed */
-void rc_fill(void *addr, size_t len, unsigned int seed);
+void fill_pattern(void *addr, size_t len, unsigned int seed);
 /* CHECK()s all of it, and shows the first byte that differs */
-void rc_check(const void *addr, size_t len, unsigned int seed);
+void check_pattern(const void *addr, size_t len, unsigned int seed);
 /* that no byte differs from @value */
-void rc_check_all(const void *addr, size_t len, unsigned char value);
+void check_bytes(const void *addr, size_t len, unsigned char value);
 
-void rc_post_send(struct rc_end *end, struct ibv_send_wr *wr);
-void rc_post_recv(struct rc_end *end, const struct rc_buf *buf, size_t offset,
-		  size_t len, uint64_t wr_id);
+void post_send(struct end *end, struct ibv_send_wr *wr);
+void post_recv(struct end *end, const struct buf *buf, size_t offset,
+	       size_t len, uint64_t wr_id);
 
 /* one signalled operation with one SGE, its remote side @remote + @offset */
-void rc_post(struct rc_end *end, enum ibv_wr_opcode opcode, struct ibv_sge sge,
-	     const struct rc_buf *remote, size_t offset);
+void post_one(struct end *end, enum ibv_wr_opcode opcode, struct ibv_sge sge,
+	      const struct buf *remote, size_t offset);
 
 /* the next completion; hanging for half a minute is a failure */
-struct ibv_wc rc_wait(struct ibv_cq *cq);
+struct ibv_wc wait_cqe(struct ibv_cq *cq);
 /* the next completion has succeeded */
-struct ibv_wc rc_wait_ok(struct ibv_cq *cq);
+struct ibv_wc wait_ok(struct ibv_cq *cq);
 /* it has failed so */
-struct ibv_wc rc_wait_status(struct ibv_cq *cq, enum ibv_wc_status status);
+struct ibv_wc wait_status(struct ibv_cq *cq, enum ibv_wc_status status);
 /* none is there */
-void rc_check_idle(struct ibv_cq *cq);
-/* post, as of rc_post(), and wait for its success */
-void rc_do(struct rc_end *end, enum ibv_wr_opcode opcode, struct ibv_sge sge,
-	   const struct rc_buf *remote, size_t offset);
+void check_idle(struct ibv_cq *cq);
+/* post, as of post_one(), and wait for its success */
+void do_one(struct end *end, enum ibv_wr_opcode opcode, struct ibv_sge sge,
+	    const struct buf *remote, size_t offset);
 
 /**
- * struct rc_rereg - what a region is to be from now on
+ * struct rereg - what a region is to be from now on
  * @flags: enum ibv_rereg_mr_flags, which of the others change
  * @addr: of the memory
  * @len: bytes
  * @access: enum ibv_access_flags
  * @pd: the protection domain
  */
-struct rc_rereg {
+struct rereg {
 	int flags;
 	void *addr;
 	size_t len;
@@ -214,31 +214,31 @@ struct rc_rereg {
 };
 
 /* librxe has no call for it: as other providers send it. Returns an errno */
-int rc_try_rereg(struct ibv_mr *mr, const struct rc_rereg *again);
+int try_rereg_mr(struct ibv_mr *mr, const struct rereg *again);
 /* ibv_advise_mr(), which librxe has from rdma-core 65 on. Returns an errno */
-int rc_advise(struct ibv_pd *pd, unsigned int advice, uint32_t flags,
-	      const struct ibv_sge *sges, uint32_t num);
+int try_advise_mr(struct ibv_pd *pd, unsigned int advice, uint32_t flags,
+		  const struct ibv_sge *sges, uint32_t num);
 
 /* a write into new memory arrives; @access is of both sides' memory */
-void rc_check_moves(struct rc_end *from, struct rc_end *to, int access);
+void check_arrives(struct end *from, struct end *to, int access);
 /* a connection of its own between the hosts moves data */
-void rc_check_works(void);
+void check_works(void);
 
 /**
- * struct rc_resources - what the devices hold
+ * struct resources - what the devices hold
  * @text: the counts, as "rdma res show" tells them
  */
-struct rc_resources {
+struct resources {
 	char text[400];
 };
 
-void rc_resources_get(struct rc_resources *resources);
+void resources_get(struct resources *resources);
 /* as many as @before, once what ends late has ended */
-void rc_resources_check(const struct rc_resources *before);
+void resources_check(const struct resources *before);
 
 /* one of the port's hardware counters; of hosta or hostb */
-unsigned long long rc_counter(int which, const char *name);
+unsigned long long counter_of(int which, const char *name);
 /* the sum of both hosts' */
-unsigned long long rc_counters(const char *name);
+unsigned long long counter_sum(const char *name);
 
 #endif

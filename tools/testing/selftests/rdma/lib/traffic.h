@@ -3,12 +3,12 @@
  * Two processes, one on each host, that send to each other and check what they
  * get until something ends it. What may end it is what the tests are about.
  */
-#ifndef RC_TRAFFIC_H
-#define RC_TRAFFIC_H
+#ifndef TRAFFIC_H
+#define TRAFFIC_H
 
 #include <sys/types.h>
 
-#include "rc_pair.h"
+#include "pair.h"
 
 struct traffic;
 
@@ -19,7 +19,7 @@ struct traffic;
  * @host: its device
  * @end: its queue pair
  * @buf: all its memory
- * @peer: the other side's, in the form that rc_post() takes
+ * @peer: the other side's, in the form that post_one() takes
  * @peer_mr: of @peer
  * @posted: sends, writes and reads
  * @completed: of these
@@ -32,10 +32,10 @@ struct traffic;
 struct traffic_side {
 	struct traffic *traffic;
 	int which;
-	struct rc_host host;
-	struct rc_end end;
-	struct rc_buf buf;
-	struct rc_buf peer;
+	struct host host;
+	struct end end;
+	struct buf buf;
+	struct buf peer;
 	struct ibv_mr peer_mr;
 	unsigned int posted;
 	unsigned int completed;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #include <stdint.h>
 
-#include "rc_stream.h"
+#include "stream.h"
 
 #define WORDS	(STREAM_SIZE / sizeof(uint64_t))
 
@@ -10,7 +10,7 @@ static unsigned long messages_of(struct stream *s)
 	return __atomic_load_n(&s->messages, __ATOMIC_ACQUIRE);
 }
 
-static void set_words(const struct rc_buf *buf, uint64_t value)
+static void set_words(const struct buf *buf, uint64_t value)
 {
 	uint64_t *word = (uint64_t *)buf->addr;
 	size_t i;
@@ -19,7 +19,7 @@ static void set_words(const struct rc_buf *buf, uint64_t value)
 		word[i] = value;
 }
 
-static void check_words(const struct rc_buf *buf, uint64_t value)
+static void check_words(const struct buf *buf, uint64_t value)
 {
 	const uint64_t *word = (const uint64_t *)buf->addr;
 	size_t i;
@@ -36,9 +36,9 @@ static void *run(void *arg)
 	while (!__atomic_load_n(&s->over, __ATOMIC_ACQUIRE)) {
 		if (s->versions)
 			set_words(source_of(s), s->messages + 1);
-		rc_post(&s->pair.a, s->opcode,
-			rc_sge(&s->local, 0, STREAM_SIZE), &s->remote, 0);
-		wc = rc_wait(s->pair.a.send_cq);
+		post_one(&s->pair.a, s->opcode,
+			 buf_sge(&s->local, 0, STREAM_SIZE), &s->remote, 0);
+		wc = wait_cqe(s->pair.a.send_cq);
 		s->status = wc.status;
 		if (wc.status != IBV_WC_SUCCESS) {
 			__atomic_store_n(&s->failed, true, __ATOMIC_RELEASE);
@@ -53,18 +53,18 @@ static void *run(void *arg)
 
 static void connect_stream(struct stream *s, enum ibv_wr_opcode opcode)
 {
-	const struct rc_config config = {};
+	const struct pair_config config = {};
 
 	memset(s, 0, sizeof(*s));
 	s->opcode = opcode;
-	rc_pair_up(&s->pair, &config);
+	pair_up(&s->pair, &config);
 }
 
 void stream_up(struct stream *s, enum ibv_wr_opcode opcode)
 {
 	connect_stream(s, opcode);
-	rc_buf_get(&s->local, &s->pair.hosts[0], STREAM_SIZE, RC_ODP_ACCESS);
-	rc_buf_get(&s->remote, &s->pair.hosts[1], STREAM_SIZE, RC_ODP_ACCESS);
+	buf_get(&s->local, &s->pair.hosts[0], STREAM_SIZE, ODP_ACCESS);
+	buf_get(&s->remote, &s->pair.hosts[1], STREAM_SIZE, ODP_ACCESS);
 }
 
 void stream_up_on(struct stream *s, enum ibv_wr_opcode opcode, void *source,
@@ -73,17 +73,17 @@ void stream_up_on(struct stream *s, enum ibv_wr_opcode opcode, void *source,
 	bool read = opcode == IBV_WR_RDMA_READ;
 
 	connect_stream(s, opcode);
-	rc_buf_reg(&s->local, &s->pair.hosts[0], read ? sink : source,
-		   STREAM_SIZE, RC_ODP_ACCESS);
-	rc_buf_reg(&s->remote, &s->pair.hosts[1], read ? source : sink,
-		   STREAM_SIZE, RC_ODP_ACCESS);
+	buf_reg(&s->local, &s->pair.hosts[0], read ? sink : source,
+		STREAM_SIZE, ODP_ACCESS);
+	buf_reg(&s->remote, &s->pair.hosts[1], read ? source : sink,
+		STREAM_SIZE, ODP_ACCESS);
 }
 
 void stream_down(struct stream *s)
 {
 	CHECK_EQ(ibv_dereg_mr(s->local.mr), 0);
 	CHECK_EQ(ibv_dereg_mr(s->remote.mr), 0);
-	rc_pair_down(&s->pair);
+	pair_down(&s->pair);
 }
 
 void stream_start(struct stream *s)
