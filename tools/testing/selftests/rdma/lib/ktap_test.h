@@ -10,7 +10,7 @@
 
 /**
  * struct test - a test
- * @name: says what is right when it passes
+ * @name: says what is tested, without its neighbours: a report shows it alone
  * @run: fails by CHECK() and skips by skip(); in a process of its own, which
  *	 leads a process group of its own
  * @seconds: that it may take (120)

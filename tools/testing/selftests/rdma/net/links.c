@@ -501,7 +501,7 @@ static void equal_addresses(void)
 
 static const struct test tests[] = {
 	{ "a link has the name that it is given", names },
-	{ "what is refused", refusals },
+	{ "links that are refused", refusals },
 	{ "netdevs of all kinds", all_kinds },
 	{ "GUIDs of netdevs without an address of their own", guids },
 	{ "the port is up and down with the netdev, and says so", states },

@@ -590,12 +590,12 @@ static void no_memory(void)
 
 static const struct test tests[] = {
 	{ "datagrams to groups, of IPv4 and IPv6", data },
-	{ "what is refused", refused },
-	{ "as many groups as there can be, an unprivileged user's", many, 300 },
-	{ "a socket is a member, too", shared_with_sockets },
+	{ "attachments that are refused", refused },
+	{ "an unprivileged user's groups, as many as there can be", many, 300 },
+	{ "a socket in the same group", shared_with_sockets },
 	{ "a link is deleted under members", link_deleted },
 	{ "a netdev is deleted under members", netdev_deleted },
-	{ "no memory", no_memory },
+	{ "allocations that fail", no_memory },
 	{ "a netdev without IPv6", no_ipv6 },
 	{}
 };

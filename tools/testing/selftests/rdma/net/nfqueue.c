@@ -600,10 +600,10 @@ static void module_unloaded(void)
 }
 
 static const struct test tests[] = {
-	{ "half of the packets go through a queue", segmented },
-	{ "the same, merged as they are", merged },
-	{ "the same, handed back in reverse order", backwards },
-	{ "half of what leaves and comes goes through a queue", both_ways },
+	{ "half of the packets through a queue", segmented },
+	{ "half of the packets through a queue, merged as they are", merged },
+	{ "half of the packets handed back in reverse order", backwards },
+	{ "half of a host's packets, out and in, through a queue", both_ways },
 	{ "a link is deleted while a queue has packets", link_deleted },
 	{ "a netdev is deleted while a queue has packets", netdev_deleted },
 	{ "the module is unloaded while queues have packets", module_unloaded },

@@ -150,7 +150,7 @@ static const struct test tests[] = {
 	{ "packets are reordered", reordering },
 	{ "packets are repeated", repeating },
 	{ "packets are corrupted", corrupting },
-	{ "all of it", all_of_it },
+	{ "packets are lost, reordered, repeated and corrupted", all_of_it },
 	{}
 };
 

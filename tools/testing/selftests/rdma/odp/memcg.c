@@ -342,7 +342,7 @@ static void no_memory(void)
 
 static const struct test tests[] = {
 	{ "page tables are charged to the memory's owner", growth_is_charged },
-	{ "and its limit holds", limit_holds },
+	{ "page tables beyond the owner's limit", limit_holds },
 	{ "a fault without memory for its page", no_memory },
 	{}
 };

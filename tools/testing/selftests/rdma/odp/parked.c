@@ -983,12 +983,14 @@ static void counted_behind_response(void)
 }
 
 static const struct test tests[] = {
-	{ "an old fault's error, at the requester", requester_inherits_nothing },
-	{ "an old fault's error, at the responder", responder_inherits_nothing },
+	{ "an old fault's error, at the requester",
+	  requester_inherits_nothing },
+	{ "an old fault's error, at the responder",
+	  responder_inherits_nothing },
 	{ "a reset requester is free", reset_frees_requester },
 	{ "a reset responder is free", reset_frees_responder },
 	{ "many faults are left behind", many_left_behind },
-	{ "what is flushed does not wait, nor do others", flushed },
+	{ "flushed requests and other queue pairs do not wait", flushed },
 	{ "queue pairs are destroyed while they wait", destroyed },
 	{ "devices are removed while queue pairs wait", removed },
 	{ "small messages into large receive requests", small_messages },
@@ -996,9 +998,9 @@ static const struct test tests[] = {
 	{ "a page behind an atomic's result", page_behind_result },
 	{ "a long message stops few times", long_messages },
 	{ "each stop is counted", counted },
-	{ "each stop is counted, of a request that waited",
+	{ "stops of a request that waited are counted",
 	  counted_behind_request },
-	{ "each stop is counted, of a response that waited",
+	{ "stops of a response that waited are counted",
 	  counted_behind_response },
 	{}
 };

@@ -159,7 +159,7 @@ static void bounded_memory(void)
 
 static const struct test tests[] = {
 	{ "faults that are never answered", never_answered, 240 },
-	{ "what waits is bounded", bounded_memory, 240 },
+	{ "memory of parked packets is bounded", bounded_memory, 240 },
 	{}
 };
 

@@ -771,7 +771,7 @@ static void traced_retries(void)
 }
 
 static const struct test tests[] = {
-	{ "what is announced", capabilities },
+	{ "announced capabilities", capabilities },
 	{ "the whole address space", implicit },
 	{ "addresses where there is nothing", implicit_nowhere },
 	{ "the whole address space, to read only", implicit_rights },
@@ -779,14 +779,14 @@ static const struct test tests[] = {
 	{ "regions over each other", overlapping },
 	{ "prefetch, explicit regions", prefetch_explicit },
 	{ "prefetch, the whole address space", prefetch_implicit },
-	{ "prefetch of what is present", prefetch_present },
-	{ "prefetch of what is present, of little", prefetch_little },
-	{ "prefetch of what is late", prefetch_late, 30 },
+	{ "prefetch of present pages", prefetch_present },
+	{ "prefetch of few present pages", prefetch_little },
+	{ "prefetch of late pages", prefetch_late, 30 },
 	{ "prefetch that is refused", prefetch_refused },
 	{ "regions of huge pages", hugetlb },
-	{ "what rdma shows of regions", shown },
-	{ "what can be traced", traced },
-	{ "what can be traced of lost look-ups", traced_retries },
+	{ "regions as rdma shows them", shown },
+	{ "trace events of faults and invalidations", traced },
+	{ "trace events of lost look-ups", traced_retries },
 	{}
 };
 

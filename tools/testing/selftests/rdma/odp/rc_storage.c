@@ -430,9 +430,10 @@ static const struct test tests[] = {
 	{ "a file on a disk", file_on_disk },
 	{ "a file in persistent memory", file_on_pmem },
 	{ "a disk that is full", disk_full },
-	{ "more than a control group may have", above_the_limit, 300 },
-	{ "more than there is of memory", more_than_there_is, 1800 },
-	{ "what peers use stays when memory is short", hot_stays, 300 },
+	{ "a region larger than its control group's limit",
+	  above_the_limit, 300 },
+	{ "a region larger than the memory", more_than_there_is, 1800 },
+	{ "pages that peers use while memory is short", hot_stays, 300 },
 	{}
 };
 

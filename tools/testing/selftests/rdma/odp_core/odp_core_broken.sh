@@ -18,25 +18,25 @@ test_for()
 		echo "nothing is published while a notifier runs"
 		;;
 	sequence)
-		echo "nor what was looked up before it"
+		echo "nothing is published that was looked up before a notifier"
 		;;
 	dying)
-		echo "nor for a umem that is being destroyed"
+		echo "nothing is published for a umem that is being destroyed"
 		;;
 	dead)
-		echo "nor once the mm is gone"
+		echo "nothing is published once the mm is gone"
 		;;
 	exclude_copies)
 		echo "a notifier waits for copies"
 		;;
 	non_blockable)
-		echo "where it may not sleep it does not"
+		echo "a notifier that may not sleep does not"
 		;;
 	no_pin)
-		echo "nothing is pinned"
+		echo "no page is pinned"
 		;;
 	write_lookup)
-		echo "what is written is looked up for writing"
+		echo "a page to be written is looked up for writing"
 		;;
 	wake)
 		echo "a fault sleeps until the last notifier ends"
@@ -45,13 +45,13 @@ test_for()
 		echo "only a notifier over its pages wakes a fault"
 		;;
 	range)
-		echo "a notifier elsewhere does not matter"
+		echo "a notifier elsewhere keeps nothing from being published"
 		;;
 	own)
-		echo "nor does the look-up's own copy-on-write"
+		echo "the look-up's own copy-on-write loses no page"
 		;;
 	one_page)
-		echo "but where it looks up several pages"
+		echo "a copy-on-write within several pages has them looked up again"
 		;;
 	overflow)
 		echo "more notifiers than slots"
@@ -63,7 +63,7 @@ test_for()
 		echo "a vast umem costs what is touched of it"
 		;;
 	empty_leaf)
-		echo "empty leaves are freed, and only those"
+		echo "empty leaves and no others are freed"
 		;;
 	progress | goes_first)
 		echo "a fault that keeps losing comes to its end"
@@ -75,16 +75,16 @@ test_for()
 		echo "notifiers that overlap are outlasted"
 		;;
 	holds_back_lookups)
-		echo "nor is one of a look-up"
+		echo "a notifier of a look-up is not held back"
 		;;
 	charge)
-		echo "what a fault allocates is charged to the owner"
+		echo "a fault's allocations are charged to the owner"
 		;;
 	present)
-		echo "what is present is found, and nothing made for it"
+		echo "present pages are found without an allocation"
 		;;
 	young)
-		echo "what is used is young"
+		echo "pages in use are young"
 		;;
 	esac
 }

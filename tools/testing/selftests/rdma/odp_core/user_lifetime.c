@@ -265,7 +265,7 @@ static void exec_forgets(void)
 const struct test lifetime_tests[] = {
 	{ "destruction does not wait for a look-up", look_up_sleeps },
 	{ "destruction waits for a notifier", notifier_is_waited_for },
-	{ "destroyed between a notifier's start and end",
+	{ "destruction between a notifier's start and end",
 	  destroyed_within_notifier },
 	{ "exit does not wait for a look-up", exit_while_fault_sleeps },
 	{ "memory of a process that is gone", process_is_gone },

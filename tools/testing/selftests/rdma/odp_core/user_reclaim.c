@@ -129,8 +129,9 @@ static void collapsed(void)
 }
 
 const struct test reclaim_tests[] = {
-	{ "swapped out and back in", swapped_out },
-	{ "free to be dropped, until written", free_until_written },
+	{ "pages that are swapped out and back in", swapped_out },
+	{ "pages that may be dropped until they are written",
+	  free_until_written },
 	{ "pages that are merged", merged },
 	{ "pages that become a huge one", collapsed },
 	{}

@@ -225,12 +225,13 @@ static void killed_while_waiting(void)
 const struct test registration_tests[] = {
 	{ "a umem waits for notifiers that run already", runs_already },
 	{ "a fault sleeps until the last notifier ends", waits_and_wakes },
-	{ "it does not wait for others", others_are_not_waited_for },
+	{ "a fault does not wait for notifiers elsewhere",
+	  others_are_not_waited_for },
 	{ "registrations between notifiers", registered_between },
 	{ "notifiers of one task, around a registration",
 	  around_a_registration },
-	{ "a signal while it subscribes", signal_comes },
-	{ "destroyed while a fault waits", destroyed_while_waiting },
-	{ "killed while a fault waits", killed_while_waiting },
+	{ "a signal while a process subscribes", signal_comes },
+	{ "destruction while a fault waits", destroyed_while_waiting },
+	{ "a process killed while its fault waits", killed_while_waiting },
 	{}
 };

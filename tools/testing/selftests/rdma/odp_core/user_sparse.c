@@ -194,10 +194,10 @@ static void owner_is_charged(void)
 
 const struct test sparse_tests[] = {
 	{ "a vast umem costs what is touched of it", vast },
-	{ "empty leaves are freed, and only those", empty_leaves },
+	{ "empty leaves and no others are freed", empty_leaves },
 	{ "a fault that fails leaves no leaf", failed_fault },
-	{ "what is present is found, and nothing made for it", present_only },
-	{ "what is present is found across a hole", present_across_a_hole },
-	{ "what a fault allocates is charged to the owner", owner_is_charged },
+	{ "present pages are found without an allocation", present_only },
+	{ "present pages are found across a hole", present_across_a_hole },
+	{ "a fault's allocations are charged to the owner", owner_is_charged },
 	{}
 };

@@ -325,7 +325,8 @@ static void all_at_once(void)
 }
 
 const struct test storm_tests[] = {
-	{ "the tree finds what a search of all finds", tree_against_model },
+	{ "the interval tree beside a search of all umems",
+	  tree_against_model },
 	{ "faults, copies, mappings, registrations at once", all_at_once },
 	{}
 };

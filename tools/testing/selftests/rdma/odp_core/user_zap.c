@@ -212,9 +212,9 @@ static void used_is_young(void)
 const struct test zap_tests[] = {
 	{ "a notifier waits for copies", copies_are_waited_for },
 	{ "a notifier counts before it zaps", runs_before_zap },
-	{ "the range is zapped and no more", the_range_is_zapped },
+	{ "a notifier zaps its range and no more", the_range_is_zapped },
 	{ "a range across leaves is zapped", across_leaves },
-	{ "where it may not sleep it does not", not_blockable },
-	{ "what is used is young", used_is_young },
+	{ "a notifier that may not sleep does not", not_blockable },
+	{ "pages in use are young", used_is_young },
 	{}
 };

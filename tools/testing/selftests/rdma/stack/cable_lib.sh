@@ -43,7 +43,7 @@ from_ktap()
 			;;
 		esac
 	done <"$output"
-	[ -z "$line" ] || result "not ok" "$name: comes to its end"
+	[ -z "$line" ] || result "not ok" "$name: a proper end"
 }
 
 finished()

@@ -229,13 +229,13 @@ run_pins()
 	local forever=("${common[@]}" -s 65536 -n 10000000)
 
 	use_path 1500 4
-	verdict "nothing is pinned on demand" \
+	verdict "on-demand memory is not pinned" \
 		both_are not_pinned ib_write_bw "${forever[@]}" --odp
-	verdict "what is pinned is seen as that" \
+	verdict "pinned memory is seen as pinned" \
 		both_are pinned ib_write_bw "${forever[@]}"
-	verdict "who may lock nothing can page on demand" \
+	verdict "a user who may lock nothing can page on demand" \
 		as_user ib_write_bw "${common[@]}" -n 100 --odp
-	verdict "who may lock nothing cannot pin" \
+	verdict "a user who may lock nothing cannot pin" \
 		refused_as_user ib_write_bw "${common[@]}" -n 100
 }
 

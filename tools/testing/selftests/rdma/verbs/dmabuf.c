@@ -582,7 +582,7 @@ static const struct test tests[] = {
 	{ "atomics", atomics },
 	{ "a part of a buffer, and its bounds", part },
 	{ "rights, new rights, and windows", rights },
-	{ "what is refused", refused },
+	{ "registrations that are refused", refused },
 	{ "a buffer whose file is closed", held },
 	{ "a buffer whose device goes", device_gone },
 	{}

@@ -467,9 +467,10 @@ static const struct test tests[] = {
 	{ "the limits are those that the device announces", limits },
 	{ "a million requests in send and receive queues", deep_queues },
 	{ "a million requests in a shared receive queue", deep_srq },
-	{ "many requests of this side only, behind one that waits", many_local },
+	{ "many requests of this side only, behind one that waits",
+	  many_local },
 	{ "queues are charged to the program", charges },
-	{ "a program that may not have so much memory is told so", limited },
+	{ "queues beyond the memory that a program may have", limited },
 	{}
 };
 

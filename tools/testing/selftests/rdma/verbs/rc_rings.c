@@ -902,7 +902,7 @@ static const struct test tests[] = {
 	{ "fields of a send request that mean nothing", unused_fields },
 	{ "fields of a receive that mean nothing", unused_receive_fields },
 	{ "wrong requests in the ring", wrong_requests },
-	{ "no more than was granted", most_of_all },
+	{ "requests as large as granted, and larger", most_of_all },
 	{ "send rings scribbled over in use", race_send },
 	{ "receive rings scribbled over in use", race_receive },
 	{ "completion rings scribbled over in use", race_completion },

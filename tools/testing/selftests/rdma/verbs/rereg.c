@@ -561,15 +561,16 @@ static void refused(void)
 static const struct test tests[] = {
 	{ "other rights", rights },
 	{ "other memory", memory },
-	{ "paged instead of pinned, and back", kinds },
+	{ "a region paged instead of pinned, and back", kinds },
 	{ "another protection domain", domains },
 	{ "pinned pages stay, whatever is mapped", pages_stay },
 	{ "pinned pages are counted once", counted_once },
 	{ "a forked child changes its parent's region", by_child },
 	{ "memory to be read becomes writable", writable },
-	{ "memory that the process may not write does not", stays_read_only },
-	{ "nor does a file that is open for reading", read_only_files },
-	{ "what is refused, and changes nothing", refused },
+	{ "memory that the process may not write stays read-only",
+	  stays_read_only },
+	{ "a file that is open for reading stays read-only", read_only_files },
+	{ "changes that are refused", refused },
 	{}
 };
 

@@ -357,11 +357,11 @@ static void receive_errors(void)
 static const struct test tests[] = {
 	{ "sends and writes, all lengths, pinned and on demand", data },
 	{ "packets are lost", losses },
-	{ "no receive request", nothing_posted },
-	{ "longer than the receive request", too_long },
+	{ "messages without a receive request", nothing_posted },
+	{ "messages longer than the receive request", too_long },
 	{ "writes that are not allowed", not_allowed },
 	{ "a send that fails, and the way back", send_errors },
-	{ "what is behind a send that fails", flushed_at_once },
+	{ "sends behind one that fails", flushed_at_once },
 	{ "a receive request that fails", receive_errors },
 	{}
 };

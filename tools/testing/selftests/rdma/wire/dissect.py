@@ -217,9 +217,9 @@ def main():
         ktap_test.skip_all("needs two_hosts.sh up")
     frames = all_frames()
     ktap_test.run_tests({
-        "each opcode is what tshark takes it for": lambda: opcodes(frames),
-        "flush and atomic write, too": placement,
-        "what is wrong would be seen": lambda: would_be_seen(frames[0]),
+        "each opcode as tshark dissects it": lambda: opcodes(frames),
+        "flush and atomic write as tshark dissects them": placement,
+        "bad packets are noticed": lambda: would_be_seen(frames[0]),
     })
 
 

@@ -606,7 +606,7 @@ TESTS = {
     "a bad ICRC": bad_icrc,
     "a bad ICRC among others": bad_icrc_among_others,
     "single bits": flipped_bits,
-    "what may differ": tolerated,
+    "fields that may differ between good packets": tolerated,
     "headers cut off": cut_headers,
     "IP fragments": fragments,
     "payloads too large": big_payloads,

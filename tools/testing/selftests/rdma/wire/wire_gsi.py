@@ -170,11 +170,11 @@ def silence():
 
 
 TESTS = {
-    "what the agent is": class_port_info,
+    "the agent's class port info": class_port_info,
     "counters over the wire": counters,
     "counters in sysfs": counters_in_sysfs,
-    "what is refused": refusals,
-    "what is not answered": silence,
+    "requests that are refused": refusals,
+    "datagrams that are not answered": silence,
 }
 
 if __name__ == "__main__":

@@ -851,11 +851,11 @@ TESTS = {
     "the end of a read's response is lost": read_lost_at_its_end,
     "a read's response is lost again": read_lost_again,
     "an atomic's result is lost again": atomic_lost_again,
-    "acknowledgments of what was repeated": acks_of_repeated,
-    "an answer to what was sent behind a repetition":
+    "acknowledgments of repeated requests": acks_of_repeated,
+    "an answer to a request sent behind a repetition":
         answered_behind_a_repetition,
     "the receiver is not ready, twice": not_ready_twice,
-    "responses that never bring what is due": last_retry,
+    "responses without the one that is due": last_retry,
     "a read's response is overtaken": read_overtaken,
     "reads and atomics at once": read_limit,
     "responses that come again": repeated_responses,

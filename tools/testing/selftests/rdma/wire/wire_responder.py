@@ -865,7 +865,7 @@ TESTS = {
     "sends and writes": messages,
     "reads": reads,
     "atomics": atomics,
-    "acknowledged is what asks for it": ack_requests,
+    "acknowledgments of requests that ask for one": ack_requests,
     "requests that come too early": gaps,
     "sends and writes that come again": repeated_messages,
     "reads that come again": repeated_reads,
@@ -874,18 +874,19 @@ TESTS = {
     "wrong requests": wrong_requests,
     "reserved opcodes": reserved_opcodes,
     "opcodes of other services": other_services,
-    "without length no key is needed": nothing_moves,
-    "no receive is posted": not_ready,
+    "requests without length need no key": nothing_moves,
+    "messages without a receive request": not_ready,
     "responses to nothing": stray_responses,
-    "while memory is faulted in": while_it_faults,
-    "once more while memory is faulted in": again_while_it_faults,
+    "requests while memory is faulted in": while_it_faults,
+    "repeated requests while memory is faulted in": again_while_it_faults,
     "a lost answer before what is faulted in": lost_before_it_faults,
     "acknowledgments asked for while memory is faulted in":
         asked_while_it_faults,
-    "too much while memory is faulted in": too_much_while_it_faults,
-    "many at once while memory is faulted in": together_while_it_faults,
+    "too many requests while memory is faulted in": too_much_while_it_faults,
+    "many requests at once while memory is faulted in":
+        together_while_it_faults,
     "a read while its memory is faulted in": read_while_it_faults,
-    "answers to what has waited": answered_in_order,
+    "answers to requests that have waited": answered_in_order,
 }
 
 if __name__ == "__main__":

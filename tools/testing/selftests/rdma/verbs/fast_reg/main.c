@@ -235,14 +235,14 @@ static void sizes_are_taken(struct test *t)
 		block = blocks[i];
 		with_area(t, block, AREA_BLOCKS, AREA_BLOCKS, map_and_use,
 			  block, 1);
-		verdict(t, "a peer writes and reads them", block);
+		verdict(t, "a peer's writes and reads", block);
 		with_area(t, block, AREA_BLOCKS, AREA_BLOCKS, map_and_use,
 			  block, 3);
-		verdict(t, "which come in pieces", block);
+		verdict(t, "lists in pieces", block);
 	}
 	skip = t->pair->target.dev->attrs.max_fast_reg_page_list_len;
 	with_area(t, SZ_2M, 1, skip, map_and_use, BLOCK_MIN, 1);
-	verdict(t, "as many as a region has", BLOCK_MIN);
+	verdict(t, "as many blocks as a region has", BLOCK_MIN);
 }
 
 static void map_part_of_block(struct test *t, struct area *area,
@@ -277,7 +277,7 @@ static void sizes_are_told(struct test *t)
 
 	check_equal(t, cap, GENMASK_ULL(ilog2(BLOCK_MAX), ilog2(BLOCK_MIN)),
 		    "page_size_cap");
-	verdict(t, "the device says which sizes there are", 0);
+	verdict(t, "block sizes as the device announces them", 0);
 }
 
 static void map_two(struct test *t, struct area *area, struct ib_mr *mr,
@@ -303,7 +303,7 @@ static void map_too_much(struct test *t, struct area *area, struct ib_mr *mr,
 static void room_is_kept_to(struct test *t)
 {
 	with_area(t, SZ_8K, AREA_BLOCKS, 2, map_two, SZ_8K, 1);
-	verdict(t, "what there is room for is mapped", SZ_8K);
+	verdict(t, "pieces that fit are mapped", SZ_8K);
 	with_area(t, SZ_2M, 1, 1, map_too_much, PAGE_SIZE, 1);
 	verdict(t, "a list whose first piece does not fit", 0);
 }
@@ -313,7 +313,7 @@ static void run_tests(struct test *t)
 	seq_puts(t->out, "TAP version 13\n1..16\n");
 	sizes_are_taken(t);
 	with_area(t, BLOCK_MAX, 1, 1, map_part_of_block, BLOCK_MAX, 1);
-	verdict(t, "memory that is part of one", BLOCK_MAX);
+	verdict(t, "a part of a block", BLOCK_MAX);
 	sizes_are_refused(t);
 	sizes_are_told(t);
 	room_is_kept_to(t);

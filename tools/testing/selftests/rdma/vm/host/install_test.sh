@@ -294,9 +294,9 @@ check "nothing built: one line" not_built
 check "another kernel's module is not installed" other_kernel
 check "a key that is not there: one line" no_key
 check "make install: modprobe takes the driver" installs
-check "it is compressed as the kernel's own" compressed_alike
-check "it is small" is_small
-check "modinfo knows its version" has_version
+check "the module is compressed as the kernel's own" compressed_alike
+check "the module is small" is_small
+check "modinfo knows the module's version" has_version
 check "files of other compressions are replaced" replaces_others
 check "make uninstall: modprobe takes the kernel's own" uninstalls
 check "make uninstall without headers" uninstalls_without_headers

@@ -184,7 +184,7 @@ removes_nothing_else()
 	keeps "build and logs alone make no cache" "nothing was removed" clean
 	fill_cache "$fresh"
 	touch "$fresh/thesis.tex"
-	keeps "nor are a cache's files beside others'" "nothing was removed" clean
+	keeps "a cache's files beside others' make no cache" "nothing was removed" clean
 	rm "$fresh/thesis.tex"
 
 	touch "$fresh/$marker"
