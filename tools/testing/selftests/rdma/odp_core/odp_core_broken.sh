@@ -9,6 +9,9 @@
 #                             (takes minutes; damage of one may fail others)
 
 cd "$(dirname "$0")" || exit 1
+: "${KSFT:=$(realpath ../..)}"
+# shellcheck source=/dev/null
+. "$KSFT/kselftest/ktap_helpers.sh"
 
 # The test that is there for a rule. Others may fail too.
 test_for()
@@ -108,21 +111,19 @@ show_all()
 
 run()
 {
-	local rule name n=0 failed=0
+	local rule name
 
-	echo "TAP version 13"
-	echo "1..$(wc -w <<<"$rules")"
+	ktap_print_header
+	ktap_set_plan "$(wc -w <<<"$rules")"
 	for rule in $rules; do
-		n=$((n + 1))
 		name=$(test_for "$rule")
 		if [ -n "$name" ] && [ "$(failures "$rule" "$name")" = "$name" ]; then
-			echo "ok $n broken, noticed: $rule"
+			ktap_test_pass "a broken rule is noticed: $rule"
 		else
-			echo "not ok $n broken, noticed: $rule"
-			failed=1
+			ktap_test_fail "a broken rule is noticed: $rule"
 		fi
 	done
-	return "$failed"
+	ktap_finished
 }
 
 rules=$(./odp_core.sh --rules) || {

@@ -5,20 +5,14 @@
 # ROLE (ours or peer), CABLE_ADDR, CABLE_PEER, and rxe0 on eth0. Each host tells
 # its own side's results.
 
+: "${KSFT:=$(realpath ../..)}"
+# shellcheck source=/dev/null
+. "$KSFT/kselftest/ktap_helpers.sh"
 : "${ROLE:?}" "${CABLE_ADDR:?}" "${CABLE_PEER:?}"
 
 output=$(mktemp)
 trap 'rm -f "$output"' EXIT
-count=0
-failed=0
-
-# result ok|"not ok" NAME
-result()
-{
-	count=$((count + 1))
-	[ "$1" = ok ] || failed=$((failed + 1))
-	echo "$1 $count $2"
-}
+ktap_print_header
 
 # from_ktap NAME COMMAND...: the results of a KTAP program among ours.
 from_ktap()
@@ -29,10 +23,10 @@ from_ktap()
 	while read -r line; do
 		case $line in
 		"ok "*)
-			result ok "$name: ${line#ok * }"
+			ktap_test_pass "$name: ${line#ok * }"
 			;;
 		"not ok "*)
-			result "not ok" "$name: ${line#not ok * }"
+			ktap_test_fail "$name: ${line#not ok * }"
 			;;
 		"# Totals"*)
 			line=
@@ -43,11 +37,12 @@ from_ktap()
 			;;
 		esac
 	done <"$output"
-	[ -z "$line" ] || result "not ok" "$name: a proper end"
+	[ -z "$line" ] || ktap_test_fail "$name: a proper end"
 }
 
+# How many results there are depends on the other host, too: the plan comes last.
 finished()
 {
-	echo "1..$count"
-	[ "$failed" -eq 0 ]
+	ktap_set_plan $((KTAP_TESTNO - 1))
+	ktap_finished
 }

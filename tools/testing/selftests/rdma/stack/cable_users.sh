@@ -66,10 +66,10 @@ nvme()
 
 	[ "$ROLE" != "$1" ] || what=serves
 	if "$what"; then
-		result ok "NVMe over Fabrics, server $1"
+		ktap_test_pass "NVMe over Fabrics, server $1"
 	else
 		tail -n 20 "$dir/log" "$dir/meeting" | sed 's/^/# /'
-		result "not ok" "NVMe over Fabrics, server $1"
+		ktap_test_fail "NVMe over Fabrics, server $1"
 	fi
 }
 

@@ -26,7 +26,7 @@ rc_peer()
 meet()
 {
 	local name="$2, server $1" status=0
-	local command=("${@:4}" -p $((18700 + count)))
+	local command=("${@:4}" -p $((18700 + KTAP_TESTNO)))
 
 	if [ "$ROLE" = "$1" ]; then
 		timeout 60 "${command[@]}" >"$output" 2>&1 || status=$?
@@ -41,10 +41,10 @@ meet()
 	fi
 	if [ "$status" -eq 0 ] &&
 		{ [ "$ROLE" = "$1" ] || grep -qE "$3" "$output"; }; then
-		result ok "$name"
+		ktap_test_pass "$name"
 	else
 		tail -n 5 "$output" | sed 's/^/# /'
-		result "not ok" "$name"
+		ktap_test_fail "$name"
 	fi
 }
 
