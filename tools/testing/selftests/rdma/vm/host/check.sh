@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
 # make check: the kernel's checkpatch on C, shellcheck on shell, sparse on the
-# driver. All come from the Debian root.
+# driver, all from the Debian root; and what the tests' README says that there is.
 
 # Files of the tree, as git knows them; without git, all there are.
 tree_files()
@@ -57,6 +57,27 @@ checkpatch()
 		exit "${failed-0}"'
 }
 
+# The tests' README names every test, and no source file that does not exist.
+check_readme()
+{
+	local readme=$tree/$selftests/README.md files name failed=0
+
+	for name in $(make -s -C "$tree/$selftests" list-tests); do
+		grep -qF "\`$name\`" "$readme" || {
+			say "README.md of the tests: $name is missing"
+			failed=1
+		}
+	done
+	files=$(tree_files)
+	for name in $(grep -o '`[a-z_]*\.[ch]`' "$readme" | tr -d '`' | grep -v ^kselftest); do
+		grep -q "/$name$" <<<"$files" || {
+			say "README.md of the tests: there is no $name"
+			failed=1
+		}
+	done
+	return "$failed"
+}
+
 cmd_check()
 {
 	local file c_files=() shell_files=() failed=0
@@ -82,6 +103,7 @@ cmd_check()
 		say "checkpatch: ${#c_files[@]} files"
 		checkpatch "${c_files[@]}" || failed=1
 	fi
+	check_readme || failed=1
 	"$0" sparse || failed=1
 	[ "$failed" -eq 0 ] || die "check found something"
 	say "check found nothing"
