@@ -5,6 +5,8 @@
 # with PARTS, where there are more files.
 KSFT ?= $(abspath ../..)
 OUTPUT ?= $(CURDIR)
+# of a whole program in run_tests, in seconds: the kernel's own 45 are too few
+export kselftest_override_timeout ?= 1800
 LIBRARY := $(abspath $(OUTPUT)/../lib/lib.a)
 
 .DEFAULT_GOAL := all
