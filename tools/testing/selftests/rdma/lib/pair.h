@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
- * Two hosts, both opened by one process, and queue pairs between them: of the RC
- * service, if not told otherwise. Everything here CHECK()s: a test goes on only when it worked.
+ * Two hosts, both opened by one process, and queue pairs between them, of the RC
+ * service if not told otherwise. Everything here CHECK()s: a test goes on only
+ * when it worked.
  */
 #ifndef PAIR_H
 #define PAIR_H

@@ -602,7 +602,7 @@ def garbage_for_requester():
 
 
 TESTS = {
-    "malformed packets, and those of others": forgeries,
+    "malformed packets, and packets of other connections": forgeries,
     "a bad ICRC": bad_icrc,
     "a bad ICRC among others": bad_icrc_among_others,
     "single bits": flipped_bits,

@@ -879,7 +879,7 @@ TESTS = {
     "responses to nothing": stray_responses,
     "requests while memory is faulted in": while_it_faults,
     "repeated requests while memory is faulted in": again_while_it_faults,
-    "a lost answer before what is faulted in": lost_before_it_faults,
+    "a lost answer ahead of a fault": lost_before_it_faults,
     "acknowledgments asked for while memory is faulted in":
         asked_while_it_faults,
     "too many requests while memory is faulted in": too_much_while_it_faults,
