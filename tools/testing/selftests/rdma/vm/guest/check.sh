@@ -79,6 +79,8 @@ run_one()
 	local passed failed skipped reasons
 
 	limit=$(limit_of "$name")
+	# a guest that hangs is not waited for longer than the test may take
+	echo "@@ quiet $((limit + 60 * ${LIMIT_FACTOR:-1}))"
 	: >"$log"
 	echo "harness: starts $name" >/dev/kmsg
 	if fresh_hosts >>"$log" 2>&1; then

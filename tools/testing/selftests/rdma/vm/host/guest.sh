@@ -26,7 +26,9 @@ guest_limits()
 	: "${CPUS:=2}" "${MEM:=2048}" "${LIMIT_FACTOR:=1}"
 	: "${BOOT_LIMIT:=180}"	# seconds to the start of the command
 	: "${TIME_LIMIT:=1800}"	# seconds for the command
-	: "${QUIET_LIMIT:=600}"	# seconds without a line from the command
+	# seconds without a line from the command, until it has said otherwise by a line
+	# "@@ quiet SECONDS"
+	: "${QUIET_LIMIT:=600}"
 }
 
 # Whether this processor can run a guest by itself. A /dev/kvm alone proves
@@ -187,6 +189,7 @@ watch_guest()
 	local fd=$1 line part='' began=$SECONDS last=$SECONDS started='' ret
 
 	verdict=
+	quiet_limit=$QUIET_LIMIT
 	while [ -z "$verdict" ]; do
 		ret=0
 		IFS= read -r -t 2 -u "$fd" line || ret=$?
@@ -206,13 +209,17 @@ watch_guest()
 				began=$SECONDS
 				continue
 			fi
+			if [[ $line =~ ^@@\ quiet\ ([0-9]+)$ ]]; then
+				quiet_limit=${BASH_REMATCH[1]}
+				continue
+			fi
 			printf '%s\n' "$line"
 		fi
 		if [ -z "$started" ]; then
 			[ $((SECONDS - began)) -lt "$BOOT_LIMIT" ] || verdict=boot
 		elif [ $((SECONDS - began)) -ge "$TIME_LIMIT" ]; then
 			verdict=hung
-		elif [ $((SECONDS - last)) -ge "$QUIET_LIMIT" ]; then
+		elif [ $((SECONDS - last)) -ge "$quiet_limit" ]; then
 			verdict=quiet
 		fi
 	done
@@ -280,7 +287,7 @@ run_guest()
 		return "$guest_failed"
 		;;
 	quiet)
-		guest_trouble "$name" "no output for $QUIET_LIMIT s, killed"
+		guest_trouble "$name" "no output for $quiet_limit s, killed"
 		return "$guest_failed"
 		;;
 	esac

@@ -27,16 +27,16 @@ expected_results()
 # quiet, runs over its time, or never gets to its command.
 check_guest()
 {
-	local what=$1 want=$2 command=$3 ret=0
+	local what=$1 want=$2 command=$3 words=${4-} ret=0
 
 	echo "$command" >"$share/cmd"
 	run_guest 6.1 >"$share/said" 2>&1 || ret=$?
-	if [ "$ret" -eq "$want" ]; then
+	if [ "$ret" -eq "$want" ] && grep -qF -- "$words" "$share/said"; then
 		echo "pass harness: $what"
 		account 6.1 "harness" 1 0 0
 	else
 		cat "$share/said"
-		account_failure 6.1 "harness" "$what: exit status $ret, not $want"
+		account_failure 6.1 "harness" "$what: exit status $ret, not $want${words:+ and \"$words\"}"
 	fi
 }
 
@@ -74,6 +74,8 @@ cmd_test_harness()
 	rm "$got"
 	check_guest "an exit status comes through" 3 'exit 3'
 	QUIET_LIMIT=5 check_guest "a quiet guest is ended" 125 'sleep 1000'
+	QUIET_LIMIT=120 check_guest "a guest is quiet for longer than it has said" 125 \
+		'echo "@@ quiet 5"; sleep 1000' "no output for 5 s"
 	TIME_LIMIT=5 check_guest "an endless guest is ended" 125 \
 		'while sleep 1; do echo on and on; done'
 	BOOT_LIMIT=1 check_guest "a guest that does not boot is ended" 125 'exit 0'

@@ -53,12 +53,6 @@ keep_logs()
 	say "logs of the tests on $1: $logs"
 }
 
-longest_limit()
-{
-	awk '!/^#/ && $2 > most { most = $2 }
-		END { print most < 300 ? 300 : most }' "$vm_dir/limits"
-}
-
 # run_tests KERNEL TEST...: the caller's $share is built and ready.
 run_tests()
 {
@@ -66,8 +60,6 @@ run_tests()
 
 	shift
 	rest=("$@")
-	# The guest sees to the limits of single tests; it has to outlast them.
-	QUIET_LIMIT=$((($(longest_limit) + 60) * LIMIT_FACTOR))
 	echo 'exec bash /share/guest/tests.sh' >"$share/cmd"
 	while [ "${#rest[@]}" -gt 0 ]; do
 		if [ "$boots" -ge "$most_boots" ]; then
