@@ -7,6 +7,7 @@
 #include "anchor.h"
 #include "fault.h"
 #include "qp.h"
+#include "work.h"
 
 /*
  * Nobody tells a sender that a queue below it is full: veth's backlog holds

@@ -14,6 +14,7 @@
 #include "dev.h"
 #include "pkt.h"
 #include "rcv.h"
+#include "work.h"
 
 /* bytes that are done with where they are received */
 #define RXE_BULK_MIN	(8 << 10)

@@ -5,7 +5,6 @@
 #include <linux/list.h>
 #include <linux/netdevice.h>
 #include <linux/spinlock.h>
-#include <linux/workqueue.h>
 #include <rdma/ib_addr.h>
 #include <rdma/ib_verbs.h>
 #include <rdma/odp_umem.h>
@@ -69,9 +68,6 @@ struct rxe_dev {
 	u32 mcast_groups;
 	bool port_up;
 };
-
-/* protocol work that may not stay in the context where it came up */
-extern struct workqueue_struct *rxe_wq;
 
 static inline struct rxe_dev *to_rdev(struct ib_device *ibdev)
 {

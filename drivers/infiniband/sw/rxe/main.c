@@ -12,7 +12,6 @@
 #include "advise.h"
 #include "anchor.h"
 #include "bulk.h"
-#include "compat.h"
 #include "crc.h"
 #include "dev.h"
 #include "fault.h"
@@ -22,8 +21,7 @@
 #include "qp.h"
 #include "tx_pages.h"
 #include "version.h"
-
-struct workqueue_struct *rxe_wq;
+#include "work.h"
 
 static int rxe_newlink(const char *name, struct net_device *ndev)
 {
@@ -106,15 +104,13 @@ static int __init rxe_module_init(void)
 {
 	int err;
 
-	/* bound to CPUs, as flows are; swap may be at the other end of one */
-	rxe_wq = alloc_workqueue("rxe", WQ_HIGHPRI | WQ_MEM_RECLAIM |
-				 RXE_WQ_PERCPU, 0);
-	if (!rxe_wq)
-		return -ENOMEM;
+	err = rxe_work_init();
+	if (err)
+		return err;
 
 	err = rxe_fault_queues_init();
 	if (err)
-		goto destroy_wq;
+		goto exit_work;
 	rxe_crc_init();
 	rxe_icrc_init();
 	rxe_bulk_init();
@@ -155,8 +151,8 @@ destroy_qps:
 exit_fault_queues:
 	rxe_crc_exit();
 	rxe_fault_queues_exit();
-destroy_wq:
-	destroy_workqueue(rxe_wq);
+exit_work:
+	rxe_work_exit();
 	return err;
 }
 
@@ -173,7 +169,7 @@ static void __exit rxe_module_exit(void)
 	rxe_tx_pages_exit();
 	rxe_crc_exit();
 	rxe_fault_queues_exit();
-	destroy_workqueue(rxe_wq);
+	rxe_work_exit();
 	/* for what kfree_rcu() and the ODP core have left to RCU */
 	rcu_barrier();
 }

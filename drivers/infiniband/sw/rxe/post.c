@@ -10,6 +10,7 @@
 #include "post.h"
 #include "qp.h"
 #include "requester.h"
+#include "work.h"
 
 static int rxe_doorbell(struct rxe_qp *qp)
 {

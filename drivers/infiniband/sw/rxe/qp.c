@@ -10,6 +10,7 @@
 #include "requester.h"
 #include "responder.h"
 #include "ucontext.h"
+#include "work.h"
 
 /* requests flushed under one hold of a queue's lock */
 #define RXE_FLUSH_BUDGET	256

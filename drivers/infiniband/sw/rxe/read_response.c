@@ -3,11 +3,12 @@
 #include "direction.h"
 #include "mr.h"
 #include "order.h"
-#include "qp.h"
 #include "pkt.h"
+#include "qp.h"
 #include "read_response.h"
 #include "responder.h"
 #include "wire.h"
+#include "work.h"
 
 static struct rxe_resource *rxe_new_resource(struct rxe_qp *qp,
 					     enum rxe_resource_kind kind,

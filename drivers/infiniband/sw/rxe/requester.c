@@ -11,6 +11,7 @@
 #include "requester.h"
 #include "ud.h"
 #include "wire.h"
+#include "work.h"
 
 /* bytes sent in softirq context; see rxe_requester_run() */
 #define RXE_SOFTIRQ_BUDGET	(4 << 10)

@@ -7,6 +7,7 @@
 #include "qp.h"
 #include "read_response.h"
 #include "responder.h"
+#include "work.h"
 
 /* what a parked QP may hold: above the window of the usual requester */
 #define RXE_PENDING_REQUESTS	(4U << 20)
