@@ -8,10 +8,10 @@
 #include <linux/workqueue.h>
 #include <rdma/odp_umem.h>
 
+#include "access.h"
 #include "advise.h"
 #include "dev.h"
 #include "fault.h"
-#include "mr.h"
 #include "ucontext.h"
 
 /**

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* What responses do to the send queue: IBTA volume 1, 9.7.5 to 9.7.8. */
+#include "access.h"
 #include "anchor.h"
 #include "compat.h"
 #include "completer.h"
 #include "cq.h"
 #include "direction.h"
-#include "mr.h"
-#include "qp.h"
 #include "pkt.h"
+#include "qp.h"
 #include "requester.h"
 #include "wire.h"
 

@@ -5,8 +5,8 @@
 #include <linux/slab.h>
 
 #include "dev.h"
+#include "kernel_mr.h"
 #include "mr.h"
-#include "qp.h"
 
 #define RXE_REMOTE_RIGHTS	(IB_ACCESS_REMOTE_READ | \
 				 IB_ACCESS_REMOTE_WRITE | \
@@ -202,20 +202,20 @@ static bool rxe_blocks_suffice(const struct rxe_mr *mr)
 
 /**
  * rxe_mr_register - let a key give access to memory, as a request asks
- * @qp: the QP that the request was posted to
+ * @pd: of the QP that the request was posted to
  * @reg: the request
  *
  * Context: BH disabled, the send queue's lock is held.
  * Return: 0; -EINVAL: the region is of another PD, has a key, or has not the
  * memory that it says, or the key is not one that it may have.
  */
-int rxe_mr_register(struct rxe_qp *qp, const struct rxe_reg *reg)
+int rxe_mr_register(struct ib_pd *pd, const struct rxe_reg *reg)
 {
 	struct rxe_mr *mr = reg->mr;
 	int err = -EINVAL;
 
 	spin_lock(&mr->lock);
-	if (mr->kind == RXE_MR_FAST && mr->ibmr.pd == qp->ibqp.pd &&
+	if (mr->kind == RXE_MR_FAST && mr->ibmr.pd == pd &&
 	    !mr->key && reg->key >> RXE_KEY_BITS == mr->keyed.handle->number &&
 	    !(reg->access & ~RXE_KERNEL_ACCESS) && rxe_blocks_suffice(mr)) {
 		mr->access = reg->access;
@@ -229,18 +229,17 @@ int rxe_mr_register(struct rxe_qp *qp, const struct rxe_reg *reg)
 /**
  * rxe_mr_invalidate - take a fast registration's key back
  * @mr: any region, held
- * @qp: the QP that the request to do so was posted to, or came for
+ * @pd: of the QP that the request to do so was posted to, or came for
  * @key: the key
  *
  * Context, Return: as rxe_invalidate().
  */
-int rxe_mr_invalidate(struct rxe_mr *mr, struct rxe_qp *qp, u32 key)
+int rxe_mr_invalidate(struct rxe_mr *mr, const struct ib_pd *pd, u32 key)
 {
 	int err = -EINVAL;
 
 	spin_lock(&mr->lock);
-	if (mr->kind == RXE_MR_FAST && mr->ibmr.pd == qp->ibqp.pd &&
-	    mr->key == key) {
+	if (mr->kind == RXE_MR_FAST && mr->ibmr.pd == pd && mr->key == key) {
 		mr->key = 0;
 		err = 0;
 	}

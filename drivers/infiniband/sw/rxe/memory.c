@@ -151,7 +151,7 @@ void rxe_memory_put(struct rxe_memory *memory)
 	if (memory->odp)
 		odp_umem_destroy(memory->odp);
 	if (memory->dmabuf)
-		rxe_dmabuf_release(memory);
+		rxe_dmabuf_release(memory->dmabuf, memory->kaddr);
 	kvfree(memory->pages);
 	ib_umem_release(memory->umem);
 	kfree(memory);

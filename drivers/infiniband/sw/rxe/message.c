@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* The packets of sends and writes: IBTA volume 1, 9.4.1 and 9.4.3. */
+#include "access.h"
 #include "direction.h"
 #include "message.h"
-#include "mr.h"
 #include "qp.h"
 #include "requester.h"
 #include "wire.h"

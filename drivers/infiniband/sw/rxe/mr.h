@@ -1,20 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* Memory regions: the only way in which the protocol touches memory. */
+/* Memory regions, and their keys. */
 #ifndef RXE_MR_H
 #define RXE_MR_H
 
 #include <linux/random.h>
 #include <rdma/ib_verbs.h>
 #include <rdma/odp_umem.h>
-#include <rdma/rdma_user_rxe.h>
 
 #include "dev.h"
 #include "handle.h"
-#include "wire.h"
 
 struct rxe_direction;
 struct rxe_memory;
-struct rxe_qp;
 
 /* the lowest bits of a key are its owner's choice; the others are a handle's */
 #define RXE_KEY_BITS	8
@@ -186,51 +183,10 @@ static inline struct rxe_mr *to_rmr(struct ib_mr *ibmr)
 	return container_of(ibmr, struct rxe_mr, ibmr);
 }
 
-/* what a request's own memory fails with: by the error of rxe_mr_access() */
-static inline enum ib_wc_status rxe_access_status(int err)
-{
-	return err == -ENOBUFS ? IB_WC_LOC_QP_OP_ERR : IB_WC_LOC_PROT_ERR;
-}
-
-/* what a peer's request is refused with: IBTA 9.7.5.2.4 and 9.7.5.2.5 */
-static inline u8 rxe_access_syndrome(int err)
-{
-	return err == -ENOBUFS ? RXE_SYN_NAK_REM_OP : RXE_SYN_NAK_REM_ACCESS;
-}
-
-int rxe_mr_access(const struct rxe_access *access, odp_actor_t actor,
-		  void *arg);
-int rxe_region_access(const struct rxe_mr *mr, u64 offset,
-		      const struct rxe_access *access, odp_actor_t actor,
-		      void *arg);
-int rxe_mr_check(const struct rxe_access *access);
-int rxe_sgl_access(const struct rxe_access *proto, const struct rxe_sge *sge,
-		   u32 num_sge, u32 offset, u32 len, odp_actor_t actor,
-		   void *arg);
-
-int rxe_copy_from_mr(void *kaddr, size_t len, void *arg);
-int rxe_copy_to_mr(void *kaddr, size_t len, void *arg);
-
 struct rxe_mr *rxe_mr_alloc(struct ib_pd *ibpd, enum rxe_mr_kind kind);
 int rxe_mr_publish(struct rxe_mr *mr);
 int rxe_mr_check_init(const struct rxe_mr_init *init);
 struct ib_mr *rxe_mr_create(const struct rxe_mr_init *init);
-int rxe_invalidate(struct rxe_qp *qp, u32 key);
-
-struct ib_mr *rxe_get_dma_mr(struct ib_pd *ibpd, int access);
-struct ib_mr *rxe_alloc_mr(struct ib_pd *ibpd, enum ib_mr_type type,
-			   u32 max_num_sg);
-int rxe_map_mr_sg(struct ib_mr *ibmr, struct scatterlist *sg, int sg_nents,
-		  unsigned int *sg_offset);
-int rxe_mr_register(struct rxe_qp *qp, const struct rxe_reg *reg);
-int rxe_mr_invalidate(struct rxe_mr *mr, struct rxe_qp *qp, u32 key);
-int rxe_blocks_access(const struct rxe_mr *mr, u64 offset, u32 len,
-		      odp_actor_t actor, void *arg);
-int rxe_dma_access(const struct rxe_access *access, odp_actor_t actor,
-		   void *arg);
-
-int rxe_mr_hold_odp(const struct rxe_access *access, struct odp_umem **umem,
-		    unsigned long *addr);
 
 struct ib_mr *rxe_reg_user_mr(struct ib_pd *ibpd, u64 start, u64 length,
 			      u64 iova, int access, struct ib_udata *udata);

@@ -4,7 +4,6 @@
 #include "dev.h"
 #include "handle.h"
 #include "mw.h"
-#include "qp.h"
 
 #define RXE_MW_RIGHTS	(IB_ACCESS_REMOTE_READ | IB_ACCESS_REMOTE_WRITE | \
 			 IB_ACCESS_REMOTE_ATOMIC | IB_ACCESS_FLUSH_GLOBAL)
@@ -63,26 +62,26 @@ int rxe_dealloc_mw(struct ib_mw *ibmw)
 }
 
 /* The window of a key that a request names, held. */
-static struct rxe_mw *rxe_mw_get(struct rxe_qp *qp, u32 rkey)
+static struct rxe_mw *rxe_mw_get(const struct ib_pd *pd, u32 rkey)
 {
-	struct rxe_keyed *keyed = rxe_keyed_get(qp->dev, rkey);
+	struct rxe_keyed *keyed = rxe_keyed_get(to_rdev(pd->device), rkey);
 	struct rxe_mw *mw;
 
 	if (!keyed)
 		return NULL;
 
 	mw = container_of(keyed, struct rxe_mw, keyed);
-	if (!keyed->is_window || mw->ibmw.pd != qp->ibqp.pd) {
+	if (!keyed->is_window || mw->ibmw.pd != pd) {
 		rxe_handle_put(keyed->handle);
 		return NULL;
 	}
 	return mw;
 }
 
-static bool rxe_may_bind(struct rxe_qp *qp, struct rxe_mr *mr,
+static bool rxe_may_bind(const struct ib_pd *pd, const struct rxe_mr *mr,
 			 const struct rxe_bind *bind)
 {
-	if (mr->ibmr.lkey != bind->lkey || mr->ibmr.pd != qp->ibqp.pd ||
+	if (mr->ibmr.lkey != bind->lkey || mr->ibmr.pd != pd ||
 	    !(mr->access & IB_ACCESS_MW_BIND))
 		return false;
 	/* whoever may not write cannot let others write */
@@ -94,17 +93,17 @@ static bool rxe_may_bind(struct rxe_qp *qp, struct rxe_mr *mr,
 }
 
 /* The region that is to be bound, kept from going; NULL: it may not be. */
-static struct rxe_mr *rxe_bind_region(struct rxe_qp *qp,
+static struct rxe_mr *rxe_bind_region(const struct ib_pd *pd,
 				      const struct rxe_bind *bind)
 {
-	struct rxe_keyed *keyed = rxe_keyed_get(qp->dev, bind->lkey);
+	struct rxe_keyed *keyed = rxe_keyed_get(to_rdev(pd->device), bind->lkey);
 	struct rxe_mr *mr;
 
 	if (!keyed)
 		return NULL;
 
 	mr = container_of(keyed, struct rxe_mr, keyed);
-	if (keyed->is_window || !rxe_may_bind(qp, mr, bind) ||
+	if (keyed->is_window || !rxe_may_bind(pd, mr, bind) ||
 	    !atomic_inc_unless_negative(&mr->windows))
 		mr = NULL;
 	rxe_handle_put(keyed->handle);
@@ -125,8 +124,8 @@ static bool rxe_bind_valid(const struct rxe_mw *mw, const struct rxe_bind *bind)
 	return type_1 || (!mw->mr && bind->length);
 }
 
-static int rxe_mw_bind_locked(struct rxe_qp *qp, struct rxe_mw *mw,
-			      const struct rxe_bind *bind)
+static int rxe_mw_bind_locked(struct rxe_mw *mw, const struct ib_pd *pd,
+			      u32 qpn, const struct rxe_bind *bind)
 {
 	struct rxe_mr *mr = NULL;
 
@@ -134,7 +133,7 @@ static int rxe_mw_bind_locked(struct rxe_qp *qp, struct rxe_mw *mw,
 		return -EINVAL;
 
 	if (bind->length) {
-		mr = rxe_bind_region(qp, bind);
+		mr = rxe_bind_region(pd, bind);
 		if (!mr)
 			return -EINVAL;
 	}
@@ -146,28 +145,29 @@ static int rxe_mw_bind_locked(struct rxe_qp *qp, struct rxe_mw *mw,
 	mw->iova = bind->access & IB_ZERO_BASED ? 0 : bind->addr;
 	mw->length = bind->length;
 	mw->offset = mr ? bind->addr - mr->ibmr.iova : 0;
-	mw->qpn = qp->ibqp.qp_num;
+	mw->qpn = qpn;
 	return 0;
 }
 
 /**
  * rxe_mw_bind - bind a window, as a send request asks
- * @qp: the QP that it is posted to
+ * @pd: of the QP that it is posted to
+ * @qpn: of that QP
  * @bind: from a program: anything
  *
  * Context: BH disabled, the send queue's lock is held.
  * Return: 0 or -EINVAL.
  */
-int rxe_mw_bind(struct rxe_qp *qp, const struct rxe_bind *bind)
+int rxe_mw_bind(struct ib_pd *pd, u32 qpn, const struct rxe_bind *bind)
 {
-	struct rxe_mw *mw = rxe_mw_get(qp, bind->mw_rkey);
+	struct rxe_mw *mw = rxe_mw_get(pd, bind->mw_rkey);
 	int err;
 
 	if (!mw)
 		return -EINVAL;
 
 	spin_lock(&mw->lock);
-	err = rxe_mw_bind_locked(qp, mw, bind);
+	err = rxe_mw_bind_locked(mw, pd, qpn, bind);
 	spin_unlock(&mw->lock);
 	rxe_handle_put(mw->keyed.handle);
 
@@ -177,18 +177,20 @@ int rxe_mw_bind(struct rxe_qp *qp, const struct rxe_bind *bind)
 /**
  * rxe_mw_invalidate - take a window's key back
  * @mw: the window, held
- * @qp: the QP that the request to do so was posted to, or came for
+ * @pd: of the QP that the request to do so was posted to, or came for
+ * @qpn: of that QP
  * @rkey: the key
  *
  * Context, Return: as rxe_invalidate().
  */
-int rxe_mw_invalidate(struct rxe_mw *mw, struct rxe_qp *qp, u32 rkey)
+int rxe_mw_invalidate(struct rxe_mw *mw, const struct ib_pd *pd, u32 qpn,
+		      u32 rkey)
 {
 	int err = -EINVAL;
 
 	spin_lock(&mw->lock);
-	if (mw->ibmw.type == IB_MW_TYPE_2 && mw->ibmw.pd == qp->ibqp.pd &&
-	    mw->mr && mw->rkey == rkey && mw->qpn == qp->ibqp.qp_num) {
+	if (mw->ibmw.type == IB_MW_TYPE_2 && mw->ibmw.pd == pd &&
+	    mw->mr && mw->rkey == rkey && mw->qpn == qpn) {
 		rxe_mw_unbind(mw);
 		err = 0;
 	}
@@ -229,25 +231,35 @@ bool rxe_mw_check(struct rxe_mw *mw, const struct rxe_access *access)
 }
 
 /**
- * rxe_mw_access - read or write through a window
+ * rxe_mw_begin - begin an access by a window's key
  * @mw: the window, held
  * @access: where, and by what right
- * @actor: called for each run of contiguous memory, in order
- * @arg: passed to @actor
+ * @offset: set to where in the region it begins
  *
- * Context: BH disabled.
- * Return: as rxe_mr_access().
+ * Context: BH disabled. In any case rxe_mw_end() follows: until then the key is
+ * not taken back.
+ * Return: the region; NULL: the access is not allowed.
  */
-int rxe_mw_access(struct rxe_mw *mw, const struct rxe_access *access,
-		  odp_actor_t actor, void *arg)
+const struct rxe_mr *rxe_mw_begin(struct rxe_mw *mw,
+				  const struct rxe_access *access, u64 *offset)
+	__acquires(&mw->lock)
 {
-	int err = -EACCES;
-
 	spin_lock(&mw->lock);
-	if (rxe_mw_allows(mw, access))
-		err = rxe_region_access(mw->mr, access->iova - mw->iova +
-						mw->offset,
-					access, actor, arg);
+	if (!rxe_mw_allows(mw, access))
+		return NULL;
+
+	*offset = access->iova - mw->iova + mw->offset;
+	return mw->mr;
+}
+
+/**
+ * rxe_mw_end - end an access by a window's key
+ * @mw: the window, after rxe_mw_begin()
+ *
+ * Context: as there.
+ */
+void rxe_mw_end(struct rxe_mw *mw)
+	__releases(&mw->lock)
+{
 	spin_unlock(&mw->lock);
-	return err;
 }

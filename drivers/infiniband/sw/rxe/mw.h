@@ -8,8 +8,6 @@
 
 #include "mr.h"
 
-struct rxe_qp;
-
 /**
  * struct rxe_mw - a memory window
  * @ibmw: the core's part
@@ -63,11 +61,13 @@ static inline struct rxe_mw *to_rmw(struct ib_mw *ibmw)
 int rxe_alloc_mw(struct ib_mw *ibmw, struct ib_udata *udata);
 int rxe_dealloc_mw(struct ib_mw *ibmw);
 
-int rxe_mw_bind(struct rxe_qp *qp, const struct rxe_bind *bind);
-int rxe_mw_invalidate(struct rxe_mw *mw, struct rxe_qp *qp, u32 rkey);
+int rxe_mw_bind(struct ib_pd *pd, u32 qpn, const struct rxe_bind *bind);
+int rxe_mw_invalidate(struct rxe_mw *mw, const struct ib_pd *pd, u32 qpn,
+		      u32 rkey);
 
-int rxe_mw_access(struct rxe_mw *mw, const struct rxe_access *access,
-		  odp_actor_t actor, void *arg);
+const struct rxe_mr *rxe_mw_begin(struct rxe_mw *mw,
+				  const struct rxe_access *access, u64 *offset);
+void rxe_mw_end(struct rxe_mw *mw);
 bool rxe_mw_check(struct rxe_mw *mw, const struct rxe_access *access);
 
 #endif

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* Flush and atomic write: IBTA volume 1, annex A19. */
+#include "access.h"
 #include "compat.h"
 #include "direction.h"
-#include "mr.h"
+#include "pkt.h"
 #include "placement.h"
 #include "qp.h"
-#include "pkt.h"
 #include "read_response.h"
 #include "requester.h"
 #include "responder.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#include "access.h"
 #include "anchor.h"
 #include "direction.h"
-#include "mr.h"
 #include "order.h"
 #include "pkt.h"
 #include "qp.h"

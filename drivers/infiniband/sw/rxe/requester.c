@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* The requester of the connected services: IBTA volume 1, 9.7.3 and 9.8.2. */
+#include "access.h"
 #include "anchor.h"
 #include "completer.h"
 #include "direction.h"
+#include "kernel_mr.h"
 #include "message.h"
-#include "mr.h"
 #include "mw.h"
 #include "placement.h"
 #include "qp.h"
@@ -346,11 +347,11 @@ static int rxe_execute_locally(struct rxe_qp *qp, const struct rxe_swqe *wqe)
 {
 	switch (wqe->opcode) {
 	case IB_WR_BIND_MW:
-		return rxe_mw_bind(qp, &wqe->bind);
+		return rxe_mw_bind(qp->ibqp.pd, qp->ibqp.qp_num, &wqe->bind);
 	case IB_WR_REG_MR:
-		return rxe_mr_register(qp, &wqe->reg);
+		return rxe_mr_register(qp->ibqp.pd, &wqe->reg);
 	default:
-		return rxe_invalidate(qp, wqe->rkey);
+		return rxe_invalidate(qp->ibqp.pd, qp->ibqp.qp_num, wqe->rkey);
 	}
 }
 

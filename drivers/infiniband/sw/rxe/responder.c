@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* The responder: IBTA volume 1, 9.7.4, and what other services share with it. */
+#include "access.h"
 #include "anchor.h"
 #include "compat.h"
 #include "cq.h"
 #include "direction.h"
-#include "mr.h"
 #include "mw.h"
+#include "pkt.h"
 #include "placement.h"
 #include "qp.h"
-#include "pkt.h"
 #include "read_response.h"
 #include "responder.h"
 #include "uc.h"
@@ -349,7 +349,8 @@ int rxe_respond_send(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 	}
 
 	if ((pkt->op->flags & RXE_OP_INV) &&
-	    rxe_invalidate(qp, rxe_invalidated_rkey(pkt)))
+	    rxe_invalidate(qp->ibqp.pd, qp->ibqp.qp_num,
+			   rxe_invalidated_rkey(pkt)))
 		return RXE_SYN_NAK_REM_ACCESS;
 
 	rq->offset = offset + pkt->payload_len;

@@ -3,10 +3,10 @@
 #include <linux/ip.h>
 #include <rdma/ib_cache.h>
 
+#include "access.h"
 #include "ah.h"
-#include "mr.h"
-#include "qp.h"
 #include "pkt.h"
+#include "qp.h"
 #include "requester.h"
 #include "responder.h"
 #include "ud.h"
