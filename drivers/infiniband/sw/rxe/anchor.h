@@ -11,38 +11,19 @@
 #include <linux/refcount.h>
 #include <linux/spinlock.h>
 
+#include "flow.h"
+
+struct rxe_dev;
 struct rxe_fault_queue;
-struct rxe_qp;
-struct sk_buff;
-
-enum rxe_flow_direction {
-	RXE_FLOW_REQUESTS,
-	RXE_FLOW_RESPONSES,
-	RXE_FLOW_NUM,
-};
-
-/**
- * struct rxe_flow - packets that must arrive in the order they were sent in
- * @anchor: what it is part of
- * @in_flight: packets handed to the network and not yet freed by it
- * @blocked: the sender waits for @in_flight to fall
- * @cpu: where all packets in flight were sent: queues below us are per CPU
- *
- * @cpu is under the lock of the queue whose flow it is.
- */
-struct rxe_flow {
-	struct rxe_anchor *anchor;
-	atomic_t in_flight;
-	unsigned long blocked;
-	int cpu;
-};
+struct rxe_handle;
 
 /**
  * struct rxe_anchor - outlives its QP
  * @refs: the QP's, and one for each late event that is under way
- * @lock: guards @qp; taken in any context
- * @qp: NULL once the QP is being destroyed
- * @qpn: the QP's number, for those who watch
+ * @lock: guards @handle; taken in any context
+ * @handle: the QP's; NULL before it has one, and once it is being destroyed
+ * @qpn: the QP's number, for traces of what outlives @handle
+ * @dev: the QP's device, which is there for as long as the QP is
  * @faulter: who faults for it, held; NULL: a kernel user, whose memory is there
  * @flows: what the QP sends, for each direction
  */
@@ -50,24 +31,33 @@ struct rxe_anchor {
 	refcount_t refs;
 	/* innermost; packets are freed under any lock */
 	spinlock_t lock;
-	struct rxe_qp *qp;
+	struct rxe_handle *handle;
 	u32 qpn;
+	struct rxe_dev *dev;
 	struct rxe_fault_queue *faulter;
 	struct rxe_flow flows[RXE_FLOW_NUM];
 };
 
-struct rxe_anchor *rxe_anchor_create(struct rxe_qp *qp,
+struct rxe_anchor *rxe_anchor_create(struct rxe_dev *dev,
 				     struct rxe_fault_queue *faulter);
+void rxe_anchor_attach(struct rxe_anchor *anchor, struct rxe_handle *handle);
 void rxe_anchor_detach(struct rxe_anchor *anchor);
-struct rxe_qp *rxe_anchor_get_qp(struct rxe_anchor *anchor);
+struct rxe_handle *rxe_anchor_hold_qp(struct rxe_anchor *anchor);
 
-struct rxe_anchor *rxe_anchor_get(struct rxe_anchor *anchor);
 void rxe_anchor_put(struct rxe_anchor *anchor);
 void rxe_anchors_wait(void);
 
-void rxe_flow_add(struct rxe_flow *flow, struct sk_buff *skb);
-bool rxe_flow_may_send(struct rxe_flow *flow, bool arrived);
-bool rxe_flow_is_here(const struct rxe_flow *flow);
-void rxe_flow_continue(struct rxe_flow *flow);
+/**
+ * rxe_anchor_get - hold an anchor
+ * @anchor: held by the caller in some way already
+ *
+ * Context: any.
+ * Return: @anchor.
+ */
+static inline struct rxe_anchor *rxe_anchor_get(struct rxe_anchor *anchor)
+{
+	refcount_inc(&anchor->refs);
+	return anchor;
+}
 
 #endif

@@ -9,6 +9,7 @@
 #include "pkt.h"
 #include "qp.h"
 #include "requester.h"
+#include "run.h"
 #include "wire.h"
 
 /* more than a peer may have to answer; see rxe_window_open() */
@@ -524,25 +525,46 @@ void rxe_completer_rcv(struct rxe_qp *qp, struct sk_buff *skb)
 	spin_unlock(&sq->lock);
 }
 
-/**
- * rxe_completer_run - complete what waits, and what can go on then
- * @qp: the QP
- *
- * Context: BH disabled, the send queue's lock is held.
- */
-void rxe_completer_run(struct rxe_qp *qp)
+static void rxe_requester_continue(struct rxe_direction *dir)
 {
-	struct rxe_backlog *backlog = &qp->sq.completer.backlog;
+	rxe_completer_progress(container_of(dir, struct rxe_qp, sq.requester));
+}
+
+/* Complete what waits, and what can go on then. */
+static void rxe_completer_continue(struct rxe_direction *dir)
+{
+	struct rxe_qp *qp = container_of(dir, struct rxe_qp, sq.completer);
 	struct sk_buff *skb;
 
-	while ((skb = rxe_backlog_peek(backlog))) {
+	while ((skb = rxe_backlog_peek(&dir->backlog))) {
 		if (!rxe_complete_batch(qp, skb))
 			break;
-		rxe_backlog_consume(qp->dev, backlog);
+		rxe_backlog_consume(qp->dev, &dir->backlog);
 	}
 	rxe_completer_progress(qp);
 	rxe_key_release(&qp->sq.hold);
 }
+
+/* The peer was not late meanwhile: we were. */
+static void rxe_requester_wait_over(struct rxe_direction *dir)
+{
+	rxe_sq_progress(container_of(dir, struct rxe_sq, requester));
+}
+
+static void rxe_completer_wait_over(struct rxe_direction *dir)
+{
+	rxe_sq_progress(container_of(dir, struct rxe_sq, completer));
+}
+
+const struct rxe_direction_ops rxe_requester_ops = {
+	.run = rxe_requester_continue,
+	.wait_over = rxe_requester_wait_over,
+};
+
+const struct rxe_direction_ops rxe_completer_ops = {
+	.run = rxe_completer_continue,
+	.wait_over = rxe_completer_wait_over,
+};
 
 /**
  * rxe_ack_timeout - the local ACK timer fired

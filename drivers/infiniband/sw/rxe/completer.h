@@ -10,8 +10,10 @@
 struct rxe_qp;
 struct sk_buff;
 
+extern const struct rxe_direction_ops rxe_requester_ops;
+extern const struct rxe_direction_ops rxe_completer_ops;
+
 void rxe_completer_rcv(struct rxe_qp *qp, struct sk_buff *skb);
-void rxe_completer_run(struct rxe_qp *qp);
 void rxe_completer_fail(struct rxe_qp *qp, enum ib_wc_status status);
 void rxe_completer_progress(struct rxe_qp *qp);
 void rxe_completer_reset_retries(struct rxe_qp *qp);

@@ -6,9 +6,9 @@
 #include <rdma/odp_umem.h>
 
 #include "anchor.h"
+#include "dev.h"
 #include "direction.h"
 #include "fault.h"
-#include "qp.h"
 
 #define CREATE_TRACE_POINTS
 #include "trace.h"
@@ -153,13 +153,12 @@ static bool rxe_resume(struct rxe_direction *dir, const struct rxe_fault *fault,
 	if (dir->fault != fault)
 		goto unlock;
 
-	trace_rxe_resume(dir->qp->ibqp.qp_num, dir->kind, err);
+	trace_rxe_resume(dir->anchor->qpn, dir->kind, err);
 	if (err == -ENOBUFS)
-		rxe_count(dir->qp->dev, RXE_STAT_FAULT_NO_MEMORY);
+		rxe_count(dir->anchor->dev, RXE_STAT_FAULT_NO_MEMORY);
 	dir->parked = false;
-	/* the peer was not late meanwhile: we were */
-	if (dir->kind != RXE_RESPONDER)
-		rxe_sq_progress(&dir->qp->sq);
+	if (dir->ops->wait_over)
+		dir->ops->wait_over(dir);
 
 	if (!err && dir->flow && !rxe_flow_is_here(dir->flow)) {
 		rxe_flow_continue(dir->flow);
@@ -167,7 +166,7 @@ static bool rxe_resume(struct rxe_direction *dir, const struct rxe_fault *fault,
 	}
 	dir->resumed = true;
 	dir->err = err;
-	dir->run(dir->qp);
+	dir->ops->run(dir);
 	dir->resumed = false;
 	parked = dir->parked;
 unlock:
@@ -201,16 +200,16 @@ static void rxe_forget_places(struct rxe_fault *fault)
 static bool rxe_fault_finish(struct rxe_fault *fault)
 {
 	int err = rxe_fault_pages(fault);
-	struct rxe_qp *qp;
+	struct rxe_handle *qp;
 	bool parked;
 
-	qp = rxe_anchor_get_qp(fault->anchor);
+	qp = rxe_anchor_hold_qp(fault->anchor);
 	if (!qp)
 		return false;
 
 	/* may start the next fault with the same object */
 	parked = rxe_resume(fault->dir, fault, err);
-	rxe_handle_put(qp->handle);
+	rxe_handle_put(qp);
 	return parked;
 }
 
@@ -252,32 +251,34 @@ static void rxe_direction_work(struct work_struct *work)
 						 struct rxe_direction, work);
 
 	spin_lock_bh(dir->lock);
-	dir->run(dir->qp);
+	dir->ops->run(dir);
 	spin_unlock_bh(dir->lock);
 }
 
 /**
  * rxe_direction_init - initialise a direction
  * @dir: the direction
- * @qp: its QP
+ * @anchor: of its QP
  * @kind: which one
  * @lock: its queue's
- * @run: does what there is to do, under @lock and with BH disabled
+ * @ops: its queue's
  *
  * Context: any.
  */
-void rxe_direction_init(struct rxe_direction *dir, struct rxe_qp *qp,
+void rxe_direction_init(struct rxe_direction *dir, struct rxe_anchor *anchor,
 			enum rxe_direction_kind kind, spinlock_t *lock,
-			void (*run)(struct rxe_qp *qp))
+			const struct rxe_direction_ops *ops)
 {
-	dir->qp = qp;
+	dir->anchor = anchor;
 	dir->kind = kind;
 	dir->lock = lock;
-	dir->run = run;
+	dir->ops = ops;
 	if (kind == RXE_REQUESTER)
-		dir->flow = &qp->anchor->flows[RXE_FLOW_REQUESTS];
+		dir->flow = &anchor->flows[RXE_FLOW_REQUESTS];
 	else if (kind == RXE_RESPONDER)
-		dir->flow = &qp->anchor->flows[RXE_FLOW_RESPONSES];
+		dir->flow = &anchor->flows[RXE_FLOW_RESPONSES];
+	if (dir->flow)
+		dir->flow->work = &dir->work;
 	INIT_DELAYED_WORK(&dir->work, rxe_direction_work);
 	rxe_backlog_init(&dir->backlog);
 }
@@ -295,7 +296,7 @@ void rxe_direction_init(struct rxe_direction *dir, struct rxe_qp *qp,
  */
 int rxe_direction_prepare(struct rxe_direction *dir)
 {
-	struct rxe_anchor *anchor = dir->qp->anchor;
+	struct rxe_anchor *anchor = dir->anchor;
 	struct rxe_fault *fault;
 
 	/* what a kernel user registers is not paged */
@@ -330,7 +331,7 @@ int rxe_direction_prepare(struct rxe_direction *dir)
 void rxe_direction_destroy(struct rxe_direction *dir)
 {
 	cancel_delayed_work_sync(&dir->work);
-	rxe_backlog_purge(dir->qp->dev, &dir->backlog);
+	rxe_backlog_purge(dir->anchor->dev, &dir->backlog);
 	if (dir->fault)
 		rxe_fault_put(dir->fault);
 }
@@ -410,9 +411,9 @@ int rxe_park(struct rxe_direction *dir, struct odp_umem *umem,
 	fault->missed.flags = flags;
 	fault->ahead = clamp(ahead, need, max(need, RXE_FAULT_BATCH));
 	dir->parked = true;
-	rxe_count(dir->qp->dev, RXE_STAT_PARKED);
-	trace_rxe_park(dir->qp->ibqp.qp_num, dir->kind, addr, need,
-		       fault->ahead, write);
+	rxe_count(dir->anchor->dev, RXE_STAT_PARKED);
+	trace_rxe_park(dir->anchor->qpn, dir->kind, addr, need, fault->ahead,
+		       write);
 
 	refcount_inc(&fault->refs);
 	queue_work(fault->anchor->faulter->wq, &fault->work);
@@ -433,11 +434,11 @@ void rxe_abandon(struct rxe_direction *dir)
 	struct rxe_fault *fault = dir->fault;
 
 	lockdep_assert_held(dir->lock);
-	rxe_backlog_purge(dir->qp->dev, &dir->backlog);
+	rxe_backlog_purge(dir->anchor->dev, &dir->backlog);
 	if (!dir->parked)
 		return;
 
-	trace_rxe_abandon(dir->qp->ibqp.qp_num, dir->kind);
+	trace_rxe_abandon(dir->anchor->qpn, dir->kind);
 	dir->parked = false;
 	dir->fault = NULL;
 	atomic_inc(&fault->anchor->faulter->abandoned);

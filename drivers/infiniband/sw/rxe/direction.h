@@ -21,9 +21,10 @@
 #include "backlog.h"
 
 struct odp_umem;
+struct rxe_anchor;
+struct rxe_direction;
 struct rxe_fault;
 struct rxe_flow;
-struct rxe_qp;
 
 enum rxe_direction_kind {
 	RXE_REQUESTER,
@@ -38,12 +39,24 @@ enum rxe_direction_kind {
 #define RXE_FAULT_BATCH		(1024 * 1024UL)
 
 /**
+ * struct rxe_direction_ops - what its queue does for a direction
+ * @run: do what there is to do, as far as that can be done now
+ * @wait_over: it has waited for memory; NULL: that is nothing to know
+ *
+ * Both are called with BH disabled, under the direction's lock.
+ */
+struct rxe_direction_ops {
+	void (*run)(struct rxe_direction *dir);
+	void (*wait_over)(struct rxe_direction *dir);
+};
+
+/**
  * struct rxe_direction - one direction of a QP
- * @qp: the QP
+ * @anchor: the QP's
  * @kind: which of its directions
  * @lock: that of the queue which it belongs to; guards what follows
  * @flow: what it sends; NULL: it sends nothing itself
- * @run: does what there is to do, as far as that can be done now; under @lock
+ * @ops: its queue's
  * @work: runs it where it may not go on in the context that it ran in
  * @backlog: packets that wait
  * @parked: it waits for memory
@@ -52,12 +65,12 @@ enum rxe_direction_kind {
  * @err: why the access that waited for the fault cannot be made, or 0
  */
 struct rxe_direction {
-	struct rxe_qp *qp;
+	struct rxe_anchor *anchor;
 	enum rxe_direction_kind kind;
 	/* outermost: the queue's */
 	spinlock_t *lock;
 	struct rxe_flow *flow;
-	void (*run)(struct rxe_qp *qp);
+	const struct rxe_direction_ops *ops;
 	struct delayed_work work;
 	struct rxe_backlog backlog;
 	bool parked;
@@ -66,34 +79,9 @@ struct rxe_direction {
 	int err;
 };
 
-/**
- * rxe_many_or_one - make, or take, many packets with one access to memory, or one
- * @work: does so; not 0: it is not possible, and what was done is done. Of @many
- *	  packets it only tries the memory; for one the direction parks
- * @qp: passed to @work
- * @arg: passed to @work
- *
- * A run of packets whose memory is not all there is not worth a fault as a whole:
- * what is missing, or wrong, is so for one of them, and those ahead go on.
- *
- * Context: BH disabled, the direction's lock is held.
- * Return: what @work returned for one; -ENOMEM: for many, when one fares no
- * better.
- */
-static __always_inline int
-rxe_many_or_one(int (*work)(struct rxe_qp *qp, void *arg, bool many),
-		struct rxe_qp *qp, void *arg)
-{
-	int err = work(qp, arg, true);
-
-	if (!err || err == -ENOMEM)
-		return err;
-	return work(qp, arg, false);
-}
-
-void rxe_direction_init(struct rxe_direction *dir, struct rxe_qp *qp,
+void rxe_direction_init(struct rxe_direction *dir, struct rxe_anchor *anchor,
 			enum rxe_direction_kind kind, spinlock_t *lock,
-			void (*run)(struct rxe_qp *qp));
+			const struct rxe_direction_ops *ops);
 int rxe_direction_prepare(struct rxe_direction *dir);
 void rxe_direction_destroy(struct rxe_direction *dir);
 

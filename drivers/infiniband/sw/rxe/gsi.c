@@ -52,9 +52,7 @@ int rxe_gsi_publish(struct rxe_qp *qp)
 		err = -EBUSY;
 		rxe_handle_discard(handle);
 	} else {
-		qp->handle = handle;
-		qp->ibqp.qp_num = RXE_GSI_QPN;
-		qp->anchor->qpn = RXE_GSI_QPN;
+		rxe_qp_set_handle(qp, handle);
 		rxe_handle_publish(handle, qp);
 		list_add_tail_rcu(&handle->entry, &rxe_gsis);
 	}

@@ -5,6 +5,7 @@
 #include "message.h"
 #include "qp.h"
 #include "requester.h"
+#include "run.h"
 #include "wire.h"
 
 /**

@@ -121,6 +121,20 @@ void rxe_qp_fail_sq(struct rxe_qp *qp)
 	mod_delayed_work(rxe_wq, &qp->flush, 0);
 }
 
+/**
+ * rxe_qp_set_handle - give a QP its number
+ * @qp: the QP
+ * @handle: which is published after this
+ *
+ * Context: may sleep.
+ */
+void rxe_qp_set_handle(struct rxe_qp *qp, struct rxe_handle *handle)
+{
+	qp->handle = handle;
+	qp->ibqp.qp_num = handle->number;
+	rxe_anchor_attach(qp->anchor, handle);
+}
+
 static int rxe_service_of(enum ib_qp_type type)
 {
 	switch (type) {
@@ -167,13 +181,13 @@ static struct rxe_fault_queue *rxe_faulter_of(struct ib_udata *udata)
 
 static int rxe_qp_publish(struct rxe_qp *qp)
 {
-	qp->handle = rxe_handle_create(&rxe_qps);
-	if (IS_ERR(qp->handle))
-		return PTR_ERR(qp->handle);
+	struct rxe_handle *handle = rxe_handle_create(&rxe_qps);
 
-	qp->ibqp.qp_num = qp->handle->number;
-	qp->anchor->qpn = qp->ibqp.qp_num;
-	rxe_handle_publish(qp->handle, qp);
+	if (IS_ERR(handle))
+		return PTR_ERR(handle);
+
+	rxe_qp_set_handle(qp, handle);
+	rxe_handle_publish(handle, qp);
 	return 0;
 }
 
@@ -209,9 +223,15 @@ int rxe_create_qp(struct ib_qp *ibqp, struct ib_qp_init_attr *init,
 	hrtimer_setup(&qp->sq.rnr_timer, rxe_rnr_timeout, CLOCK_MONOTONIC,
 		      HRTIMER_MODE_REL_SOFT);
 
-	qp->anchor = rxe_anchor_create(qp, rxe_faulter_of(udata));
+	qp->anchor = rxe_anchor_create(qp->dev, rxe_faulter_of(udata));
 	if (!qp->anchor)
 		return -ENOMEM;
+	rxe_direction_init(&qp->sq.requester, qp->anchor, RXE_REQUESTER,
+			   &qp->sq.lock, &rxe_requester_ops);
+	rxe_direction_init(&qp->sq.completer, qp->anchor, RXE_COMPLETER,
+			   &qp->sq.lock, &rxe_completer_ops);
+	rxe_direction_init(&qp->rq.responder, qp->anchor, RXE_RESPONDER,
+			   &qp->rq.lock, &rxe_responder_ops);
 	rxe_tx_init(&qp->sq.tx, qp, &qp->anchor->flows[RXE_FLOW_REQUESTS]);
 	rxe_tx_init(&qp->rq.tx, qp, &qp->anchor->flows[RXE_FLOW_RESPONSES]);
 

@@ -89,6 +89,7 @@ int rxe_query_qp(struct ib_qp *ibqp, struct ib_qp_attr *attr, int mask,
 		 struct ib_qp_init_attr *init);
 int rxe_destroy_qp(struct ib_qp *ibqp, struct ib_udata *udata);
 
+void rxe_qp_set_handle(struct rxe_qp *qp, struct rxe_handle *handle);
 void rxe_qp_fail(struct rxe_qp *qp, int event);
 void rxe_qp_flush_sqe(struct rxe_qp *qp);
 void rxe_qp_fail_sq(struct rxe_qp *qp);

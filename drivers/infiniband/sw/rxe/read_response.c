@@ -7,6 +7,7 @@
 #include "qp.h"
 #include "read_response.h"
 #include "responder.h"
+#include "run.h"
 #include "wire.h"
 #include "work.h"
 

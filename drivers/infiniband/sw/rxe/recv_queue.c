@@ -44,8 +44,6 @@ int rxe_rq_create(struct rxe_qp *qp, const struct ib_qp_init_attr *init,
 	}
 
 	spin_lock_init(&rq->lock);
-	rxe_direction_init(&rq->responder, qp, RXE_RESPONDER, &rq->lock,
-			   rxe_responder_run);
 	return 0;
 }
 

@@ -13,8 +13,9 @@ struct rxe_qp;
 struct rxe_rq;
 struct sk_buff;
 
+extern const struct rxe_direction_ops rxe_responder_ops;
+
 void rxe_responder_rcv(struct rxe_qp *qp, struct sk_buff *skb);
-void rxe_responder_run(struct rxe_qp *qp);
 int rxe_responder_process(struct rxe_qp *qp, const struct rxe_pkt *pkt);
 bool rxe_responder_take_run(struct rxe_qp *qp, const struct rxe_pkt *pkt);
 void rxe_responder_flush(struct rxe_qp *qp);

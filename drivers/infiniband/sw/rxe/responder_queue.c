@@ -7,6 +7,7 @@
 #include "qp.h"
 #include "read_response.h"
 #include "responder.h"
+#include "run.h"
 #include "work.h"
 
 /* what a parked QP may hold: above the window of the usual requester */
@@ -344,16 +345,16 @@ static void rxe_process_pending(struct rxe_qp *qp)
 	}
 }
 
-/**
- * rxe_responder_run - answer what waits to be answered
- * @qp: the QP
- *
- * Context: BH disabled, the receive queue's lock is held. After a batch the
- * rest is left to the queue's work.
- */
-void rxe_responder_run(struct rxe_qp *qp)
+/* Answer what waits to be answered; after a batch the rest is left to the work. */
+static void rxe_responder_continue(struct rxe_direction *dir)
 {
+	struct rxe_qp *qp = container_of(dir, struct rxe_qp, rq.responder);
+
 	rxe_begin_turn(&qp->rq);
 	rxe_process_pending(qp);
 	rxe_responder_flush(qp);
 }
+
+const struct rxe_direction_ops rxe_responder_ops = {
+	.run = rxe_responder_continue,
+};

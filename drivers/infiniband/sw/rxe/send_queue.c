@@ -87,10 +87,6 @@ int rxe_sq_create(struct rxe_qp *qp, const struct ib_qp_init_attr *init,
 	sq->signal_all = init->sq_sig_type == IB_SIGNAL_ALL_WR;
 	spin_lock_init(&sq->lock);
 	spin_lock_init(&sq->post_lock);
-	rxe_direction_init(&sq->requester, qp, RXE_REQUESTER, &sq->lock,
-			   rxe_completer_progress);
-	rxe_direction_init(&sq->completer, qp, RXE_COMPLETER, &sq->lock,
-			   rxe_completer_run);
 	return 0;
 }
 
