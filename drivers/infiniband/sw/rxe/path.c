@@ -55,7 +55,7 @@ static int rxe_ifindex_of(const struct rxe_dev *dev,
  * @dev: the sender's device
  * @ah: the address vector; its GRH and source GID were resolved by the core
  * @qpn: the sender's number, or whatever else tells its packets from others'
- * @peer_qpn: the receiver's
+ * @peer_qpn: the receiver's, or 0
  *
  * Context: may sleep; nobody sends along @path.
  * Return: 0 or -EINVAL: not a RoCEv2 address.
@@ -81,6 +81,7 @@ int rxe_path_init(struct rxe_path *path, struct rxe_dev *dev,
 	path->on_link = rdma_is_multicast_addr(&path->daddr) ||
 			(ipv6_addr_type(&path->daddr) & IPV6_ADDR_LINKLOCAL);
 
+	path->peer_qpn = cpu_to_be32(peer_qpn);
 	path->flow_label = cpu_to_be32(grh->flow_label) & IPV6_FLOWLABEL_MASK;
 	path->sport = cpu_to_be16(rdma_get_udp_sport(grh->flow_label, qpn,
 						     peer_qpn));

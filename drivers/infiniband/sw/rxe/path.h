@@ -15,6 +15,7 @@ struct rxe_icrc_prefix;
  * @cache: the route, looked up when it goes stale
  * @saddr: ours, as a GID; IPv4 addresses are mapped ones
  * @daddr: the peer's
+ * @peer_qpn: the peer's number; 0: each packet has its own receiver
  * @flow_label: of IPv6
  * @ifindex: of the netdev that @saddr is on
  * @sport: the UDP source port, which spreads QPs over queues and paths
@@ -28,6 +29,7 @@ struct rxe_path {
 	struct dst_cache cache;
 	struct in6_addr saddr;
 	struct in6_addr daddr;
+	__be32 peer_qpn;
 	__be32 flow_label;
 	int ifindex;
 	__be16 sport;

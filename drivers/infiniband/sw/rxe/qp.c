@@ -232,8 +232,8 @@ int rxe_create_qp(struct ib_qp *ibqp, struct ib_qp_init_attr *init,
 			   &qp->sq.lock, &rxe_completer_ops);
 	rxe_direction_init(&qp->rq.responder, qp->anchor, RXE_RESPONDER,
 			   &qp->rq.lock, &rxe_responder_ops);
-	rxe_tx_init(&qp->sq.tx, qp, &qp->anchor->flows[RXE_FLOW_REQUESTS]);
-	rxe_tx_init(&qp->rq.tx, qp, &qp->anchor->flows[RXE_FLOW_RESPONSES]);
+	rxe_tx_init(&qp->sq.tx, &qp->anchor->flows[RXE_FLOW_REQUESTS]);
+	rxe_tx_init(&qp->rq.tx, &qp->anchor->flows[RXE_FLOW_RESPONSES]);
 
 	err = dst_cache_init(&qp->path.cache, GFP_KERNEL_ACCOUNT);
 	if (err)

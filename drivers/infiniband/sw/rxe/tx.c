@@ -8,8 +8,9 @@
 #include <linux/skbuff.h>
 
 #include "anchor.h"
+#include "dev.h"
+#include "flow.h"
 #include "path.h"
-#include "qp.h"
 #include "tx.h"
 
 /* all headers ahead of the first BTH */
@@ -25,16 +26,19 @@
 
 /**
  * rxe_tx_init - get ready to send
- * @tx: of one of the QP's queues
- * @qp: the QP
+ * @tx: of one of a QP's queues
  * @flow: of the same queue
  *
  * Context: any.
  */
-void rxe_tx_init(struct rxe_tx *tx, struct rxe_qp *qp, struct rxe_flow *flow)
+void rxe_tx_init(struct rxe_tx *tx, struct rxe_flow *flow)
 {
-	tx->qp = qp;
 	tx->flow = flow;
+}
+
+static struct rxe_dev *rxe_tx_dev(const struct rxe_tx *tx)
+{
+	return tx->flow->anchor->dev;
 }
 
 static bool rxe_tx_fits(const struct rxe_tx *tx, const struct rxe_path *path,
@@ -62,7 +66,7 @@ static bool rxe_tx_has_frag(const struct rxe_tx *tx)
  */
 static void rxe_tx_route(struct rxe_tx *tx)
 {
-	struct dst_entry *dst = rxe_path_route(tx->path, tx->qp->dev);
+	struct dst_entry *dst = rxe_path_route(tx->path, rxe_tx_dev(tx));
 	const struct net_device *ndev;
 
 	tx->max_packets = 1;
@@ -136,7 +140,7 @@ struct rxe_bth *rxe_tx_begin(struct rxe_tx *tx, struct rxe_path *path,
 	bth->opcode = opcode;
 	bth->flags = RXE_BTH_MIG | tx->pad << RXE_BTH_PAD_SHIFT;
 	bth->pkey = cpu_to_be16(RXE_DEFAULT_PKEY);
-	bth->qpn = cpu_to_be32(tx->qp->attr.dest_qp_num);
+	bth->qpn = path->peer_qpn;
 	bth->apsn = cpu_to_be32(psn);
 	return bth;
 }
@@ -336,7 +340,7 @@ void rxe_tx_give_up(struct rxe_tx *tx)
  */
 void rxe_tx_flush(struct rxe_tx *tx)
 {
-	struct rxe_dev *dev = tx->qp->dev;
+	struct rxe_dev *dev = rxe_tx_dev(tx);
 	struct sk_buff *skb = tx->skb;
 	u32 packets = tx->packets;
 

@@ -11,14 +11,12 @@
 
 struct rxe_flow;
 struct rxe_path;
-struct rxe_qp;
 struct sk_buff;
 
 /**
  * struct rxe_tx - packets that are gathered, to leave together
- * @qp: the sender
  * @flow: that they belong to
- * @path: to the receiver
+ * @path: to the receiver of those that are gathered
  * @skb: those that are complete; NULL: none
  * @packets: in @skb, and ready for it
  * @max_packets: that may be
@@ -41,7 +39,6 @@ struct sk_buff;
  * go.
  */
 struct rxe_tx {
-	struct rxe_qp *qp;
 	struct rxe_flow *flow;
 	struct rxe_path *path;
 	struct sk_buff *skb;
@@ -88,7 +85,7 @@ struct rxe_tx_run {
 /* bytes made in one access, before who takes memory away gets a turn */
 #define RXE_TX_RUN	(16U << 10)
 
-void rxe_tx_init(struct rxe_tx *tx, struct rxe_qp *qp, struct rxe_flow *flow);
+void rxe_tx_init(struct rxe_tx *tx, struct rxe_flow *flow);
 struct rxe_bth *rxe_tx_begin(struct rxe_tx *tx, struct rxe_path *path,
 			     u8 opcode, u32 psn, u32 payload_len);
 void rxe_tx_headers_done(struct rxe_tx *tx);
