@@ -40,6 +40,8 @@
  * @ndev: the netdev, held; it stays in @net for as long as the device lives
  * @net: where the device's sockets and routes are
  * @net_entry: in the list of @net's devices
+ * @sock4: that packets are sent by: the one that has @net's RoCEv2 port
+ * @sock6: the same for IPv6; NULL where the host has none
  * @mrs: memory regions by key
  * @ahs: address handles by number
  * @stats: counters of each CPU
@@ -56,6 +58,8 @@ struct rxe_dev {
 	struct net_device *ndev;
 	struct net *net;
 	struct list_head net_entry;
+	struct sock *sock4;
+	struct sock *sock6;
 	struct rxe_handle_table mrs;
 	struct rxe_handle_table ahs;
 	struct rxe_stats __percpu *stats;
@@ -78,6 +82,12 @@ static inline struct rxe_dev *to_rdev(struct ib_device *ibdev)
 static inline enum ib_mtu rxe_dev_mtu(const struct rxe_dev *dev)
 {
 	return iboe_get_mtu(READ_ONCE(dev->ndev->mtu)) ?: IB_MTU_256;
+}
+
+static inline void rxe_count_rcvd(struct rxe_dev *dev, u32 len, u32 packets)
+{
+	rxe_count_more(dev, RXE_STAT_RCVD_PKTS, packets);
+	rxe_count_more(dev, RXE_STAT_RCVD_BYTES, packets * len);
 }
 
 int rxe_dev_create(const char *name, struct net_device *ndev);

@@ -22,8 +22,8 @@
 
 #include "bulk.h"
 #include "hook.h"
-#include "net.h"
 #include "pkt.h"
+#include "port.h"
 #include "rcv.h"
 
 /* The netdev that packets came by, rather than the VRF that it is in. */
@@ -147,7 +147,7 @@ static unsigned int rxe_hook_leave(const struct net *net, struct sk_buff *skb,
 		return NF_ACCEPT;
 
 	udp = (const struct udphdr *)(skb->data + ip_len);
-	sk = rxe_net_sock_of(net, ip_hdr(skb)->version == 4);
+	sk = rxe_port_sock(net, ip_hdr(skb)->version == 4);
 	if (udp->dest != cpu_to_be16(ROCE_V2_UDP_DPORT) || !sk)
 		return NF_ACCEPT;
 

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* Multicast groups: IBTA volume 1, 10.5, and annex A17.4.2. */
+#include <linux/igmp.h>
+#include <linux/inetdevice.h>
 #include <linux/mutex.h>
 #include <linux/rhashtable.h>
+#include <linux/rtnetlink.h>
 #include <linux/slab.h>
+#include <net/addrconf.h>
+#include <net/ipv6.h>
 
+#include "dev.h"
 #include "mcast.h"
-#include "net.h"
-#include "qp.h"
 #include "pkt.h"
-#include "rcv.h"
+#include "qp.h"
 #include "responder.h"
 
 /**
@@ -84,6 +88,70 @@ static void rxe_member_remove(struct rxe_member *member)
 	kfree_rcu(member, rcu);
 }
 
+/* The core has no word for a lack of memory there: see whether it is a member. */
+static int rxe_join4(struct in_device *in_dev, __be32 addr)
+{
+	const struct ip_mc_list *group;
+
+	if (!in_dev)
+		return -ENODEV;
+
+	ip_mc_inc_group(in_dev, addr);
+	for (group = rtnl_dereference(in_dev->mc_list); group;
+	     group = rtnl_dereference(group->next_rcu))
+		if (group->multiaddr == addr)
+			return 0;
+	return -ENOMEM;
+}
+
+static int rxe_join6(struct net_device *ndev, const struct in6_addr *addr)
+{
+	if (!__in6_dev_get(ndev))
+		return -ENODEV;
+	return ipv6_dev_mc_inc(ndev, addr);
+}
+
+/*
+ * Receive what is sent to a group.
+ *
+ * It is the netdev that becomes a member, and not the sockets, which take what comes
+ * to any group: they are the namespace's, and what a socket may be a member of is
+ * bounded (optmem_max, igmp_max_memberships), so that devices and programs would
+ * take it from each other; and it is the socket's lock that guards it.
+ */
+static int rxe_join(struct rxe_dev *dev, const union ib_gid *mgid)
+{
+	const struct in6_addr *addr = (const struct in6_addr *)mgid->raw;
+	int err = -ENODEV;
+
+	rtnl_lock();
+	if (ipv6_addr_v4mapped(addr))
+		err = rxe_join4(__in_dev_get_rtnl(dev->ndev),
+				addr->s6_addr32[3]);
+	else if (dev->sock6)
+		err = rxe_join6(dev->ndev, addr);
+	rtnl_unlock();
+
+	return err;
+}
+
+/* The counterpart of rxe_join(). A netdev that is gone has left all groups. */
+static void rxe_leave(struct rxe_dev *dev, const union ib_gid *mgid)
+{
+	const struct in6_addr *addr = (const struct in6_addr *)mgid->raw;
+	struct in_device *in_dev;
+
+	rtnl_lock();
+	if (ipv6_addr_v4mapped(addr)) {
+		in_dev = __in_dev_get_rtnl(dev->ndev);
+		if (in_dev)
+			ip_mc_dec_group(in_dev, addr->s6_addr32[3]);
+	} else {
+		ipv6_dev_mc_dec(dev->ndev, addr);
+	}
+	rtnl_unlock();
+}
+
 /**
  * rxe_attach_mcast - ib_device_ops.attach_mcast
  * @ibqp: a UD QP
@@ -111,7 +179,7 @@ int rxe_attach_mcast(struct ib_qp *ibqp, union ib_gid *mgid, u16 mlid)
 	if (!others) {
 		if (qp->dev->mcast_groups >= RXE_MAX_MCAST_GROUPS)
 			goto unlock;
-		err = rxe_net_join(qp->dev, mgid);
+		err = rxe_join(qp->dev, mgid);
 		if (err)
 			goto unlock;
 		qp->dev->mcast_groups++;
@@ -119,7 +187,7 @@ int rxe_attach_mcast(struct ib_qp *ibqp, union ib_gid *mgid, u16 mlid)
 
 	err = rxe_member_add(qp, mgid);
 	if (err && !others) {
-		rxe_net_leave(qp->dev, mgid);
+		rxe_leave(qp->dev, mgid);
 		qp->dev->mcast_groups--;
 	}
 unlock:
@@ -148,7 +216,7 @@ int rxe_detach_mcast(struct ib_qp *ibqp, union ib_gid *mgid, u16 mlid)
 	if (member) {
 		rxe_member_remove(member);
 		if (members == 1) {
-			rxe_net_leave(qp->dev, mgid);
+			rxe_leave(qp->dev, mgid);
 			qp->dev->mcast_groups--;
 		}
 		err = 0;
@@ -171,7 +239,7 @@ static void rxe_mcast_deliver(const struct rxe_member *member,
 	if (smp_load_acquire(&qp->state) >= IB_QPS_RTR &&
 	    net_eq(net, qp->dev->net) &&
 	    rxe_batch(pkt->skb)->ifindex == qp->dev->ndev->ifindex) {
-		rxe_count_rcvd(qp->dev, pkt, 1);
+		rxe_count_rcvd(qp->dev, pkt->len, 1);
 		rxe_count(qp->dev, RXE_STAT_MCAST_RCVD_PKTS);
 		copy = skb_clone(pkt->skb, GFP_ATOMIC);
 		if (copy)

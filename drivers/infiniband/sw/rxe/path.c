@@ -15,7 +15,6 @@
 #include "compat.h"
 #include "dev.h"
 #include "icrc.h"
-#include "net.h"
 #include "path.h"
 
 /**
@@ -364,7 +363,7 @@ static void rxe_push_ip6(struct sk_buff *skb, const struct rxe_path *path)
  */
 struct dst_entry *rxe_path_route(struct rxe_path *path, struct rxe_dev *dev)
 {
-	struct sock *sk = rxe_net_sock(dev, path->ipv4);
+	struct sock *sk = path->ipv4 ? dev->sock4 : dev->sock6;
 	struct dst_entry *dst;
 
 	if (!sk)
@@ -389,7 +388,7 @@ struct dst_entry *rxe_path_route(struct rxe_path *path, struct rxe_dev *dev)
 void rxe_path_output(const struct rxe_path *path, struct rxe_dev *dev,
 		     struct sk_buff *skb, u16 ident)
 {
-	struct sock *sk = rxe_net_sock(dev, path->ipv4);
+	struct sock *sk = path->ipv4 ? dev->sock4 : dev->sock6;
 	struct net *net = dev->net;
 
 	skb->priority = rt_tos2priority(path->traffic_class);

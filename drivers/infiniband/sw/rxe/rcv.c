@@ -28,20 +28,6 @@ struct rxe_run {
 	u32 end;
 };
 
-/**
- * rxe_count_rcvd - count packets
- * @dev: the device that they are for
- * @pkt: the first; its ICRC is right
- * @n: their number; all have the length of the first
- *
- * Context: any.
- */
-void rxe_count_rcvd(struct rxe_dev *dev, const struct rxe_pkt *pkt, u32 n)
-{
-	rxe_count_more(dev, RXE_STAT_RCVD_PKTS, n);
-	rxe_count_more(dev, RXE_STAT_RCVD_BYTES, n * pkt->len);
-}
-
 static bool rxe_from_peer(const struct rxe_qp *qp, const struct sk_buff *skb)
 {
 	const struct rxe_path *path = &qp->path;
@@ -172,7 +158,7 @@ void rxe_rcv(const struct net *net, struct sk_buff *skb)
 		qpn = pkt.qpn;
 		n = rxe_pkts_alike(&pkt);
 		sound = rxe_pkts_check_icrc(&pkt, &prefix, n);
-		rxe_count_rcvd(run.qp->dev, &pkt, sound);
+		rxe_count_rcvd(run.qp->dev, pkt.len, sound);
 		run.end = offset + sound * pkt.len;
 		if (sound < n) {
 			rxe_count(run.qp->dev, RXE_STAT_ICRC_ERR);
