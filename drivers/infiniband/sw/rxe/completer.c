@@ -10,6 +10,7 @@
 #include "qp.h"
 #include "requester.h"
 #include "run.h"
+#include "send_queue.h"
 #include "wire.h"
 
 /* more than a peer may have to answer; see rxe_window_open() */
@@ -24,70 +25,11 @@ static const u32 rxe_rnr_delay[32] = {
 	16384, 24576, 32768, 49152,
 };
 
-/* IBTA 9.7.6.1.3: 4.096 us * 2^timeout, and never early; 0 is for ever. */
-static unsigned long rxe_ack_timeout_jiffies(const struct rxe_qp *qp)
-{
-	return nsecs_to_jiffies(4096ULL << qp->attr.timeout) + 1;
-}
-
-/**
- * rxe_completer_arm_timer - expect an acknowledgment
- * @qp: the QP
- *
- * The timer is left alone when it runs: it looks at the time of the last
- * progress when it fires, so that no packet has to move it.
- *
- * Context: the send queue's lock is held.
- */
-void rxe_completer_arm_timer(struct rxe_qp *qp)
-{
-	if (qp->attr.timeout && !timer_pending(&qp->sq.timer))
-		mod_timer(&qp->sq.timer, jiffies + rxe_ack_timeout_jiffies(qp));
-}
-
-/**
- * rxe_completer_run_soon - have the requester run in a jiffy
- * @qp: the QP
- *
- * Context: the send queue's lock is held.
- */
-void rxe_completer_run_soon(struct rxe_qp *qp)
-{
-	mod_timer(&qp->sq.timer, jiffies + 1);
-}
-
-/**
- * rxe_completer_reset_retries - the peer made progress
- * @qp: the QP
- *
- * Context: the send queue's lock is held.
- */
-void rxe_completer_reset_retries(struct rxe_qp *qp)
-{
-	qp->sq.retries = qp->attr.retry_cnt;
-	qp->sq.rnr_retries = qp->attr.rnr_retry;
-	rxe_sq_progress(&qp->sq);
-}
-
-/**
- * rxe_completer_fail - fail the oldest request, and with it the send queue
- * @qp: the QP
- * @status: of the request; all others are flushed
- *
- * Context: the send queue's lock is held.
- */
-void rxe_completer_fail(struct rxe_qp *qp, enum ib_wc_status status)
-{
-	if (qp->sq.done != qp->sq.fetched)
-		rxe_sq_complete(qp, status);
-	rxe_qp_fail_sq(qp);
-}
-
 static void rxe_retry(struct rxe_qp *qp)
 {
 	if (!qp->sq.retries) {
 		rxe_count(qp->dev, RXE_STAT_RETRY_EXCEEDED);
-		rxe_completer_fail(qp, IB_WC_RETRY_EXC_ERR);
+		rxe_sq_fail(qp, IB_WC_RETRY_EXC_ERR);
 		return;
 	}
 	qp->sq.retries--;
@@ -156,7 +98,7 @@ static void rxe_set_una(struct rxe_qp *qp, u32 psn)
 		sq->psn = psn;
 		sq->next = sq->done;
 	}
-	rxe_completer_reset_retries(qp);
+	rxe_sq_reset_retries(qp);
 }
 
 static struct rxe_swqe *rxe_oldest(const struct rxe_sq *sq)
@@ -213,7 +155,7 @@ static void rxe_rnr_nak(struct rxe_qp *qp, u8 timer)
 	if (qp->attr.rnr_retry != RXE_MAX_RETRY) {
 		if (!sq->rnr_retries) {
 			rxe_count(qp->dev, RXE_STAT_RNR_RETRY_EXCEEDED);
-			rxe_completer_fail(qp, IB_WC_RNR_RETRY_EXC_ERR);
+			rxe_sq_fail(qp, IB_WC_RNR_RETRY_EXC_ERR);
 			return;
 		}
 		sq->rnr_retries--;
@@ -238,13 +180,13 @@ static void rxe_nak(struct rxe_qp *qp, u8 syndrome)
 		rxe_retry(qp);
 		break;
 	case RXE_SYN_NAK_INV_REQ:
-		rxe_completer_fail(qp, IB_WC_REM_INV_REQ_ERR);
+		rxe_sq_fail(qp, IB_WC_REM_INV_REQ_ERR);
 		break;
 	case RXE_SYN_NAK_REM_ACCESS:
-		rxe_completer_fail(qp, IB_WC_REM_ACCESS_ERR);
+		rxe_sq_fail(qp, IB_WC_REM_ACCESS_ERR);
 		break;
 	case RXE_SYN_NAK_REM_OP:
-		rxe_completer_fail(qp, IB_WC_REM_OP_ERR);
+		rxe_sq_fail(qp, IB_WC_REM_OP_ERR);
 		break;
 	}
 }
@@ -357,7 +299,7 @@ static int rxe_complete_response(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 		return 0;
 
 	if (!rxe_response_valid(qp, wqe, pkt)) {
-		rxe_completer_fail(qp, IB_WC_BAD_RESP_ERR);
+		rxe_sq_fail(qp, IB_WC_BAD_RESP_ERR);
 		return 0;
 	}
 
@@ -366,7 +308,7 @@ static int rxe_complete_response(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 	if (err == -EAGAIN)
 		return err;
 	if (err) {
-		rxe_completer_fail(qp, rxe_access_status(err));
+		rxe_sq_fail(qp, rxe_access_status(err));
 		return 0;
 	}
 

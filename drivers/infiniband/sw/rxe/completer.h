@@ -4,8 +4,6 @@
 
 #include <linux/hrtimer.h>
 #include <linux/timer.h>
-#include <linux/types.h>
-#include <rdma/ib_verbs.h>
 
 struct rxe_qp;
 struct sk_buff;
@@ -14,12 +12,8 @@ extern const struct rxe_direction_ops rxe_requester_ops;
 extern const struct rxe_direction_ops rxe_completer_ops;
 
 void rxe_completer_rcv(struct rxe_qp *qp, struct sk_buff *skb);
-void rxe_completer_fail(struct rxe_qp *qp, enum ib_wc_status status);
 void rxe_completer_progress(struct rxe_qp *qp);
-void rxe_completer_reset_retries(struct rxe_qp *qp);
 
-void rxe_completer_arm_timer(struct rxe_qp *qp);
-void rxe_completer_run_soon(struct rxe_qp *qp);
 void rxe_ack_timeout(struct timer_list *timer);
 enum hrtimer_restart rxe_rnr_timeout(struct hrtimer *timer);
 

@@ -3,6 +3,8 @@
 
 #include "cq.h"
 #include "dev.h"
+#include "moderation.h"
+#include "ring.h"
 
 /* IBV_WC_WITH_INV: programs' flags are the kernel's but for this one */
 #define RXE_UVERBS_WC_WITH_INV	BIT(3)

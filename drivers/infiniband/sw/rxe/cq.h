@@ -7,7 +7,8 @@
 #include <rdma/ib_verbs.h>
 
 #include "compat.h"
-#include "ring.h"
+
+struct rxe_ring;
 
 /**
  * struct rxe_cq - a completion queue
@@ -48,11 +49,6 @@ int rxe_resize_cq(struct ib_cq *ibcq, rxe_cqe_t cqe, struct ib_udata *udata);
 int rxe_destroy_cq(struct ib_cq *ibcq, struct ib_udata *udata);
 int rxe_req_notify_cq(struct ib_cq *ibcq, enum ib_cq_notify_flags flags);
 int rxe_poll_cq(struct ib_cq *ibcq, int num, struct ib_wc *wc);
-
-int rxe_modify_cq(struct ib_cq *ibcq, u16 count, u16 period);
-void rxe_moderation_init(struct rxe_cq *cq);
-void rxe_moderation_end(struct rxe_cq *cq);
-bool rxe_cq_hold_event(struct rxe_cq *cq, bool failed);
 
 bool rxe_cq_post(struct rxe_cq *cq, const struct ib_wc *wc,
 		 bool solicited);

@@ -6,6 +6,7 @@
 #include "qp.h"
 #include "requester.h"
 #include "run.h"
+#include "send_queue.h"
 #include "wire.h"
 
 /**

@@ -6,6 +6,8 @@
  */
 #include "compat.h"
 #include "cq.h"
+#include "moderation.h"
+#include "ring.h"
 
 static bool rxe_cq_moderates(const struct rxe_cq *cq)
 {

@@ -9,6 +9,7 @@
 #include "read_response.h"
 #include "requester.h"
 #include "responder.h"
+#include "send_queue.h"
 #include "wire.h"
 
 /**

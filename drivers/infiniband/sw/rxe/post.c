@@ -9,7 +9,10 @@
 #include "mr.h"
 #include "post.h"
 #include "qp.h"
+#include "recv_queue.h"
 #include "requester.h"
+#include "rwqe.h"
+#include "send_queue.h"
 #include "work.h"
 
 static int rxe_doorbell(struct rxe_qp *qp)

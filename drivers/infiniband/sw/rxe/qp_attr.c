@@ -5,8 +5,12 @@
 
 #include "compat.h"
 #include "completer.h"
+#include "flush.h"
 #include "qp.h"
+#include "qp_attr.h"
+#include "recv_queue.h"
 #include "requester.h"
+#include "send_queue.h"
 #include "wire.h"
 
 /* programs pass what they register memory with: all that means nothing here */
@@ -91,7 +95,7 @@ static void rxe_set_sq_attr(struct rxe_qp *qp, const struct ib_qp_attr *attr,
 		sq->una_psn = sq->psn;
 		sq->ack_psn = rxe_psn_add(sq->psn, -1);
 	}
-	rxe_completer_reset_retries(qp);
+	rxe_sq_reset_retries(qp);
 }
 
 static void rxe_set_rq_attr(struct rxe_qp *qp, const struct ib_qp_attr *attr,

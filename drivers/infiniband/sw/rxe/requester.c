@@ -2,7 +2,6 @@
 /* The requester of the connected services: IBTA volume 1, 9.7.3 and 9.8.2. */
 #include "access.h"
 #include "anchor.h"
-#include "completer.h"
 #include "direction.h"
 #include "kernel_mr.h"
 #include "message.h"
@@ -10,6 +9,7 @@
 #include "placement.h"
 #include "qp.h"
 #include "requester.h"
+#include "send_queue.h"
 #include "ud.h"
 #include "wire.h"
 #include "work.h"
@@ -155,7 +155,7 @@ void rxe_requester_sent(struct rxe_qp *qp, struct rxe_swqe *wqe, u32 psns)
 		sq->next++;
 
 	if (rxe_is_reliable(qp))
-		rxe_completer_arm_timer(qp);
+		rxe_sq_arm_timer(qp);
 	/*
 	 * What is repeated goes alone, in case it is what leaves together that
 	 * does not arrive; and with the completion of a datagram its user may
@@ -405,7 +405,7 @@ static bool rxe_requester_step(struct rxe_qp *qp, u32 budget)
 		/* errors come in order: not before those ahead are complete */
 		if (sq->next != sq->done)
 			return rxe_ask_again(qp);
-		rxe_completer_fail(qp, wqe->error);
+		rxe_sq_fail(qp, wqe->error);
 		return false;
 	}
 
@@ -430,7 +430,7 @@ static bool rxe_requester_step(struct rxe_qp *qp, u32 budget)
 	case -EAGAIN:
 		return false;
 	case -ENOMEM:
-		rxe_completer_run_soon(qp);
+		rxe_sq_run_soon(qp);
 		return false;
 	case -ENXIO:
 		wqe->error = IB_WC_LOC_QP_OP_ERR;
@@ -465,7 +465,7 @@ bool rxe_requester_gathers(struct rxe_qp *qp)
 	while (sq->fetched - sq->next < RXE_GATHER_MAX) {
 		wqe = rxe_sq_fetch(qp);
 		if (!wqe) {
-			rxe_completer_run_soon(qp);
+			rxe_sq_run_soon(qp);
 			return true;
 		}
 		if (wqe->length > RXE_GATHER_LEN)

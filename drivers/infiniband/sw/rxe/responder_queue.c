@@ -6,6 +6,7 @@
 #include "pkt.h"
 #include "qp.h"
 #include "read_response.h"
+#include "recv_queue.h"
 #include "responder.h"
 #include "run.h"
 #include "work.h"

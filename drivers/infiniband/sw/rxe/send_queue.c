@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #include <linux/mm.h>
 
-#include "completer.h"
 #include "cq.h"
-#include "qp.h"
 #include "ring.h"
 #include "send_queue.h"
 #include "wire.h"
@@ -430,4 +428,44 @@ bool rxe_sq_flush(struct rxe_qp *qp, int budget)
 	while (budget-- && (sq->done != sq->fetched || rxe_sq_fetch(qp)))
 		rxe_sq_complete_one(qp, IB_WC_WR_FLUSH_ERR);
 	return sq->done != done;
+}
+
+/**
+ * rxe_sq_arm_timer - expect an acknowledgment
+ * @qp: the QP
+ *
+ * The timer is left alone when it runs: it looks at the time of the last
+ * progress when it fires, so that no packet has to move it.
+ *
+ * Context: the send queue's lock is held.
+ */
+void rxe_sq_arm_timer(struct rxe_qp *qp)
+{
+	if (qp->attr.timeout && !timer_pending(&qp->sq.timer))
+		mod_timer(&qp->sq.timer, jiffies + rxe_ack_timeout_jiffies(qp));
+}
+
+/**
+ * rxe_sq_run_soon - have the requester run in a jiffy
+ * @qp: the QP
+ *
+ * Context: the send queue's lock is held.
+ */
+void rxe_sq_run_soon(struct rxe_qp *qp)
+{
+	mod_timer(&qp->sq.timer, jiffies + 1);
+}
+
+/**
+ * rxe_sq_fail - fail the oldest request, and with it the send queue
+ * @qp: the QP
+ * @status: of the request; all others are flushed
+ *
+ * Context: the send queue's lock is held.
+ */
+void rxe_sq_fail(struct rxe_qp *qp, enum ib_wc_status status)
+{
+	if (qp->sq.done != qp->sq.fetched)
+		rxe_sq_complete(qp, status);
+	rxe_qp_fail_sq(qp);
 }

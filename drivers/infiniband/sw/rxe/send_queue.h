@@ -2,23 +2,16 @@
 #ifndef RXE_SEND_QUEUE_H
 #define RXE_SEND_QUEUE_H
 
-#include <linux/hrtimer.h>
 #include <linux/jiffies.h>
-#include <linux/spinlock.h>
-#include <linux/timer.h>
-#include <linux/workqueue.h>
 #include <rdma/ib_verbs.h>
 #include <rdma/rdma_user_rxe.h>
 
 #include "compat.h"
-#include "direction.h"
 #include "mr.h"
 #include "mw.h"
-#include "ring.h"
-#include "tx.h"
+#include "qp.h"
 
 struct rxe_ah;
-struct rxe_qp;
 
 /*
  * Copies of a program's requests: of those that are under way, the others stay in
@@ -102,84 +95,6 @@ struct rxe_swqe {
 	};
 };
 
-/**
- * struct rxe_sq - a send queue, with the state of requester and completer
- * @lock: of everything here but @posted; BH-safe
- * @ring: shared with the program; NULL: a kernel user posts to @wqes
- * @post_lock: of @posted, and of the requests before they are posted
- * @posted: after the last request of a kernel user's; runs freely
- * @wqes: the requests from @done on, a program's: copies of those to @fetched
- * @mask: how many of @wqes there are, a power of two, less one
- * @wqe_size: bytes of one copy
- * @signal_all: every request completes with a CQE
- * @draining: SQD was entered, and its event not yet raised
- * @done: oldest request that is not complete; this and the next two run freely
- * @next: request that is sent now
- * @fetched: first request that is still in the ring only
- * @psn: of the next packet
- * @sent_psn: after the last one that was ever sent
- * @una_psn: oldest one that the peer has not acknowledged
- * @ack_psn: after the last one that asked for an acknowledgment
- * @rd_outstanding: reads and atomics sent and not answered
- * @retries: left for time-outs and sequence errors
- * @rnr_retries: left for a receiver that is not ready
- * @rnr_waiting: @rnr_timer runs
- * @probing: after @rnr_timer or a time-out, one packet asks whether the peer is there
- * @gap_retried: @una_psn was asked for again as a later response came first
- * @gap_repeats: responses in a row since that are not behind @gap_psn
- * @gap_psn: the furthest of those that came since
- * @gap_sent_psn: @sent_psn at that time
- * @tx: what is being sent
- * @hold: what the last key named
- * @timer: the local ACK timeout
- * @progress: when the peer last acknowledged something, or could not; in jiffies
- * @patience: until when packets may wait below us without being late, in jiffies
- * @rnr_timer: as long as the peer asked for
- * @requester: sends
- * @completer: takes what the peer answers
- */
-struct rxe_sq {
-	/* outermost of the driver's */
-	spinlock_t lock;
-	struct rxe_ring *ring;
-	/* innermost; kernel users post in any context */
-	spinlock_t post_lock;
-	u32 posted;
-	void *wqes;
-	u32 mask;
-	size_t wqe_size;
-	bool signal_all;
-	bool draining;
-
-	u32 done;
-	u32 next;
-	u32 fetched;
-
-	u32 psn;
-	u32 sent_psn;
-	u32 una_psn;
-	u32 ack_psn;
-	u32 rd_outstanding;
-	u8 retries;
-	u8 rnr_retries;
-	bool rnr_waiting;
-	bool probing;
-	bool gap_retried;
-	u8 gap_repeats;
-	u32 gap_psn;
-	u32 gap_sent_psn;
-
-	struct rxe_tx tx;
-	struct rxe_key_hold hold;
-	struct timer_list timer;
-	unsigned long progress;
-	unsigned long patience;
-	struct hrtimer rnr_timer;
-
-	struct rxe_direction requester;
-	struct rxe_direction completer;
-};
-
 int rxe_sq_create(struct rxe_qp *qp, const struct ib_qp_init_attr *init,
 		  struct ib_udata *udata, struct mminfo *mi);
 void rxe_sq_destroy(struct rxe_qp *qp);
@@ -191,6 +106,16 @@ struct rxe_swqe *rxe_sq_fetch(struct rxe_qp *qp);
 void rxe_sq_complete(struct rxe_qp *qp, enum ib_wc_status status);
 bool rxe_sq_flush(struct rxe_qp *qp, int budget);
 
+void rxe_sq_arm_timer(struct rxe_qp *qp);
+void rxe_sq_run_soon(struct rxe_qp *qp);
+void rxe_sq_fail(struct rxe_qp *qp, enum ib_wc_status status);
+
+/* IBTA 9.7.6.1.3: 4.096 us * 2^timeout, and never early; 0 is for ever. */
+static inline unsigned long rxe_ack_timeout_jiffies(const struct rxe_qp *qp)
+{
+	return nsecs_to_jiffies(4096ULL << qp->attr.timeout) + 1;
+}
+
 static inline struct rxe_swqe *rxe_sq_wqe(const struct rxe_sq *sq, u32 index)
 {
 	return sq->wqes + (index & sq->mask) * sq->wqe_size;
@@ -200,6 +125,19 @@ static inline void rxe_sq_progress(struct rxe_sq *sq)
 {
 	sq->progress = jiffies;
 	sq->patience = jiffies + RXE_PATIENCE;
+}
+
+/**
+ * rxe_sq_reset_retries - the peer made progress
+ * @qp: the QP
+ *
+ * Context: the send queue's lock is held.
+ */
+static inline void rxe_sq_reset_retries(struct rxe_qp *qp)
+{
+	qp->sq.retries = qp->attr.retry_cnt;
+	qp->sq.rnr_retries = qp->attr.rnr_retry;
+	rxe_sq_progress(&qp->sq);
 }
 
 static inline bool rxe_swqe_is_read(const struct rxe_swqe *wqe)

@@ -4,8 +4,8 @@
 #include <rdma/uverbs_ioctl.h>
 
 #include "dev.h"
-#include "recv_queue.h"
 #include "ring.h"
+#include "rwqe.h"
 #include "srq.h"
 
 /* requests that are copied at a time when a queue is resized */

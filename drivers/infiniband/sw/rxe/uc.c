@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* The responder of the unreliable connection service: IBTA volume 1, 9.8.2. */
-#include "qp.h"
 #include "pkt.h"
+#include "qp.h"
+#include "recv_queue.h"
 #include "responder.h"
 #include "uc.h"
 #include "wire.h"

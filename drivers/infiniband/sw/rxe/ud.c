@@ -7,8 +7,11 @@
 #include "ah.h"
 #include "pkt.h"
 #include "qp.h"
+#include "recv_queue.h"
 #include "requester.h"
 #include "responder.h"
+#include "rwqe.h"
+#include "send_queue.h"
 #include "ud.h"
 #include "wire.h"
 

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* The life of a queue pair: here all that it consists of is put together. */
+#include <rdma/uverbs_ioctl.h>
+
+#include "compat.h"
+#include "completer.h"
+#include "flush.h"
+#include "gsi.h"
+#include "qp.h"
+#include "qp_life.h"
+#include "recv_queue.h"
+#include "responder.h"
+#include "send_queue.h"
+#include "ucontext.h"
+
+static int rxe_service_of(enum ib_qp_type type)
+{
+	switch (type) {
+	case IB_QPT_RC:
+		return IB_OPCODE_RC;
+	case IB_QPT_UC:
+		return IB_OPCODE_UC;
+	case IB_QPT_UD:
+	case IB_QPT_GSI:
+		return IB_OPCODE_UD;
+	default:
+		return -EOPNOTSUPP;
+	}
+}
+
+static int rxe_check_init(const struct ib_qp_init_attr *init,
+			  const struct ib_udata *udata)
+{
+	if (rxe_service_of(init->qp_type) < 0 || init->create_flags)
+		return -EOPNOTSUPP;
+	if (udata && init->qp_type == IB_QPT_GSI)
+		return -EOPNOTSUPP;
+	if (!init->send_cq || !init->recv_cq)
+		return -EINVAL;
+	if (init->cap.max_send_wr > RXE_MAX_QP_WR ||
+	    init->cap.max_send_sge > RXE_MAX_SGE ||
+	    init->cap.max_inline_data > RXE_MAX_INLINE)
+		return -EINVAL;
+	if (!init->srq && (init->cap.max_recv_wr > RXE_MAX_QP_WR ||
+			   init->cap.max_recv_sge > RXE_MAX_SGE))
+		return -EINVAL;
+	if (udata && udata->outlen < sizeof(struct rxe_create_qp_resp))
+		return -EINVAL;
+	return 0;
+}
+
+static struct rxe_fault_queue *rxe_faulter_of(struct ib_udata *udata)
+{
+	if (!udata)
+		return NULL;
+	return rdma_udata_to_drv_context(udata, struct rxe_ucontext,
+					 ibuc)->faulter;
+}
+
+static int rxe_qp_publish(struct rxe_qp *qp)
+{
+	struct rxe_handle *handle = rxe_handle_create(&rxe_qps);
+
+	if (IS_ERR(handle))
+		return PTR_ERR(handle);
+
+	rxe_qp_set_handle(qp, handle);
+	rxe_handle_publish(handle, qp);
+	return 0;
+}
+
+/**
+ * rxe_create_qp - ib_device_ops.create_qp
+ * @ibqp: allocated by the core
+ * @init: what the user asks for; its capabilities are set to what it gets
+ * @udata: the program's; it gets what it needs to map the rings. NULL: the user
+ *	   is in the kernel
+ *
+ * Context: may sleep.
+ * Return: 0 or a negative errno.
+ */
+int rxe_create_qp(struct ib_qp *ibqp, struct ib_qp_init_attr *init,
+		  struct ib_udata *udata)
+{
+	struct rxe_create_qp_resp resp = {};
+	struct rxe_qp *qp = to_rqp(ibqp);
+	int err;
+
+	err = rxe_check_init(init, udata);
+	if (err)
+		return err;
+
+	qp->dev = to_rdev(ibqp->device);
+	qp->service = rxe_service_of(init->qp_type);
+	/* connections have a path MTU; a datagram is one packet, of any size */
+	qp->mtu = RXE_MAX_PAYLOAD;
+	qp->state = IB_QPS_RESET;
+	mutex_init(&qp->modify_lock);
+	rxe_flush_init(qp);
+	timer_setup(&qp->sq.timer, rxe_ack_timeout, 0);
+	hrtimer_setup(&qp->sq.rnr_timer, rxe_rnr_timeout, CLOCK_MONOTONIC,
+		      HRTIMER_MODE_REL_SOFT);
+
+	qp->anchor = rxe_anchor_create(qp->dev, rxe_faulter_of(udata));
+	if (!qp->anchor)
+		return -ENOMEM;
+	rxe_direction_init(&qp->sq.requester, qp->anchor, RXE_REQUESTER,
+			   &qp->sq.lock, &rxe_requester_ops);
+	rxe_direction_init(&qp->sq.completer, qp->anchor, RXE_COMPLETER,
+			   &qp->sq.lock, &rxe_completer_ops);
+	rxe_direction_init(&qp->rq.responder, qp->anchor, RXE_RESPONDER,
+			   &qp->rq.lock, &rxe_responder_ops);
+	rxe_tx_init(&qp->sq.tx, &qp->anchor->flows[RXE_FLOW_REQUESTS]);
+	rxe_tx_init(&qp->rq.tx, &qp->anchor->flows[RXE_FLOW_RESPONSES]);
+
+	err = dst_cache_init(&qp->path.cache, GFP_KERNEL_ACCOUNT);
+	if (err)
+		goto put_anchor;
+
+	err = rxe_sq_create(qp, init, udata, &resp.sq_mi);
+	if (err)
+		goto destroy_cache;
+
+	err = rxe_rq_create(qp, init, udata, &resp.rq_mi);
+	if (err)
+		goto destroy_sq;
+
+	err = udata ? ib_copy_to_udata(udata, &resp, sizeof(resp)) : 0;
+	if (err)
+		goto destroy_rq;
+
+	if (init->qp_type == IB_QPT_GSI)
+		err = rxe_gsi_publish(qp);
+	else
+		err = rxe_qp_publish(qp);
+	if (err)
+		goto destroy_rq;
+
+	init->cap = qp->cap;
+	return 0;
+
+destroy_rq:
+	rxe_rq_destroy(qp);
+destroy_sq:
+	rxe_sq_destroy(qp);
+destroy_cache:
+	dst_cache_destroy(&qp->path.cache);
+put_anchor:
+	rxe_anchor_put(qp->anchor);
+	return err;
+}
+
+/**
+ * rxe_destroy_qp - ib_device_ops.destroy_qp
+ * @ibqp: the QP
+ * @udata: unused
+ *
+ * Packets and faults find the QP by its handle or its anchor, and cannot any
+ * more after the first two steps. The anchor is first: who finds the QP there
+ * needs the handle. What they started, timers and work, starts
+ * nothing anew in the reset state.
+ *
+ * Context: may sleep; waits for no packet and no page fault.
+ * Return: 0.
+ */
+int rxe_destroy_qp(struct ib_qp *ibqp, struct ib_udata *udata)
+{
+	struct rxe_qp *qp = to_rqp(ibqp);
+
+	if (ibqp->qp_type == IB_QPT_GSI)
+		rxe_gsi_withdraw(qp);
+	rxe_anchor_detach(qp->anchor);
+	rxe_handle_destroy(qp->handle);
+
+	spin_lock_bh(&qp->sq.lock);
+	spin_lock(&qp->rq.lock);
+	WRITE_ONCE(qp->state, IB_QPS_RESET);
+	rxe_sq_reset(qp);
+	rxe_rq_reset(qp);
+	spin_unlock(&qp->rq.lock);
+	spin_unlock_bh(&qp->sq.lock);
+
+	timer_delete_sync(&qp->sq.timer);
+	hrtimer_cancel(&qp->sq.rnr_timer);
+	cancel_delayed_work_sync(&qp->flush);
+
+	rxe_rq_destroy(qp);
+	rxe_sq_destroy(qp);
+	dst_cache_destroy(&qp->path.cache);
+	rxe_anchor_put(qp->anchor);
+	mutex_destroy(&qp->modify_lock);
+	return 0;
+}
