@@ -8,6 +8,7 @@
 #include "direction.h"
 #include "pkt.h"
 #include "qp.h"
+#include "read_request.h"
 #include "requester.h"
 #include "run.h"
 #include "send_queue.h"

@@ -13,7 +13,7 @@
 #include "mcast.h"
 #include "pkt.h"
 #include "qp.h"
-#include "responder.h"
+#include "responder_queue.h"
 
 /**
  * struct rxe_member - a QP in a multicast group

@@ -4,7 +4,7 @@
 #include "direction.h"
 #include "message.h"
 #include "qp.h"
-#include "requester.h"
+#include "request.h"
 #include "run.h"
 #include "send_queue.h"
 #include "wire.h"

@@ -7,8 +7,8 @@
 #include "placement.h"
 #include "qp.h"
 #include "read_response.h"
-#include "requester.h"
-#include "responder.h"
+#include "request.h"
+#include "response.h"
 #include "send_queue.h"
 #include "wire.h"
 

@@ -23,7 +23,7 @@ static int rxe_doorbell(struct rxe_qp *qp)
 	switch (qp->state) {
 	case IB_QPS_RTS:
 	case IB_QPS_SQD:
-		if (!rxe_requester_gathers(qp))
+		if (!rxe_requester_should_batch(qp))
 			rxe_requester_begin(qp);
 		break;
 	case IB_QPS_SQE:

@@ -9,7 +9,7 @@
 #include "qp.h"
 #include "qp_life.h"
 #include "recv_queue.h"
-#include "responder.h"
+#include "responder_queue.h"
 #include "send_queue.h"
 #include "ucontext.h"
 

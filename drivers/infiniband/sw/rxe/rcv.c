@@ -11,7 +11,7 @@
 #include "pkt.h"
 #include "qp.h"
 #include "rcv.h"
-#include "responder.h"
+#include "responder_queue.h"
 #include "ud.h"
 
 /**

@@ -8,6 +8,8 @@
 #include "mw.h"
 #include "placement.h"
 #include "qp.h"
+#include "read_request.h"
+#include "request.h"
 #include "requester.h"
 #include "send_queue.h"
 #include "ud.h"
@@ -34,28 +36,6 @@
 #define RXE_GATHER_PSNS		4
 /* how long a packet may wait for its turn on a busy host, in jiffies */
 #define RXE_QUEUED_AT_MOST	msecs_to_jiffies(100)
-
-/**
- * rxe_requester_access - what a send request's memory has to allow
- * @qp: the sender
- * @rights: of struct rxe_access
- *
- * Return: the access, but for its key, iova and lengths.
- */
-struct rxe_access rxe_requester_access(struct rxe_qp *qp, int rights)
-{
-	return (struct rxe_access) {
-		.pd = qp->ibqp.pd,
-		.rights = rights,
-		.dir = &qp->sq.requester,
-		.hold = &qp->sq.hold,
-	};
-}
-
-static u32 rxe_read_chunk_psns(const struct rxe_qp *qp)
-{
-	return RXE_READ_CHUNK / qp->mtu;
-}
 
 static void rxe_number_wqe(struct rxe_qp *qp, struct rxe_swqe *wqe)
 {
@@ -118,197 +98,6 @@ static bool rxe_ask_again(struct rxe_qp *qp)
 	sq->psn = last;
 	sq->ack_psn = rxe_psn_add(last, -RXE_ACK_INTERVAL);
 	return true;
-}
-
-/* Nobody is going to say that a packet has arrived: what is sent is done. */
-static void rxe_sent_unreliably(struct rxe_qp *qp)
-{
-	struct rxe_sq *sq = &qp->sq;
-
-	sq->una_psn = sq->psn;
-	sq->progress = jiffies;
-	if (sq->next != sq->done)
-		rxe_sq_complete(qp, IB_WC_SUCCESS);
-}
-
-/**
- * rxe_requester_sent - account for packets that were made and committed
- * @qp: the sender
- * @wqe: the request that they are part of; may be complete after this
- * @psns: that they take, from the send queue's next one on
- *
- * Context: BH disabled, the send queue's lock is held.
- */
-void rxe_requester_sent(struct rxe_qp *qp, struct rxe_swqe *wqe, u32 psns)
-{
-	struct rxe_sq *sq = &qp->sq;
-	u32 last = rxe_psn_add(sq->psn, psns - 1);
-
-	if (sq->sent_psn == sq->una_psn)
-		rxe_sq_progress(sq);
-	else if (sq->psn == sq->una_psn)
-		sq->progress = jiffies;
-	sq->psn = rxe_psn_add(last, 1);
-	if (rxe_psn_diff(sq->psn, sq->sent_psn) > 0)
-		sq->sent_psn = sq->psn;
-	if (last == wqe->last_psn)
-		sq->next++;
-
-	if (rxe_is_reliable(qp))
-		rxe_sq_arm_timer(qp);
-	/*
-	 * What is repeated goes alone, in case it is what leaves together that
-	 * does not arrive; and with the completion of a datagram its user may
-	 * destroy the address handle, which has the path.
-	 */
-	if (sq->retries != qp->attr.retry_cnt || rxe_is_datagram(qp))
-		rxe_tx_flush(&sq->tx);
-	if (!rxe_is_reliable(qp))
-		rxe_sent_unreliably(qp);
-}
-
-/**
- * rxe_requester_send - send the packet that was made, and account for it
- * @qp: the sender
- * @wqe: the request that it is part of; may be complete after this
- * @psns: that it takes, from the send queue's next one on
- *
- * Context: BH disabled, the send queue's lock is held.
- */
-void rxe_requester_send(struct rxe_qp *qp, struct rxe_swqe *wqe, u32 psns)
-{
-	rxe_tx_commit(&qp->sq.tx);
-	rxe_requester_sent(qp, wqe, psns);
-}
-
-/**
- * rxe_requester_expect - the packet that is made is going to be answered
- * @qp: the sender, after rxe_may_ask()
- * @bth: the packet, with all its headers, which are complete after this
- * @psns: that it takes: one for each packet of the answer
- *
- * Context: BH disabled, the send queue's lock is held.
- */
-void rxe_requester_expect(struct rxe_qp *qp, struct rxe_bth *bth, u32 psns)
-{
-	struct rxe_sq *sq = &qp->sq;
-
-	sq->rd_outstanding++;
-	sq->ack_psn = rxe_psn_add(sq->psn, psns - 1);
-	bth->apsn |= cpu_to_be32(RXE_BTH_ACK_REQ);
-	rxe_tx_headers_done(&sq->tx);
-}
-
-/**
- * rxe_requester_ask - send a packet without data that is going to be answered
- * @qp: the sender, after rxe_may_ask()
- * @wqe: the request that it is part of
- * @bth: the packet, with all its headers
- * @psns: that it takes: one for each packet of the answer
- *
- * Context: BH disabled, the send queue's lock is held.
- */
-void rxe_requester_ask(struct rxe_qp *qp, struct rxe_swqe *wqe,
-		       struct rxe_bth *bth, u32 psns)
-{
-	rxe_requester_expect(qp, bth, psns);
-	rxe_requester_send(qp, wqe, psns);
-}
-
-static int rxe_touch(void *kaddr, size_t len, void *arg)
-{
-	return 0;
-}
-
-/*
- * Before data is asked for there must be memory to take it: the response
- * would miss it otherwise, and wait, with all that come after it.
- */
-static int rxe_prepare_sink(struct rxe_qp *qp, const struct rxe_swqe *wqe,
-			    u32 offset, u32 len)
-{
-	struct rxe_access access =
-		rxe_requester_access(qp, IB_ACCESS_LOCAL_WRITE);
-
-	access.ahead = wqe->length - offset;
-	return rxe_sgl_access(&access, wqe->sge, wqe->num_sge, offset, len,
-			      rxe_touch, NULL);
-}
-
-/**
- * rxe_may_ask - whether one more request may be answered at a time
- * @qp: the sender
- *
- * Context: the send queue's lock is held.
- * Return: whether fewer are under way than the peer can take (IBTA 9.7.3.1).
- */
-bool rxe_may_ask(const struct rxe_qp *qp)
-{
-	return qp->sq.rd_outstanding < qp->attr.max_rd_atomic;
-}
-
-static int rxe_request_read(struct rxe_qp *qp, struct rxe_swqe *wqe)
-{
-	struct rxe_sq *sq = &qp->sq;
-	u32 index = rxe_psn_diff(sq->psn, wqe->first_psn);
-	u32 psns = rxe_read_chunk_psns(qp) - index % rxe_read_chunk_psns(qp);
-	u32 offset = index * qp->mtu;
-	u32 len = min(wqe->length - offset, psns * qp->mtu);
-	struct rxe_reth *reth;
-	struct rxe_bth *bth;
-	int err;
-
-	if (!rxe_may_ask(qp))
-		return -EBUSY;
-
-	err = rxe_prepare_sink(qp, wqe, offset, len);
-	if (err)
-		return err;
-
-	bth = rxe_tx_begin(&sq->tx, &qp->path, IB_OPCODE_RC_RDMA_READ_REQUEST,
-			   sq->psn, 0);
-	if (!bth)
-		return -ENOMEM;
-
-	reth = (struct rxe_reth *)(bth + 1);
-	reth->va = cpu_to_be64(wqe->remote_addr + offset);
-	reth->rkey = cpu_to_be32(wqe->rkey);
-	reth->len = cpu_to_be32(len);
-
-	rxe_requester_ask(qp, wqe, bth,
-			  max_t(u32, DIV_ROUND_UP(len, qp->mtu), 1));
-	return 0;
-}
-
-static int rxe_request_atomic(struct rxe_qp *qp, struct rxe_swqe *wqe)
-{
-	bool swap = wqe->opcode == IB_WR_ATOMIC_CMP_AND_SWP;
-	struct rxe_sq *sq = &qp->sq;
-	struct rxe_atmeth *atmeth;
-	struct rxe_bth *bth;
-	int err;
-
-	if (!rxe_may_ask(qp))
-		return -EBUSY;
-
-	err = rxe_prepare_sink(qp, wqe, 0, wqe->length);
-	if (err)
-		return err;
-
-	bth = rxe_tx_begin(&sq->tx, &qp->path,
-			   swap ? IB_OPCODE_RC_COMPARE_SWAP :
-				  IB_OPCODE_RC_FETCH_ADD, sq->psn, 0);
-	if (!bth)
-		return -ENOMEM;
-
-	atmeth = (struct rxe_atmeth *)(bth + 1);
-	atmeth->va = cpu_to_be64(wqe->remote_addr);
-	atmeth->rkey = cpu_to_be32(wqe->rkey);
-	atmeth->swap_add = cpu_to_be64(swap ? wqe->swap : wqe->compare_add);
-	atmeth->compare = cpu_to_be64(swap ? wqe->compare_add : 0);
-
-	rxe_requester_ask(qp, wqe, bth, 1);
-	return 0;
 }
 
 static int rxe_request(struct rxe_qp *qp, struct rxe_swqe *wqe, u32 budget)
@@ -442,7 +231,7 @@ static bool rxe_requester_step(struct rxe_qp *qp, u32 budget)
 }
 
 /**
- * rxe_requester_gathers - whether what was posted should wait for more
+ * rxe_requester_should_batch - whether what was posted should wait for more
  * @qp: the QP; its user has posted something
  *
  * While the peer has enough to do, and an acknowledgment is on its way that will
@@ -452,7 +241,7 @@ static bool rxe_requester_step(struct rxe_qp *qp, u32 budget)
  * Context: BH disabled, the send queue's lock is held.
  * Return: true if it should; false: rxe_requester_begin().
  */
-bool rxe_requester_gathers(struct rxe_qp *qp)
+bool rxe_requester_should_batch(struct rxe_qp *qp)
 {
 	struct rxe_sq *sq = &qp->sq;
 	const struct rxe_swqe *wqe;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* How requests come to the responder, and how they wait. */
+#include "ack.h"
 #include "anchor.h"
 #include "backlog.h"
 #include "direction.h"
@@ -8,6 +9,7 @@
 #include "read_response.h"
 #include "recv_queue.h"
 #include "responder.h"
+#include "responder_queue.h"
 #include "run.h"
 #include "work.h"
 

@@ -3,7 +3,7 @@
 #include "pkt.h"
 #include "qp.h"
 #include "recv_queue.h"
-#include "responder.h"
+#include "response.h"
 #include "uc.h"
 #include "wire.h"
 
