@@ -90,10 +90,4 @@ static inline void rxe_count_rcvd(struct rxe_dev *dev, u32 len, u32 packets)
 	rxe_count_more(dev, RXE_STAT_RCVD_BYTES, packets * len);
 }
 
-int rxe_dev_create(const char *name, struct net_device *ndev);
-void rxe_dev_destroy(struct rxe_dev *dev);
-void rxe_dev_port_event(struct rxe_dev *dev);
-void rxe_report_port_event(struct ib_device *ibdev, struct net_device *ndev,
-			   unsigned long event);
-
 #endif

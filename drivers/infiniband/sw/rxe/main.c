@@ -16,10 +16,12 @@
 #include "dev.h"
 #include "fault.h"
 #include "icrc.h"
+#include "link.h"
 #include "mcast.h"
 #include "net.h"
 #include "qp.h"
 #include "tx_pages.h"
+#include "verbs.h"
 #include "version.h"
 #include "work.h"
 
@@ -36,7 +38,7 @@ static int rxe_newlink(const char *name, struct net_device *ndev)
 		ib_device_put(ibdev);
 		return -EEXIST;
 	}
-	return rxe_dev_create(name, ndev);
+	return rxe_dev_create(name, ndev, &rxe_dev_ops);
 }
 
 static struct rdma_link_ops rxe_link_ops = {

@@ -6,10 +6,8 @@
 #include <linux/types.h>
 
 struct ib_device;
-struct ib_mr;
 struct rdma_hw_stats;
 struct rxe_dev;
-struct sk_buff;
 
 /* counted by the driver itself; those of paging are the ODP core's */
 enum rxe_stat {
@@ -54,7 +52,5 @@ struct rdma_hw_stats *rxe_alloc_hw_port_stats(struct ib_device *ibdev,
 int rxe_get_hw_stats(struct ib_device *ibdev, struct rdma_hw_stats *stats,
 		     u32 port, int index);
 u64 rxe_stat_sum(const struct rxe_dev *dev, enum rxe_stat stat);
-int rxe_fill_stat_mr(struct sk_buff *msg, struct ib_mr *ibmr);
-int rxe_fill_res_mr(struct sk_buff *msg, struct ib_mr *ibmr);
 
 #endif

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* The RDMA device over a netdev. */
+/* The RDMA device over a netdev: how it is made, and how it ends. */
 #include <linux/etherdevice.h>
 #include <linux/percpu.h>
 #include <net/addrconf.h>
 #include <rdma/ib_addr.h>
 
 #include "dev.h"
+#include "link.h"
 #include "net.h"
-#include "verbs.h"
 
 static bool rxe_port_is_up(const struct rxe_dev *dev)
 {
@@ -85,7 +85,8 @@ static __be64 rxe_node_guid(const struct net_device *ndev)
 	return guid;
 }
 
-static int rxe_dev_register(struct rxe_dev *dev, const char *name)
+static int rxe_dev_register(struct rxe_dev *dev, const char *name,
+			    const struct ib_device_ops *ops)
 {
 	struct ib_device *ibdev = &dev->ibdev;
 	int err;
@@ -98,7 +99,7 @@ static int rxe_dev_register(struct rxe_dev *dev, const char *name)
 				  BIT_ULL(IB_USER_VERBS_CMD_REQ_NOTIFY_CQ);
 	strscpy(ibdev->node_desc, "rxe", sizeof(ibdev->node_desc));
 	ibdev->node_guid = rxe_node_guid(dev->ndev);
-	ib_set_device_ops(ibdev, &rxe_dev_ops);
+	ib_set_device_ops(ibdev, ops);
 
 	err = ib_device_set_netdev(ibdev, dev->ndev, 1);
 	if (err)
@@ -110,11 +111,13 @@ static int rxe_dev_register(struct rxe_dev *dev, const char *name)
  * rxe_dev_create - make an RDMA device over a netdev
  * @name: of the device
  * @ndev: the netdev, held by the caller
+ * @ops: of the device
  *
  * Context: may sleep.
  * Return: 0 or a negative errno.
  */
-int rxe_dev_create(const char *name, struct net_device *ndev)
+int rxe_dev_create(const char *name, struct net_device *ndev,
+		   const struct ib_device_ops *ops)
 {
 	struct rxe_dev *dev;
 	int err;
@@ -150,7 +153,7 @@ int rxe_dev_create(const char *name, struct net_device *ndev)
 
 	dev->port_up = rxe_port_is_up(dev);
 	/* from here on the device frees itself: rxe_dev_destroy() is an op */
-	err = rxe_dev_register(dev, name);
+	err = rxe_dev_register(dev, name, ops);
 	if (err)
 		ib_dealloc_device(&dev->ibdev);
 	return err;
