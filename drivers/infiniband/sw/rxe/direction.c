@@ -9,6 +9,7 @@
 #include "dev.h"
 #include "direction.h"
 #include "fault.h"
+#include "flow.h"
 
 #define CREATE_TRACE_POINTS
 #include "trace.h"

@@ -14,7 +14,10 @@
 #include <linux/slab.h>
 
 #include "compat.h"
+#include "odp_context.h"
 #include "odp_internal.h"
+#include "odp_lookup.h"
+#include "odp_table.h"
 
 static struct odp_umem *to_umem(struct interval_tree_node *node)
 {

@@ -17,6 +17,8 @@
 
 #include "compat.h"
 #include "odp_internal.h"
+#include "odp_lookup.h"
+#include "odp_table.h"
 
 #define CREATE_TRACE_POINTS
 #include "odp_trace.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
- * What the files of the ODP core share.
+ * The objects of the ODP core, and their locks.
  *
  * Lock order, outermost first:
  *
@@ -202,45 +202,5 @@ static inline bool odp_umem_gone(const struct odp_umem *umem)
 {
 	return READ_ONCE(umem->dying) || READ_ONCE(umem->ctx->dead);
 }
-
-/* odp_context.c */
-struct odp_context *odp_context_get(struct odp_owner *owner,
-				    struct mm_struct *mm);
-void odp_context_put(struct odp_context *ctx);
-int odp_context_add(struct odp_context *ctx, struct odp_umem *umem);
-void odp_context_kill(struct odp_context *ctx, struct odp_umem *umem);
-void odp_context_unhook(struct odp_context *ctx, struct odp_umem *umem);
-
-/* odp_lookup.c */
-void odp_notifier_start(struct odp_context *ctx,
-			const struct mmu_notifier_range *range);
-void odp_notifier_end(struct odp_context *ctx,
-		      const struct mmu_notifier_range *range);
-void odp_notifiers_forget(struct odp_context *ctx);
-void odp_lookups_wake(struct odp_context *ctx, unsigned long start,
-		      unsigned long last);
-void odp_lookup_init(struct odp_lookup *lookup, struct odp_umem *umem,
-		     bool allocates);
-int odp_lookup_begin(struct odp_lookup *lookup, unsigned long addr,
-		     unsigned long nr);
-int odp_lookup_first(struct odp_lookup *lookup, unsigned long addr,
-		     struct odp_hold *hold);
-bool odp_lookup_valid(const struct odp_lookup *lookup);
-void odp_lookup_end_locked(struct odp_lookup *lookup);
-void odp_lookup_end(struct odp_lookup *lookup);
-
-/* odp_table.c */
-int odp_table_grow(struct odp_umem *umem, unsigned long addr);
-void odp_table_trim(struct odp_umem *umem, unsigned long addr);
-unsigned long odp_table_missing(struct odp_umem *umem, unsigned long *addr,
-				unsigned long end, bool write, bool *has_leaf);
-int odp_table_publish(struct odp_umem *umem, unsigned long addr,
-		      struct page **pages, unsigned long nr, bool write);
-unsigned long odp_table_zap(struct odp_umem *umem, unsigned long start,
-			    unsigned long end, bool blockable);
-bool odp_table_young(struct odp_umem *umem, unsigned long start,
-		     unsigned long end, bool clear);
-void odp_table_reap(struct work_struct *work);
-void odp_table_free(struct odp_umem *umem);
 
 #endif

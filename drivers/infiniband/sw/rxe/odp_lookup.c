@@ -33,6 +33,7 @@
 #include <linux/wait_bit.h>
 
 #include "odp_internal.h"
+#include "odp_lookup.h"
 
 /* for how long a notifier is held back */
 #define ODP_PATIENCE	msecs_to_jiffies(10)

@@ -24,6 +24,7 @@
 #include <linux/memcontrol.h>
 
 #include "odp_internal.h"
+#include "odp_table.h"
 
 #define ODP_ENTRY_WRITE		BIT(0)
 /* a bit number: readers and aging change it in entries that others read */

@@ -7,7 +7,9 @@
 #include <linux/sched.h>
 #include <linux/slab.h>
 
+#include "odp_context.h"
 #include "odp_internal.h"
+#include "odp_table.h"
 #include "odp_trace.h"
 
 static struct odp_umem *umem_alloc(unsigned long start, unsigned long end)

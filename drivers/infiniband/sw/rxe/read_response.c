@@ -3,6 +3,7 @@
 #include "ack.h"
 #include "anchor.h"
 #include "direction.h"
+#include "flow.h"
 #include "order.h"
 #include "pkt.h"
 #include "qp.h"

@@ -3,6 +3,7 @@
 #include "access.h"
 #include "anchor.h"
 #include "direction.h"
+#include "flow.h"
 #include "kernel_mr.h"
 #include "message.h"
 #include "mw.h"
