@@ -5,9 +5,9 @@
 #include <net/addrconf.h>
 #include <rdma/ib_addr.h>
 
-#include "dev.h"
+#include "base/dev.h"
+#include "ingress/net.h"
 #include "link.h"
-#include "net.h"
 
 static bool rxe_port_is_up(const struct rxe_dev *dev)
 {

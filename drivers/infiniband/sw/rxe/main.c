@@ -9,21 +9,21 @@
 #include <rdma/ib_verbs.h>
 #include <rdma/rdma_netlink.h>
 
-#include "advise.h"
-#include "anchor.h"
-#include "bulk.h"
-#include "crc.h"
-#include "dev.h"
-#include "fault.h"
-#include "icrc.h"
+#include "base/crc.h"
+#include "base/dev.h"
+#include "base/icrc.h"
+#include "base/work.h"
+#include "egress/tx_pages.h"
+#include "ingress/bulk.h"
+#include "ingress/mcast.h"
+#include "ingress/net.h"
+#include "mem/advise.h"
+#include "obj/qp.h"
+#include "wait/anchor.h"
+#include "wait/fault.h"
 #include "link.h"
-#include "mcast.h"
-#include "net.h"
-#include "qp.h"
-#include "tx_pages.h"
 #include "verbs.h"
 #include "version.h"
-#include "work.h"
 
 static int rxe_newlink(const char *name, struct net_device *ndev)
 {

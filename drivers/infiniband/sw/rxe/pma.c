@@ -6,7 +6,7 @@
 #include <linux/limits.h>
 #include <rdma/ib_pma.h>
 
-#include "dev.h"
+#include "base/dev.h"
 #include "pma.h"
 
 #define RXE_PMA_VERSION	1

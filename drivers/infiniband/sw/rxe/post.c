@@ -5,15 +5,15 @@
  * any context, under locks that disable interrupts and that their completion
  * handlers may take: what they post is left to the queue's work.
  */
-#include "ah.h"
-#include "mr.h"
+#include "base/work.h"
+#include "egress/ah.h"
+#include "mem/mr.h"
+#include "obj/qp.h"
+#include "obj/recv_queue.h"
+#include "obj/rwqe.h"
+#include "obj/send_queue.h"
+#include "transport/requester.h"
 #include "post.h"
-#include "qp.h"
-#include "recv_queue.h"
-#include "requester.h"
-#include "rwqe.h"
-#include "send_queue.h"
-#include "work.h"
 
 static int rxe_doorbell(struct rxe_qp *qp)
 {

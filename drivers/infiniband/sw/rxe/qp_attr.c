@@ -3,15 +3,15 @@
 #include <linux/slab.h>
 #include <rdma/ib_addr.h>
 
-#include "compat.h"
-#include "completer.h"
-#include "flush.h"
-#include "qp.h"
+#include "base/compat.h"
+#include "base/wire.h"
+#include "obj/flush.h"
+#include "obj/qp.h"
+#include "obj/recv_queue.h"
+#include "obj/send_queue.h"
+#include "transport/completer.h"
+#include "transport/requester.h"
 #include "qp_attr.h"
-#include "recv_queue.h"
-#include "requester.h"
-#include "send_queue.h"
-#include "wire.h"
 
 /* programs pass what they register memory with: all that means nothing here */
 #define RXE_QP_ACCESS	(IB_ACCESS_SUPPORTED | IB_ACCESS_FLUSH_GLOBAL | \

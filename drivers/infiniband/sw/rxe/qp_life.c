@@ -2,16 +2,16 @@
 /* The life of a queue pair: here all that it consists of is put together. */
 #include <rdma/uverbs_ioctl.h>
 
-#include "compat.h"
-#include "completer.h"
-#include "flush.h"
-#include "gsi.h"
-#include "qp.h"
+#include "base/compat.h"
+#include "base/ucontext.h"
+#include "ingress/gsi.h"
+#include "obj/flush.h"
+#include "obj/qp.h"
+#include "obj/recv_queue.h"
+#include "obj/send_queue.h"
+#include "transport/completer.h"
+#include "transport/responder_queue.h"
 #include "qp_life.h"
-#include "recv_queue.h"
-#include "responder_queue.h"
-#include "send_queue.h"
-#include "ucontext.h"
 
 static int rxe_service_of(enum ib_qp_type type)
 {

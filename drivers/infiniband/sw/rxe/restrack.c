@@ -4,7 +4,7 @@
 #include <rdma/rdma_netlink.h>
 #include <rdma/restrack.h>
 
-#include "mr.h"
+#include "mem/mr.h"
 #include "restrack.h"
 
 static int rxe_fill_odp_counters(struct sk_buff *msg,

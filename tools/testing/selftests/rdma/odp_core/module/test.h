@@ -10,7 +10,7 @@
 #include <linux/xarray.h>
 
 #include "../odp_core_test.h"
-#include "odp_internal.h"
+#include "odp/internal.h"
 
 /**
  * struct test_file - an open file

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#include "base/compat.h"
+#include "base/work.h"
+
+struct workqueue_struct *rxe_wq;
+
+/**
+ * rxe_work_init - make the workqueue of the protocol
+ *
+ * Its works are bound to CPUs, as flows are; swap may be at the other end of one.
+ *
+ * Context: may sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int rxe_work_init(void)
+{
+	rxe_wq = alloc_workqueue("rxe", WQ_HIGHPRI | WQ_MEM_RECLAIM |
+				 RXE_WQ_PERCPU, 0);
+	return rxe_wq ? 0 : -ENOMEM;
+}
+
+/**
+ * rxe_work_exit - the counterpart of rxe_work_init()
+ *
+ * Context: may sleep; nobody queues any work.
+ */
+void rxe_work_exit(void)
+{
+	destroy_workqueue(rxe_wq);
+}

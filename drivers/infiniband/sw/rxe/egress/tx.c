@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Packets of the same size, and a shorter one at the end, leave as one skb that
+ * the network device segments, or nobody before it arrives, where it knows UDP
+ * segmentation offload: routes, queues and sockets are passed once for all of
+ * them. Each is a whole RoCE packet, with its own BTH and ICRC.
+ */
+#include <linux/skbuff.h>
+
+#include "base/dev.h"
+#include "egress/path.h"
+#include "egress/tx.h"
+#include "wait/anchor.h"
+#include "wait/flow.h"
+
+/* all headers ahead of the first BTH */
+#define RXE_TX_HEADERS_LEN	128
+/* of what is segmented */
+#define RXE_TX_MAX_LEN		(65535 - RXE_TX_HEADERS_LEN)
+/* what GRO makes one of at most */
+#define RXE_TX_MAX_PACKETS	64
+/* bytes that are summed while they still are in the processor's caches */
+#define RXE_TX_SUM_MIN		256
+#define RXE_TX_HEADROOM		(MAX_HEADER + sizeof(struct ipv6hdr) + \
+				 sizeof(struct udphdr))
+
+/**
+ * rxe_tx_init - get ready to send
+ * @tx: of one of a QP's queues
+ * @flow: of the same queue
+ *
+ * Context: any.
+ */
+void rxe_tx_init(struct rxe_tx *tx, struct rxe_flow *flow)
+{
+	tx->flow = flow;
+}
+
+static struct rxe_dev *rxe_tx_dev(const struct rxe_tx *tx)
+{
+	return tx->flow->anchor->dev;
+}
+
+static bool rxe_tx_fits(const struct rxe_tx *tx, const struct rxe_path *path,
+			u32 len)
+{
+	if (!tx->packets)
+		return true;
+	return tx->path == path && !tx->closed && len <= tx->packet_len &&
+	       tx->packets < tx->max_packets &&
+	       tx->skb->len + len <= tx->max_len;
+}
+
+static bool rxe_tx_has_frag(const struct rxe_tx *tx)
+{
+	int frags = skb_shinfo(tx->skb)->nr_frags;
+
+	return frags < MAX_SKB_FRAGS ||
+	       skb_can_coalesce(tx->skb, frags, tx->room.page, tx->room.offset);
+}
+
+/*
+ * Packets leave together where the netdev takes them so: what was segmented by
+ * software would not be seen by the flow any more, and come in bursts. How many
+ * is the administrator's to say, too.
+ */
+static void rxe_tx_route(struct rxe_tx *tx)
+{
+	struct dst_entry *dst = rxe_path_route(tx->path, rxe_tx_dev(tx));
+	const struct net_device *ndev;
+
+	tx->max_packets = 1;
+	tx->max_len = RXE_TX_MAX_LEN;
+	skb_dst_drop(tx->skb);
+	if (!dst)
+		return;
+
+	ndev = dst->dev;
+	if (ndev->features & NETIF_F_GSO_UDP_L4)
+		tx->max_packets = min_t(u32, RXE_TX_MAX_PACKETS,
+					READ_ONCE(ndev->gso_max_segs));
+	tx->max_len = min(tx->max_len, READ_ONCE(ndev->gso_max_size) -
+				       RXE_TX_HEADERS_LEN);
+	skb_dst_set(tx->skb, dst);
+}
+
+static bool rxe_tx_open(struct rxe_tx *tx, struct rxe_path *path)
+{
+	if (!tx->skb) {
+		tx->skb = alloc_skb(RXE_TX_HEADROOM, GFP_ATOMIC | __GFP_NOWARN);
+		if (!tx->skb)
+			return false;
+		skb_reserve(tx->skb, RXE_TX_HEADROOM);
+		tx->packets = 0;
+	}
+	if (!tx->packets) {
+		tx->path = path;
+		tx->closed = false;
+		rxe_path_icrc_prefix(path, &tx->prefix);
+		rxe_tx_route(tx);
+	}
+	return true;
+}
+
+/**
+ * rxe_tx_begin - begin a packet
+ * @tx: of the sender's queue
+ * @path: to the receiver, there until rxe_tx_flush()
+ * @opcode: of the BTH
+ * @psn: of the BTH
+ * @payload_len: bytes
+ *
+ * The packet is made by filling in the headers that follow, calling
+ * rxe_tx_headers_done(), rxe_tx_copy() for all of the payload, and
+ * rxe_tx_commit(). It is given up by beginning another, or by not going on, or by
+ * rxe_tx_give_up() after rxe_tx_again().
+ *
+ * Context: BH disabled, the queue's lock is held.
+ * Return: its BTH, that of a connection and complete but for AckReq and SE, with
+ * room for the other headers of @opcode behind it; or NULL: no memory.
+ */
+struct rxe_bth *rxe_tx_begin(struct rxe_tx *tx, struct rxe_path *path,
+			     u8 opcode, u32 psn, u32 payload_len)
+{
+	struct rxe_bth *bth;
+
+	tx->pad = -payload_len & 3;
+	tx->len = rxe_opcodes[opcode].hdr_len + payload_len + tx->pad +
+		  RXE_ICRC_BYTES;
+	if (!rxe_tx_room(&tx->room, tx->len))
+		return NULL;
+	if (tx->skb && (!rxe_tx_fits(tx, path, tx->len) ||
+			!rxe_tx_has_frag(tx)))
+		rxe_tx_flush(tx);
+	if (!rxe_tx_open(tx, path))
+		return NULL;
+
+	bth = page_address(tx->room.page) + tx->room.offset;
+	tx->bth = bth;
+	bth->opcode = opcode;
+	bth->flags = RXE_BTH_MIG | tx->pad << RXE_BTH_PAD_SHIFT;
+	bth->pkey = cpu_to_be16(RXE_DEFAULT_PKEY);
+	bth->qpn = path->peer_qpn;
+	bth->apsn = cpu_to_be32(psn);
+	return bth;
+}
+
+/**
+ * rxe_tx_space - how many packets like the one that was begun can leave together
+ * @tx: after rxe_tx_begin()
+ *
+ * Context: as rxe_tx_begin().
+ * Return: their number, itself included.
+ */
+u32 rxe_tx_space(const struct rxe_tx *tx)
+{
+	/* a shorter one is the last */
+	if (tx->packets && tx->len < tx->packet_len)
+		return 1;
+	return min(tx->max_packets - tx->packets,
+		   (tx->max_len - tx->skb->len) / tx->len);
+}
+
+/**
+ * rxe_tx_headers_done - all headers of the packet that is made are filled in
+ * @tx: after rxe_tx_begin()
+ *
+ * Context: as rxe_tx_begin().
+ */
+void rxe_tx_headers_done(struct rxe_tx *tx)
+{
+	struct rxe_bth *bth = tx->bth;
+
+	tx->crc = rxe_icrc_begin_one(&tx->prefix, bth, tx->len, tx->ident);
+	tx->summed = (u8 *)(bth + 1);
+	tx->to = (u8 *)bth + rxe_opcodes[bth->opcode].hdr_len;
+}
+
+static void rxe_tx_sum(struct rxe_tx *tx)
+{
+	if (tx->to != tx->summed)
+		tx->crc = rxe_icrc_add(tx->crc, tx->summed,
+				       tx->to - tx->summed);
+	tx->summed = tx->to;
+}
+
+/**
+ * rxe_tx_copy - an odp_actor_t: copy memory to the packet that is made
+ * @kaddr: from where
+ * @len: bytes
+ * @arg: the struct rxe_tx
+ *
+ * What is summed is the copy: the memory may change at any time. What is short
+ * is summed with what follows: it is the call that costs then.
+ *
+ * Return: 0.
+ */
+int rxe_tx_copy(void *kaddr, size_t len, void *arg)
+{
+	struct rxe_tx *tx = arg;
+
+	memcpy(tx->to, kaddr, len);
+	tx->to += len;
+	if (tx->to - tx->summed >= RXE_TX_SUM_MIN)
+		rxe_tx_sum(tx);
+	return 0;
+}
+
+/**
+ * rxe_tx_run_copy - an odp_actor_t: copy memory to the packets that are made
+ * @kaddr: from where
+ * @len: bytes
+ * @arg: the struct rxe_tx_run
+ *
+ * Who says how much memory it is keeps to rxe_tx_space(), so that what has gathered
+ * is handed to the network after the access. But for an skb that has no place
+ * for another page: then the locks of the access are outside those of the
+ * network, which takes none of ours but an anchor's, the innermost.
+ *
+ * Return: 0 or -ENOMEM: a packet could not be begun.
+ */
+int rxe_tx_run_copy(void *kaddr, size_t len, void *arg)
+{
+	struct rxe_tx_run *run = arg;
+	u32 n;
+
+	while (len) {
+		if (!run->left && !run->next(run))
+			return -ENOMEM;
+		n = min_t(size_t, len, run->left);
+		rxe_tx_copy(kaddr, n, run->tx);
+		run->left -= n;
+		kaddr += n;
+		len -= n;
+	}
+	return 0;
+}
+
+/* What is ready is in one piece: one page of the skb has it. */
+static void rxe_tx_gather(struct rxe_tx *tx)
+{
+	int frags = skb_shinfo(tx->skb)->nr_frags;
+
+	if (skb_can_coalesce(tx->skb, frags, tx->room.page, tx->room.offset)) {
+		skb_coalesce_rx_frag(tx->skb, frags - 1, tx->ready, tx->ready);
+	} else {
+		get_page(tx->room.page);
+		skb_add_rx_frag(tx->skb, frags, tx->room.page, tx->room.offset,
+				tx->ready, tx->ready);
+	}
+	rxe_tx_room_use(tx->ready);
+	tx->ready = 0;
+}
+
+static void rxe_tx_complete(struct rxe_tx *tx)
+{
+	__le32 icrc;
+
+	if (tx->pad) {
+		memset(tx->to, 0, tx->pad);
+		tx->to += tx->pad;
+	}
+	rxe_tx_sum(tx);
+	icrc = cpu_to_le32(~tx->crc);
+	memcpy(tx->to, &icrc, sizeof(icrc));
+
+	tx->ready += tx->len;
+	if (!tx->packets)
+		tx->packet_len = tx->len;
+	tx->closed = tx->len < tx->packet_len;
+	tx->packets++;
+	tx->ident++;
+	tx->made += tx->len;
+}
+
+/**
+ * rxe_tx_commit - the packet that was made is complete, and gathered
+ * @tx: after rxe_tx_headers_done()
+ *
+ * Context: as rxe_tx_begin().
+ */
+void rxe_tx_commit(struct rxe_tx *tx)
+{
+	rxe_tx_complete(tx);
+	rxe_tx_gather(tx);
+}
+
+/**
+ * rxe_tx_again - complete the packet that was made, and begin another like it
+ * @tx: after rxe_tx_headers_done()
+ * @psn: of the new one, which asks for no acknowledgment and has the same headers
+ *	 otherwise, none but the BTH, and as much payload
+ *
+ * It goes right behind the last one, and has its headers done. What is complete is
+ * gathered by rxe_tx_commit() or rxe_tx_give_up(): one of them is to follow.
+ *
+ * Context: as rxe_tx_begin().
+ * Return: false: it does not fit, and nothing has changed.
+ */
+bool rxe_tx_again(struct rxe_tx *tx, u32 psn)
+{
+	u32 len = tx->ready + 2 * tx->len;
+	const struct rxe_bth *last = tx->bth;
+
+	if (len > tx->room.len || tx->skb->len + len > tx->max_len ||
+	    tx->packets + 2 > tx->max_packets ||
+	    (tx->packets && tx->len < tx->packet_len))
+		return false;
+
+	rxe_tx_complete(tx);
+	tx->bth = (void *)last + tx->len;
+	*tx->bth = *last;
+	tx->bth->apsn = cpu_to_be32(psn);
+	rxe_tx_headers_done(tx);
+	return true;
+}
+
+/**
+ * rxe_tx_give_up - give up the packet that is made, after others
+ * @tx: after rxe_tx_headers_done()
+ *
+ * Those that rxe_tx_again() has completed are gathered.
+ *
+ * Context: as rxe_tx_begin().
+ */
+void rxe_tx_give_up(struct rxe_tx *tx)
+{
+	if (tx->ready)
+		rxe_tx_gather(tx);
+}
+
+/**
+ * rxe_tx_flush - hand what is gathered to the network
+ * @tx: of the sender's queue
+ *
+ * A packet for which there is no way, or which the network drops later, is the
+ * protocol's to repeat.
+ *
+ * Context: BH disabled, the queue's lock is held.
+ */
+void rxe_tx_flush(struct rxe_tx *tx)
+{
+	struct rxe_dev *dev = rxe_tx_dev(tx);
+	struct sk_buff *skb = tx->skb;
+	u32 packets = tx->packets;
+
+	if (!skb)
+		return;
+
+	tx->skb = NULL;
+	tx->packets = 0;
+	if (!packets || !skb_dst(skb)) {
+		rxe_count_more(dev, RXE_STAT_SEND_ERR, packets);
+		kfree_skb(skb);
+		return;
+	}
+
+	if (packets > 1) {
+		skb_shinfo(skb)->gso_type = SKB_GSO_UDP_L4;
+		skb_shinfo(skb)->gso_size = tx->packet_len;
+		skb_shinfo(skb)->gso_segs = packets;
+	}
+	rxe_count_more(dev, RXE_STAT_SENT_PKTS, packets);
+	rxe_count_more(dev, RXE_STAT_SENT_BYTES, skb->len);
+	rxe_flow_add(tx->flow, skb);
+	rxe_path_output(tx->path, dev, skb, tx->ident - packets);
+}

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Each CPU goes round a ring of pages, and uses one again when the network has
+ * let go of all that was sent from it: allocating a page may mean clearing it,
+ * which costs as much as filling it.
+ */
+#include <linux/mm.h>
+#include <linux/percpu.h>
+
+#include "base/wire.h"
+#include "egress/tx_pages.h"
+
+#define RXE_TX_RING		8
+#define RXE_TX_ORDER		min(3, get_order(32768))
+/* where memory is fragmented: what takes one packet of the largest kind */
+#define RXE_TX_MIN_ORDER	get_order(RXE_MAX_PAYLOAD + 128)
+
+/**
+ * struct rxe_tx_pages - the ring of a CPU
+ * @ring: the pages, made when they are first needed
+ * @at: the one that is being filled
+ * @used: bytes of it
+ */
+struct rxe_tx_pages {
+	struct page *ring[RXE_TX_RING];
+	unsigned int at;
+	u32 used;
+};
+
+static DEFINE_PER_CPU(struct rxe_tx_pages, rxe_tx_pages);
+
+static struct page *rxe_tx_page_alloc(void)
+{
+	gfp_t gfp = GFP_ATOMIC | __GFP_NOWARN | __GFP_COMP;
+	struct page *page;
+
+	page = alloc_pages(gfp | __GFP_NORETRY | __GFP_NOMEMALLOC,
+			   RXE_TX_ORDER);
+	return page ?: alloc_pages(gfp, RXE_TX_MIN_ORDER);
+}
+
+/* Begin the next page: as it is if nobody but us holds it, or else a new one. */
+static bool rxe_tx_next_page(struct rxe_tx_pages *pages)
+{
+	unsigned int at = (pages->at + 1) % RXE_TX_RING;
+	struct page *page = pages->ring[at];
+
+	if (!page || page_ref_count(page) != 1) {
+		page = rxe_tx_page_alloc();
+		if (!page)
+			return false;
+		if (pages->ring[at])
+			put_page(pages->ring[at]);
+		pages->ring[at] = page;
+	}
+
+	/*
+	 * What those who held it have read comes before what we write: pairs
+	 * with the full barrier that their put_page() is.
+	 */
+	smp_mb();
+	pages->at = at;
+	pages->used = 0;
+	return true;
+}
+
+/**
+ * rxe_tx_room - find memory for packets
+ * @room: set to where it is; its page is not held
+ * @len: bytes at least
+ *
+ * Context: BH disabled; it is the caller's until BH are enabled, or until it asks
+ * again.
+ * Return: false: there is none.
+ */
+bool rxe_tx_room(struct rxe_tx_room *room, u32 len)
+{
+	struct rxe_tx_pages *pages = this_cpu_ptr(&rxe_tx_pages);
+	struct page *page = pages->ring[pages->at];
+
+	if (!page || pages->used + len > page_size(page)) {
+		if (!rxe_tx_next_page(pages))
+			return false;
+		page = pages->ring[pages->at];
+	}
+
+	room->page = page;
+	room->offset = pages->used;
+	room->len = page_size(page) - pages->used;
+	return true;
+}
+
+/**
+ * rxe_tx_room_use - keep what rxe_tx_room() has found
+ * @len: bytes, not more than there are
+ *
+ * Context: as there; the caller holds the page.
+ */
+void rxe_tx_room_use(u32 len)
+{
+	this_cpu_ptr(&rxe_tx_pages)->used += len;
+}
+
+/**
+ * rxe_tx_pages_exit - free all rings
+ *
+ * Context: process; nothing is sent any more.
+ */
+void rxe_tx_pages_exit(void)
+{
+	struct rxe_tx_pages *pages;
+	int cpu, i;
+
+	for_each_possible_cpu(cpu) {
+		pages = per_cpu_ptr(&rxe_tx_pages, cpu);
+		for (i = 0; i < RXE_TX_RING; i++)
+			if (pages->ring[i])
+				put_page(pages->ring[i]);
+	}
+}

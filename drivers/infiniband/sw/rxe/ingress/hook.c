@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * What comes to the RoCEv2 port is taken by a netfilter hook, the last one of
+ * local input: firewalls have seen it then, and packets that segmentation
+ * offload or GRO keep together still are one skb, as they would not be any more
+ * at the socket, which splits them. The socket keeps the port, has GRO merge what
+ * comes for it, and takes what the hook leaves to it.
+ */
+#include <linux/bottom_half.h>
+#include <linux/if_vlan.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter_ipv4.h>
+#include <linux/netfilter_ipv6.h>
+#include <linux/udp.h>
+#include <net/ip.h>
+#include <net/netfilter/nf_conntrack.h>
+#include <net/sock.h>
+#include <net/xfrm.h>
+#include <rdma/ib_addr.h>
+
+#include "base/pkt.h"
+#include "ingress/bulk.h"
+#include "ingress/hook.h"
+#include "ingress/port.h"
+#include "ingress/rcv.h"
+
+/* The netdev that packets came by, rather than the VRF that it is in. */
+static const struct net_device *rxe_came_by(const struct sk_buff *skb)
+{
+	int ifindex = ip_hdr(skb)->version == 4 ? inet_sdif(skb) :
+						  inet6_sdif(skb);
+	const struct net_device *ndev = NULL;
+
+	if (ifindex)
+		ndev = dev_get_by_index_rcu(dev_net(skb->dev), ifindex);
+	return ndev ?: skb->dev;
+}
+
+/* From here on the skb's data begins with the first BTH. */
+static void rxe_batch_init(struct sk_buff *skb, u32 packet_len)
+{
+	u32 len = be16_to_cpu(udp_hdr(skb)->len) - sizeof(struct udphdr);
+	const struct net_device *ndev = rxe_came_by(skb);
+	u16 vlan_id = RXE_NO_VLAN;
+
+	if (is_vlan_dev(ndev)) {
+		vlan_id = vlan_dev_vlan_id(ndev);
+		ndev = vlan_dev_real_dev(ndev);
+	}
+
+	__skb_pull(skb, skb_transport_offset(skb) + sizeof(struct udphdr));
+	*rxe_batch(skb) = (struct rxe_batch) {
+		.end = len,
+		.packet_len = packet_len ?: len,
+		.merged = packet_len,
+		.ident_step = 1,
+		.vlan_id = vlan_id,
+		.ifindex = ndev->ifindex,
+		.domain = netif_is_l3_master(skb->dev) ? skb->dev->ifindex : 0,
+	};
+}
+
+/* @len: from the UDP header on */
+static bool rxe_udp_len_ok(const struct udphdr *udp, u32 len)
+{
+	return be16_to_cpu(udp->len) >= sizeof(*udp) &&
+	       be16_to_cpu(udp->len) <= len;
+}
+
+/**
+ * rxe_udp_rcv - take a packet off the RoCEv2 port: udp_sock.encap_rcv
+ * @sk: the socket
+ * @skb: one packet; its data begins with the UDP header
+ *
+ * Context: BH disabled, under RCU: also where netfilter goes on with a packet that
+ * user space had, as it disables them for what is behind a hook point.
+ * Return: 0: the packet is consumed, whatever it is.
+ */
+int rxe_udp_rcv(struct sock *sk, struct sk_buff *skb)
+{
+	union ib_gid dgid;
+
+	if (!rxe_udp_len_ok(udp_hdr(skb), skb->len) || !rxe_skb_dgid(skb, &dgid)) {
+		kfree_skb(skb);
+		return 0;
+	}
+
+	rxe_batch_init(skb, 0);
+	if (rdma_is_multicast_addr((struct in6_addr *)dgid.raw))
+		rxe_rcv_group(sock_net(sk), skb);
+	else
+		rxe_rcv(sock_net(sk), skb);
+	return 0;
+}
+
+/* Whether the hook can take it: the socket does what this leaves. */
+static bool rxe_hook_takes(struct sk_buff *skb, u32 ip_len)
+{
+	enum ip_conntrack_info info;
+	const struct udphdr *udp;
+	const struct nf_conn *ct;
+
+	if (!pskb_may_pull(skb, ip_len + sizeof(*udp)))
+		return false;
+
+	udp = (const struct udphdr *)(skb->data + ip_len);
+	if (udp->dest != cpu_to_be16(ROCE_V2_UDP_DPORT) ||
+	    !rxe_udp_len_ok(udp, skb->len - ip_len))
+		return false;
+	if (skb_is_gso(skb) && !(skb_shinfo(skb)->gso_type & SKB_GSO_UDP_L4))
+		return false;
+
+	/* connection tracking comes to know of a connection after this hook */
+	ct = nf_ct_get(skb, &info);
+	return !ct || nf_ct_is_confirmed(ct);
+}
+
+/* BH are disabled: see rxe_hooks[]. */
+static unsigned int rxe_hook_take(const struct net *net, struct sk_buff *skb)
+{
+	u32 packet_len = skb_is_gso(skb) ? skb_shinfo(skb)->gso_size : 0;
+
+	nf_reset_ct(skb);
+	rxe_batch_init(skb, packet_len);
+	if (rxe_is_bulk(skb))
+		rxe_bulk_add(net, skb);
+	else
+		rxe_rcv(net, skb);
+	return NF_STOLEN;
+}
+
+/*
+ * UDP gives what came in a VRF to a socket outside of all only if the
+ * administrator has said so, by udp_l3mdev_accept, for all sockets. What the
+ * hook leaves is to find ours there, too.
+ */
+static unsigned int rxe_hook_leave(const struct net *net, struct sk_buff *skb,
+				   u32 ip_len)
+{
+	const struct udphdr *udp;
+	struct sock *sk;
+
+	if (!netif_is_l3_master(skb->dev) || skb->sk ||
+	    !pskb_may_pull(skb, ip_len + sizeof(*udp)))
+		return NF_ACCEPT;
+
+	udp = (const struct udphdr *)(skb->data + ip_len);
+	sk = rxe_port_sock(net, ip_hdr(skb)->version == 4);
+	if (udp->dest != cpu_to_be16(ROCE_V2_UDP_DPORT) || !sk)
+		return NF_ACCEPT;
+
+	skb_orphan(skb);
+	sock_hold(sk);
+	skb->sk = sk;
+	skb->destructor = sock_edemux;
+	return NF_ACCEPT;
+}
+
+static unsigned int rxe_hook4(void *priv, struct sk_buff *skb,
+			      const struct nf_hook_state *state)
+{
+	const struct iphdr *iph = ip_hdr(skb);
+	unsigned int verdict = NF_DROP;
+
+	if (iph->protocol != IPPROTO_UDP || iph->ihl != sizeof(*iph) / 4)
+		return NF_ACCEPT;
+	if (ipv4_is_multicast(iph->daddr) ||
+	    !rxe_hook_takes(skb, sizeof(*iph)))
+		return rxe_hook_leave(state->net, skb, sizeof(*iph));
+
+	local_bh_disable();
+	if (xfrm4_policy_check(NULL, XFRM_POLICY_IN, skb))
+		verdict = rxe_hook_take(state->net, skb);
+	local_bh_enable();
+
+	return verdict;
+}
+
+static unsigned int rxe_hook6(void *priv, struct sk_buff *skb,
+			      const struct nf_hook_state *state)
+{
+	const struct ipv6hdr *ip6h = ipv6_hdr(skb);
+	unsigned int verdict = NF_DROP;
+
+	if (ip6h->nexthdr != IPPROTO_UDP)
+		return NF_ACCEPT;
+	if (ipv6_addr_is_multicast(&ip6h->daddr) ||
+	    !rxe_hook_takes(skb, sizeof(*ip6h)))
+		return rxe_hook_leave(state->net, skb, sizeof(*ip6h));
+
+	local_bh_disable();
+	if (xfrm6_policy_check(NULL, XFRM_POLICY_IN, skb))
+		verdict = rxe_hook_take(state->net, skb);
+	local_bh_enable();
+
+	return verdict;
+}
+
+/*
+ * Netfilter calls them in any of these contexts:
+ *  - softirq: what the IP layer delivers. Almost always it is this;
+ *  - process, BH disabled: what a program writes to a tun device, or an earlier
+ *    hook point's packet that user space has handed back (NFQUEUE);
+ *  - process, BH enabled, preemptible: a packet that user space has handed back
+ *    to a queue at this hook point. nf_reinject() calls the hooks behind the
+ *    queue's as it was called, by the program's sendmsg().
+ *
+ * What is behind them takes locks that softirqs take, and is bound to a CPU
+ * while it does: they disable BH themselves. What holds in all contexts, and is
+ * relied on: interrupts are enabled; RCU is read-locked, so that QPs and routes
+ * stay; the skb is nobody else's, its data begins with the network header, and
+ * its transport header is set. Its netdev is there until the hook returns, held
+ * by RCU or by the queue, and so is its route: rxe_batch_keep() lets go of them
+ * for packets that stay longer.
+ *
+ * A queue segments what was merged, unless its program wants it whole
+ * (NFQA_CFG_F_GSO), and lets packets that were not queued overtake: they come
+ * one by one then, on any CPU, in any order, all of which a network may do.
+ *
+ * They are the last of their hook point, so that one that comes or goes moves no
+ * other, whose place is what queued packets go on from.
+ */
+static const struct nf_hook_ops rxe_hooks[] = {
+	{
+		.hook = rxe_hook4,
+		.pf = NFPROTO_IPV4,
+		.hooknum = NF_INET_LOCAL_IN,
+		.priority = NF_IP_PRI_LAST,
+	},
+	{
+		.hook = rxe_hook6,
+		.pf = NFPROTO_IPV6,
+		.hooknum = NF_INET_LOCAL_IN,
+		.priority = NF_IP6_PRI_LAST,
+	},
+};
+
+/**
+ * rxe_hook_net - begin to take what comes to the RoCEv2 port
+ * @net: where there are sockets that have it
+ *
+ * Context: may sleep.
+ * Return: 0 or a negative errno.
+ */
+int rxe_hook_net(struct net *net)
+{
+	return nf_register_net_hooks(net, rxe_hooks, ARRAY_SIZE(rxe_hooks));
+}
+
+/**
+ * rxe_unhook_net - the counterpart of rxe_hook_net()
+ * @net: as there
+ *
+ * What user space has queued in the namespace is dropped: nf_queue_nf_hook_drop().
+ * Packets may still wait: rxe_hook_wait().
+ *
+ * Context: may sleep; the sockets may go after it.
+ */
+void rxe_unhook_net(struct net *net)
+{
+	nf_unregister_net_hooks(net, rxe_hooks, ARRAY_SIZE(rxe_hooks));
+	/* rxe_hook_leave() looks for a socket */
+	synchronize_net();
+}
+
+/**
+ * rxe_hook_wait - wait until nothing is on its way from where it was received
+ *
+ * To close the socket of rxe_udp_rcv() does not wait for those who are in it.
+ *
+ * Context: may sleep; after rxe_unhook_net(), and when the sockets are closed.
+ */
+void rxe_hook_wait(void)
+{
+	synchronize_rcu();
+	rxe_bulk_drain();
+}

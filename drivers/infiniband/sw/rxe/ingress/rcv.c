@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* From a batch of packets to the queue pairs that they are for. */
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <net/net_namespace.h>
+
+#include "base/icrc.h"
+#include "base/pkt.h"
+#include "ingress/gsi.h"
+#include "ingress/mcast.h"
+#include "ingress/rcv.h"
+#include "obj/qp.h"
+#include "transport/completer.h"
+#include "transport/responder_queue.h"
+#include "transport/ud.h"
+
+/**
+ * struct rxe_run - packets of a batch that are for the same queue
+ * @qp: held; NULL: there are none
+ * @responses: they are for its send queue
+ * @begin: offset of the first
+ * @end: offset behind the last
+ */
+struct rxe_run {
+	struct rxe_qp *qp;
+	bool responses;
+	u32 begin;
+	u32 end;
+};
+
+static bool rxe_from_peer(const struct rxe_qp *qp, const struct sk_buff *skb)
+{
+	const struct rxe_path *path = &qp->path;
+	const struct ipv6hdr *ip6h;
+	const struct iphdr *iph;
+
+	if (ip_hdr(skb)->version == 4) {
+		iph = ip_hdr(skb);
+		return path->ipv4 && iph->ihl == sizeof(*iph) / 4 &&
+		       iph->daddr == path->saddr.s6_addr32[3] &&
+		       iph->saddr == path->daddr.s6_addr32[3];
+	}
+
+	ip6h = ipv6_hdr(skb);
+	return !path->ipv4 && ip6h->nexthdr == IPPROTO_UDP &&
+	       ipv6_addr_equal(&ip6h->daddr, &path->saddr) &&
+	       ipv6_addr_equal(&ip6h->saddr, &path->daddr);
+}
+
+static bool rxe_is_for(const struct rxe_qp *qp, const struct net *net,
+		       const struct rxe_pkt *pkt)
+{
+	if (rxe_service(pkt->opcode) != qp->service ||
+	    !net_eq(net, qp->dev->net))
+		return false;
+	return rxe_is_datagram(qp) ? rxe_ud_is_ours(qp->dev, pkt->skb) :
+				     rxe_from_peer(qp, pkt->skb);
+}
+
+static struct rxe_qp *rxe_find_qp(const struct net *net,
+				  const struct rxe_pkt *pkt)
+{
+	struct rxe_qp *qp;
+
+	qp = pkt->qpn == RXE_GSI_QPN ? rxe_gsi_get(net, pkt->skb) :
+				       rxe_handle_get(&rxe_qps, pkt->qpn);
+	if (!qp)
+		return NULL;
+
+	/* pairs with modify_qp(): who sees the state sees the path */
+	if (smp_load_acquire(&qp->state) >= IB_QPS_RTR &&
+	    rxe_is_for(qp, net, pkt))
+		return qp;
+
+	rxe_handle_put(qp->handle);
+	return NULL;
+}
+
+static bool rxe_is_response(const struct rxe_pkt *pkt)
+{
+	return pkt->op->flags & RXE_OP_RESPONSE;
+}
+
+static bool rxe_run_begin(struct rxe_run *run, const struct net *net,
+			  const struct rxe_pkt *pkt)
+{
+	run->qp = rxe_find_qp(net, pkt);
+	run->responses = rxe_is_response(pkt);
+	run->begin = pkt->offset;
+	run->end = pkt->offset;
+	return run->qp;
+}
+
+static bool rxe_run_continues(const struct rxe_run *run, u32 qpn,
+			      const struct rxe_pkt *pkt)
+{
+	return pkt->qpn == qpn && rxe_is_response(pkt) == run->responses &&
+	       rxe_service(pkt->opcode) == run->qp->service;
+}
+
+/* Hand a run to its queue, with an skb of its own. */
+static void rxe_run_deliver(struct rxe_run *run, struct sk_buff *skb)
+{
+	struct rxe_qp *qp = run->qp;
+
+	run->qp = NULL;
+	if (!skb) {
+		rxe_count(qp->dev, RXE_STAT_RCVD_DROPS);
+	} else if (run->begin == run->end) {
+		kfree_skb(skb);
+	} else {
+		rxe_batch(skb)->next = run->begin;
+		rxe_batch(skb)->end = run->end;
+		if (run->responses)
+			rxe_completer_rcv(qp, skb);
+		else
+			rxe_responder_rcv(qp, skb);
+	}
+	rxe_handle_put(qp->handle);
+}
+
+/*
+ * GRO may have merged packets of several QPs: all that have the same addresses
+ * and ports. What is not valid ends a run, too.
+ */
+static void rxe_run_split(struct rxe_run *run, struct sk_buff *skb)
+{
+	if (run->qp)
+		rxe_run_deliver(run, skb_clone(skb, GFP_ATOMIC));
+}
+
+/**
+ * rxe_rcv - take packets that were sent to an address of this host
+ * @net: where they came in
+ * @skb: the batch; consumed
+ *
+ * Context: BH disabled, under RCU.
+ */
+void rxe_rcv(const struct net *net, struct sk_buff *skb)
+{
+	u32 offset, n, sound, qpn = 0, end = rxe_batch(skb)->end;
+	struct rxe_icrc_prefix prefix;
+	struct rxe_run run = {};
+	struct rxe_pkt pkt;
+
+	lockdep_assert_in_softirq();
+	rxe_batch_icrc_prefix(skb, &prefix);
+	for (offset = 0; offset < end; offset += n * pkt.len) {
+		n = 1;
+		if (!rxe_pkt_parse(&pkt, skb, offset)) {
+			rxe_run_split(&run, skb);
+			continue;
+		}
+		if (run.qp && !rxe_run_continues(&run, qpn, &pkt))
+			rxe_run_split(&run, skb);
+		if (!run.qp && !rxe_run_begin(&run, net, &pkt))
+			continue;
+		qpn = pkt.qpn;
+		n = rxe_pkts_alike(&pkt);
+		sound = rxe_pkts_check_icrc(&pkt, &prefix, n);
+		rxe_count_rcvd(run.qp->dev, pkt.len, sound);
+		run.end = offset + sound * pkt.len;
+		if (sound < n) {
+			rxe_count(run.qp->dev, RXE_STAT_ICRC_ERR);
+			rxe_run_split(&run, skb);
+			n = sound + 1;
+		}
+	}
+
+	if (run.qp)
+		rxe_run_deliver(&run, skb);
+	else
+		kfree_skb(skb);
+}
+
+/**
+ * rxe_rcv_group - take a packet that was sent to a group
+ * @net: where it came in
+ * @skb: the packet, alone in its batch; consumed
+ *
+ * Context: as rxe_rcv().
+ */
+void rxe_rcv_group(const struct net *net, struct sk_buff *skb)
+{
+	struct rxe_icrc_prefix prefix;
+	struct rxe_pkt pkt;
+
+	lockdep_assert_in_softirq();
+	rxe_batch_icrc_prefix(skb, &prefix);
+	if (rxe_pkt_next(&pkt, skb) && pkt.qpn == RXE_MULTICAST_QPN &&
+	    rxe_service(pkt.opcode) == IB_OPCODE_UD &&
+	    rxe_pkts_check_icrc(&pkt, &prefix, 1))
+		rxe_mcast_rcv(net, &pkt);
+	consume_skb(skb);
+}

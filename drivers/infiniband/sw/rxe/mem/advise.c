@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#include <linux/completion.h>
+#include <linux/list.h>
+#include <linux/overflow.h>
+#include <linux/refcount.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/workqueue.h>
+#include <rdma/odp_umem.h>
+
+#include "base/dev.h"
+#include "base/ucontext.h"
+#include "mem/access.h"
+#include "mem/advise.h"
+#include "wait/fault.h"
+
+/**
+ * struct rxe_advice - memory to be faulted in
+ * @work: does it
+ * @refs: the caller's and, once it is queued, the worker's
+ * @faulter: whose work it is, held
+ * @entry: in the device's list of those that are waited for
+ * @done: there is a result, or the device is going
+ * @err: the result; -EIO: there is none yet
+ * @flags: of odp_umem_fault()
+ * @num: entries of @ranges
+ * @ranges: the memory, each held
+ */
+struct rxe_advice {
+	struct work_struct work;
+	refcount_t refs;
+	struct rxe_fault_queue *faulter;
+	struct list_head entry;
+	struct completion done;
+	int err;
+	unsigned int flags;
+	u32 num;
+	struct rxe_range {
+		struct odp_umem *umem;
+		unsigned long addr;
+		u32 len;
+	} ranges[];
+};
+
+static int rxe_advice_flags(enum ib_uverbs_advise_mr_advice advice)
+{
+	switch (advice) {
+	case IB_UVERBS_ADVISE_MR_ADVICE_PREFETCH:
+		return ODP_FAULT_PREFETCH;
+	case IB_UVERBS_ADVISE_MR_ADVICE_PREFETCH_WRITE:
+		return ODP_FAULT_PREFETCH | ODP_FAULT_WRITE;
+	case IB_UVERBS_ADVISE_MR_ADVICE_PREFETCH_NO_FAULT:
+		return ODP_FAULT_PREFETCH | ODP_FAULT_PRESENT;
+	default:
+		return -EOPNOTSUPP;
+	}
+}
+
+static void rxe_advice_put(struct rxe_advice *advice)
+{
+	if (!refcount_dec_and_test(&advice->refs))
+		return;
+
+	while (advice->num--)
+		odp_umem_put(advice->ranges[advice->num].umem);
+	rxe_fault_queue_put(advice->faulter);
+	kvfree(advice);
+}
+
+static int rxe_advice_follow(const struct rxe_advice *advice)
+{
+	const struct rxe_range *range = advice->ranges;
+	int err = 0;
+	u32 i;
+
+	for (i = 0; i < advice->num && !err; i++, range++)
+		err = odp_umem_fault(range->umem, range->addr, range->len,
+				     advice->flags, NULL);
+	return err;
+}
+
+static void rxe_advice_work(struct work_struct *work)
+{
+	struct rxe_advice *advice =
+		container_of(work, struct rxe_advice, work);
+
+	WRITE_ONCE(advice->err, rxe_advice_follow(advice));
+	complete(&advice->done);
+	rxe_advice_put(advice);
+}
+
+static struct rxe_advice *rxe_advice_alloc(struct rxe_fault_queue *faulter,
+					   unsigned int flags, u32 num)
+{
+	struct rxe_advice *advice;
+
+	advice = kvzalloc(struct_size(advice, ranges, num), GFP_KERNEL_ACCOUNT);
+	if (!advice)
+		return NULL;
+
+	INIT_WORK(&advice->work, rxe_advice_work);
+	refcount_set(&advice->refs, 1);
+	advice->faulter = rxe_fault_queue_get(faulter);
+	init_completion(&advice->done);
+	advice->err = -EIO;
+	advice->flags = flags;
+	return advice;
+}
+
+static int rxe_advice_add(struct rxe_advice *advice, struct ib_pd *pd,
+			  const struct ib_sge *sge)
+{
+	struct rxe_range *range = &advice->ranges[advice->num];
+	struct rxe_access access = {
+		.pd = pd,
+		.key = sge->lkey,
+		.rights = advice->flags & ODP_FAULT_WRITE ?
+				  IB_ACCESS_LOCAL_WRITE : 0,
+		.iova = sge->addr,
+		.len = sge->length,
+	};
+	int err;
+
+	err = rxe_mr_hold_odp(&access, &range->umem, &range->addr);
+	if (err)
+		return err;
+
+	range->len = sge->length;
+	advice->num++;
+	return 0;
+}
+
+static void rxe_advice_queue(struct rxe_advice *advice)
+{
+	refcount_inc(&advice->refs);
+	queue_work(advice->faulter->wq, &advice->work);
+}
+
+/*
+ * The memory's owner may never serve it. Neither the caller's end nor the
+ * device's waits for that; the worker then goes on, and nobody is told.
+ */
+static int rxe_advice_wait(struct rxe_dev *dev, struct rxe_advice *advice)
+{
+	int err;
+
+	spin_lock(&dev->advice_lock);
+	list_add(&advice->entry, &dev->advices);
+	if (dev->going)
+		complete(&advice->done);
+	spin_unlock(&dev->advice_lock);
+
+	err = wait_for_completion_killable(&advice->done);
+
+	/* the device stays for as long as a call of its is under way */
+	spin_lock(&dev->advice_lock);
+	list_del(&advice->entry);
+	spin_unlock(&dev->advice_lock);
+
+	return err ? -EINTR : READ_ONCE(advice->err);
+}
+
+/**
+ * rxe_advice_begin - let advices be waited for
+ * @dev: a device that programs may use from now on, for the first time or again
+ *
+ * Context: may sleep.
+ */
+void rxe_advice_begin(struct rxe_dev *dev)
+{
+	spin_lock(&dev->advice_lock);
+	dev->going = false;
+	spin_unlock(&dev->advice_lock);
+}
+
+/**
+ * rxe_advice_end - let no call wait for memory any more
+ * @dev: a device that is being taken from programs, whose calls are under way
+ *
+ * Context: may sleep.
+ */
+void rxe_advice_end(struct rxe_dev *dev)
+{
+	struct rxe_advice *advice;
+
+	/* a call finds @going set, or is in the list */
+	spin_lock(&dev->advice_lock);
+	dev->going = true;
+	list_for_each_entry(advice, &dev->advices, entry)
+		complete(&advice->done);
+	spin_unlock(&dev->advice_lock);
+}
+
+/**
+ * rxe_advise_mr - ib_device_ops.advise_mr: prefetch
+ * @ibpd: the protection domain
+ * @advice: for reading, for writing, or only what the CPU has present
+ * @flags: IB_UVERBS_ADVISE_MR_FLAG_FLUSH: not before it is done
+ * @sgl: the program's list: anything
+ * @num_sge: its length
+ * @attrs: unused
+ *
+ * Nothing is begun unless all of the list is right. What is faulted in is the
+ * memory that the regions have, which a forked child's call does not change.
+ *
+ * Context: may sleep; with FLUSH for as long as the memory's owner likes, unless
+ * the caller is killed or rxe_advice_end() is called.
+ * Return: 0; -EOPNOTSUPP: no such advice; the errors of rxe_mr_hold_odp();
+ * -ENOMEM; and with FLUSH: those of odp_umem_fault(); -EINTR: the caller is
+ * killed; -EIO: the device is going.
+ */
+int rxe_advise_mr(struct ib_pd *ibpd, enum ib_uverbs_advise_mr_advice advice,
+		  u32 flags, struct ib_sge *sgl, u32 num_sge,
+		  struct uverbs_attr_bundle *attrs)
+{
+	int fault_flags = rxe_advice_flags(advice);
+	struct rxe_ucontext *uctx;
+	struct rxe_advice *todo;
+	int err = 0;
+	u32 i;
+
+	if (fault_flags < 0)
+		return fault_flags;
+	/* kernel users have nothing that is paged */
+	if (!ibpd->uobject)
+		return -EOPNOTSUPP;
+	if (flags & ~IB_UVERBS_ADVISE_MR_FLAG_FLUSH)
+		return -EINVAL;
+
+	uctx = to_ruc(ibpd->uobject->context);
+	todo = rxe_advice_alloc(uctx->faulter, fault_flags, num_sge);
+	if (!todo)
+		return -ENOMEM;
+
+	for (i = 0; i < num_sge && !err; i++)
+		err = rxe_advice_add(todo, ibpd, &sgl[i]);
+	if (err)
+		goto put;
+
+	rxe_advice_queue(todo);
+	if (flags & IB_UVERBS_ADVISE_MR_FLAG_FLUSH)
+		err = rxe_advice_wait(to_rdev(ibpd->device), todo);
+put:
+	rxe_advice_put(todo);
+	return err;
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* Memory regions of buffers that other devices' drivers have made. */
+#include <linux/dma-buf.h>
+
+#include "mem/dmabuf.h"
+#include "mem/dmabuf_mr.h"
+#include "mem/memory.h"
+#include "mem/mr.h"
+
+static int rxe_dmabuf_check(const struct dma_buf *buf, u64 offset, u64 length,
+			    int access)
+{
+	int err = 0;
+
+	if (ib_access_writable(access))
+		err = rxe_dmabuf_check_writable(buf);
+	if (!err && !rxe_in_bounds(0, buf->size, offset, length))
+		err = -EINVAL;
+	return err;
+}
+
+/* The buffer's reference is the memory's, or still the caller's. */
+static struct rxe_memory *rxe_dmabuf_memory(struct dma_buf *buf)
+{
+	struct rxe_memory *memory;
+	int err;
+
+	memory = rxe_memory_alloc();
+	if (!memory)
+		return ERR_PTR(-ENOMEM);
+
+	err = rxe_dmabuf_map(buf, &memory->kaddr);
+	if (err) {
+		rxe_memory_put(memory);
+		return ERR_PTR(err);
+	}
+	memory->dmabuf = buf;
+	return memory;
+}
+
+/**
+ * rxe_reg_user_mr_dmabuf - ib_device_ops.reg_user_mr_dmabuf
+ * @ibpd: the protection domain
+ * @offset: bytes into the buffer
+ * @length: bytes
+ * @iova: how peers and the program call the first byte
+ * @fd: of the buffer
+ * @access: enum ib_access_flags
+ *
+ * Context: may sleep.
+ * Return: the region or an ERR_PTR: -EBADF, -EINVAL: it is no buffer's file, or
+ * not so large; -EACCES: it may not be written; -EOPNOTSUPP: it is not memory.
+ */
+struct ib_mr *rxe_reg_user_mr_dmabuf(struct ib_pd *ibpd, u64 offset, u64 length,
+				     u64 iova, int fd, int access)
+{
+	struct rxe_mr_init init = {
+		.pd = ibpd,
+		.kind = RXE_MR_DMABUF,
+		.iova = iova,
+		.length = length,
+		.addr = offset,
+		.access = access,
+	};
+	struct dma_buf *buf;
+	int err;
+
+	err = rxe_mr_check_init(&init);
+	if (err)
+		return ERR_PTR(err);
+
+	buf = dma_buf_get(fd);
+	if (IS_ERR(buf))
+		return ERR_CAST(buf);
+
+	err = rxe_dmabuf_check(buf, offset, length, access);
+	if (err)
+		goto put_buf;
+
+	init.memory = rxe_dmabuf_memory(buf);
+	if (IS_ERR(init.memory)) {
+		err = PTR_ERR(init.memory);
+		goto put_buf;
+	}
+	return rxe_mr_create(&init);
+
+put_buf:
+	dma_buf_put(buf);
+	return ERR_PTR(err);
+}

@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#include <rdma/uverbs_ioctl.h>
+
+#include "base/dev.h"
+#include "obj/cq.h"
+#include "obj/moderation.h"
+#include "obj/ring.h"
+
+/* IBV_WC_WITH_INV: programs' flags are the kernel's but for this one */
+#define RXE_UVERBS_WC_WITH_INV	BIT(3)
+
+static size_t rxe_wc_size(const struct ib_udata *udata)
+{
+	return udata ? sizeof(struct ib_uverbs_wc) : sizeof(struct ib_wc);
+}
+
+/**
+ * rxe_create_cq - ib_device_ops.create_cq
+ * @ibcq: allocated by the core
+ * @attr: what the user asks for
+ * @udata: the program's; it gets what it needs to map the ring. NULL: the user
+ *	   is in the kernel
+ *
+ * Context: may sleep.
+ * Return: 0 or a negative errno.
+ */
+int rxe_create_cq(struct ib_cq *ibcq, const struct ib_cq_init_attr *attr,
+		  struct ib_udata *udata)
+{
+	struct rxe_create_cq_resp resp = {};
+	struct rxe_cq *cq = to_rcq(ibcq);
+	int err;
+
+	if (attr->flags)
+		return -EOPNOTSUPP;
+	if (udata && udata->outlen < sizeof(resp))
+		return -EINVAL;
+	if (!attr->cqe || attr->cqe > RXE_MAX_CQE)
+		return -EINVAL;
+	if (attr->comp_vector >= ibcq->device->num_comp_vectors)
+		return -EINVAL;
+
+	spin_lock_init(&cq->lock);
+	cq->ring = rxe_ring_create(attr->cqe, rxe_wc_size(udata), udata,
+				   &resp.mi);
+	if (IS_ERR(cq->ring))
+		return PTR_ERR(cq->ring);
+
+	err = udata ? ib_copy_to_udata(udata, &resp, sizeof(resp)) : 0;
+	if (err) {
+		rxe_ring_destroy(cq->ring);
+		return err;
+	}
+
+	rxe_moderation_init(cq);
+	ibcq->cqe = cq->ring->mask;
+	return 0;
+}
+
+/* Completions that wait in the old ring are the first in the new one. */
+static int rxe_cq_move(struct rxe_cq *cq, struct rxe_ring *to)
+{
+	struct rxe_ring *from = cq->ring;
+	u32 n = from->mask - rxe_ring_space(from, cq->producer);
+	u32 i;
+
+	if (n > to->mask)
+		return -EINVAL;
+
+	for (i = 0; i < n; i++)
+		memcpy(rxe_ring_slot(to, i),
+		       rxe_ring_slot(from, cq->producer - n + i),
+		       1UL << to->slot_shift);
+	rxe_ring_produce(to, n);
+	cq->ring = to;
+	cq->producer = n;
+	cq->ibcq.cqe = to->mask;
+	return 0;
+}
+
+/**
+ * rxe_resize_cq - ib_device_ops.resize_cq
+ * @ibcq: the queue, which goes on meanwhile
+ * @cqe: completions that it is to hold
+ * @udata: the program's; it gets what it needs to map the new ring. NULL: the
+ *	   user is in the kernel
+ *
+ * Context: may sleep.
+ * Return: 0; -EINVAL: more completions are waiting; another errno.
+ */
+int rxe_resize_cq(struct ib_cq *ibcq, rxe_cqe_t cqe, struct ib_udata *udata)
+{
+	struct rxe_resize_cq_resp resp = {};
+	struct rxe_cq *cq = to_rcq(ibcq);
+	struct rxe_ring *ring, *old;
+	int err;
+
+	if ((udata && udata->outlen < sizeof(resp)) || cqe < 1 ||
+	    cqe > RXE_MAX_CQE)
+		return -EINVAL;
+
+	ring = rxe_ring_create(cqe, rxe_wc_size(udata), udata, &resp.mi);
+	if (IS_ERR(ring))
+		return PTR_ERR(ring);
+
+	err = udata ? ib_copy_to_udata(udata, &resp, sizeof(resp)) : 0;
+	if (err)
+		goto destroy_ring;
+
+	/*
+	 * What is replaced is looked up in the lock hold that replaces it, so
+	 * that resizes that race each destroy another ring, and after the hold
+	 * nobody is in it: all who use a ring have this lock.
+	 */
+	spin_lock_irq(&cq->lock);
+	old = cq->ring;
+	err = rxe_cq_move(cq, ring);
+	spin_unlock_irq(&cq->lock);
+	if (err)
+		goto destroy_ring;
+
+	rxe_ring_destroy(old);
+	return 0;
+
+destroy_ring:
+	rxe_ring_destroy(ring);
+	return err;
+}
+
+/**
+ * rxe_destroy_cq - ib_device_ops.destroy_cq
+ * @ibcq: no QP completes to it
+ * @udata: unused
+ *
+ * Context: may sleep.
+ * Return: 0.
+ */
+int rxe_destroy_cq(struct ib_cq *ibcq, struct ib_udata *udata)
+{
+	struct rxe_cq *cq = to_rcq(ibcq);
+
+	rxe_moderation_end(cq);
+	rxe_ring_destroy(cq->ring);
+	return 0;
+}
+
+/**
+ * rxe_req_notify_cq - ib_device_ops.req_notify_cq
+ * @ibcq: the queue
+ * @flags: for which completion to raise the next event (IBTA 11.4.2.2)
+ *
+ * Context: any.
+ * Return: with IB_CQ_REPORT_MISSED_EVENTS, whether completions are there
+ * already; else 0.
+ */
+int rxe_req_notify_cq(struct ib_cq *ibcq, enum ib_cq_notify_flags flags)
+{
+	struct rxe_cq *cq = to_rcq(ibcq);
+	unsigned long irq;
+	int missed = 0;
+
+	spin_lock_irqsave(&cq->lock, irq);
+	/* a program that asked for any completion is not content with less */
+	if (cq->armed != IB_CQ_NEXT_COMP)
+		cq->armed = flags & IB_CQ_SOLICITED_MASK;
+	if (flags & IB_CQ_REPORT_MISSED_EVENTS)
+		missed = rxe_ring_space(cq->ring, cq->producer) !=
+			 cq->ring->mask;
+	spin_unlock_irqrestore(&cq->lock, irq);
+
+	return missed;
+}
+
+/**
+ * rxe_poll_cq - ib_device_ops.poll_cq
+ * @ibcq: a queue of the kernel's
+ * @num: completions to be taken at most
+ * @wc: filled with them
+ *
+ * Context: any.
+ * Return: how many were taken; -EINVAL: the queue is a program's.
+ */
+int rxe_poll_cq(struct ib_cq *ibcq, int num, struct ib_wc *wc)
+{
+	struct rxe_cq *cq = to_rcq(ibcq);
+	unsigned long irq;
+	u32 at;
+	int n;
+
+	if (ibcq->uobject)
+		return -EINVAL;
+
+	spin_lock_irqsave(&cq->lock, irq);
+	at = cq->ring->buf->consumer_index;
+	for (n = 0; n < num && rxe_ring_filled(cq->ring, at); n++, at++)
+		memcpy(&wc[n], rxe_ring_slot(cq->ring, at), sizeof(*wc));
+	rxe_ring_consume(cq->ring, at);
+	spin_unlock_irqrestore(&cq->lock, irq);
+
+	return n;
+}
+
+static void rxe_cq_raise_overrun(struct rxe_cq *cq)
+{
+	struct ib_event event = {
+		.device = cq->ibcq.device,
+		.event = IB_EVENT_CQ_ERR,
+		.element.cq = &cq->ibcq,
+	};
+
+	if (cq->ibcq.event_handler)
+		cq->ibcq.event_handler(&event, cq->ibcq.cq_context);
+}
+
+static struct ib_uverbs_wc rxe_wc_to_uverbs(const struct ib_wc *wc)
+{
+	struct ib_uverbs_wc uwc = {
+		.wr_id = wc->wr_id,
+		.status = wc->status,
+		.opcode = wc->opcode,
+		.byte_len = wc->byte_len,
+		.qp_num = wc->qp->qp_num,
+		.src_qp = wc->src_qp,
+		.wc_flags = wc->wc_flags & (IB_WC_GRH | IB_WC_WITH_IMM),
+		.port_num = wc->port_num,
+	};
+	if (wc->wc_flags & IB_WC_WITH_INVALIDATE) {
+		uwc.wc_flags |= RXE_UVERBS_WC_WITH_INV;
+		uwc.ex.invalidate_rkey = wc->ex.invalidate_rkey;
+	} else {
+		uwc.ex.imm_data = wc->ex.imm_data;
+	}
+	return uwc;
+}
+
+static void rxe_cq_add(struct rxe_cq *cq, const struct ib_wc *wc)
+{
+	void *slot = rxe_ring_slot(cq->ring, cq->producer);
+	struct ib_uverbs_wc uwc;
+
+	if (cq->ibcq.uobject) {
+		uwc = rxe_wc_to_uverbs(wc);
+		memcpy(slot, &uwc, sizeof(uwc));
+	} else {
+		memcpy(slot, wc, sizeof(*wc));
+	}
+	rxe_ring_produce(cq->ring, ++cq->producer);
+}
+
+/**
+ * rxe_cq_post - complete a work request
+ * @cq: the queue
+ * @wc: the completion
+ * @solicited: it raises an event where only solicited ones do; errors always
+ *
+ * Context: any; under locks of a QP, none of which completion handlers take.
+ * Return: false: the queue is overrun, and the completion is lost. Its user
+ * gets IB_EVENT_CQ_ERR; the QP is to enter the error state
+ * (IBTA 11.6.3.1).
+ */
+bool rxe_cq_post(struct rxe_cq *cq, const struct ib_wc *wc,
+		 bool solicited)
+{
+	bool notify, raise_overrun = false;
+	unsigned long irq;
+
+	if (wc->status != IB_WC_SUCCESS)
+		solicited = true;
+
+	spin_lock_irqsave(&cq->lock, irq);
+	if (cq->overrun || !rxe_ring_space(cq->ring, cq->producer)) {
+		raise_overrun = !cq->overrun;
+		cq->overrun = true;
+		spin_unlock_irqrestore(&cq->lock, irq);
+		if (raise_overrun)
+			rxe_cq_raise_overrun(cq);
+		return false;
+	}
+
+	rxe_cq_add(cq, wc);
+	notify = cq->armed == IB_CQ_NEXT_COMP ||
+		 (cq->armed == IB_CQ_SOLICITED && solicited);
+	if (notify && rxe_cq_hold_event(cq, wc->status != IB_WC_SUCCESS))
+		notify = false;
+	if (notify)
+		cq->armed = 0;
+	spin_unlock_irqrestore(&cq->lock, irq);
+
+	if (notify && cq->ibcq.comp_handler)
+		cq->ibcq.comp_handler(&cq->ibcq, cq->ibcq.cq_context);
+	return true;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+#ifndef RXE_CQ_H
+#define RXE_CQ_H
+
+#include <linux/hrtimer.h>
+#include <linux/spinlock.h>
+#include <rdma/ib_verbs.h>
+
+#include "base/compat.h"
+
+struct rxe_ring;
+
+/**
+ * struct rxe_cq - a completion queue
+ * @ibcq: the core's part
+ * @ring: shared with the program, which consumes; of struct ib_uverbs_wc, or
+ *	  of struct ib_wc where the user is in the kernel
+ * @lock: serialises producers and arming; taken in softirq
+ * @producer: next slot; the ring's own index is the program's to scribble on
+ * @armed: which completion raises the next event: 0 for none
+ * @overrun: a completion found no slot; the queue is broken
+ * @moderate_count: completions that raise an event; 0: no number does
+ * @moderate_period: microseconds after which one is raised; 0: no time does
+ * @held: completions that were to raise an event, which waits for more of them
+ * @timer: ends the time that it waits
+ */
+struct rxe_cq {
+	struct ib_cq ibcq;
+	struct rxe_ring *ring;
+	/* inside a queue's lock; programs' handlers are called outside */
+	spinlock_t lock;
+	u32 producer;
+	enum ib_cq_notify_flags armed;
+	bool overrun;
+	u16 moderate_count;
+	u16 moderate_period;
+	u32 held;
+	struct hrtimer timer;
+};
+
+static inline struct rxe_cq *to_rcq(struct ib_cq *ibcq)
+{
+	return container_of(ibcq, struct rxe_cq, ibcq);
+}
+
+int rxe_create_cq(struct ib_cq *ibcq, const struct ib_cq_init_attr *attr,
+		  struct ib_udata *udata);
+int rxe_resize_cq(struct ib_cq *ibcq, rxe_cqe_t cqe, struct ib_udata *udata);
+int rxe_destroy_cq(struct ib_cq *ibcq, struct ib_udata *udata);
+int rxe_req_notify_cq(struct ib_cq *ibcq, enum ib_cq_notify_flags flags);
+int rxe_poll_cq(struct ib_cq *ibcq, int num, struct ib_wc *wc);
+
+bool rxe_cq_post(struct rxe_cq *cq, const struct ib_wc *wc,
+		 bool solicited);
+
+#endif

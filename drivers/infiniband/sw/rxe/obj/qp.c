@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* Queue pairs: their numbers, and their failing. */
+#include "base/work.h"
+#include "obj/qp.h"
+
+struct rxe_handle_table rxe_qps;
+
+/**
+ * rxe_qp_fail - enter the error state
+ * @qp: the QP
+ * @event: the asynchronous event that tells the program why, or -1
+ *
+ * Context: the lock of either queue is held.
+ */
+void rxe_qp_fail(struct rxe_qp *qp, int event)
+{
+	struct ib_event ib_event = {
+		.device = qp->ibqp.device,
+		.event = event,
+		.element.qp = &qp->ibqp,
+	};
+
+	if (READ_ONCE(qp->state) == IB_QPS_ERR)
+		return;
+
+	WRITE_ONCE(qp->state, IB_QPS_ERR);
+	mod_delayed_work(rxe_wq, &qp->flush, 0);
+	if (event >= 0 && qp->ibqp.event_handler)
+		qp->ibqp.event_handler(&ib_event, qp->ibqp.qp_context);
+}
+
+/**
+ * rxe_qp_fail_sq - a send request has failed
+ * @qp: the QP
+ *
+ * IBTA 10.3.1.6: without a connection that is broken by it the receive queue
+ * goes on.
+ *
+ * Context: the send queue's lock is held.
+ */
+void rxe_qp_fail_sq(struct rxe_qp *qp)
+{
+	if (rxe_is_reliable(qp)) {
+		rxe_qp_fail(qp, -1);
+		return;
+	}
+
+	/* the receive queue may enter IB_QPS_ERR at the same time, and wins */
+	if (cmpxchg(&qp->state, IB_QPS_RTS, IB_QPS_SQE) == IB_QPS_SQD)
+		cmpxchg(&qp->state, IB_QPS_SQD, IB_QPS_SQE);
+	mod_delayed_work(rxe_wq, &qp->flush, 0);
+}
+
+/**
+ * rxe_qp_set_handle - give a QP its number
+ * @qp: the QP
+ * @handle: which is published after this
+ *
+ * Context: may sleep.
+ */
+void rxe_qp_set_handle(struct rxe_qp *qp, struct rxe_handle *handle)
+{
+	qp->handle = handle;
+	qp->ibqp.qp_num = handle->number;
+	rxe_anchor_attach(qp->anchor, handle);
+}

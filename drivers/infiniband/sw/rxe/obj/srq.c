@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* Shared receive queues: IBTA volume 1, 10.2.9. */
+#include <linux/uaccess.h>
+#include <rdma/uverbs_ioctl.h>
+
+#include "base/dev.h"
+#include "obj/ring.h"
+#include "obj/rwqe.h"
+#include "obj/srq.h"
+
+/* requests that are copied at a time when a queue is resized */
+#define RXE_SRQ_COPY	256
+
+/**
+ * rxe_create_srq - ib_device_ops.create_srq
+ * @ibsrq: allocated by the core
+ * @init: what the user asks for; set to what it gets
+ * @udata: the program's; it gets what it needs to map the ring. NULL: the user
+ *	   is in the kernel
+ *
+ * Context: may sleep.
+ * Return: 0 or a negative errno.
+ */
+int rxe_create_srq(struct ib_srq *ibsrq, struct ib_srq_init_attr *init,
+		   struct ib_udata *udata)
+{
+	struct rxe_create_srq_resp resp = {};
+	struct rxe_srq *srq = to_rsrq(ibsrq);
+	int err;
+
+	if (init->srq_type != IB_SRQT_BASIC)
+		return -EOPNOTSUPP;
+	if (!init->attr.max_wr || init->attr.max_wr > RXE_MAX_SRQ_WR ||
+	    init->attr.max_sge > RXE_MAX_SGE)
+		return -EINVAL;
+	if (udata && udata->outlen < sizeof(resp))
+		return -EINVAL;
+
+	mutex_init(&srq->resize_lock);
+	spin_lock_init(&srq->lock);
+	srq->max_sge = init->attr.max_sge;
+	srq->ring = rxe_ring_create(init->attr.max_wr,
+				    rxe_rwqe_slot_size(srq->max_sge), udata,
+				    &resp.mi);
+	if (IS_ERR(srq->ring))
+		return PTR_ERR(srq->ring);
+
+	err = udata ? ib_copy_to_udata(udata, &resp, sizeof(resp)) : 0;
+	if (err) {
+		rxe_ring_destroy(srq->ring);
+		return err;
+	}
+
+	init->attr.max_wr = srq->ring->mask;
+	return 0;
+}
+
+static void rxe_srq_copy(struct rxe_ring *to, const struct rxe_ring *from,
+			 u32 head, u32 begin, u32 end)
+{
+	u32 i;
+
+	for (i = begin; i < end; i++)
+		memcpy(rxe_ring_slot(to, i), rxe_ring_slot(from, head + i),
+		       1UL << to->slot_shift);
+}
+
+/*
+ * Copy the requests that wait, from @head on, but for the last few. The QPs that
+ * share the queue go on taking them meanwhile; the program posts none.
+ */
+static int rxe_srq_copy_most(struct rxe_ring *to, const struct rxe_ring *from,
+			     u32 head, u32 *copied)
+{
+	u32 waiting;
+
+	for (*copied = 0;; *copied += RXE_SRQ_COPY) {
+		waiting = rxe_ring_filled(from, head);
+		if (waiting > to->mask)
+			return -EINVAL;
+		if (waiting <= *copied + RXE_SRQ_COPY)
+			return 0;
+		rxe_srq_copy(to, from, head, *copied, *copied + RXE_SRQ_COPY);
+		cond_resched();
+	}
+}
+
+/*
+ * Requests that wait in the old ring are the first in the new one: from slot 0
+ * on those from @head on, of which @copied are there already.
+ */
+static int rxe_srq_switch(struct rxe_srq *srq, struct rxe_ring *to, u32 head,
+			  u32 copied)
+{
+	struct rxe_ring *from = srq->ring;
+	/* the program's index is what it is; no more than there is room for */
+	u32 end = min(rxe_ring_filled(from, head), copied + RXE_SRQ_COPY);
+	u32 taken = srq->head - head;
+
+	if (max(end, taken) > to->mask || srq->limit > to->mask)
+		return -EINVAL;
+
+	rxe_srq_copy(to, from, head, copied, end);
+	rxe_ring_produce(to, max(end, taken));
+	rxe_ring_consume(to, taken);
+	srq->ring = to;
+	srq->head = taken;
+	return 0;
+}
+
+static int rxe_srq_move(struct rxe_srq *srq, struct rxe_ring *to)
+{
+	u32 head, copied;
+	int err;
+
+	spin_lock_bh(&srq->lock);
+	head = srq->head;
+	spin_unlock_bh(&srq->lock);
+
+	err = rxe_srq_copy_most(to, srq->ring, head, &copied);
+	if (err)
+		return err;
+
+	/* all who use a ring have this lock: after it nobody is in the old one */
+	spin_lock_bh(&srq->lock);
+	err = rxe_srq_switch(srq, to, head, copied);
+	spin_unlock_bh(&srq->lock);
+
+	return err;
+}
+
+static int rxe_srq_resize(struct rxe_srq *srq, struct ib_srq_attr *attr,
+			  struct ib_udata *udata)
+{
+	struct rxe_modify_srq_cmd cmd;
+	struct rxe_ring *ring, *old;
+	struct mminfo mi = {};
+	int err;
+
+	/* kernel users post without the lock under which a ring is replaced */
+	if (!udata)
+		return -EOPNOTSUPP;
+	if (!attr->max_wr || attr->max_wr > RXE_MAX_SRQ_WR)
+		return -EINVAL;
+
+	err = ib_copy_from_udata(&cmd, udata, sizeof(cmd));
+	if (err)
+		return err;
+
+	ring = rxe_ring_create(attr->max_wr, rxe_rwqe_slot_size(srq->max_sge),
+			       udata, &mi);
+	if (IS_ERR(ring))
+		return PTR_ERR(ring);
+
+	if (copy_to_user(u64_to_user_ptr(cmd.mmap_info_addr), &mi,
+			 sizeof(mi))) {
+		err = -EFAULT;
+		goto destroy_ring;
+	}
+
+	/* resizes that race each destroy another ring */
+	mutex_lock(&srq->resize_lock);
+	old = srq->ring;
+	err = rxe_srq_move(srq, ring);
+	mutex_unlock(&srq->resize_lock);
+	if (err)
+		goto destroy_ring;
+
+	rxe_ring_destroy(old);
+	return 0;
+
+destroy_ring:
+	rxe_ring_destroy(ring);
+	return err;
+}
+
+/**
+ * rxe_modify_srq - ib_device_ops.modify_srq
+ * @ibsrq: the queue
+ * @attr: a new size, a limit, or both
+ * @mask: which of the two
+ * @udata: the program's; it gets what it needs to map a new ring
+ *
+ * Context: may sleep.
+ * Return: 0; -EINVAL: more requests are waiting, or the limit is beyond the
+ * queue's size; another errno.
+ */
+int rxe_modify_srq(struct ib_srq *ibsrq, struct ib_srq_attr *attr,
+		   enum ib_srq_attr_mask mask, struct ib_udata *udata)
+{
+	struct rxe_srq *srq = to_rsrq(ibsrq);
+	int err = 0;
+
+	if (mask & ~(IB_SRQ_MAX_WR | IB_SRQ_LIMIT))
+		return -EINVAL;
+	if (mask & IB_SRQ_MAX_WR) {
+		if ((mask & IB_SRQ_LIMIT) && attr->srq_limit > attr->max_wr)
+			return -EINVAL;
+		err = rxe_srq_resize(srq, attr, udata);
+	}
+	if (err || !(mask & IB_SRQ_LIMIT))
+		return err;
+
+	spin_lock_bh(&srq->lock);
+	if (attr->srq_limit > srq->ring->mask)
+		err = -EINVAL;
+	else
+		srq->limit = attr->srq_limit;
+	spin_unlock_bh(&srq->lock);
+
+	return err;
+}
+
+/**
+ * rxe_query_srq - ib_device_ops.query_srq
+ * @ibsrq: the queue
+ * @attr: filled
+ *
+ * Context: process.
+ * Return: 0.
+ */
+int rxe_query_srq(struct ib_srq *ibsrq, struct ib_srq_attr *attr)
+{
+	struct rxe_srq *srq = to_rsrq(ibsrq);
+
+	spin_lock_bh(&srq->lock);
+	attr->max_wr = srq->ring->mask;
+	attr->max_sge = srq->max_sge;
+	attr->srq_limit = srq->limit;
+	spin_unlock_bh(&srq->lock);
+
+	return 0;
+}
+
+/**
+ * rxe_post_srq_recv - ib_device_ops.post_srq_recv
+ * @ibsrq: a queue of the kernel's
+ * @wr: the requests
+ * @bad_wr: set to the first that was not taken
+ *
+ * Context: any.
+ * Return: 0 or a negative errno.
+ */
+int rxe_post_srq_recv(struct ib_srq *ibsrq, const struct ib_recv_wr *wr,
+		      const struct ib_recv_wr **bad_wr)
+{
+	struct rxe_srq *srq = to_rsrq(ibsrq);
+
+	/* a program has a ring for that */
+	if (ibsrq->uobject) {
+		*bad_wr = wr;
+		return -EINVAL;
+	}
+	return rxe_rwqe_post(srq->ring, srq->max_sge, wr, bad_wr);
+}
+
+/**
+ * rxe_destroy_srq - ib_device_ops.destroy_srq
+ * @ibsrq: the queue; no QP uses it any more
+ * @udata: unused
+ *
+ * Context: may sleep.
+ * Return: 0.
+ */
+int rxe_destroy_srq(struct ib_srq *ibsrq, struct ib_udata *udata)
+{
+	rxe_ring_destroy(to_rsrq(ibsrq)->ring);
+	return 0;
+}
+
+static void rxe_srq_raise_limit(struct rxe_srq *srq)
+{
+	struct ib_event event = {
+		.device = srq->ibsrq.device,
+		.event = IB_EVENT_SRQ_LIMIT_REACHED,
+		.element.srq = &srq->ibsrq,
+	};
+
+	if (srq->ibsrq.event_handler)
+		srq->ibsrq.event_handler(&event, srq->ibsrq.srq_context);
+}
+
+/**
+ * rxe_srq_fetch - take the next request out of the program's ring
+ * @srq: the queue
+ * @wqe: filled with it; has room for the queue's @max_sge
+ *
+ * Context: BH disabled, the lock of a receive queue that uses @srq is held.
+ * Return: false: the program has posted none.
+ */
+bool rxe_srq_fetch(struct rxe_srq *srq, struct rxe_rwqe *wqe)
+{
+	bool fetched, low = false;
+
+	spin_lock(&srq->lock);
+	fetched = rxe_rwqe_take(wqe, srq->ring, &srq->head, srq->max_sge);
+	if (srq->limit && rxe_ring_filled(srq->ring, srq->head) < srq->limit) {
+		srq->limit = 0;
+		low = true;
+	}
+	spin_unlock(&srq->lock);
+
+	if (low)
+		rxe_srq_raise_limit(srq);
+	return fetched;
+}

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* Acknowledgments, and refusals: IBTA volume 1, 9.7.5. */
+#include "mem/access.h"
+#include "transport/ack.h"
+
+/**
+ * rxe_aeth_smsn - what an AETH says
+ * @qp: the responder
+ * @syndrome: ACK or NAK
+ *
+ * Context: the receive queue's lock is held.
+ * Return: the AETH's only word.
+ */
+__be32 rxe_aeth_smsn(const struct rxe_qp *qp, u8 syndrome)
+{
+	return cpu_to_be32((u32)syndrome << 24 | qp->rq.msn);
+}
+
+/**
+ * rxe_send_aeth - send a response that is an AETH and nothing more
+ * @qp: the responder
+ * @opcode: of the response
+ * @syndrome: ACK or NAK
+ * @psn: of the response
+ *
+ * Context: BH disabled, the receive queue's lock is held.
+ */
+void rxe_send_aeth(struct rxe_qp *qp, u8 opcode, u8 syndrome, u32 psn)
+{
+	struct rxe_tx *tx = &qp->rq.tx;
+	struct rxe_aeth *aeth;
+	struct rxe_bth *bth;
+
+	bth = rxe_tx_begin(tx, &qp->path, opcode, psn, 0);
+	/* as if the network had lost it: the requester asks again */
+	if (!bth)
+		return;
+
+	aeth = (struct rxe_aeth *)(bth + 1);
+	aeth->smsn = rxe_aeth_smsn(qp, syndrome);
+	rxe_tx_headers_done(tx);
+	rxe_tx_commit(tx);
+}
+
+/**
+ * rxe_expect_ack - send an acknowledgment when all before it is answered
+ * @rq: the receive queue
+ * @psn: of the request; the last of several counts
+ *
+ * For a requester that has repeated a request which waits, and now asks for an
+ * acknowledgment; or that has asked once more for what comes before the request.
+ *
+ * Context: the receive queue's lock is held.
+ */
+void rxe_expect_ack(struct rxe_rq *rq, u32 psn)
+{
+	if (!rq->ack_expected || rxe_psn_diff(psn, rq->expected_psn) > 0)
+		rq->expected_psn = psn;
+	rq->ack_expected = true;
+}
+
+/* Once nothing is left that has to be answered before. */
+static void rxe_ack_expected(struct rxe_rq *rq)
+{
+	if (!rq->ack_expected || rq->read.active ||
+	    rq->redo_psn != rq->redo_end ||
+	    rxe_psn_diff(rq->expected_psn, rq->epsn) >= 0)
+		return;
+
+	rq->ack_expected = false;
+	rxe_ack_later(rq, rxe_psn_add(rq->epsn, -1));
+}
+
+/**
+ * rxe_acknowledge_progress - acknowledge all that has been done, unasked
+ * @rq: the receive queue
+ *
+ * Unless something has to be answered before.
+ *
+ * Context: the receive queue's lock is held; rxe_responder_flush() sends it.
+ */
+void rxe_acknowledge_progress(struct rxe_rq *rq)
+{
+	if (!rq->read.active && rq->redo_psn == rq->redo_end)
+		rxe_ack_later(rq, rxe_psn_add(rq->epsn, -1));
+}
+
+/**
+ * rxe_send_ack - acknowledge, or refuse
+ * @qp: the responder
+ * @syndrome: ACK or NAK
+ * @psn: the last PSN acknowledged, or the one refused
+ *
+ * Context: BH disabled, the receive queue's lock is held.
+ */
+void rxe_send_ack(struct rxe_qp *qp, u8 syndrome, u32 psn)
+{
+	/* which says all that one that is due would */
+	qp->rq.ack_due = false;
+	/* the peer takes none ahead of what it misses: see rxe_expect_ack() */
+	if (syndrome == RXE_SYN_ACK_UNLIMITED &&
+	    qp->rq.redo_psn != qp->rq.redo_end)
+		rxe_expect_ack(&qp->rq, psn);
+	rxe_send_aeth(qp, IB_OPCODE_RC_ACKNOWLEDGE, syndrome, psn);
+}
+
+/**
+ * rxe_send_rnr_nak - have the requester wait
+ * @qp: the responder
+ * @timer: for how long, as coded
+ * @psn: of the request that it then repeats
+ *
+ * Context: BH disabled, the receive queue's lock is held.
+ */
+void rxe_send_rnr_nak(struct rxe_qp *qp, u8 timer, u32 psn)
+{
+	rxe_count(qp->dev, RXE_STAT_SENT_RNR);
+	rxe_send_ack(qp, RXE_SYN_RNR_NAK | timer, psn);
+}
+
+/**
+ * rxe_responder_flush - end a run: send what has gathered
+ * @qp: the responder
+ *
+ * Context: BH disabled, the receive queue's lock is held.
+ */
+void rxe_responder_flush(struct rxe_qp *qp)
+{
+	rxe_ack_expected(&qp->rq);
+	rxe_ack_now(qp);
+	rxe_key_release(&qp->rq.hold);
+	rxe_tx_flush(&qp->rq.tx);
+}
+
+/**
+ * rxe_responder_fail - refuse a request for good
+ * @qp: the responder; it enters the error state
+ * @syndrome: why
+ * @psn: of the request
+ *
+ * Context: BH disabled, the receive queue's lock is held.
+ */
+void rxe_responder_fail(struct rxe_qp *qp, u8 syndrome, u32 psn)
+{
+	rxe_send_ack(qp, syndrome, psn);
+	rxe_qp_fail(qp, syndrome == RXE_SYN_NAK_REM_ACCESS ?
+			IB_EVENT_QP_ACCESS_ERR : IB_EVENT_QP_REQ_ERR);
+}

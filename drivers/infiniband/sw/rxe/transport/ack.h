@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/* What a responder says to its requester. */
+#ifndef RXE_ACK_H
+#define RXE_ACK_H
+
+#include <linux/types.h>
+
+#include "base/wire.h"
+#include "obj/qp.h"
+
+__be32 rxe_aeth_smsn(const struct rxe_qp *qp, u8 syndrome);
+void rxe_send_aeth(struct rxe_qp *qp, u8 opcode, u8 syndrome, u32 psn);
+
+void rxe_expect_ack(struct rxe_rq *rq, u32 psn);
+void rxe_acknowledge_progress(struct rxe_rq *rq);
+
+void rxe_send_ack(struct rxe_qp *qp, u8 syndrome, u32 psn);
+void rxe_send_rnr_nak(struct rxe_qp *qp, u8 timer, u32 psn);
+
+void rxe_responder_flush(struct rxe_qp *qp);
+void rxe_responder_fail(struct rxe_qp *qp, u8 syndrome, u32 psn);
+
+/**
+ * rxe_ack_later - send an acknowledgment at the end of the run
+ * @rq: the receive queue
+ * @psn: the last PSN acknowledged
+ *
+ * One does for all packets that are processed together.
+ *
+ * Context: the receive queue's lock is held.
+ */
+static inline void rxe_ack_later(struct rxe_rq *rq, u32 psn)
+{
+	rq->ack_due = true;
+	rq->ack_psn = psn;
+}
+
+/**
+ * rxe_ack_now - send the acknowledgment that is due, if one is
+ * @qp: the responder
+ *
+ * Context: BH disabled, the receive queue's lock is held.
+ */
+static inline void rxe_ack_now(struct rxe_qp *qp)
+{
+	if (qp->rq.ack_due)
+		rxe_send_ack(qp, RXE_SYN_ACK_UNLIMITED, qp->rq.ack_psn);
+}
+
+#endif

@@ -1,0 +1,575 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* What responses do to the send queue: IBTA volume 1, 9.7.5 to 9.7.8. */
+#include "base/compat.h"
+#include "base/pkt.h"
+#include "base/wire.h"
+#include "mem/access.h"
+#include "obj/cq.h"
+#include "obj/qp.h"
+#include "obj/send_queue.h"
+#include "transport/completer.h"
+#include "transport/read_request.h"
+#include "transport/requester.h"
+#include "transport/run.h"
+#include "wait/anchor.h"
+#include "wait/direction.h"
+
+/* more than a peer may have to answer; see rxe_window_open() */
+#define RXE_PARKED_RESPONSES	(8U << 20)
+/* responses out of order that say that a repetition was lost */
+#define RXE_GAP_REPEATS		3
+
+/* IBTA table 45, in units of 10 microseconds */
+static const u32 rxe_rnr_delay[32] = {
+	65536, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192,
+	256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096, 6144, 8192, 12288,
+	16384, 24576, 32768, 49152,
+};
+
+static void rxe_retry(struct rxe_qp *qp)
+{
+	if (!qp->sq.retries) {
+		rxe_count(qp->dev, RXE_STAT_RETRY_EXCEEDED);
+		rxe_sq_fail(qp, IB_WC_RETRY_EXC_ERR);
+		return;
+	}
+	qp->sq.retries--;
+	qp->sq.progress = jiffies;
+	rxe_requester_go_back(qp);
+}
+
+/*
+ * Whether a response behind one that is missing says that the repetition of what
+ * it answers was lost, too. Responses come in the order of their requests: those
+ * to what was asked for before the repetition go on from the furthest that has
+ * come, those to the repetition start again before it. One that was overtaken,
+ * or came twice, looks like these: three in a row do not, nor does the last of
+ * all that is under way, behind which no other would come. And what answers a
+ * request that was first sent behind the repetition has no other meaning.
+ */
+static bool rxe_repetition_lost(struct rxe_sq *sq, u32 psn)
+{
+	if (rxe_psn_diff(psn, sq->gap_sent_psn) >= 0)
+		return true;
+	if (rxe_psn_diff(psn, sq->gap_psn) > 0) {
+		sq->gap_psn = psn;
+		sq->gap_repeats = 0;
+		return false;
+	}
+	return ++sq->gap_repeats >= RXE_GAP_REPEATS ||
+	       rxe_psn_add(psn, 1) == sq->sent_psn;
+}
+
+/*
+ * A response is missing, as one with @psn says (IBTA 9.7.5.1.2: an implied NAK).
+ * All that follow it say so too: one of them is enough to ask again, or the rest
+ * of one read would use the retries up; and then what says that this was lost. An
+ * acknowledgment does not, as each of what was repeated may have one for all.
+ * The last retry is left to the timer, where there is one: a network that
+ * reorders does not end the connection.
+ */
+static void rxe_retry_gap(struct rxe_qp *qp, u32 psn, bool ack)
+{
+	struct rxe_sq *sq = &qp->sq;
+
+	if (sq->gap_retried &&
+	    (ack || !rxe_repetition_lost(sq, psn) ||
+	     (qp->attr.timeout && sq->retries < 2)))
+		return;
+	/* it is about to be asked for again: nothing of that has left yet */
+	if (sq->psn == sq->una_psn)
+		return;
+
+	sq->gap_retried = true;
+	sq->gap_repeats = 0;
+	sq->gap_psn = psn;
+	sq->gap_sent_psn = sq->sent_psn;
+	rxe_retry(qp);
+}
+
+static void rxe_set_una(struct rxe_qp *qp, u32 psn)
+{
+	struct rxe_sq *sq = &qp->sq;
+
+	sq->una_psn = psn;
+	sq->probing = false;
+	sq->gap_retried = false;
+	/* acknowledged while going back: what is there need not be repeated */
+	if (rxe_psn_diff(sq->psn, psn) < 0) {
+		sq->psn = psn;
+		sq->next = sq->done;
+	}
+	rxe_sq_reset_retries(qp);
+}
+
+static struct rxe_swqe *rxe_oldest(const struct rxe_sq *sq)
+{
+	struct rxe_swqe *wqe;
+
+	if (sq->done == sq->fetched)
+		return NULL;
+
+	wqe = rxe_sq_wqe(sq, sq->done);
+	return wqe->numbered ? wqe : NULL;
+}
+
+/*
+ * All PSNs before @psn are acknowledged. False: one of them is a read or an
+ * atomic whose response is missing, which is as good as a NAK (IBTA
+ * 9.7.5.1.2, coalesced acknowledgment).
+ */
+static bool rxe_acknowledge(struct rxe_qp *qp, u32 psn)
+{
+	struct rxe_sq *sq = &qp->sq;
+	u32 una = sq->una_psn;
+	struct rxe_swqe *wqe;
+	bool missing = false;
+
+	while (rxe_psn_diff(psn, una) > 0) {
+		wqe = rxe_oldest(sq);
+		if (!wqe)
+			break;
+		missing = rxe_swqe_is_answered(wqe);
+		if (missing)
+			break;
+		if (rxe_psn_diff(psn, wqe->last_psn) <= 0) {
+			una = psn;
+			break;
+		}
+		una = rxe_psn_add(wqe->last_psn, 1);
+		rxe_sq_complete(qp, IB_WC_SUCCESS);
+	}
+
+	if (una != sq->una_psn)
+		rxe_set_una(qp, una);
+	return !missing;
+}
+
+static void rxe_rnr_nak(struct rxe_qp *qp, u8 timer)
+{
+	struct rxe_sq *sq = &qp->sq;
+
+	rxe_count(qp->dev, RXE_STAT_RCVD_RNR);
+	if (sq->rnr_waiting)
+		return;
+
+	if (qp->attr.rnr_retry != RXE_MAX_RETRY) {
+		if (!sq->rnr_retries) {
+			rxe_count(qp->dev, RXE_STAT_RNR_RETRY_EXCEEDED);
+			rxe_sq_fail(qp, IB_WC_RNR_RETRY_EXC_ERR);
+			return;
+		}
+		sq->rnr_retries--;
+	}
+
+	rxe_requester_go_back(qp);
+	sq->rnr_waiting = true;
+	sq->probing = true;
+	/* it has answered; how often it may do so is counted by itself */
+	sq->retries = qp->attr.retry_cnt;
+	rxe_sq_progress(sq);
+	hrtimer_start(&sq->rnr_timer,
+		      ns_to_ktime(rxe_rnr_delay[timer] * 10000ULL),
+		      HRTIMER_MODE_REL_SOFT);
+}
+
+static void rxe_nak(struct rxe_qp *qp, u8 syndrome)
+{
+	switch (syndrome) {
+	case RXE_SYN_NAK_PSN_SEQ:
+		rxe_count(qp->dev, RXE_STAT_RCVD_SEQ_ERR);
+		rxe_retry(qp);
+		break;
+	case RXE_SYN_NAK_INV_REQ:
+		rxe_sq_fail(qp, IB_WC_REM_INV_REQ_ERR);
+		break;
+	case RXE_SYN_NAK_REM_ACCESS:
+		rxe_sq_fail(qp, IB_WC_REM_ACCESS_ERR);
+		break;
+	case RXE_SYN_NAK_REM_OP:
+		rxe_sq_fail(qp, IB_WC_REM_OP_ERR);
+		break;
+	}
+}
+
+static u8 rxe_syndrome(const struct rxe_pkt *pkt)
+{
+	const struct rxe_aeth *aeth = rxe_pkt_eth(pkt);
+
+	return be32_to_cpu(aeth->smsn) >> 24;
+}
+
+static void rxe_complete_ack(struct rxe_qp *qp, const struct rxe_pkt *pkt)
+{
+	u8 syndrome = rxe_syndrome(pkt);
+	u32 psn = pkt->psn;
+	bool ack = (syndrome & RXE_SYN_TYPE_MASK) == RXE_SYN_ACK;
+
+	/* a NAK acknowledges all before it */
+	if (!rxe_acknowledge(qp, ack ? rxe_psn_add(psn, 1) : psn)) {
+		rxe_retry_gap(qp, psn, true);
+		return;
+	}
+
+	if ((syndrome & RXE_SYN_TYPE_MASK) == RXE_SYN_RNR_NAK)
+		rxe_rnr_nak(qp, syndrome & RXE_SYN_VALUE_MASK);
+	else if ((syndrome & RXE_SYN_TYPE_MASK) == RXE_SYN_NAK)
+		rxe_nak(qp, syndrome);
+}
+
+static struct rxe_access rxe_completer_access(struct rxe_qp *qp)
+{
+	return (struct rxe_access) {
+		.pd = qp->ibqp.pd,
+		.rights = IB_ACCESS_LOCAL_WRITE,
+		.dir = &qp->sq.completer,
+		.hold = &qp->sq.hold,
+	};
+}
+
+static int rxe_store_response(struct rxe_qp *qp, const struct rxe_swqe *wqe,
+			      const struct rxe_pkt *pkt, u32 offset)
+{
+	struct rxe_access access = rxe_completer_access(qp);
+	struct rxe_payload payload = rxe_pkt_payload(pkt);
+	struct rxe_atmack atmack;
+	u64 orig;
+
+	access.ahead = wqe->length - offset;
+	if (!rxe_swqe_is_atomic(wqe))
+		return rxe_sgl_access(&access, wqe->sge, wqe->num_sge, offset,
+				      pkt->payload_len,
+				      rxe_copy_payload, &payload);
+
+	memcpy(&atmack, rxe_pkt_eth(pkt) + sizeof(struct rxe_aeth),
+	       sizeof(atmack));
+	orig = be64_to_cpu(atmack.orig);
+	payload = rxe_payload_of(&orig, sizeof(orig));
+	return rxe_sgl_access(&access, wqe->sge, wqe->num_sge, 0, sizeof(orig),
+			      rxe_copy_payload, &payload);
+}
+
+/* Reads and atomics in chunks: this PSN ends what one request asked for. */
+static bool rxe_ends_request(const struct rxe_qp *qp,
+			     const struct rxe_swqe *wqe, u32 psn)
+{
+	u32 index = rxe_psn_diff(psn, wqe->first_psn);
+
+	return psn == wqe->last_psn ||
+	       (index + 1) % (RXE_READ_CHUNK / qp->mtu) == 0;
+}
+
+/*
+ * Whether a response with the PSN that is due is of the kind and length that
+ * is due: IBTA 9.7.6.1. Where it begins a request's responses is not looked
+ * at: after going back, those of the request before may come too.
+ */
+static bool rxe_response_valid(const struct rxe_qp *qp,
+			       const struct rxe_swqe *wqe,
+			       const struct rxe_pkt *pkt)
+{
+	u32 offset = rxe_psn_diff(pkt->psn, wqe->first_psn) * qp->mtu;
+
+	if (pkt->op->flags & RXE_OP_ATOMIC)
+		return rxe_swqe_is_atomic(wqe);
+	if (wqe->opcode == IB_WR_FLUSH || wqe->opcode == IB_WR_ATOMIC_WRITE)
+		return (pkt->op->flags & RXE_OP_START) &&
+		       (pkt->op->flags & RXE_OP_END) && !pkt->payload_len;
+	return rxe_swqe_is_read(wqe) &&
+	       !(pkt->op->flags & RXE_OP_END) ==
+		       !rxe_ends_request(qp, wqe, pkt->psn) &&
+	       pkt->payload_len == min(wqe->length - offset, qp->mtu);
+}
+
+/* -EAGAIN: the response has to wait for memory. */
+static int rxe_complete_response(struct rxe_qp *qp, const struct rxe_pkt *pkt)
+{
+	u32 psn = pkt->psn;
+	struct rxe_sq *sq = &qp->sq;
+	struct rxe_swqe *wqe;
+	u32 offset;
+	int err;
+
+	if (!rxe_acknowledge(qp, psn)) {
+		rxe_retry_gap(qp, psn, false);
+		return 0;
+	}
+
+	wqe = rxe_oldest(sq);
+	if (!wqe || psn != sq->una_psn)
+		return 0;
+
+	if (!rxe_response_valid(qp, wqe, pkt)) {
+		rxe_sq_fail(qp, IB_WC_BAD_RESP_ERR);
+		return 0;
+	}
+
+	offset = rxe_psn_diff(psn, wqe->first_psn) * qp->mtu;
+	err = rxe_store_response(qp, wqe, pkt, offset);
+	if (err == -EAGAIN)
+		return err;
+	if (err) {
+		rxe_sq_fail(qp, rxe_access_status(err));
+		return 0;
+	}
+
+	if (rxe_ends_request(qp, wqe, psn) && sq->rd_outstanding)
+		sq->rd_outstanding--;
+	if (psn == wqe->last_psn)
+		rxe_sq_complete(qp, IB_WC_SUCCESS);
+	rxe_set_una(qp, rxe_psn_add(psn, 1));
+	return 0;
+}
+
+/*
+ * Take responses to one read with one access to memory, none of which ends what
+ * a request asked for. False: nothing has changed, and @pkt is to be completed by
+ * itself.
+ */
+static bool rxe_complete_run(struct rxe_qp *qp, const struct rxe_pkt *pkt)
+{
+	u32 psn = pkt->psn, n, i, index;
+	struct rxe_payload payload;
+	struct rxe_access access;
+	struct rxe_swqe *wqe;
+
+	if (pkt->opcode != IB_OPCODE_RC_RDMA_READ_RESPONSE_MIDDLE ||
+	    psn != qp->sq.una_psn)
+		return false;
+	wqe = rxe_oldest(&qp->sq);
+	if (!wqe || !rxe_response_valid(qp, wqe, pkt))
+		return false;
+
+	index = rxe_psn_diff(psn, wqe->first_psn);
+	n = rxe_pkts_alike(pkt);
+	for (i = 1; i < n; i++)
+		if (rxe_ends_request(qp, wqe, rxe_psn_add(psn, i)))
+			return false;
+	if (n < 2)
+		return false;
+
+	payload = rxe_pkt_payload(pkt);
+	access = rxe_completer_access(qp);
+	access.dir = NULL;
+	if (rxe_sgl_access(&access, wqe->sge, wqe->num_sge, index * qp->mtu,
+			   n * qp->mtu, rxe_copy_payload, &payload))
+		return false;
+
+	rxe_set_una(qp, rxe_psn_add(psn, n));
+	rxe_pkts_done(pkt, n);
+	return true;
+}
+
+static bool rxe_completer_live(const struct rxe_qp *qp)
+{
+	return qp->state == IB_QPS_RTS || qp->state == IB_QPS_SQD;
+}
+
+/* Neither a late repetition, nor an answer to what was never asked. */
+static bool rxe_response_due(const struct rxe_qp *qp, const struct rxe_pkt *pkt)
+{
+	return rxe_completer_live(qp) &&
+	       rxe_psn_diff(pkt->psn, qp->sq.una_psn) >= 0 &&
+	       rxe_psn_diff(pkt->psn, qp->sq.sent_psn) < 0;
+}
+
+/* The packet, or with it @many that follow; -EAGAIN: it has to wait for memory. */
+static __always_inline int rxe_complete(struct rxe_qp *qp, void *arg, bool many)
+{
+	const struct rxe_pkt *pkt = arg;
+	int err = 0;
+
+	if (many)
+		return rxe_complete_run(qp, pkt) ? 0 : -EAGAIN;
+
+	if (pkt->opcode == IB_OPCODE_RC_ACKNOWLEDGE)
+		rxe_complete_ack(qp, pkt);
+	else
+		err = rxe_complete_response(qp, pkt);
+	if (err != -EAGAIN)
+		rxe_pkt_done(pkt);
+	return err;
+}
+
+static void rxe_check_drained(struct rxe_qp *qp)
+{
+	struct rxe_sq *sq = &qp->sq;
+	struct ib_event event = {
+		.device = qp->ibqp.device,
+		.event = IB_EVENT_SQ_DRAINED,
+		.element.qp = &qp->ibqp,
+	};
+
+	if (qp->state != IB_QPS_SQD || !sq->draining || rxe_oldest(sq))
+		return;
+
+	sq->draining = false;
+	if (qp->attr.en_sqd_async_notify && qp->ibqp.event_handler)
+		qp->ibqp.event_handler(&event, qp->ibqp.qp_context);
+}
+
+/**
+ * rxe_completer_progress - the send queue may be able to go on
+ * @qp: the QP
+ *
+ * Context: BH disabled, the send queue's lock is held.
+ */
+void rxe_completer_progress(struct rxe_qp *qp)
+{
+	rxe_requester_run(qp);
+	rxe_check_drained(qp);
+}
+
+static void rxe_defer_responses(struct rxe_qp *qp, struct sk_buff *skb)
+{
+	struct rxe_backlog *backlog = &qp->sq.completer.backlog;
+
+	rxe_count(qp->dev, RXE_STAT_ACK_DEFERRED);
+	/* what is dropped is missed, and asked for again */
+	if (rxe_backlog_has_room(qp->dev, backlog, skb, RXE_PARKED_RESPONSES))
+		rxe_backlog_add(qp->dev, backlog, skb);
+	else
+		kfree_skb(skb);
+}
+
+/* Complete what has come; false: the rest of it has to wait. */
+static bool rxe_complete_batch(struct rxe_qp *qp, struct sk_buff *skb)
+{
+	struct rxe_pkt pkt;
+
+	while (rxe_pkt_next(&pkt, skb)) {
+		if (!rxe_response_due(qp, &pkt))
+			rxe_pkt_done(&pkt);
+		else if (rxe_many_or_one(rxe_complete, qp, &pkt) == -EAGAIN)
+			return false;
+	}
+	return true;
+}
+
+/**
+ * rxe_completer_rcv - responses came
+ * @qp: the QP they are for, held
+ * @skb: the batch; consumed
+ *
+ * Context: BH disabled, under RCU.
+ */
+void rxe_completer_rcv(struct rxe_qp *qp, struct sk_buff *skb)
+{
+	struct rxe_sq *sq = &qp->sq;
+
+	spin_lock(&sq->lock);
+	if (sq->completer.parked || !rxe_complete_batch(qp, skb)) {
+		rxe_defer_responses(qp, skb);
+	} else {
+		consume_skb(skb);
+		rxe_completer_progress(qp);
+	}
+	rxe_key_release(&sq->hold);
+	spin_unlock(&sq->lock);
+}
+
+static void rxe_requester_continue(struct rxe_direction *dir)
+{
+	rxe_completer_progress(container_of(dir, struct rxe_qp, sq.requester));
+}
+
+/* Complete what waits, and what can go on then. */
+static void rxe_completer_continue(struct rxe_direction *dir)
+{
+	struct rxe_qp *qp = container_of(dir, struct rxe_qp, sq.completer);
+	struct sk_buff *skb;
+
+	while ((skb = rxe_backlog_peek(&dir->backlog))) {
+		if (!rxe_complete_batch(qp, skb))
+			break;
+		rxe_backlog_consume(qp->dev, &dir->backlog);
+	}
+	rxe_completer_progress(qp);
+	rxe_key_release(&qp->sq.hold);
+}
+
+/* The peer was not late meanwhile: we were. */
+static void rxe_requester_wait_over(struct rxe_direction *dir)
+{
+	rxe_sq_progress(container_of(dir, struct rxe_sq, requester));
+}
+
+static void rxe_completer_wait_over(struct rxe_direction *dir)
+{
+	rxe_sq_progress(container_of(dir, struct rxe_sq, completer));
+}
+
+const struct rxe_direction_ops rxe_requester_ops = {
+	.run = rxe_requester_continue,
+	.wait_over = rxe_requester_wait_over,
+};
+
+const struct rxe_direction_ops rxe_completer_ops = {
+	.run = rxe_completer_continue,
+	.wait_over = rxe_completer_wait_over,
+};
+
+/**
+ * rxe_ack_timeout - the local ACK timer fired
+ * @timer: of a send queue
+ *
+ * Context: softirq.
+ */
+void rxe_ack_timeout(struct timer_list *timer)
+{
+	struct rxe_sq *sq = timer_container_of(sq, timer, timer);
+	struct rxe_qp *qp = container_of(sq, struct rxe_qp, sq);
+	unsigned long timeout;
+
+	spin_lock(&sq->lock);
+	if (!rxe_completer_live(qp))
+		goto unlock;
+
+	/* the peer is not late while it is we who wait, or have yet to send */
+	if (sq->rnr_waiting || sq->requester.parked || sq->completer.parked)
+		rxe_sq_progress(sq);
+	else if (atomic_read(&qp->anchor->flows[RXE_FLOW_REQUESTS].in_flight) &&
+		 time_before(jiffies, sq->patience))
+		sq->progress = jiffies;
+
+	timeout = rxe_ack_timeout_jiffies(qp);
+	/* also where what is to be repeated has not even left the first time */
+	if (qp->attr.timeout && sq->sent_psn != sq->una_psn) {
+		if (time_after_eq(jiffies, sq->progress + timeout)) {
+			/*
+			 * Nothing has come back at all. Where the path or the
+			 * peer is overloaded, windows that all connections
+			 * repeat keep it so.
+			 */
+			sq->probing = true;
+			rxe_retry(qp);
+		}
+		if (rxe_completer_live(qp))
+			mod_timer(&sq->timer, sq->progress + timeout);
+	}
+	rxe_completer_progress(qp);
+unlock:
+	spin_unlock(&sq->lock);
+}
+
+/**
+ * rxe_rnr_timeout - the peer's receiver may be ready by now
+ * @timer: of a send queue
+ *
+ * Context: softirq.
+ * Return: HRTIMER_NORESTART.
+ */
+enum hrtimer_restart rxe_rnr_timeout(struct hrtimer *timer)
+{
+	struct rxe_sq *sq = container_of(timer, struct rxe_sq, rnr_timer);
+	struct rxe_qp *qp = container_of(sq, struct rxe_qp, sq);
+
+	spin_lock(&sq->lock);
+	if (sq->rnr_waiting) {
+		sq->rnr_waiting = false;
+		rxe_completer_progress(qp);
+	}
+	spin_unlock(&sq->lock);
+
+	return HRTIMER_NORESTART;
+}

@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* The requester of the connected services: IBTA volume 1, 9.7.3 and 9.8.2. */
+#include "base/wire.h"
+#include "base/work.h"
+#include "mem/access.h"
+#include "mem/kernel_mr.h"
+#include "mem/mw.h"
+#include "obj/qp.h"
+#include "obj/send_queue.h"
+#include "transport/message.h"
+#include "transport/placement.h"
+#include "transport/read_request.h"
+#include "transport/request.h"
+#include "transport/requester.h"
+#include "transport/ud.h"
+#include "wait/anchor.h"
+#include "wait/direction.h"
+#include "wait/flow.h"
+
+/* bytes sent in softirq context; see rxe_requester_run() */
+#define RXE_SOFTIRQ_BUDGET	(4 << 10)
+/* bytes sent under one hold of the lock, before others get a turn */
+#define RXE_REQUESTER_BUDGET	(72 << 10)
+/* turns of RXE_TX_FIRST that a peer with nothing to do gets */
+#define RXE_FIRST_TURNS		3
+/* what a request costs at least, of the bytes */
+#define RXE_REQUEST_COST	64
+/*
+ * Responses that may be on their way to us when more are asked for. A responder
+ * may send all of them at once, and a netdev's queue has room for a thousand.
+ */
+#define RXE_READ_WINDOW		512
+/* small requests that wait for an acknowledgment, to leave together with others */
+#define RXE_GATHER_MAX		32
+#define RXE_GATHER_LEN		512
+/* PSNs that are under way meanwhile, so that the peer has something to do */
+#define RXE_GATHER_PSNS		4
+/* how long a packet may wait for its turn on a busy host, in jiffies */
+#define RXE_QUEUED_AT_MOST	msecs_to_jiffies(100)
+
+static void rxe_number_wqe(struct rxe_qp *qp, struct rxe_swqe *wqe)
+{
+	u32 psns = 1;
+
+	if (rxe_swqe_is_local(wqe))
+		psns = 0;
+	else if (!rxe_swqe_is_atomic(wqe) && wqe->length)
+		psns = DIV_ROUND_UP(wqe->length, qp->mtu);
+
+	wqe->first_psn = qp->sq.psn;
+	wqe->last_psn = rxe_psn_add(wqe->first_psn, psns - 1);
+	wqe->numbered = true;
+}
+
+/* IBTA 10.8.3.3: a fence waits for the reads and atomics before it. */
+static bool rxe_wqe_may_start(struct rxe_qp *qp, const struct rxe_swqe *wqe)
+{
+	if (qp->state == IB_QPS_SQD)
+		return false;
+	return !(wqe->flags & IB_SEND_FENCE) || !qp->sq.rd_outstanding;
+}
+
+static struct rxe_swqe *rxe_requester_next(struct rxe_qp *qp)
+{
+	struct rxe_sq *sq = &qp->sq;
+	struct rxe_swqe *wqe;
+
+	if (sq->next == sq->fetched && !rxe_sq_fetch(qp))
+		return NULL;
+
+	wqe = rxe_sq_wqe(sq, sq->next);
+	if (wqe->error || wqe->numbered)
+		return wqe;
+	if (!rxe_wqe_may_start(qp, wqe))
+		return NULL;
+
+	rxe_number_wqe(qp, wqe);
+	return wqe;
+}
+
+/*
+ * The last packet asked for no acknowledgment, as another was to follow that
+ * would: now none does. Send it once more, and ask.
+ */
+static bool rxe_ask_again(struct rxe_qp *qp)
+{
+	struct rxe_sq *sq = &qp->sq;
+	u32 last = rxe_psn_add(sq->psn, -1);
+
+	if (sq->psn == sq->una_psn || rxe_psn_diff(last, sq->ack_psn) <= 0)
+		return false;
+
+	if (sq->next == sq->fetched ||
+	    !rxe_sq_wqe(sq, sq->next)->numbered ||
+	    rxe_sq_wqe(sq, sq->next)->first_psn == sq->psn)
+		sq->next--;
+	while (rxe_swqe_is_local(rxe_sq_wqe(sq, sq->next)))
+		sq->next--;
+	sq->psn = last;
+	sq->ack_psn = rxe_psn_add(last, -RXE_ACK_INTERVAL);
+	return true;
+}
+
+static int rxe_request(struct rxe_qp *qp, struct rxe_swqe *wqe, u32 budget)
+{
+	if (rxe_is_datagram(qp))
+		return rxe_ud_request(qp, wqe);
+
+	switch (wqe->opcode) {
+	case IB_WR_RDMA_READ:
+		return rxe_request_read(qp, wqe);
+	case IB_WR_ATOMIC_CMP_AND_SWP:
+	case IB_WR_ATOMIC_FETCH_AND_ADD:
+		return rxe_request_atomic(qp, wqe);
+	case IB_WR_FLUSH:
+		return rxe_request_flush(qp, wqe);
+	case IB_WR_ATOMIC_WRITE:
+		return rxe_request_atomic_write(qp, wqe);
+	default:
+		return rxe_request_message(qp, wqe, budget);
+	}
+}
+
+static bool rxe_window_open(const struct rxe_qp *qp,
+			    const struct rxe_swqe *wqe)
+{
+	int window = rxe_swqe_is_read(wqe) ? RXE_READ_WINDOW : RXE_WINDOW;
+	const struct rxe_sq *sq = &qp->sq;
+
+	/* a whole window would be for nothing, again and again */
+	if (sq->probing)
+		return sq->psn == sq->una_psn;
+	return rxe_psn_diff(sq->psn, sq->una_psn) < window;
+}
+
+static int rxe_execute_locally(struct rxe_qp *qp, const struct rxe_swqe *wqe)
+{
+	switch (wqe->opcode) {
+	case IB_WR_BIND_MW:
+		return rxe_mw_bind(qp->ibqp.pd, qp->ibqp.qp_num, &wqe->bind);
+	case IB_WR_REG_MR:
+		return rxe_mr_register(qp->ibqp.pd, &wqe->reg);
+	default:
+		return rxe_invalidate(qp->ibqp.pd, qp->ibqp.qp_num, wqe->rkey);
+	}
+}
+
+/* A request that concerns this side only: it is done, or has failed. */
+static void rxe_execute(struct rxe_qp *qp, struct rxe_swqe *wqe)
+{
+	struct rxe_sq *sq = &qp->sq;
+	int err = 0;
+
+	if (!wqe->executed)
+		err = rxe_execute_locally(qp, wqe);
+	if (err) {
+		wqe->error = IB_WC_MW_BIND_ERR;
+		return;
+	}
+
+	wqe->executed = true;
+	sq->next++;
+	if (sq->next - sq->done == 1)
+		rxe_sq_complete(qp, IB_WC_SUCCESS);
+}
+
+/*
+ * That the peer has all that was sent: without acknowledgments, that it was
+ * some time ago. See rxe_flow_may_send().
+ */
+static bool rxe_all_arrived(const struct rxe_qp *qp)
+{
+	const struct rxe_sq *sq = &qp->sq;
+
+	if (!rxe_is_reliable(qp))
+		return time_after(jiffies, sq->progress + RXE_QUEUED_AT_MOST);
+	return sq->psn == sq->una_psn;
+}
+
+/* Send something; false: there is nothing to send, or it has to wait. */
+static bool rxe_requester_step(struct rxe_qp *qp, u32 budget)
+{
+	struct rxe_sq *sq = &qp->sq;
+	struct rxe_swqe *wqe;
+	int err;
+
+	if (sq->requester.parked || sq->rnr_waiting)
+		return false;
+
+	wqe = rxe_requester_next(qp);
+	if (!wqe)
+		return qp->state == IB_QPS_SQD && rxe_ask_again(qp);
+
+	if (wqe->error) {
+		/* errors come in order: not before those ahead are complete */
+		if (sq->next != sq->done)
+			return rxe_ask_again(qp);
+		rxe_sq_fail(qp, wqe->error);
+		return false;
+	}
+
+	if (rxe_swqe_is_local(wqe)) {
+		/* one acknowledgment completes all of them */
+		if (sq->next - sq->done >= RXE_LOCAL_AHEAD)
+			return rxe_ask_again(qp);
+		rxe_execute(qp, wqe);
+		return true;
+	}
+
+	if (!rxe_window_open(qp, wqe) ||
+	    !rxe_flow_may_send(&qp->anchor->flows[RXE_FLOW_REQUESTS],
+			       rxe_all_arrived(qp)))
+		return false;
+
+	err = rxe_request(qp, wqe, budget);
+	switch (err) {
+	case 0:
+		return true;
+	case -EBUSY:
+	case -EAGAIN:
+		return false;
+	case -ENOMEM:
+		rxe_sq_run_soon(qp);
+		return false;
+	case -ENXIO:
+		wqe->error = IB_WC_LOC_QP_OP_ERR;
+		return true;
+	default:
+		wqe->error = rxe_access_status(err);
+		return true;
+	}
+}
+
+/**
+ * rxe_requester_should_batch - whether what was posted should wait for more
+ * @qp: the QP; its user has posted something
+ *
+ * While the peer has enough to do, and an acknowledgment is on its way that will
+ * have the requester run, small requests gather, and then leave together. They
+ * do so after a jiffy, should it not come.
+ *
+ * Context: BH disabled, the send queue's lock is held.
+ * Return: true if it should; false: rxe_requester_begin().
+ */
+bool rxe_requester_should_batch(struct rxe_qp *qp)
+{
+	struct rxe_sq *sq = &qp->sq;
+	const struct rxe_swqe *wqe;
+
+	if (!rxe_is_reliable(qp) ||
+	    rxe_psn_diff(sq->psn, sq->una_psn) < RXE_GATHER_PSNS ||
+	    rxe_psn_diff(sq->ack_psn, sq->una_psn) < 0)
+		return false;
+
+	while (sq->fetched - sq->next < RXE_GATHER_MAX) {
+		wqe = rxe_sq_fetch(qp);
+		if (!wqe) {
+			rxe_sq_run_soon(qp);
+			return true;
+		}
+		if (wqe->length > RXE_GATHER_LEN)
+			return false;
+	}
+	return false;
+}
+
+/* Send so many bytes, or what there is; false: there may be more. */
+static bool rxe_requester_turn(struct rxe_qp *qp, int budget)
+{
+	struct rxe_tx *tx = &qp->sq.tx;
+	u32 made;
+
+	while (budget > 0) {
+		made = tx->made;
+		if ((qp->state != IB_QPS_RTS && qp->state != IB_QPS_SQD) ||
+		    !rxe_requester_step(qp, budget))
+			break;
+		budget -= max_t(u32, tx->made - made, RXE_REQUEST_COST);
+	}
+	rxe_key_release(&qp->sq.hold);
+	rxe_tx_flush(tx);
+
+	return budget > 0;
+}
+
+/**
+ * rxe_requester_run - send what may be sent
+ * @qp: the QP
+ *
+ * After a batch the rest is left to the queue's work. In softirq context that is
+ * most of it: where another CPU of this machine is to receive it, it is told only
+ * when all softirqs have run here, and would be idle until then.
+ *
+ * Context: BH disabled, the send queue's lock is held.
+ */
+void rxe_requester_run(struct rxe_qp *qp)
+{
+	bool softirq = in_serving_softirq();
+
+	/* it goes on where it was about to */
+	if (softirq && delayed_work_pending(&qp->sq.requester.work))
+		return;
+
+	if (!rxe_requester_turn(qp, softirq ? RXE_SOFTIRQ_BUDGET :
+					      RXE_REQUESTER_BUDGET))
+		queue_delayed_work(rxe_wq, &qp->sq.requester.work, 0);
+}
+
+/**
+ * rxe_requester_begin - send what may be sent, after a program has posted
+ * @qp: the QP
+ *
+ * Where nothing is under way the peer gets the first of it early, so that it
+ * works on that while the next is made.
+ *
+ * Context: process; the send queue's lock is held, and let go now and then.
+ */
+void rxe_requester_begin(struct rxe_qp *qp)
+	__must_hold(&qp->sq.lock)
+{
+	struct rxe_sq *sq = &qp->sq;
+	int turns = sq->psn == sq->una_psn ? RXE_FIRST_TURNS : 0;
+
+	while (turns--) {
+		if (rxe_requester_turn(qp, RXE_TX_FIRST))
+			return;
+		/* softirqs run */
+		spin_unlock_bh(&sq->lock);
+		spin_lock_bh(&sq->lock);
+	}
+	rxe_requester_run(qp);
+}
+
+/**
+ * rxe_requester_go_back - begin again at the oldest unacknowledged PSN
+ * @qp: the QP
+ *
+ * Context: the send queue's lock is held.
+ */
+void rxe_requester_go_back(struct rxe_qp *qp)
+{
+	struct rxe_sq *sq = &qp->sq;
+
+	rxe_count(qp->dev, RXE_STAT_RETRANSMIT);
+	sq->next = sq->done;
+	sq->psn = sq->una_psn;
+	sq->ack_psn = rxe_psn_add(sq->una_psn, -1);
+	sq->rd_outstanding = 0;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/* What those share who do what requests ask for. */
+#ifndef RXE_RESPONSE_H
+#define RXE_RESPONSE_H
+
+#include <rdma/ib_verbs.h>
+
+#include "mem/access.h"
+#include "obj/qp.h"
+
+struct rxe_pkt;
+
+/**
+ * rxe_responder_access - what a peer's request asks of memory
+ * @qp: the responder
+ * @rights: of struct rxe_access
+ *
+ * Return: the access, but for its key, iova and lengths.
+ */
+static inline struct rxe_access
+rxe_responder_access(struct rxe_qp *qp, int rights)
+{
+	return (struct rxe_access) {
+		.pd = qp->ibqp.pd,
+		.qpn = qp->ibqp.qp_num,
+		.rights = rights,
+		.dir = &qp->rq.responder,
+		.hold = &qp->rq.hold,
+	};
+}
+
+struct rxe_access rxe_receive_access(struct rxe_qp *qp);
+void rxe_fail_receive(struct rxe_qp *qp, enum ib_wc_status status);
+bool rxe_request_valid(const struct rxe_qp *qp, const struct rxe_pkt *pkt);
+int rxe_respond_send(struct rxe_qp *qp, const struct rxe_pkt *pkt);
+int rxe_respond_write(struct rxe_qp *qp, const struct rxe_pkt *pkt);
+void rxe_responder_advance(struct rxe_qp *qp, const struct rxe_pkt *pkt);
+
+void rxe_comm_established(struct rxe_qp *qp);
+
+#endif

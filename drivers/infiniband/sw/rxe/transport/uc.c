@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* The responder of the unreliable connection service: IBTA volume 1, 9.8.2. */
+#include "base/pkt.h"
+#include "base/wire.h"
+#include "obj/qp.h"
+#include "obj/recv_queue.h"
+#include "transport/response.h"
+#include "transport/uc.h"
+
+/* The rest of the message is dropped too: it is not what is expected. */
+static void rxe_uc_drop(struct rxe_qp *qp)
+{
+	rxe_count(qp->dev, RXE_STAT_RCVD_DROPS);
+	qp->rq.message = RXE_MESSAGE_NONE;
+}
+
+/**
+ * rxe_uc_process - take a packet of an unreliable connection
+ * @qp: the receiver
+ * @pkt: the packet
+ *
+ * What cannot be taken is dropped, with the message that it is part of. A
+ * receive request that was being filled serves the next message.
+ *
+ * Context: BH disabled, the receive queue's lock is held.
+ * Return: 0; -EAGAIN: the packet has to wait for memory.
+ */
+int rxe_uc_process(struct rxe_qp *qp, const struct rxe_pkt *pkt)
+{
+	struct rxe_rq *rq = &qp->rq;
+	int err;
+
+	/* whatever was lost before it, a first packet begins anew */
+	if (pkt->op->flags & RXE_OP_START)
+		rq->message = RXE_MESSAGE_NONE;
+	else if (pkt->psn != rq->epsn)
+		goto drop;
+	if (!rxe_request_valid(qp, pkt))
+		goto drop;
+
+	rxe_comm_established(qp);
+	err = pkt->op->flags & RXE_OP_SEND ? rxe_respond_send(qp, pkt) :
+					     rxe_respond_write(qp, pkt);
+	switch (err) {
+	case 0:
+		rxe_responder_advance(qp, pkt);
+		return 0;
+	case -EAGAIN:
+		return err;
+	case RXE_SYN_RNR_NAK:
+		rxe_count(qp->dev, RXE_STAT_OUT_OF_BUFFER);
+		break;
+	case RXE_SYN_NAK_REM_OP:
+		/* the receive request is at fault, and has completed so */
+		if (pkt->op->flags & RXE_OP_SEND)
+			rxe_qp_fail(qp, -1);
+		break;
+	}
+drop:
+	rxe_uc_drop(qp);
+	return 0;
+}

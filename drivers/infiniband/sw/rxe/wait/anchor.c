@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/wait_bit.h>
+
+#include "base/handle.h"
+#include "wait/anchor.h"
+#include "wait/fault.h"
+
+static atomic_t rxe_anchors;
+
+/**
+ * rxe_anchor_create - make a QP's anchor
+ * @dev: the QP's device
+ * @faulter: the workers of its program; NULL: it has none
+ *
+ * Context: may sleep.
+ * Return: the anchor with one reference, the QP's, or NULL: no memory.
+ */
+struct rxe_anchor *rxe_anchor_create(struct rxe_dev *dev,
+				     struct rxe_fault_queue *faulter)
+{
+	struct rxe_anchor *anchor;
+	int i;
+
+	anchor = kzalloc(sizeof(*anchor), GFP_KERNEL_ACCOUNT);
+	if (!anchor)
+		return NULL;
+
+	atomic_inc(&rxe_anchors);
+	refcount_set(&anchor->refs, 1);
+	spin_lock_init(&anchor->lock);
+	anchor->dev = dev;
+	if (faulter)
+		anchor->faulter = rxe_fault_queue_get(faulter);
+	for (i = 0; i < RXE_FLOW_NUM; i++)
+		anchor->flows[i].anchor = anchor;
+	return anchor;
+}
+
+/**
+ * rxe_anchor_attach - let late events find the QP
+ * @anchor: the QP's anchor
+ * @handle: of the QP
+ *
+ * Context: may sleep.
+ */
+void rxe_anchor_attach(struct rxe_anchor *anchor, struct rxe_handle *handle)
+{
+	spin_lock_irq(&anchor->lock);
+	anchor->handle = handle;
+	anchor->qpn = handle->number;
+	spin_unlock_irq(&anchor->lock);
+}
+
+/**
+ * rxe_anchor_detach - let no late event find the QP any more
+ * @anchor: the QP's anchor
+ *
+ * Context: may sleep. Work that was queued before is the caller's to cancel.
+ */
+void rxe_anchor_detach(struct rxe_anchor *anchor)
+{
+	spin_lock_irq(&anchor->lock);
+	anchor->handle = NULL;
+	spin_unlock_irq(&anchor->lock);
+}
+
+/**
+ * rxe_anchor_put - let an anchor go
+ * @anchor: held by the caller
+ *
+ * Context: any.
+ */
+void rxe_anchor_put(struct rxe_anchor *anchor)
+{
+	if (!refcount_dec_and_test(&anchor->refs))
+		return;
+
+	if (anchor->faulter)
+		rxe_fault_queue_put(anchor->faulter);
+	kfree(anchor);
+	if (atomic_dec_and_test(&rxe_anchors))
+		wake_up_var(&rxe_anchors);
+}
+
+/**
+ * rxe_anchors_wait - wait until no late event is under way
+ *
+ * Packets that are freed later would run code that is not there any more.
+ *
+ * Context: may sleep; no QP is left.
+ */
+void rxe_anchors_wait(void)
+{
+	wait_var_event(&rxe_anchors, !atomic_read(&rxe_anchors));
+	/* the last one may be on its way out of rxe_skb_free() */
+	synchronize_rcu();
+}
+
+/**
+ * rxe_anchor_hold_qp - keep the QP for a while
+ * @anchor: held by the caller
+ *
+ * Context: any.
+ * Return: the QP's handle, to be given back by rxe_handle_put(); NULL if the QP
+ * is gone or going.
+ */
+struct rxe_handle *rxe_anchor_hold_qp(struct rxe_anchor *anchor)
+{
+	struct rxe_handle *handle;
+	unsigned long irq;
+
+	spin_lock_irqsave(&anchor->lock, irq);
+	handle = anchor->handle;
+	if (handle && !rxe_handle_hold(handle))
+		handle = NULL;
+	spin_unlock_irqrestore(&anchor->lock, irq);
+
+	return handle;
+}

@@ -1,0 +1,448 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#include <linux/delay.h>
+#include <linux/refcount.h>
+#include <linux/slab.h>
+#include <linux/wait_bit.h>
+#include <rdma/odp_umem.h>
+
+#include "base/dev.h"
+#include "wait/anchor.h"
+#include "wait/direction.h"
+#include "wait/fault.h"
+#include "wait/flow.h"
+
+#define CREATE_TRACE_POINTS
+#include "wait/trace.h"
+
+/* for how long a fault is tried anew where there is no memory: 255 ms in all */
+#define RXE_NO_MEMORY_MS	128
+/* faults of a context's that nobody waits for any more, and that still sleep */
+#define RXE_ABANDONED_MAX	64
+/* for how long some of them may yet end: those that wait for a disk do */
+#define RXE_ABANDONED_WAIT	msecs_to_jiffies(1000)
+
+/* places of one access that are held together, where others take pages away */
+#define RXE_PLACES	4
+
+/**
+ * struct rxe_place - memory that an access has missed
+ * @umem: held
+ * @addr: where
+ * @need: bytes
+ * @flags: of odp_umem_fault()
+ * @hold: keeps it until the access has been made
+ */
+struct rxe_place {
+	struct odp_umem *umem;
+	unsigned long addr;
+	size_t need;
+	unsigned int flags;
+	struct odp_hold hold;
+};
+
+/**
+ * struct rxe_fault - a page fault
+ * @work: the worker
+ * @refs: its direction's, until that abandons it, and its worker's
+ * @dir: of a QP that may be gone: found by @anchor
+ * @anchor: the QP's, held
+ * @missed: where the access missed; its memory is held while the worker is on its way
+ * @ahead: bytes that are known to be accessed from there on
+ * @again: the memory was there, and gone when the access was made
+ * @abandoned: nobody waits for it
+ * @places: where the direction has missed before, since it ran without a miss
+ * @num_places: how many of them there are
+ *
+ * While it is not under way it is its direction's to use, under its lock; but the
+ * last two are its worker's, in whose run of the direction they grow.
+ */
+struct rxe_fault {
+	struct work_struct work;
+	refcount_t refs;
+	struct rxe_direction *dir;
+	struct rxe_anchor *anchor;
+	struct rxe_place missed;
+	size_t ahead;
+	bool again;
+	bool abandoned;
+	struct rxe_place places[RXE_PLACES];
+	unsigned int num_places;
+};
+
+static void rxe_fault_put(struct rxe_fault *fault)
+{
+	if (!refcount_dec_and_test(&fault->refs))
+		return;
+
+	if (fault->abandoned) {
+		atomic_dec(&fault->anchor->faulter->abandoned);
+		wake_up_var(&fault->anchor->faulter->abandoned);
+	}
+	rxe_anchor_put(fault->anchor);
+	kfree(fault);
+}
+
+static int rxe_fault_place(struct rxe_place *place, struct odp_hold *hold)
+{
+	return odp_umem_fault(place->umem, place->addr, place->need,
+			      place->flags, hold);
+}
+
+/*
+ * Others take pages away: those that the access itself needs, in all the places
+ * where it has missed some. Only what is wrong where it missed last is its error.
+ */
+static int rxe_fault_held(struct rxe_fault *fault)
+{
+	unsigned int i;
+
+	for (i = 0; i < fault->num_places; i++)
+		rxe_fault_place(&fault->places[i], &fault->places[i].hold);
+	return rxe_fault_place(&fault->missed, &fault->missed.hold);
+}
+
+static int rxe_fault_try(struct rxe_fault *fault)
+{
+	struct rxe_place *missed = &fault->missed;
+	int err = -EAGAIN;
+
+	if (unlikely(fault->again))
+		return rxe_fault_held(fault);
+
+	if (fault->ahead > missed->need)
+		err = odp_umem_fault(missed->umem, missed->addr, fault->ahead,
+				     missed->flags | ODP_FAULT_TRY, NULL);
+	/*
+	 * What lies behind a hole is none of the access's business, nor is what
+	 * others take away.
+	 */
+	if (err)
+		err = rxe_fault_place(missed, NULL);
+	return err;
+}
+
+/*
+ * Where there is no memory for the pages, some may come free. When none has for a
+ * while the access fails, by an error that says so: see rxe_access_status().
+ */
+static int rxe_fault_pages(struct rxe_fault *fault)
+{
+	unsigned int ms = 1;
+	int err;
+
+	while ((err = rxe_fault_try(fault)) == -ENOMEM) {
+		if (ms > RXE_NO_MEMORY_MS || READ_ONCE(fault->abandoned))
+			return -ENOBUFS;
+		msleep(ms);
+		ms *= 2;
+	}
+	return err;
+}
+
+/*
+ * The direction that waits for the fault makes the same access again. Where that
+ * cannot succeed it does so right here, so that the error is that access's and no
+ * other's; or else where what it sends is in order. True: it has parked again.
+ */
+static bool rxe_resume(struct rxe_direction *dir, const struct rxe_fault *fault,
+		       int err)
+{
+	bool parked = false;
+
+	spin_lock_bh(dir->lock);
+	/* abandoned, it is no more the direction's: that may wait for another */
+	if (dir->fault != fault)
+		goto unlock;
+
+	trace_rxe_resume(dir->anchor->qpn, dir->kind, err);
+	if (err == -ENOBUFS)
+		rxe_count(dir->anchor->dev, RXE_STAT_FAULT_NO_MEMORY);
+	dir->parked = false;
+	if (dir->ops->wait_over)
+		dir->ops->wait_over(dir);
+
+	if (!err && dir->flow && !rxe_flow_is_here(dir->flow)) {
+		rxe_flow_continue(dir->flow);
+		goto unlock;
+	}
+	dir->resumed = true;
+	dir->err = err;
+	dir->ops->run(dir);
+	dir->resumed = false;
+	parked = dir->parked;
+unlock:
+	spin_unlock_bh(dir->lock);
+	return parked;
+}
+
+static void rxe_hold_place(struct rxe_place *place)
+{
+	odp_umem_hold(&place->hold, place->umem, place->addr, place->need);
+}
+
+/* Room for one more, which is noted where nothing may sleep. */
+static void rxe_drop_oldest_place(struct rxe_fault *fault)
+{
+	unsigned int i;
+
+	odp_umem_put(fault->places[0].umem);
+	fault->num_places--;
+	for (i = 0; i < fault->num_places; i++)
+		fault->places[i] = fault->places[i + 1];
+}
+
+static void rxe_forget_places(struct rxe_fault *fault)
+{
+	while (fault->num_places)
+		odp_umem_put(fault->places[--fault->num_places].umem);
+}
+
+/* True: the direction has parked again, as it has missed something else. */
+static bool rxe_fault_finish(struct rxe_fault *fault)
+{
+	int err = rxe_fault_pages(fault);
+	struct rxe_handle *qp;
+	bool parked;
+
+	qp = rxe_anchor_hold_qp(fault->anchor);
+	if (!qp)
+		return false;
+
+	/* may start the next fault with the same object */
+	parked = rxe_resume(fault->dir, fault, err);
+	rxe_handle_put(qp);
+	return parked;
+}
+
+/* The memory was there, and is to stay until the access has been made. */
+static bool rxe_fault_again(struct rxe_fault *fault)
+{
+	unsigned int i, held = fault->num_places;
+	bool parked;
+
+	rxe_hold_place(&fault->missed);
+	for (i = 0; i < held; i++)
+		rxe_hold_place(&fault->places[i]);
+	parked = rxe_fault_finish(fault);
+	for (i = 0; i < held; i++)
+		odp_umem_let_go(&fault->places[i].hold);
+	odp_umem_let_go(&fault->missed.hold);
+	return parked;
+}
+
+static void rxe_fault_work(struct work_struct *work)
+{
+	struct rxe_fault *fault = container_of(work, struct rxe_fault, work);
+	struct odp_umem *umem = fault->missed.umem;
+	bool parked;
+
+	if (unlikely(fault->num_places == RXE_PLACES))
+		rxe_drop_oldest_place(fault);
+	parked = unlikely(fault->again) ? rxe_fault_again(fault) :
+					  rxe_fault_finish(fault);
+	if (!parked && fault->num_places)
+		rxe_forget_places(fault);
+	odp_umem_put(umem);
+	rxe_fault_put(fault);
+}
+
+static void rxe_direction_work(struct work_struct *work)
+{
+	struct rxe_direction *dir = container_of(to_delayed_work(work),
+						 struct rxe_direction, work);
+
+	spin_lock_bh(dir->lock);
+	dir->ops->run(dir);
+	spin_unlock_bh(dir->lock);
+}
+
+/**
+ * rxe_direction_init - initialise a direction
+ * @dir: the direction
+ * @anchor: of its QP
+ * @kind: which one
+ * @lock: its queue's
+ * @ops: its queue's
+ *
+ * Context: any.
+ */
+void rxe_direction_init(struct rxe_direction *dir, struct rxe_anchor *anchor,
+			enum rxe_direction_kind kind, spinlock_t *lock,
+			const struct rxe_direction_ops *ops)
+{
+	dir->anchor = anchor;
+	dir->kind = kind;
+	dir->lock = lock;
+	dir->ops = ops;
+	if (kind == RXE_REQUESTER)
+		dir->flow = &anchor->flows[RXE_FLOW_REQUESTS];
+	else if (kind == RXE_RESPONDER)
+		dir->flow = &anchor->flows[RXE_FLOW_RESPONSES];
+	if (dir->flow)
+		dir->flow->work = &dir->work;
+	INIT_DELAYED_WORK(&dir->work, rxe_direction_work);
+	rxe_backlog_init(&dir->backlog);
+}
+
+/**
+ * rxe_direction_prepare - have a fault ready, before there are accesses to memory
+ * @dir: of a QP that leaves the reset state
+ *
+ * An access must not fail for want of memory to wait with. Programs have none to
+ * wait with while too many faults of theirs are under way that they have
+ * abandoned: each of these holds a kernel thread.
+ *
+ * Context: may sleep, for a second at most; nobody else modifies the QP.
+ * Return: 0; -EBUSY: too many abandoned faults; -ENOMEM.
+ */
+int rxe_direction_prepare(struct rxe_direction *dir)
+{
+	struct rxe_anchor *anchor = dir->anchor;
+	struct rxe_fault *fault;
+
+	/* what a kernel user registers is not paged */
+	if (!anchor->faulter || READ_ONCE(dir->fault))
+		return 0;
+	if (!wait_var_event_timeout(&anchor->faulter->abandoned,
+				    atomic_read(&anchor->faulter->abandoned) <
+					    RXE_ABANDONED_MAX,
+				    RXE_ABANDONED_WAIT))
+		return -EBUSY;
+
+	fault = kzalloc(sizeof(*fault), GFP_KERNEL_ACCOUNT);
+	if (!fault)
+		return -ENOMEM;
+	INIT_WORK(&fault->work, rxe_fault_work);
+	refcount_set(&fault->refs, 1);
+	fault->dir = dir;
+	fault->anchor = rxe_anchor_get(anchor);
+
+	spin_lock_bh(dir->lock);
+	dir->fault = fault;
+	spin_unlock_bh(dir->lock);
+	return 0;
+}
+
+/**
+ * rxe_direction_destroy - the counterpart of rxe_direction_init()
+ * @dir: abandoned; no packet, timer or fault reaches it any more
+ *
+ * Context: may sleep.
+ */
+void rxe_direction_destroy(struct rxe_direction *dir)
+{
+	cancel_delayed_work_sync(&dir->work);
+	rxe_backlog_purge(dir->anchor->dev, &dir->backlog);
+	if (dir->fault)
+		rxe_fault_put(dir->fault);
+}
+
+static bool rxe_is_place(const struct rxe_place *place,
+			 const struct odp_umem *umem, unsigned long addr,
+			 size_t need, unsigned int flags)
+{
+	return place->umem == umem && place->addr == addr &&
+	       place->need == need && place->flags == flags;
+}
+
+/* Where the direction missed before it missed something else. */
+static void rxe_note_place(struct rxe_fault *fault)
+{
+	struct rxe_place *place = &fault->places[fault->num_places++];
+
+	odp_umem_get(fault->missed.umem);
+	place->umem = fault->missed.umem;
+	place->addr = fault->missed.addr;
+	place->need = fault->missed.need;
+	place->flags = fault->missed.flags;
+}
+
+static bool rxe_has_missed(const struct rxe_fault *fault,
+			   const struct odp_umem *umem, unsigned long addr,
+			   size_t need, unsigned int flags)
+{
+	unsigned int i;
+
+	for (i = 0; i < fault->num_places; i++)
+		if (rxe_is_place(&fault->places[i], umem, addr, need, flags))
+			return true;
+	return false;
+}
+
+/**
+ * rxe_park - have a direction wait for memory that its access has missed
+ * @dir: the direction
+ * @umem: the memory
+ * @addr: where the access missed it
+ * @need: bytes that the access needs there
+ * @ahead: bytes that are known to be accessed from there on
+ * @write: the access writes
+ *
+ * Context: BH disabled, @dir->lock is held.
+ * Return: -EAGAIN: it is parked, and will run again; another errno: it has just
+ * waited for this very access, which cannot be made: -ENOBUFS: there is no memory
+ * for the pages, or those of odp_umem_fault().
+ */
+int rxe_park(struct rxe_direction *dir, struct odp_umem *umem,
+	     unsigned long addr, size_t need, size_t ahead, bool write)
+{
+	unsigned int flags = write ? ODP_FAULT_WRITE : 0;
+	struct rxe_fault *fault = dir->fault;
+	bool resumed = dir->resumed;
+
+	lockdep_assert_held(dir->lock);
+	if (WARN_ON_ONCE(!fault || dir->parked))
+		return -EFAULT;
+
+	/* it is one access's result: the next one has a fault of its own */
+	dir->resumed = false;
+	if (resumed && dir->err &&
+	    rxe_is_place(&fault->missed, umem, addr, need, flags))
+		return dir->err;
+
+	fault->again = false;
+	if (resumed) {
+		rxe_note_place(fault);
+		fault->again = rxe_has_missed(fault, umem, addr, need, flags);
+	}
+	odp_umem_get(umem);
+	fault->missed.umem = umem;
+	fault->missed.addr = addr;
+	fault->missed.need = need;
+	fault->missed.flags = flags;
+	fault->ahead = clamp(ahead, need, max(need, RXE_FAULT_BATCH));
+	dir->parked = true;
+	rxe_count(dir->anchor->dev, RXE_STAT_PARKED);
+	trace_rxe_park(dir->anchor->qpn, dir->kind, addr, need, fault->ahead,
+		       write);
+
+	refcount_inc(&fault->refs);
+	queue_work(fault->anchor->faulter->wq, &fault->work);
+	return -EAGAIN;
+}
+
+/**
+ * rxe_abandon - let go of all that a direction waits for
+ * @dir: of a QP that is reset, fails, or is destroyed
+ *
+ * The fault that is under way is left to its worker, which may sleep for as long
+ * as the memory's owner likes.
+ *
+ * Context: BH disabled, @dir->lock is held.
+ */
+void rxe_abandon(struct rxe_direction *dir)
+{
+	struct rxe_fault *fault = dir->fault;
+
+	lockdep_assert_held(dir->lock);
+	rxe_backlog_purge(dir->anchor->dev, &dir->backlog);
+	if (!dir->parked)
+		return;
+
+	trace_rxe_abandon(dir->anchor->qpn, dir->kind);
+	dir->parked = false;
+	dir->fault = NULL;
+	atomic_inc(&fault->anchor->faulter->abandoned);
+	WRITE_ONCE(fault->abandoned, true);
+	rxe_fault_put(fault);
+}

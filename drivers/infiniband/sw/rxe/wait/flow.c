@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#include <linux/cpumask.h>
+#include <linux/skbuff.h>
+
+#include "base/work.h"
+#include "wait/anchor.h"
+#include "wait/flow.h"
+
+/*
+ * Nobody tells a sender that a queue below it is full: veth's backlog holds
+ * 1000 packets a CPU and drops the rest in silence. All flows that have
+ * packets under way share RXE_IN_FLIGHT_ALL.
+ */
+#define RXE_IN_FLIGHT_ALL	512
+#define RXE_IN_FLIGHT_MAX	64
+#define RXE_IN_FLIGHT_MIN	4
+
+static atomic_t rxe_busy_flows;
+
+static int rxe_flow_limit(void)
+{
+	int busy = atomic_read(&rxe_busy_flows);
+
+	return clamp(RXE_IN_FLIGHT_ALL / max(busy, 1), RXE_IN_FLIGHT_MIN,
+		     RXE_IN_FLIGHT_MAX);
+}
+
+/**
+ * rxe_flow_is_here - ask whether a flow's packets are sent on this CPU
+ * @flow: the flow
+ *
+ * Context: BH disabled, the lock of the queue that sends is held.
+ * Return: true if the queue may go on here, without rxe_flow_continue().
+ */
+bool rxe_flow_is_here(const struct rxe_flow *flow)
+{
+	return flow->cpu == smp_processor_id();
+}
+
+/**
+ * rxe_flow_continue - have the queue whose flow it is go on
+ * @flow: of a QP that may be gone
+ *
+ * By its work, where the flow's packets are sent. A work that is queued while it
+ * runs is kept on its CPU: from the wrong one it has to come by way of a timer,
+ * which a CPU that is gone would not run.
+ *
+ * Context: any, not preemptible if the flow's own work may be the caller.
+ */
+void rxe_flow_continue(struct rxe_flow *flow)
+{
+	struct rxe_anchor *anchor = flow->anchor;
+	int cpu = READ_ONCE(flow->cpu);
+	struct delayed_work *work = flow->work;
+	unsigned long irq;
+	bool keeps_cpu;
+
+	spin_lock_irqsave(&anchor->lock, irq);
+	if (anchor->handle) {
+		keeps_cpu = current_work() == &work->work &&
+			    cpu != smp_processor_id() && cpu_online(cpu);
+		queue_delayed_work_on(cpu, rxe_wq, work, keeps_cpu ? 1 : 0);
+	}
+	spin_unlock_irqrestore(&anchor->lock, irq);
+}
+
+/* Runs wherever a packet is freed, under locks of ours too. */
+static void rxe_skb_free(struct sk_buff *skb)
+{
+	struct rxe_flow *flow = skb_shinfo(skb)->destructor_arg;
+	int left;
+
+	/* see rxe_anchors_wait() */
+	rcu_read_lock();
+	left = atomic_dec_return(&flow->in_flight);
+	if (!left)
+		atomic_dec(&rxe_busy_flows);
+
+	/* the decrement is a full barrier: see rxe_flow_may_send() */
+	if (test_bit(0, &flow->blocked) && left <= rxe_flow_limit() / 2 &&
+	    test_and_clear_bit(0, &flow->blocked))
+		rxe_flow_continue(flow);
+
+	rxe_anchor_put(flow->anchor);
+	rcu_read_unlock();
+}
+
+/**
+ * rxe_flow_add - count a packet as in flight until it is freed
+ * @flow: that it is sent in
+ * @skb: the packet; its destructor is taken
+ *
+ * Context: BH disabled, after rxe_flow_may_send() on the same CPU, or a packet
+ * for which order does not matter.
+ */
+void rxe_flow_add(struct rxe_flow *flow, struct sk_buff *skb)
+{
+	rxe_anchor_get(flow->anchor);
+	skb_shinfo(skb)->destructor_arg = flow;
+	skb->destructor = rxe_skb_free;
+	if (atomic_inc_return(&flow->in_flight) == 1)
+		atomic_inc(&rxe_busy_flows);
+}
+
+/*
+ * A packet that overtakes another looks like a loss to the peer. What was sent
+ * on another CPU has to leave that one's queues before this one may send, and
+ * to have @arrived: the IP layer frees a packet of the same host while it has
+ * yet to be processed.
+ */
+static bool rxe_flow_move_here(struct rxe_flow *flow, bool arrived)
+{
+	int cpu = smp_processor_id();
+
+	if (flow->cpu == cpu)
+		return true;
+	/* a CPU that is gone has given its queues away, and does no work */
+	if (cpu_online(flow->cpu) &&
+	    (!arrived || atomic_read(&flow->in_flight)))
+		return false;
+
+	WRITE_ONCE(flow->cpu, cpu);
+	return true;
+}
+
+/**
+ * rxe_flow_may_send - ask for leave to send one more packet
+ * @flow: that it would be sent in
+ * @arrived: the peer is known to have all that was sent before
+ *
+ * Context: BH disabled, the lock of the queue that sends is held.
+ * Return: false: not here, or not now; the queue's work is or will be queued
+ * where and when it may.
+ */
+bool rxe_flow_may_send(struct rxe_flow *flow, bool arrived)
+{
+	int limit = rxe_flow_limit();
+
+	if (!rxe_flow_move_here(flow, arrived)) {
+		rxe_flow_continue(flow);
+		return false;
+	}
+
+	if (atomic_read(&flow->in_flight) < limit)
+		return true;
+
+	set_bit(0, &flow->blocked);
+	/*
+	 * Either we see the last decrement here, or rxe_skb_free() sees the
+	 * bit after it. The low-water mark must be looked at, not the limit:
+	 * the packet that would wake us may be freed already.
+	 */
+	smp_mb__after_atomic();
+	if (atomic_read(&flow->in_flight) > limit / 2)
+		return false;
+
+	clear_bit(0, &flow->blocked);
+	return true;
+}
