@@ -77,7 +77,7 @@ help:
 	@echo 'make test-debug       the same on a kernel with KASAN, lockdep and more'
 	@echo 'make bench            this driver beside the kernel'"'"'s own, and with it as a peer: 50 minutes;'
 	@echo '                      QUICK=1: ten minutes; BOOTS="tuned stock peers": parts of it'
-	@echo 'make check            checkpatch, shellcheck, sparse'
+	@echo 'make check            checkpatch, shellcheck, sparse, and the order of layers'
 	@echo 'make clean            remove what "make" built'
 	@echo 'make distclean        remove the cache: Debian root, debug kernel, logs; no others'"'"' files'
 	@echo

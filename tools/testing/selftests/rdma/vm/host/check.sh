@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
 # make check: the kernel's checkpatch on C, shellcheck on shell, sparse on the
-# driver, all from the Debian root; and what the tests' README says that there is.
+# driver, all from the Debian root; whether the driver's layers are kept; and what the
+# tests' README says that there is.
 
 # Files of the tree, as git knows them; without git, all there are.
 tree_files()
@@ -57,6 +58,12 @@ checkpatch()
 		exit "${failed-0}"'
 }
 
+# check_layers DIR SOURCE...: of a driver with a Kbuild
+check_layers()
+{
+	(cd "$1" && awk -f "$vm_dir/layers.awk" Kbuild "${@:2}")
+}
+
 # The tests' README names every test, and no source file that does not exist.
 check_readme()
 {
@@ -80,7 +87,8 @@ check_readme()
 
 cmd_check()
 {
-	local file c_files=() shell_files=() failed=0
+	local driver=drivers/infiniband/sw/rxe
+	local file c_files=() shell_files=() driver_files=() failed=0
 
 	install_host_packages
 	need_root_dir
@@ -89,6 +97,7 @@ cmd_check()
 		case $file in
 		*.c | *.h)
 			c_files+=("$file")
+			[[ $file != "$driver"/* ]] || driver_files+=("${file#"$driver"/}")
 			;;
 		*)
 			! is_shell "$file" || shell_files+=("$file")
@@ -103,6 +112,8 @@ cmd_check()
 		say "checkpatch: ${#c_files[@]} files"
 		checkpatch "${c_files[@]}" || failed=1
 	fi
+	say "layers: ${#driver_files[@]} files of the driver"
+	check_layers "$tree/$driver" "${driver_files[@]}" || failed=1
 	check_readme || failed=1
 	"$0" sparse || failed=1
 	[ "$failed" -eq 0 ] || die "check found something"

@@ -231,6 +231,46 @@ keeps_fifty_consoles()
 	host_result "a cache's path may have blanks" "$why"
 )
 
+# A driver of two layers and what is on top, as it is to be.
+make_layers()
+{
+	rm -rf "$share/driver"
+	mkdir -p "$share/driver"/{low,high}
+	cd "$share/driver"
+	printf '\t%s.o \\\n' low/a high/b top >Kbuild
+	printf 'int a(int n);\nstatic inline int\nc(int n)\n' >low/a.h
+	printf '#include "low/a.h"\nint a(int n)\n' >low/a.c
+	printf '#include "low/a.h"\nstruct s *b(struct s *s,\n\tint n);\n' >high/b.h
+	printf '#include "high/b.h"\nstruct s *b(struct s *s,\n' >high/b.c
+	printf '#include "high/b.h"\n#include "low/a.h"\n' >top.c
+}
+
+# layers_notice NAME FILE LINE WORDS: with that line more, it is said so
+layers_notice()
+(
+	why=
+	make_layers
+	check_layers . */*.[ch] top.c >said || why="as it is to be it says: $(cat said)"
+	echo "$3" >>"$2"
+	! check_layers . */*.[ch] top.c >said || why+=" it says nothing"
+	grep -qF -- "$4" said || why+=" it says: $(cat said)"
+	host_result "make check refuses $1" "$why"
+)
+
+refuses_layers()
+{
+	layers_notice "an include of a higher layer" low/a.c '#include "high/b.h"' \
+		"low/a.c:3: includes high/b.h"
+	layers_notice "an include of what is on top" high/b.h '#include "top.h"' \
+		"high/b.h:4: includes top.h"
+	layers_notice "headers in a circle" low/a.h '#include "low/a.h"' \
+		"low/a.h low/a.h"
+	layers_notice "a header that declares another's function" high/b.h \
+		'void d(void);' "high/b.h:4: d() is not defined by high/b.c"
+	layers_notice "a folder that is no layer" low/a.c '#include "none/n.h"' \
+		"none/n.h: no layer"
+}
+
 cmd_test_host()
 {
 	local fresh said=
@@ -249,4 +289,5 @@ cmd_test_host()
 	removes_nothing_else
 	leaves_what_is_mounted
 	keeps_fifty_consoles
+	refuses_layers
 }
