@@ -1,4 +1,27 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/*
+ * All state of a queue pair. Where a field is described, a letter says who may
+ * touch it:
+ *
+ *	I	set when the QP is made, or its number is; read by anybody
+ *	S	under the send queue's lock
+ *	R	under the receive queue's lock
+ *	B	written under both of these, and modify_lock; read under either
+ *	P	under post_lock
+ *
+ * Locks, outermost first; softirqs take all but modify_lock:
+ *
+ *	rxe_qp.modify_lock
+ *	  rxe_sq.lock
+ *	    rxe_rq.lock		inside rxe_sq.lock to change or ask all attributes
+ *	      rxe_srq.lock, rxe_mw.lock, rxe_mr.lock, rxe_cq.lock
+ *	        rxe_sq.post_lock, rxe_ring.post_lock, rxe_anchor.lock
+ *
+ * What is read without these: rxe_qp.state, by rcv.c and mcast.c with an acquire,
+ * behind which path, mtu and service are those of that state; rxe_sq.done, by
+ * kernel users that post, with an acquire; rxe_sq.posted, under S, with another;
+ * attr.max_rd_atomic, by kernel users that post, which is a number.
+ */
 #ifndef RXE_QP_H
 #define RXE_QP_H
 
@@ -26,39 +49,39 @@ struct rxe_rwqe;
 
 /**
  * struct rxe_sq - a send queue, with the state of requester and completer
- * @lock: of everything here but @posted; BH-safe
- * @ring: shared with the program; NULL: a kernel user posts to @wqes
- * @post_lock: of @posted, and of the requests before they are posted
- * @posted: after the last request of a kernel user's; runs freely
- * @wqes: the requests from @done on, a program's: copies of those to @fetched
- * @mask: how many of @wqes there are, a power of two, less one
- * @wqe_size: bytes of one copy
- * @signal_all: every request completes with a CQE
- * @draining: SQD was entered, and its event not yet raised
- * @done: oldest request that is not complete; this and the next two run freely
- * @next: request that is sent now
- * @fetched: first request that is still in the ring only
- * @psn: of the next packet
- * @sent_psn: after the last one that was ever sent
- * @una_psn: oldest one that the peer has not acknowledged
- * @ack_psn: after the last one that asked for an acknowledgment
- * @rd_outstanding: reads and atomics sent and not answered
- * @retries: left for time-outs and sequence errors
- * @rnr_retries: left for a receiver that is not ready
- * @rnr_waiting: @rnr_timer runs
- * @probing: after @rnr_timer or a time-out, one packet asks whether the peer is there
- * @gap_retried: @una_psn was asked for again as a later response came first
- * @gap_repeats: responses in a row since that are not behind @gap_psn
- * @gap_psn: the furthest of those that came since
- * @gap_sent_psn: @sent_psn at that time
- * @tx: what is being sent
- * @hold: what the last key named
- * @timer: the local ACK timeout
- * @progress: when the peer last acknowledged something, or could not; in jiffies
- * @patience: until when packets may wait below us without being late, in jiffies
- * @rnr_timer: as long as the peer asked for
- * @requester: sends
- * @completer: takes what the peer answers
+ * @lock: S; BH-safe
+ * @ring: I: shared with the program; NULL: a kernel user posts to @wqes
+ * @post_lock: P; and of the requests before they are posted
+ * @posted: P: after the last request of a kernel user's; runs freely
+ * @wqes: I: the requests from @done on, a program's: copies of those to @fetched
+ * @mask: I: how many of @wqes there are, a power of two, less one
+ * @wqe_size: I: bytes of one copy
+ * @signal_all: I: every request completes with a CQE
+ * @draining: S: SQD was entered, and its event not yet raised
+ * @done: S: oldest request that is not complete; runs freely, as the next two
+ * @next: S: request that is sent now
+ * @fetched: S: first request that is still in the ring only
+ * @psn: S: of the next packet
+ * @sent_psn: S: after the last one that was ever sent
+ * @una_psn: S: oldest one that the peer has not acknowledged
+ * @ack_psn: S: after the last one that asked for an acknowledgment
+ * @rd_outstanding: S: reads and atomics sent and not answered
+ * @retries: S: left for time-outs and sequence errors
+ * @rnr_retries: S: left for a receiver that is not ready
+ * @rnr_waiting: S: @rnr_timer runs
+ * @probing: S: after @rnr_timer or a time-out, one packet asks whether the peer is there
+ * @gap_retried: S: @una_psn was asked for again as a later response came first
+ * @gap_repeats: S: responses in a row since that are not behind @gap_psn
+ * @gap_psn: S: the furthest of those that came since
+ * @gap_sent_psn: S: @sent_psn at that time
+ * @tx: S: what is being sent
+ * @hold: S: what the last key named
+ * @timer: S: the local ACK timeout
+ * @progress: S: when the peer last acknowledged something, or could not; jiffies
+ * @patience: S: until when packets may wait below us without being late; jiffies
+ * @rnr_timer: S: as long as the peer asked for
+ * @requester: S: sends
+ * @completer: S: takes what the peer answers
  */
 struct rxe_sq {
 	/* outermost of the driver's */
@@ -156,38 +179,38 @@ enum rxe_message {
 
 /**
  * struct rxe_rq - a receive queue, with the state of the responder
- * @lock: of everything here; BH-safe
- * @ring: of the user's requests; NULL: the QP uses a shared receive queue
- * @head: next request in the ring; runs freely
- * @last_wqe_told: the event that no more shared requests will be taken is out
- * @wqe: copy of the request that is being filled
- * @wqe_busy: there is one
- * @epsn: expected PSN
- * @msn: messages completed, modulo 2^24
- * @nak_sent: what is not @epsn is dropped in silence
- * @ack_due: an acknowledgment is to be sent before the lock is let go
- * @ack_psn: of it
- * @message: the middle of which message we are in
- * @offset: bytes of the message that have come
- * @write_va: of the message, where it is a write; so the next two
- * @write_rkey: of the message
- * @write_len: of the message
- * @resources: of the last reads and atomics, a ring
- * @num_resources: its size
- * @next_resource: the oldest of it
- * @read: being answered; no other request is looked at meanwhile
- * @tx: what is being sent
- * @turn_end: @tx.made when others get a turn
- * @hold: what the last key named
- * @responder: does what requests ask for; those in its backlog wait for @read too
- * @pending_psn: after the new requests in the backlog that follow on @epsn
- * @redo_psn: of the repeated requests that came last to it, without a gap
- * @redo_end: after them; @redo_psn: there are none
- * @again_for: the request that waits, when it last came again
- * @again: how often it has
- * @ack_expected: the peer expects an acknowledgment of @expected_psn, and to have
+ * @lock: R; BH-safe
+ * @ring: I: of the user's requests; NULL: the QP uses a shared receive queue
+ * @head: R: next request in the ring; runs freely
+ * @last_wqe_told: R: the event that no more shared requests will be taken is out
+ * @wqe: R: copy of the request that is being filled
+ * @wqe_busy: R: there is one
+ * @epsn: R: expected PSN
+ * @msn: R: messages completed, modulo 2^24
+ * @nak_sent: R: what is not @epsn is dropped in silence
+ * @ack_due: R: an acknowledgment is to be sent before the lock is let go
+ * @ack_psn: R: of it
+ * @message: R: the middle of which message we are in
+ * @offset: R: bytes of the message that have come
+ * @write_va: R: of the message, where it is a write; so the next two
+ * @write_rkey: R: of the message
+ * @write_len: R: of the message
+ * @resources: R: of the last reads and atomics, a ring
+ * @num_resources: R: its size
+ * @next_resource: R: the oldest of it
+ * @read: R: being answered; no other request is looked at meanwhile
+ * @tx: R: what is being sent
+ * @turn_end: R: @tx.made when others get a turn
+ * @hold: R: what the last key named
+ * @responder: R: does what requests ask for; those in its backlog wait for @read too
+ * @pending_psn: R: after the new requests in the backlog that follow on @epsn
+ * @redo_psn: R: of the repeated requests that came last to it, without a gap
+ * @redo_end: R: after them; @redo_psn: there are none
+ * @again_for: R: the request that waits, when it last came again
+ * @again: R: how often it has
+ * @ack_expected: R: the peer expects an acknowledgment of @expected_psn, and to have
  *		  all that it asked for before
- * @expected_psn: see there
+ * @expected_psn: R: see there
  */
 struct rxe_rq {
 	/* inside the send queue's lock where both are held */
@@ -230,22 +253,23 @@ struct rxe_rq {
 
 /**
  * struct rxe_qp - a queue pair
- * @ibqp: the core's part
- * @dev: its device
- * @handle: its number
- * @service: IB_OPCODE_RC, _UC or _UD: what its packets' opcodes begin with; the
- *	     GSI QP is a UD one
- * @anchor: what packets and faults under way hold on to
+ * @ibqp: I: the core's part
+ * @dev: I: its device
+ * @handle: I: its number
+ * @service: I: IB_OPCODE_RC, _UC or _UD: what its packets' opcodes begin with;
+ *	     the GSI QP is a UD one
+ * @anchor: I: what packets and faults under way hold on to
  * @modify_lock: has one call modify it at a time
  * @state: IB_QPS_ERR is entered under either queue's lock, IB_QPS_SQE under the
  *	   send queue's, every other state under both
- * @attr: as modified
- * @cap: as granted
- * @mtu: of the path, bytes
- * @path: to the peer
+ * @attr: B: as modified
+ * @cap: I: as granted
+ * @mtu: B: of the path, bytes
+ * @path: B: to the peer
  * @flush: empties both queues in the error state
- * @flush_delay: between two looks at the rings in the error state, in jiffies
- * @comm_established: a packet came before the program moved on to RTS
+ * @flush_delay: @flush's own: between two looks at the rings in the error state,
+ *		 in jiffies
+ * @comm_established: R: a packet came before the program moved on to RTS
  * @sq: the send queue, of requester and completer
  * @rq: the receive queue, and the responder
  */
