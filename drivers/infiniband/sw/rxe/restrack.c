@@ -44,7 +44,7 @@ int rxe_fill_stat_mr(struct sk_buff *msg, struct ib_mr *ibmr)
 	struct rxe_mr *mr = to_rmr(ibmr);
 	struct nlattr *table;
 
-	if (!mr->odp)
+	if (mr->kind != RXE_MR_ODP)
 		return 0;
 
 	table = nla_nest_start(msg, RDMA_NLDEV_ATTR_STAT_HWCOUNTERS);
@@ -72,7 +72,7 @@ int rxe_fill_res_mr(struct sk_buff *msg, struct ib_mr *ibmr)
 	struct rxe_mr *mr = to_rmr(ibmr);
 	struct nlattr *table;
 
-	if (!mr->odp)
+	if (mr->kind != RXE_MR_ODP)
 		return 0;
 
 	table = nla_nest_start(msg, RDMA_NLDEV_ATTR_DRIVER);

@@ -116,9 +116,12 @@ struct ib_mr *rxe_mr_create(const struct rxe_mr_init *init)
 	mr->addr = init->addr;
 	mr->implicit = init->implicit;
 	mr->memory = init->memory;
-	mr->pages = init->memory->pages;
-	mr->odp = init->memory->odp;
-	mr->kaddr = init->memory->kaddr;
+	if (init->kind == RXE_MR_ODP)
+		mr->odp = init->memory->odp;
+	else if (init->kind == RXE_MR_DMABUF)
+		mr->kaddr = init->memory->kaddr;
+	else
+		mr->pages = init->memory->pages;
 
 	err = rxe_mr_publish(mr);
 	if (err)
@@ -303,7 +306,8 @@ int rxe_dereg_mr(struct ib_mr *ibmr, struct ib_udata *udata)
 
 	rxe_handle_destroy(mr->keyed.handle);
 	rxe_memory_put(mr->memory);
-	kvfree(mr->blocks);
+	if (mr->kind == RXE_MR_FAST)
+		kvfree(mr->blocks);
 	kfree(mr);
 	return 0;
 }

@@ -76,20 +76,20 @@ enum rxe_mr_kind {
  * struct rxe_mr - a memory region
  * @ibmr: the core's part
  * @keyed: what its key names
- * @kind: where the memory is
+ * @kind: where the memory is, and which of the pointers to it there is
  * @key: its only key; 0: there is no access
  * @windows: that are bound to it; negative: it is going
  * @access: enum ib_access_flags
  * @addr: user address of the first byte; @ibmr.iova is how peers call it. Of a
  *	  fast registration the offset in the first block; of a buffer the offset
- * @memory: of a program's region; the next three are part of it
- * @pages: of pinned memory
- * @odp: memory paged on demand
- * @kaddr: where all of a buffer is mapped
+ * @memory: of a program's region; NULL: it is the kernel's
+ * @pages: RXE_MR_PINNED: as in @memory, for an access to find them at once
+ * @odp: RXE_MR_ODP: as in @memory
+ * @kaddr: RXE_MR_DMABUF: where all of the buffer is mapped, as in @memory
+ * @blocks: RXE_MR_FAST: the kernel's addresses of the memory
  * @implicit: @odp is the whole address space
  * @lock: of a fast registration, and held for an access, so that none outlasts
  *	  the key
- * @blocks: the kernel's addresses of a fast registration's memory
  * @num_blocks: in @blocks
  * @max_blocks: that there is room for
  * @block_shift: log2 of a block's size in bytes
@@ -103,13 +103,15 @@ struct rxe_mr {
 	int access;
 	unsigned long addr;
 	struct rxe_memory *memory;
-	struct page **pages;
-	struct odp_umem *odp;
-	void *kaddr;
+	union {
+		struct page **pages;
+		struct odp_umem *odp;
+		void *kaddr;
+		unsigned long *blocks;
+	};
 	bool implicit;
 	/* inside a QP's locks */
 	spinlock_t lock;
-	unsigned long *blocks;
 	u32 num_blocks;
 	u32 max_blocks;
 	u8 block_shift;
