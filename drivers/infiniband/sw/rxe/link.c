@@ -28,6 +28,7 @@ void rxe_dev_port_event(struct rxe_dev *dev)
 	};
 	bool up = rxe_port_is_up(dev);
 
+	ASSERT_RTNL();
 	if (up == dev->port_up)
 		return;
 

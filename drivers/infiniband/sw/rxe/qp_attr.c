@@ -120,6 +120,8 @@ static void rxe_qp_reset(struct rxe_qp *qp)
 /* What a state does when it is entered; both locks are held. */
 static void rxe_enter_state(struct rxe_qp *qp, enum ib_qp_state state)
 {
+	lockdep_assert_held(&qp->sq.lock);
+	lockdep_assert_held(&qp->rq.lock);
 	if (state == IB_QPS_ERR) {
 		rxe_qp_fail(qp, -1);
 		return;

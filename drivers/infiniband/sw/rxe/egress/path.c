@@ -366,6 +366,7 @@ struct dst_entry *rxe_path_route(struct rxe_path *path, struct rxe_dev *dev)
 	struct sock *sk = path->ipv4 ? dev->sock4 : dev->sock6;
 	struct dst_entry *dst;
 
+	lockdep_assert_in_softirq();
 	if (!sk)
 		return NULL;
 
@@ -391,6 +392,7 @@ void rxe_path_output(const struct rxe_path *path, struct rxe_dev *dev,
 	struct sock *sk = path->ipv4 ? dev->sock4 : dev->sock6;
 	struct net *net = dev->net;
 
+	lockdep_assert_in_softirq();
 	skb->priority = rt_tos2priority(path->traffic_class);
 	rxe_push_udp(skb, path);
 	if (path->ipv4) {

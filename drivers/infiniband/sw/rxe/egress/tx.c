@@ -124,6 +124,7 @@ struct rxe_bth *rxe_tx_begin(struct rxe_tx *tx, struct rxe_path *path,
 {
 	struct rxe_bth *bth;
 
+	lockdep_assert_in_softirq();
 	tx->pad = -payload_len & 3;
 	tx->len = rxe_opcodes[opcode].hdr_len + payload_len + tx->pad +
 		  RXE_ICRC_BYTES;
@@ -344,6 +345,7 @@ void rxe_tx_flush(struct rxe_tx *tx)
 	struct sk_buff *skb = tx->skb;
 	u32 packets = tx->packets;
 
+	lockdep_assert_in_softirq();
 	if (!skb)
 		return;
 

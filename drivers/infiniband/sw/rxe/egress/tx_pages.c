@@ -78,6 +78,7 @@ bool rxe_tx_room(struct rxe_tx_room *room, u32 len)
 	struct rxe_tx_pages *pages = this_cpu_ptr(&rxe_tx_pages);
 	struct page *page = pages->ring[pages->at];
 
+	lockdep_assert_in_softirq();
 	if (!page || pages->used + len > page_size(page)) {
 		if (!rxe_tx_next_page(pages))
 			return false;
@@ -98,6 +99,7 @@ bool rxe_tx_room(struct rxe_tx_room *room, u32 len)
  */
 void rxe_tx_room_use(u32 len)
 {
+	lockdep_assert_in_softirq();
 	this_cpu_ptr(&rxe_tx_pages)->used += len;
 }
 

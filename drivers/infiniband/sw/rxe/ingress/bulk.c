@@ -96,6 +96,7 @@ static void rxe_bulk_help(struct rxe_bulk *bulk)
  */
 bool rxe_is_bulk(const struct sk_buff *skb)
 {
+	lockdep_assert_in_softirq();
 	return skb->len > RXE_BULK_MIN ||
 	       !skb_queue_empty_lockless(&this_cpu_ptr(&rxe_bulk)->skbs);
 }
@@ -113,6 +114,7 @@ void rxe_bulk_add(const struct net *net, struct sk_buff *skb)
 {
 	struct rxe_bulk *bulk = this_cpu_ptr(&rxe_bulk);
 
+	lockdep_assert_in_softirq();
 	while (skb_queue_len_lockless(&bulk->skbs) >= RXE_BULK_MAX)
 		rxe_bulk_step(bulk);
 

@@ -105,6 +105,7 @@ struct rxe_qp *rxe_gsi_get(const struct net *net, const struct sk_buff *skb)
 	int rank, best = 0;
 	struct rxe_qp *qp;
 
+	lockdep_assert_in_softirq();
 	rcu_read_lock();
 	list_for_each_entry_rcu(handle, &rxe_gsis, entry) {
 		if (!rxe_handle_hold(handle))

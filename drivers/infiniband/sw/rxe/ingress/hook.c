@@ -82,6 +82,7 @@ int rxe_udp_rcv(struct sock *sk, struct sk_buff *skb)
 {
 	union ib_gid dgid;
 
+	lockdep_assert_in_softirq();
 	if (!rxe_udp_len_ok(udp_hdr(skb), skb->len) || !rxe_skb_dgid(skb, &dgid)) {
 		kfree_skb(skb);
 		return 0;

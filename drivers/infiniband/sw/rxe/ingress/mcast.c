@@ -263,6 +263,7 @@ void rxe_mcast_rcv(const struct net *net, const struct rxe_pkt *pkt)
 	struct rxe_member *member;
 	union ib_gid mgid;
 
+	lockdep_assert_in_softirq();
 	if (!rxe_skb_dgid(pkt->skb, &mgid))
 		return;
 

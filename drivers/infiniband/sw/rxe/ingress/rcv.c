@@ -143,6 +143,7 @@ void rxe_rcv(const struct net *net, struct sk_buff *skb)
 	struct rxe_run run = {};
 	struct rxe_pkt pkt;
 
+	RCU_LOCKDEP_WARN(!rcu_read_lock_held(), "received without RCU");
 	lockdep_assert_in_softirq();
 	rxe_batch_icrc_prefix(skb, &prefix);
 	for (offset = 0; offset < end; offset += n * pkt.len) {
@@ -185,6 +186,7 @@ void rxe_rcv_group(const struct net *net, struct sk_buff *skb)
 	struct rxe_icrc_prefix prefix;
 	struct rxe_pkt pkt;
 
+	RCU_LOCKDEP_WARN(!rcu_read_lock_held(), "received without RCU");
 	lockdep_assert_in_softirq();
 	rxe_batch_icrc_prefix(skb, &prefix);
 	if (rxe_pkt_next(&pkt, skb) && pkt.qpn == RXE_MULTICAST_QPN &&

@@ -166,6 +166,8 @@ int rxe_mr_access(const struct rxe_access *access, odp_actor_t actor,
 	struct rxe_mr *mr;
 	int err;
 
+	lockdep_assert_in_softirq();
+	lockdep_assert(!access->dir || lockdep_is_held(access->dir->lock));
 	if (!keyed)
 		return -EACCES;
 
@@ -193,6 +195,7 @@ int rxe_mr_check(const struct rxe_access *access)
 	struct rxe_keyed *keyed = rxe_access_begin(access);
 	bool allowed;
 
+	lockdep_assert_in_softirq();
 	if (!keyed)
 		return -EACCES;
 
@@ -222,6 +225,7 @@ int rxe_invalidate(struct ib_pd *pd, u32 qpn, u32 key)
 	struct rxe_keyed *keyed = rxe_keyed_get(to_rdev(pd->device), key);
 	int err;
 
+	lockdep_assert_in_softirq();
 	if (!keyed)
 		return -EINVAL;
 

@@ -72,6 +72,7 @@ int rxe_dma_access(const struct rxe_access *access, odp_actor_t actor,
 {
 	void *kaddr = (void *)(uintptr_t)access->iova;
 
+	lockdep_assert_in_softirq();
 	if ((access->rights & RXE_REMOTE_RIGHTS) &&
 	    !rxe_is_memory(access->iova, access->len))
 		return -EFAULT;
@@ -182,6 +183,7 @@ int rxe_blocks_access(const struct rxe_mr *mr, u64 offset, u32 len,
 	unsigned long within, n;
 	int err;
 
+	lockdep_assert_held(&mr->lock);
 	for (; len; at += n, len -= n) {
 		within = at & (size - 1);
 		n = min_t(unsigned long, len, size - within);
@@ -214,6 +216,7 @@ int rxe_mr_register(struct ib_pd *pd, const struct rxe_reg *reg)
 	struct rxe_mr *mr = reg->mr;
 	int err = -EINVAL;
 
+	lockdep_assert_in_softirq();
 	spin_lock(&mr->lock);
 	if (mr->kind == RXE_MR_FAST && mr->ibmr.pd == pd &&
 	    !mr->key && reg->key >> RXE_KEY_BITS == mr->keyed.handle->number &&

@@ -129,6 +129,7 @@ static int rxe_mw_bind_locked(struct rxe_mw *mw, const struct ib_pd *pd,
 {
 	struct rxe_mr *mr = NULL;
 
+	lockdep_assert_held(&mw->lock);
 	if (!rxe_bind_valid(mw, bind))
 		return -EINVAL;
 
@@ -163,6 +164,7 @@ int rxe_mw_bind(struct ib_pd *pd, u32 qpn, const struct rxe_bind *bind)
 	struct rxe_mw *mw = rxe_mw_get(pd, bind->mw_rkey);
 	int err;
 
+	lockdep_assert_in_softirq();
 	if (!mw)
 		return -EINVAL;
 
@@ -224,6 +226,7 @@ bool rxe_mw_check(struct rxe_mw *mw, const struct rxe_access *access)
 {
 	bool allowed;
 
+	lockdep_assert_in_softirq();
 	spin_lock(&mw->lock);
 	allowed = rxe_mw_allows(mw, access);
 	spin_unlock(&mw->lock);
@@ -244,6 +247,7 @@ const struct rxe_mr *rxe_mw_begin(struct rxe_mw *mw,
 				  const struct rxe_access *access, u64 *offset)
 	__acquires(&mw->lock)
 {
+	lockdep_assert_in_softirq();
 	spin_lock(&mw->lock);
 	if (!rxe_mw_allows(mw, access))
 		return NULL;

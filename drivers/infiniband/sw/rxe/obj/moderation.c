@@ -43,6 +43,7 @@ static void rxe_cq_start_timer(struct rxe_cq *cq)
  */
 bool rxe_cq_hold_event(struct rxe_cq *cq, bool failed)
 {
+	lockdep_assert_held(&cq->lock);
 	if (!rxe_cq_moderates(cq))
 		return false;
 

@@ -20,6 +20,8 @@ void rxe_qp_fail(struct rxe_qp *qp, int event)
 		.element.qp = &qp->ibqp,
 	};
 
+	lockdep_assert(lockdep_is_held(&qp->sq.lock) ||
+		       lockdep_is_held(&qp->rq.lock));
 	if (READ_ONCE(qp->state) == IB_QPS_ERR)
 		return;
 
@@ -40,6 +42,7 @@ void rxe_qp_fail(struct rxe_qp *qp, int event)
  */
 void rxe_qp_fail_sq(struct rxe_qp *qp)
 {
+	lockdep_assert_held(&qp->sq.lock);
 	if (rxe_is_reliable(qp)) {
 		rxe_qp_fail(qp, -1);
 		return;

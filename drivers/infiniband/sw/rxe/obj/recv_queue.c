@@ -79,6 +79,7 @@ void rxe_rq_reset(struct rxe_qp *qp)
 {
 	struct rxe_rq *rq = &qp->rq;
 
+	lockdep_assert_held(&qp->rq.lock);
 	rxe_rq_abandon(qp);
 	if (rq->ring) {
 		rq->head += rxe_ring_filled(rq->ring, rq->head);
@@ -106,6 +107,7 @@ bool rxe_rq_fetch(struct rxe_qp *qp)
 {
 	struct rxe_rq *rq = &qp->rq;
 
+	lockdep_assert_held(&qp->rq.lock);
 	if (rq->wqe_busy)
 		return true;
 
@@ -128,6 +130,7 @@ bool rxe_rq_fetch(struct rxe_qp *qp)
 void rxe_rq_complete(struct rxe_qp *qp, struct ib_wc *wc,
 		     bool solicited)
 {
+	lockdep_assert_held(&qp->rq.lock);
 	wc->wr_id = qp->rq.wqe->wr_id;
 	wc->qp = &qp->ibqp;
 	wc->port_num = 1;
@@ -163,6 +166,7 @@ bool rxe_rq_flush(struct rxe_qp *qp, int budget)
 	struct rxe_rq *rq = &qp->rq;
 	bool flushed = false;
 
+	lockdep_assert_held(&qp->rq.lock);
 	rxe_rq_abandon(qp);
 	/* what is in a shared queue is for the other QPs */
 	while (budget-- &&

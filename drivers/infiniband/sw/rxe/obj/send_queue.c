@@ -130,6 +130,7 @@ void rxe_sq_reset(struct rxe_qp *qp)
 {
 	struct rxe_sq *sq = &qp->sq;
 
+	lockdep_assert_held(&qp->sq.lock);
 	sq->fetched += rxe_sq_filled(sq);
 	sq->next = sq->fetched;
 	rxe_sq_give_back(sq, sq->fetched);
@@ -342,6 +343,7 @@ struct rxe_swqe *rxe_sq_fetch(struct rxe_qp *qp)
 {
 	struct rxe_sq *sq = &qp->sq;
 
+	lockdep_assert_held(&qp->sq.lock);
 	if (sq->fetched - sq->done >= sq->mask || !rxe_sq_filled(sq))
 		return NULL;
 	if (sq->ring)
@@ -399,6 +401,7 @@ void rxe_sq_complete(struct rxe_qp *qp, enum ib_wc_status status)
 {
 	struct rxe_sq *sq = &qp->sq;
 
+	lockdep_assert_held(&qp->sq.lock);
 	rxe_sq_complete_one(qp, status);
 	if (status != IB_WC_SUCCESS)
 		return;
@@ -421,6 +424,7 @@ bool rxe_sq_flush(struct rxe_qp *qp, int budget)
 	struct rxe_sq *sq = &qp->sq;
 	u32 done = sq->done;
 
+	lockdep_assert_held(&qp->sq.lock);
 	sq->rd_outstanding = 0;
 	rxe_abandon(&sq->requester);
 	rxe_abandon(&sq->completer);
@@ -441,6 +445,7 @@ bool rxe_sq_flush(struct rxe_qp *qp, int budget)
  */
 void rxe_sq_arm_timer(struct rxe_qp *qp)
 {
+	lockdep_assert_held(&qp->sq.lock);
 	if (qp->attr.timeout && !timer_pending(&qp->sq.timer))
 		mod_timer(&qp->sq.timer, jiffies + rxe_ack_timeout_jiffies(qp));
 }
@@ -453,6 +458,7 @@ void rxe_sq_arm_timer(struct rxe_qp *qp)
  */
 void rxe_sq_run_soon(struct rxe_qp *qp)
 {
+	lockdep_assert_held(&qp->sq.lock);
 	mod_timer(&qp->sq.timer, jiffies + 1);
 }
 
@@ -465,6 +471,7 @@ void rxe_sq_run_soon(struct rxe_qp *qp)
  */
 void rxe_sq_fail(struct rxe_qp *qp, enum ib_wc_status status)
 {
+	lockdep_assert_held(&qp->sq.lock);
 	if (qp->sq.done != qp->sq.fetched)
 		rxe_sq_complete(qp, status);
 	rxe_qp_fail_sq(qp);

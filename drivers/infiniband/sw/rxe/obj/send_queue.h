@@ -135,6 +135,7 @@ static inline void rxe_sq_progress(struct rxe_sq *sq)
  */
 static inline void rxe_sq_reset_retries(struct rxe_qp *qp)
 {
+	lockdep_assert_held(&qp->sq.lock);
 	qp->sq.retries = qp->attr.retry_cnt;
 	qp->sq.rnr_retries = qp->attr.rnr_retry;
 	rxe_sq_progress(&qp->sq);

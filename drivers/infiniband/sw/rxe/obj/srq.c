@@ -292,6 +292,7 @@ bool rxe_srq_fetch(struct rxe_srq *srq, struct rxe_rwqe *wqe)
 {
 	bool fetched, low = false;
 
+	lockdep_assert_in_softirq();
 	spin_lock(&srq->lock);
 	fetched = rxe_rwqe_take(wqe, srq->ring, &srq->head, srq->max_sge);
 	if (srq->limit && rxe_ring_filled(srq->ring, srq->head) < srq->limit) {

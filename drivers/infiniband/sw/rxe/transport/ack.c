@@ -13,6 +13,7 @@
  */
 __be32 rxe_aeth_smsn(const struct rxe_qp *qp, u8 syndrome)
 {
+	lockdep_assert_held(&qp->rq.lock);
 	return cpu_to_be32((u32)syndrome << 24 | qp->rq.msn);
 }
 
@@ -31,6 +32,7 @@ void rxe_send_aeth(struct rxe_qp *qp, u8 opcode, u8 syndrome, u32 psn)
 	struct rxe_aeth *aeth;
 	struct rxe_bth *bth;
 
+	lockdep_assert_held(&qp->rq.lock);
 	bth = rxe_tx_begin(tx, &qp->path, opcode, psn, 0);
 	/* as if the network had lost it: the requester asks again */
 	if (!bth)
@@ -54,6 +56,7 @@ void rxe_send_aeth(struct rxe_qp *qp, u8 opcode, u8 syndrome, u32 psn)
  */
 void rxe_expect_ack(struct rxe_rq *rq, u32 psn)
 {
+	lockdep_assert_held(&rq->lock);
 	if (!rq->ack_expected || rxe_psn_diff(psn, rq->expected_psn) > 0)
 		rq->expected_psn = psn;
 	rq->ack_expected = true;
@@ -81,6 +84,7 @@ static void rxe_ack_expected(struct rxe_rq *rq)
  */
 void rxe_acknowledge_progress(struct rxe_rq *rq)
 {
+	lockdep_assert_held(&rq->lock);
 	if (!rq->read.active && rq->redo_psn == rq->redo_end)
 		rxe_ack_later(rq, rxe_psn_add(rq->epsn, -1));
 }
@@ -95,6 +99,7 @@ void rxe_acknowledge_progress(struct rxe_rq *rq)
  */
 void rxe_send_ack(struct rxe_qp *qp, u8 syndrome, u32 psn)
 {
+	lockdep_assert_held(&qp->rq.lock);
 	/* which says all that one that is due would */
 	qp->rq.ack_due = false;
 	/* the peer takes none ahead of what it misses: see rxe_expect_ack() */
@@ -126,6 +131,7 @@ void rxe_send_rnr_nak(struct rxe_qp *qp, u8 timer, u32 psn)
  */
 void rxe_responder_flush(struct rxe_qp *qp)
 {
+	lockdep_assert_held(&qp->rq.lock);
 	rxe_ack_expected(&qp->rq);
 	rxe_ack_now(qp);
 	rxe_key_release(&qp->rq.hold);
@@ -142,6 +148,7 @@ void rxe_responder_flush(struct rxe_qp *qp)
  */
 void rxe_responder_fail(struct rxe_qp *qp, u8 syndrome, u32 psn)
 {
+	lockdep_assert_held(&qp->rq.lock);
 	rxe_send_ack(qp, syndrome, psn);
 	rxe_qp_fail(qp, syndrome == RXE_SYN_NAK_REM_ACCESS ?
 			IB_EVENT_QP_ACCESS_ERR : IB_EVENT_QP_REQ_ERR);

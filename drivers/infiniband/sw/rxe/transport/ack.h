@@ -31,6 +31,7 @@ void rxe_responder_fail(struct rxe_qp *qp, u8 syndrome, u32 psn);
  */
 static inline void rxe_ack_later(struct rxe_rq *rq, u32 psn)
 {
+	lockdep_assert_held(&rq->lock);
 	rq->ack_due = true;
 	rq->ack_psn = psn;
 }
@@ -43,6 +44,7 @@ static inline void rxe_ack_later(struct rxe_rq *rq, u32 psn)
  */
 static inline void rxe_ack_now(struct rxe_qp *qp)
 {
+	lockdep_assert_held(&qp->rq.lock);
 	if (qp->rq.ack_due)
 		rxe_send_ack(qp, RXE_SYN_ACK_UNLIMITED, qp->rq.ack_psn);
 }

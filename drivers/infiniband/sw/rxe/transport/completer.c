@@ -416,6 +416,7 @@ static void rxe_check_drained(struct rxe_qp *qp)
  */
 void rxe_completer_progress(struct rxe_qp *qp)
 {
+	lockdep_assert_held(&qp->sq.lock);
 	rxe_requester_run(qp);
 	rxe_check_drained(qp);
 }
@@ -457,6 +458,7 @@ void rxe_completer_rcv(struct rxe_qp *qp, struct sk_buff *skb)
 {
 	struct rxe_sq *sq = &qp->sq;
 
+	lockdep_assert_in_softirq();
 	spin_lock(&sq->lock);
 	if (sq->completer.parked || !rxe_complete_batch(qp, skb)) {
 		rxe_defer_responses(qp, skb);

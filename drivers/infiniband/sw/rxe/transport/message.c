@@ -260,5 +260,6 @@ int rxe_request_message(struct rxe_qp *qp, struct rxe_swqe *wqe, u32 budget)
 {
 	struct rxe_message_turn turn = { .wqe = wqe, .budget = budget };
 
+	lockdep_assert_held(&qp->sq.lock);
 	return rxe_many_or_one(rxe_message_send, qp, &turn);
 }

@@ -26,6 +26,7 @@ int rxe_request_flush(struct rxe_qp *qp, struct rxe_swqe *wqe)
 	struct rxe_reth *reth;
 	struct rxe_bth *bth;
 
+	lockdep_assert_held(&qp->sq.lock);
 	if (!rxe_may_ask(qp))
 		return -EBUSY;
 
@@ -59,6 +60,7 @@ int rxe_request_atomic_write(struct rxe_qp *qp, struct rxe_swqe *wqe)
 	struct rxe_reth *reth;
 	struct rxe_bth *bth;
 
+	lockdep_assert_held(&qp->sq.lock);
 	if (!rxe_may_ask(qp))
 		return -EBUSY;
 
@@ -98,6 +100,7 @@ int rxe_respond_flush(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 	struct rxe_access access =
 		rxe_responder_access(qp, IB_ACCESS_FLUSH_GLOBAL);
 
+	lockdep_assert_held(&qp->rq.lock);
 	access.key = be32_to_cpu(reth->rkey);
 	access.iova = be64_to_cpu(reth->va);
 	access.len = be32_to_cpu(reth->len);
@@ -140,6 +143,7 @@ int rxe_respond_atomic_write(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 	u64 value;
 	int err;
 
+	lockdep_assert_held(&qp->rq.lock);
 	access.key = be32_to_cpu(reth->rkey);
 	access.iova = be64_to_cpu(reth->va);
 	access.len = sizeof(u64);

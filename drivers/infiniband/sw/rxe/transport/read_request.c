@@ -50,6 +50,7 @@ int rxe_request_read(struct rxe_qp *qp, struct rxe_swqe *wqe)
 	struct rxe_bth *bth;
 	int err;
 
+	lockdep_assert_held(&qp->sq.lock);
 	if (!rxe_may_ask(qp))
 		return -EBUSY;
 
@@ -88,6 +89,7 @@ int rxe_request_atomic(struct rxe_qp *qp, struct rxe_swqe *wqe)
 	struct rxe_bth *bth;
 	int err;
 
+	lockdep_assert_held(&qp->sq.lock);
 	if (!rxe_may_ask(qp))
 		return -EBUSY;
 

@@ -199,6 +199,7 @@ bool rxe_read_continue(struct rxe_qp *qp)
 	struct rxe_rq *rq = &qp->rq;
 	int budget, err;
 
+	lockdep_assert_held(&qp->rq.lock);
 	while (rq->read.active) {
 		/* the requester has what we sent before it moves, and we with it */
 		if (!rxe_flow_may_send(&qp->anchor->flows[RXE_FLOW_RESPONSES],
@@ -245,6 +246,7 @@ int rxe_respond_read(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 	struct rxe_resource *res;
 	u32 psns;
 
+	lockdep_assert_held(&qp->rq.lock);
 	access.key = be32_to_cpu(reth->rkey);
 	access.iova = be64_to_cpu(reth->va);
 	access.len = be32_to_cpu(reth->len);
@@ -279,6 +281,7 @@ void rxe_repeat_read(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 	struct rxe_resource *res;
 	u64 offset;
 
+	lockdep_assert_held(&qp->rq.lock);
 	res = rxe_find_resource(qp, RXE_RESOURCE_READ, psn);
 	if (!res)
 		return;
@@ -360,6 +363,7 @@ int rxe_respond_atomic(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 	struct rxe_resource *res;
 	int err;
 
+	lockdep_assert_held(&qp->rq.lock);
 	access.key = be32_to_cpu(atmeth->rkey);
 	access.iova = be64_to_cpu(atmeth->va);
 	access.len = sizeof(u64);
@@ -394,6 +398,7 @@ void rxe_repeat_atomic(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 	u32 psn = pkt->psn;
 	struct rxe_resource *res;
 
+	lockdep_assert_held(&qp->rq.lock);
 	res = rxe_find_resource(qp, RXE_RESOURCE_ATOMIC, psn);
 	if (res)
 		rxe_send_atomic_ack(qp, psn, res->orig);
@@ -416,6 +421,7 @@ static void rxe_send_placement_ack(struct rxe_qp *qp, u32 psn)
  */
 void rxe_answer_placement(struct rxe_qp *qp, u32 psn)
 {
+	lockdep_assert_held(&qp->rq.lock);
 	rxe_new_resource(qp, RXE_RESOURCE_PLACEMENT, 1);
 	rxe_request_done(qp, 1);
 	rxe_send_placement_ack(qp, psn);
@@ -434,6 +440,7 @@ void rxe_repeat_placement(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 {
 	u32 psn = pkt->psn;
 
+	lockdep_assert_held(&qp->rq.lock);
 	if (rxe_find_resource(qp, RXE_RESOURCE_PLACEMENT, psn))
 		rxe_send_placement_ack(qp, psn);
 }

@@ -27,6 +27,7 @@ void rxe_requester_sent(struct rxe_qp *qp, struct rxe_swqe *wqe, u32 psns)
 	struct rxe_sq *sq = &qp->sq;
 	u32 last = rxe_psn_add(sq->psn, psns - 1);
 
+	lockdep_assert_held(&qp->sq.lock);
 	if (sq->sent_psn == sq->una_psn)
 		rxe_sq_progress(sq);
 	else if (sq->psn == sq->una_psn)
@@ -76,6 +77,7 @@ void rxe_requester_expect(struct rxe_qp *qp, struct rxe_bth *bth, u32 psns)
 {
 	struct rxe_sq *sq = &qp->sq;
 
+	lockdep_assert_held(&qp->sq.lock);
 	sq->rd_outstanding++;
 	sq->ack_psn = rxe_psn_add(sq->psn, psns - 1);
 	bth->apsn |= cpu_to_be32(RXE_BTH_ACK_REQ);

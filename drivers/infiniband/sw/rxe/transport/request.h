@@ -36,6 +36,7 @@ rxe_requester_access(struct rxe_qp *qp, int rights)
  */
 static inline bool rxe_may_ask(const struct rxe_qp *qp)
 {
+	lockdep_assert_held(&qp->sq.lock);
 	return qp->sq.rd_outstanding < qp->attr.max_rd_atomic;
 }
 

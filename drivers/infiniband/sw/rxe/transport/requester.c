@@ -247,6 +247,7 @@ bool rxe_requester_should_batch(struct rxe_qp *qp)
 	struct rxe_sq *sq = &qp->sq;
 	const struct rxe_swqe *wqe;
 
+	lockdep_assert_held(&qp->sq.lock);
 	if (!rxe_is_reliable(qp) ||
 	    rxe_psn_diff(sq->psn, sq->una_psn) < RXE_GATHER_PSNS ||
 	    rxe_psn_diff(sq->ack_psn, sq->una_psn) < 0)
@@ -297,6 +298,7 @@ void rxe_requester_run(struct rxe_qp *qp)
 {
 	bool softirq = in_serving_softirq();
 
+	lockdep_assert_held(&qp->sq.lock);
 	/* it goes on where it was about to */
 	if (softirq && delayed_work_pending(&qp->sq.requester.work))
 		return;
@@ -321,6 +323,7 @@ void rxe_requester_begin(struct rxe_qp *qp)
 	struct rxe_sq *sq = &qp->sq;
 	int turns = sq->psn == sq->una_psn ? RXE_FIRST_TURNS : 0;
 
+	lockdep_assert_held(&sq->lock);
 	while (turns--) {
 		if (rxe_requester_turn(qp, RXE_TX_FIRST))
 			return;
@@ -341,6 +344,7 @@ void rxe_requester_go_back(struct rxe_qp *qp)
 {
 	struct rxe_sq *sq = &qp->sq;
 
+	lockdep_assert_held(&qp->sq.lock);
 	rxe_count(qp->dev, RXE_STAT_RETRANSMIT);
 	sq->next = sq->done;
 	sq->psn = sq->una_psn;

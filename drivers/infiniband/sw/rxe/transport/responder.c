@@ -43,6 +43,7 @@ static int rxe_respond(struct rxe_qp *qp, const struct rxe_pkt *pkt)
  */
 void rxe_responder_repeat(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 {
+	lockdep_assert_held(&qp->rq.lock);
 	rxe_count(qp->dev, RXE_STAT_DUP_REQUEST);
 	if (pkt->op->flags & RXE_OP_READ)
 		rxe_repeat_read(qp, pkt);
@@ -108,6 +109,7 @@ bool rxe_responder_take_run(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 	u64 rest;
 	u32 n;
 
+	lockdep_assert_held(&qp->rq.lock);
 	if ((pkt->op->flags & (RXE_OP_START | RXE_OP_END)) ||
 	    !(pkt->op->flags & (RXE_OP_SEND | RXE_OP_WRITE)) ||
 	    !rxe_responder_live(qp) || pkt->psn != rq->epsn ||
@@ -179,6 +181,7 @@ static int rxe_rc_process(struct rxe_qp *qp, const struct rxe_pkt *pkt)
  */
 int rxe_responder_process(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 {
+	lockdep_assert_held(&qp->rq.lock);
 	if (!rxe_responder_live(qp))
 		return 0;
 

@@ -309,6 +309,7 @@ void rxe_responder_rcv(struct rxe_qp *qp, struct sk_buff *skb)
 	struct rxe_rq *rq = &qp->rq;
 	bool busy;
 
+	lockdep_assert_in_softirq();
 	spin_lock(&rq->lock);
 	rxe_begin_turn(rq);
 	busy = rxe_responder_busy(rq);

@@ -145,6 +145,7 @@ int rxe_respond_send(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 	u32 offset;
 	int err;
 
+	lockdep_assert_held(&qp->rq.lock);
 	if (!rxe_rq_fetch(qp))
 		return RXE_SYN_RNR_NAK;
 
@@ -215,6 +216,7 @@ int rxe_respond_write(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 	u32 rest;
 	int err;
 
+	lockdep_assert_held(&qp->rq.lock);
 	if (pkt->op->flags & RXE_OP_START) {
 		err = rxe_begin_write(qp, pkt);
 		if (err)
@@ -283,6 +285,7 @@ bool rxe_request_valid(const struct rxe_qp *qp, const struct rxe_pkt *pkt)
 {
 	enum rxe_message in = qp->rq.message;
 
+	lockdep_assert_held(&qp->rq.lock);
 	if ((pkt->op->flags & RXE_OP_UNSUPPORTED) ||
 	    !rxe_request_enabled(qp, pkt))
 		return false;
@@ -309,6 +312,7 @@ void rxe_responder_advance(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 {
 	struct rxe_rq *rq = &qp->rq;
 
+	lockdep_assert_held(&qp->rq.lock);
 	rq->epsn = rxe_psn_add(pkt->psn, 1);
 	rq->message = rxe_message_of(pkt);
 	if (pkt->op->flags & RXE_OP_END) {
@@ -337,6 +341,7 @@ void rxe_comm_established(struct rxe_qp *qp)
 		.element.qp = &qp->ibqp,
 	};
 
+	lockdep_assert_held(&qp->rq.lock);
 	if (qp->state != IB_QPS_RTR || qp->comm_established)
 		return;
 

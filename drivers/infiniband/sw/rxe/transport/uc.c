@@ -30,6 +30,7 @@ int rxe_uc_process(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 	struct rxe_rq *rq = &qp->rq;
 	int err;
 
+	lockdep_assert_held(&qp->rq.lock);
 	/* whatever was lost before it, a first packet begins anew */
 	if (pkt->op->flags & RXE_OP_START)
 		rq->message = RXE_MESSAGE_NONE;

@@ -52,6 +52,7 @@ int rxe_ud_request(struct rxe_qp *qp, struct rxe_swqe *wqe)
 	__be32 *immdt;
 	int err;
 
+	lockdep_assert_held(&qp->sq.lock);
 	ah = rxe_is_kernel(qp) ? wqe->ud.ah :
 				 rxe_ah_get(qp->ibqp.pd, wqe->ud.ah_num);
 	if (!ah)
@@ -178,6 +179,7 @@ int rxe_ud_process(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 	struct rxe_rq *rq = &qp->rq;
 	int err;
 
+	lockdep_assert_held(&qp->rq.lock);
 	if (be32_to_cpu(deth->qkey) != qp->attr.qkey) {
 		rxe_count(qp->dev, RXE_STAT_QKEY_VIOLATION);
 		return 0;

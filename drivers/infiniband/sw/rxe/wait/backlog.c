@@ -42,6 +42,7 @@ bool rxe_backlog_has_room(struct rxe_dev *dev,
 void rxe_backlog_add(struct rxe_dev *dev, struct rxe_backlog *backlog,
 		     struct sk_buff *skb)
 {
+	lockdep_assert_in_softirq();
 	rxe_batch_keep(skb);
 	backlog->bytes += skb->truesize;
 	atomic_long_add(skb->truesize, &dev->backlog);
@@ -59,6 +60,7 @@ void rxe_backlog_consume(struct rxe_dev *dev, struct rxe_backlog *backlog)
 {
 	struct sk_buff *skb = __skb_dequeue(&backlog->skbs);
 
+	lockdep_assert_in_softirq();
 	backlog->bytes -= skb->truesize;
 	atomic_long_sub(skb->truesize, &dev->backlog);
 	consume_skb(skb);

@@ -34,6 +34,7 @@ static int rxe_flow_limit(void)
  */
 bool rxe_flow_is_here(const struct rxe_flow *flow)
 {
+	lockdep_assert_in_softirq();
 	return flow->cpu == smp_processor_id();
 }
 
@@ -95,6 +96,7 @@ static void rxe_skb_free(struct sk_buff *skb)
  */
 void rxe_flow_add(struct rxe_flow *flow, struct sk_buff *skb)
 {
+	lockdep_assert_in_softirq();
 	rxe_anchor_get(flow->anchor);
 	skb_shinfo(skb)->destructor_arg = flow;
 	skb->destructor = rxe_skb_free;
@@ -136,6 +138,7 @@ bool rxe_flow_may_send(struct rxe_flow *flow, bool arrived)
 {
 	int limit = rxe_flow_limit();
 
+	lockdep_assert_in_softirq();
 	if (!rxe_flow_move_here(flow, arrived)) {
 		rxe_flow_continue(flow);
 		return false;
