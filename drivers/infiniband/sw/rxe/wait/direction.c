@@ -284,6 +284,21 @@ void rxe_direction_init(struct rxe_direction *dir, struct rxe_anchor *anchor,
 	rxe_backlog_init(&dir->backlog);
 }
 
+static struct rxe_fault *rxe_fault_create(struct rxe_direction *dir, gfp_t gfp)
+{
+	struct rxe_fault *fault;
+
+	fault = kzalloc(sizeof(*fault), gfp);
+	if (!fault)
+		return NULL;
+
+	INIT_WORK(&fault->work, rxe_fault_work);
+	refcount_set(&fault->refs, 1);
+	fault->dir = dir;
+	fault->anchor = rxe_anchor_get(dir->anchor);
+	return fault;
+}
+
 /**
  * rxe_direction_prepare - have a fault ready, before there are accesses to memory
  * @dir: of a QP that leaves the reset state
@@ -309,13 +324,9 @@ int rxe_direction_prepare(struct rxe_direction *dir)
 				    RXE_ABANDONED_WAIT))
 		return -EBUSY;
 
-	fault = kzalloc(sizeof(*fault), GFP_KERNEL_ACCOUNT);
+	fault = rxe_fault_create(dir, GFP_KERNEL_ACCOUNT);
 	if (!fault)
 		return -ENOMEM;
-	INIT_WORK(&fault->work, rxe_fault_work);
-	refcount_set(&fault->refs, 1);
-	fault->dir = dir;
-	fault->anchor = rxe_anchor_get(anchor);
 
 	spin_lock_bh(dir->lock);
 	dir->fault = fault;
@@ -421,23 +432,10 @@ int rxe_park(struct rxe_direction *dir, struct odp_umem *umem,
 	return -EAGAIN;
 }
 
-/**
- * rxe_abandon - let go of all that a direction waits for
- * @dir: of a QP that is reset, fails, or is destroyed
- *
- * The fault that is under way is left to its worker, which may sleep for as long
- * as the memory's owner likes.
- *
- * Context: BH disabled, @dir->lock is held.
- */
-void rxe_abandon(struct rxe_direction *dir)
+/* The worker may sleep for as long as the memory's owner likes. */
+static void rxe_abandon_fault(struct rxe_direction *dir)
 {
 	struct rxe_fault *fault = dir->fault;
-
-	lockdep_assert_held(dir->lock);
-	rxe_backlog_purge(dir->anchor->dev, &dir->backlog);
-	if (!dir->parked)
-		return;
 
 	trace_rxe_abandon(dir->anchor->qpn, dir->kind);
 	dir->parked = false;
@@ -445,4 +443,45 @@ void rxe_abandon(struct rxe_direction *dir)
 	atomic_inc(&fault->anchor->faulter->abandoned);
 	WRITE_ONCE(fault->abandoned, true);
 	rxe_fault_put(fault);
+}
+
+/**
+ * rxe_abandon - let go of all that a direction waits for
+ * @dir: of a QP that is reset, fails, or is destroyed
+ *
+ * The fault that is under way is left to its worker.
+ *
+ * Context: BH disabled, @dir->lock is held.
+ */
+void rxe_abandon(struct rxe_direction *dir)
+{
+	lockdep_assert_held(dir->lock);
+	rxe_backlog_purge(dir->anchor->dev, &dir->backlog);
+	if (dir->parked)
+		rxe_abandon_fault(dir);
+}
+
+/**
+ * rxe_stop_waiting - the access that a direction waits for is not to be made
+ * @dir: the direction, which may go on after this
+ *
+ * The fault that is under way is left to its worker. Without memory for another
+ * one, and while the program has abandoned too many, the direction keeps waiting.
+ *
+ * Context: BH disabled, @dir->lock is held.
+ */
+void rxe_stop_waiting(struct rxe_direction *dir)
+{
+	struct rxe_fault *next;
+
+	lockdep_assert_held(dir->lock);
+	if (!dir->parked || atomic_read(&dir->anchor->faulter->abandoned) >=
+				    RXE_ABANDONED_MAX)
+		return;
+
+	next = rxe_fault_create(dir, GFP_ATOMIC | __GFP_NOWARN);
+	if (!next)
+		return;
+	rxe_abandon_fault(dir);
+	dir->fault = next;
 }

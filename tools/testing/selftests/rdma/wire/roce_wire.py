@@ -142,9 +142,10 @@ class Memory:
         start = self.GUARD + offset
         return self.map[start:start + (self.size if length is None else length)]
 
-    def drop(self):
-        """Take the pages away: the next access faults."""
-        self.map.madvise(mmap.MADV_DONTNEED, self.GUARD, self.size)
+    def drop(self, offset=0, length=None):
+        """Take pages away: the next access faults."""
+        self.map.madvise(mmap.MADV_DONTNEED, self.GUARD + offset,
+                         self.size if length is None else length)
 
     def sge(self, offset, length):
         return SGE(self.addr + offset, length, self.mr.lkey)

@@ -771,6 +771,38 @@ def send_fault():
         expect_done(w, 1, 2)
 
 
+def acknowledged_while_it_faults():
+    """
+    A message is sent again, and its page has gone: the acknowledgment of the
+    first time comes, and what is behind it need not wait for the page.
+    """
+    page = mmap.PAGESIZE
+    with Wire(odp=True) as w:
+        w.memory.put(0, b"first msg")
+        w.memory.put(page, b"second")
+        w.post("SEND", 0, 8, wr_id=1)
+        first = expect_message(w, "SEND", b"first ms", w.psn)
+        w.memory.drop(0, page)
+        fault = Fault(w.memory.addr, page)
+        w.ack(psn_add(first, -1), Syndrome.NAK_PSN_SEQ)
+        assert fault.wait() == w.memory.addr
+        w.post("SEND", page, 6, wr_id=2)
+        w.check_silent()
+        w.ack(first)
+        expect_done(w, 1)
+        second = expect_message(w, "SEND", b"second", psn_add(first, 1))
+        w.ack(second)
+        expect_done(w, 2)
+        # the page comes, and nobody waits for it
+        fault.fill(w.memory.addr, b"late")
+        w.psn = psn_add(second, 1)
+        w.post("SEND", 0, 4, wr_id=3)
+        third = expect_message(w, "SEND", b"late", w.psn)
+        w.ack(third)
+        expect_done(w, 3)
+        w.check_silent()
+
+
 def response_fault():
     """
     Responses that come while an earlier one waits for memory, in disorder and
@@ -864,6 +896,7 @@ TESTS = {
     "a late peer": late_peer,
     "retries": retries,
     "data to be sent is faulted in": send_fault,
+    "a late acknowledgment of what is faulted in": acknowledged_while_it_faults,
     "memory is gone when the response comes": response_fault,
     "too many responses to memory that is gone": too_many_responses,
 }
