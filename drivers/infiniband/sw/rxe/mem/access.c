@@ -295,7 +295,8 @@ put:
  * @actor: called for each run of contiguous memory, in order
  * @arg: passed to @actor
  *
- * Context, Return: as rxe_mr_access().
+ * Context: as rxe_mr_access().
+ * Return: as rxe_mr_access().
  */
 int rxe_sgl_access(const struct rxe_access *proto, const struct rxe_sge *sge,
 		   u32 num_sge, u32 offset, u32 len, odp_actor_t actor,

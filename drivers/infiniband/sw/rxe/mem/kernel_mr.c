@@ -235,7 +235,8 @@ int rxe_mr_register(struct ib_pd *pd, const struct rxe_reg *reg)
  * @pd: of the QP that the request to do so was posted to, or came for
  * @key: the key
  *
- * Context, Return: as rxe_invalidate().
+ * Context: as rxe_invalidate().
+ * Return: as rxe_invalidate().
  */
 int rxe_mr_invalidate(struct rxe_mr *mr, const struct ib_pd *pd, u32 key)
 {

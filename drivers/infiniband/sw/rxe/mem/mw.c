@@ -183,7 +183,8 @@ int rxe_mw_bind(struct ib_pd *pd, u32 qpn, const struct rxe_bind *bind)
  * @qpn: of that QP
  * @rkey: the key
  *
- * Context, Return: as rxe_invalidate().
+ * Context: as rxe_invalidate().
+ * Return: as rxe_invalidate().
  */
 int rxe_mw_invalidate(struct rxe_mw *mw, const struct ib_pd *pd, u32 qpn,
 		      u32 rkey)

@@ -58,6 +58,21 @@ checkpatch()
 		exit "${failed-0}"'
 }
 
+# Comments that are kernel-doc are whole, and none is wider than a reader's window.
+check_comments()
+{
+	local failed=0
+
+	in_root "$root" --bind "$tree" /mnt/tree bash -c \
+		'cd /mnt/tree && /usr/lib/linux-kbuild-6.12*/scripts/kernel-doc -none \
+			-Wall -Werror "$@"' check "$@" || failed=1
+	(cd "$tree" && awk 'length > 100 && /^[ \t]*(\/?\*|\/\/)/ {
+		print FILENAME ":" FNR ": a comment over 100 columns"
+		failed = 1
+	} END { exit failed }' "$@") || failed=1
+	return "$failed"
+}
+
 # check_layers DIR SOURCE...: of a driver with a Kbuild
 check_layers()
 {
@@ -112,6 +127,8 @@ cmd_check()
 		say "checkpatch: ${#c_files[@]} files"
 		checkpatch "${c_files[@]}" || failed=1
 	fi
+	say "comments: ${#driver_files[@]} files of the driver"
+	check_comments "${driver_files[@]/#/$driver/}" || failed=1
 	say "layers: ${#driver_files[@]} files of the driver"
 	check_layers "$tree/$driver" "${driver_files[@]}" || failed=1
 	check_readme || failed=1
