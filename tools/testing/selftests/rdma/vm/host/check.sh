@@ -91,7 +91,7 @@ check_readme()
 		}
 	done
 	files=$(tree_files)
-	for name in $(grep -o '`[a-z_]*\.[ch]`' "$readme" | tr -d '`' | grep -v ^kselftest); do
+	for name in $(grep -o '`[a-z_/]*\.[ch]`' "$readme" | tr -d '`' | grep -v ^kselftest); do
 		grep -q "/$name$" <<<"$files" || {
 			say "README.md of the tests: there is no $name"
 			failed=1
