@@ -31,7 +31,8 @@ check_guest()
 
 	echo "$command" >"$share/cmd"
 	run_guest 6.1 >"$share/said" 2>&1 || ret=$?
-	if [ "$ret" -eq "$want" ] && grep -qF -- "$words" "$share/said"; then
+	if [ "$ret" -eq "$want" ] &&
+		{ [ -z "$words" ] || grep -qF -- "$words" "$share/said"; }; then
 		echo "pass harness: $what"
 		account 6.1 "harness" 1 0 0
 	else
