@@ -207,6 +207,7 @@ enum rxe_message {
  * @redo_psn: R: of the repeated requests that came last to it, without a gap
  * @redo_end: R: after them; @redo_psn: there are none
  * @again_for: R: the request that waits, when it last came again
+ * @again_psn: R: where that began, or where its answer that was missed does
  * @again: R: how often it has
  * @ack_expected: R: the peer expects an acknowledgment of @expected_psn, and to have
  *		  all that it asked for before
@@ -246,6 +247,7 @@ struct rxe_rq {
 	u32 redo_psn;
 	u32 redo_end;
 	u32 again_for;
+	u32 again_psn;
 	u8 again;
 	bool ack_expected;
 	u32 expected_psn;

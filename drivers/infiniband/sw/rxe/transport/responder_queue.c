@@ -30,6 +30,17 @@ static bool rxe_responder_busy(const struct rxe_rq *rq)
 	       !rxe_backlog_empty(&rq->responder.backlog);
 }
 
+/* Of what is not answered in full yet, but for what is answered again. */
+static u32 rxe_waiting_psn(const struct rxe_rq *rq)
+{
+	return rq->read.active ? rq->read.psn : rq->epsn;
+}
+
+static bool rxe_has_redo(const struct rxe_rq *rq)
+{
+	return rq->redo_psn != rq->redo_end;
+}
+
 /* PSNs that a request takes: a read, those of its response. */
 static u32 rxe_request_psns(const struct rxe_qp *qp, const struct rxe_pkt *pkt)
 {
@@ -82,55 +93,31 @@ static bool rxe_is_held(const struct rxe_qp *qp, const struct rxe_pkt *pkt)
 	       rxe_psns_within(psn, end, rq->redo_psn, rq->redo_end);
 }
 
-static void rxe_note_pending(struct rxe_qp *qp, const struct rxe_pkt *pkt)
+/*
+ * The requester repeats what waits, from @psn on. One that repeats all of it comes
+ * by two PSNs: that of what is answered again, and that of the request that waits;
+ * after a time-out ours repeats the first packet only, which may be at either. So a
+ * repetition begins where the PSN is not behind the last one.
+ *
+ * If another request waited the last time, the requester is told of those in
+ * between: they may have asked for no acknowledgment, and it would use its retries
+ * up while the responder goes on, if slowly.
+ */
+static void rxe_count_repetition(struct rxe_rq *rq, u32 psn)
 {
-	struct rxe_rq *rq = &qp->rq;
-	u32 end = rxe_psn_add(pkt->psn, rxe_request_psns(qp, pkt));
-	u32 pending = rxe_pending_psn(rq);
+	u32 waiting = rxe_waiting_psn(rq);
+	bool begins = !rq->again || rxe_psn_diff(psn, rq->again_psn) <= 0;
 
-	if (rxe_psn_diff(pkt->psn, rq->epsn) < 0) {
-		if (pkt->psn != rq->redo_end)
-			rq->redo_psn = pkt->psn;
-		rq->redo_end = end;
-		return;
+	if (rq->again_for != waiting) {
+		if (rq->again)
+			rxe_acknowledge_progress(rq);
+		rq->again_for = waiting;
+		rq->again = 0;
+		begins = true;
 	}
-	if (rxe_psn_diff(pkt->psn, pending) <= 0 &&
-	    rxe_psn_diff(end, pending) > 0)
-		pending = end;
-	rq->pending_psn = pending;
-}
-
-static void rxe_queue_requests(struct rxe_qp *qp, struct sk_buff *skb)
-{
-	struct rxe_batch *batch = rxe_batch(skb);
-	struct rxe_rq *rq = &qp->rq;
-	u32 first = batch->next;
-	struct rxe_pkt pkt;
-
-	/* those that a NAK had dropped do not wait any more */
-	if (rxe_backlog_empty(&rq->responder.backlog))
-		rq->pending_psn = rq->epsn;
-	rxe_backlog_add(qp->dev, &rq->responder.backlog, skb);
-	while (rxe_pkt_next(&pkt, skb)) {
-		rxe_note_pending(qp, &pkt);
-		rxe_pkt_done(&pkt);
-	}
-	batch->next = first;
-}
-
-/* A request was processed, maybe a repeated one: that waits no more. */
-static void rxe_note_redone(struct rxe_qp *qp, const struct rxe_pkt *pkt)
-{
-	struct rxe_rq *rq = &qp->rq;
-	u32 end;
-
-	if (rq->redo_psn == rq->redo_end)
-		return;
-
-	end = rxe_psn_add(pkt->psn, rxe_request_psns(qp, pkt));
-	if (rxe_psn_diff(pkt->psn, rq->epsn) < 0 &&
-	    rxe_psns_within(pkt->psn, end, rq->redo_psn, rq->redo_end))
-		rq->redo_psn = end;
+	rq->again_psn = psn;
+	if (begins && rq->again < U8_MAX)
+		rq->again++;
 }
 
 static void rxe_calm_at(struct rxe_qp *qp, u32 psn)
@@ -158,72 +145,123 @@ static int rxe_repeats_held(const struct rxe_qp *qp)
 }
 
 /*
- * The request that waits has come again: so often by now. If it was another one the
- * last time, the requester is told of those in between: they may have asked for no
- * acknowledgment, and it would use its retries up while we go on, if slowly.
+ * The requester asks again for what is under way, and held: for as long as it is
+ * likely to ask once more that is all. Then an RNR NAK makes it wait without
+ * spending its retries, and acknowledges all before it. It is sent at the request
+ * that waits, and at those before that whose answer is missed. The rest of what
+ * comes with those needs none.
  */
-static void rxe_count_repetition(struct rxe_rq *rq, u32 waiting)
+static void rxe_calm(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 {
-	if (rq->again_for != waiting) {
-		if (rq->again)
-			rxe_acknowledge_progress(rq);
-		rq->again = 0;
-	}
-	rq->again_for = waiting;
-	if (rq->again < U8_MAX)
-		rq->again++;
+	struct rxe_rq *rq = &qp->rq;
+	u32 waiting = rxe_waiting_psn(rq);
+	int diff = rxe_psn_diff(pkt->psn, waiting);
+	bool redo = rxe_has_redo(rq) && pkt->psn == rq->redo_psn;
+
+	if (!diff || redo)
+		rxe_count_repetition(rq, pkt->psn);
+	if (rq->again_for == waiting && rq->again > rxe_repeats_held(qp) &&
+	    (!diff || redo || (diff < 0 && rxe_is_answered(pkt))))
+		rxe_calm_at(qp, pkt->psn);
 }
 
-/*
- * The requester has lost patience. What it asks for is under way, and held: for
- * as long as it is likely to ask again that is all. Then a NAK makes it wait for
- * us without spending its retries, and acknowledges all before it: it says so at
- * the request that waits, and at one before that whose answer is missed. The rest
- * of what comes with those needs none.
- */
-static void rxe_calm(struct rxe_qp *qp, const struct rxe_pkt *pkt, u32 waiting)
+static void rxe_note_pending(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 {
-	int diff = rxe_psn_diff(pkt->psn, waiting);
 	struct rxe_rq *rq = &qp->rq;
+	u32 end = rxe_psn_add(pkt->psn, rxe_request_psns(qp, pkt));
+	u32 pending = rxe_pending_psn(rq);
 
-	if (pkt->ack_req)
-		rxe_expect_ack(rq, pkt->psn);
-	if (!diff)
-		rxe_count_repetition(rq, waiting);
-	if (rq->again_for == waiting && rq->again > rxe_repeats_held(qp) &&
-	    (!diff || (diff < 0 && rxe_is_answered(pkt))))
-		rxe_calm_at(qp, pkt->psn);
+	if (rxe_psn_diff(pkt->psn, rq->epsn) < 0) {
+		if (pkt->psn != rq->redo_end)
+			rq->redo_psn = pkt->psn;
+		rq->redo_end = end;
+		rxe_calm(qp, pkt);
+		return;
+	}
+	if (rxe_psn_diff(pkt->psn, pending) <= 0 &&
+	    rxe_psn_diff(end, pending) > 0)
+		pending = end;
+	rq->pending_psn = pending;
+}
+
+static void rxe_queue_requests(struct rxe_qp *qp, struct sk_buff *skb)
+{
+	struct rxe_batch *batch = rxe_batch(skb);
+	struct rxe_rq *rq = &qp->rq;
+	u32 first = batch->next;
+	struct rxe_pkt pkt;
+
+	/* those that a NAK had dropped do not wait any more */
+	if (rxe_backlog_empty(&rq->responder.backlog))
+		rq->pending_psn = rq->epsn;
+	rxe_backlog_add(qp->dev, &rq->responder.backlog, skb);
+	/* nobody repeats anything */
+	if (!rxe_is_reliable(qp))
+		return;
+	while (rxe_pkt_next(&pkt, skb)) {
+		rxe_note_pending(qp, &pkt);
+		rxe_pkt_done(&pkt);
+	}
+	batch->next = first;
+}
+
+/* A request was processed, maybe a repeated one: that waits no more. */
+static void rxe_note_redone(struct rxe_qp *qp, const struct rxe_pkt *pkt)
+{
+	struct rxe_rq *rq = &qp->rq;
+	u32 end;
+
+	if (!rxe_has_redo(rq))
+		return;
+
+	end = rxe_psn_add(pkt->psn, rxe_request_psns(qp, pkt));
+	if (rxe_psn_diff(pkt->psn, rq->epsn) < 0 &&
+	    rxe_psns_within(pkt->psn, end, rq->redo_psn, rq->redo_end))
+		rq->redo_psn = end;
+}
+
+static void rxe_acknowledge_one(struct rxe_qp *qp, const struct rxe_pkt *pkt)
+{
+	rxe_count(qp->dev, RXE_STAT_DUP_REQUEST);
+	if (pkt->ack_req || (pkt->op->flags & RXE_OP_END))
+		rxe_ack_later(&qp->rq, pkt->psn);
 }
 
 /*
  * A message that was taken long ago is acknowledged at once, with all that was
- * executed since, unless something that was asked for before it has yet to be
- * answered.
+ * executed since; or alone, where something behind it has yet to be answered, and
+ * not at all behind that.
  */
 static bool rxe_acknowledge_repeated(struct rxe_qp *qp,
 				     const struct rxe_pkt *pkt)
 {
 	struct rxe_rq *rq = &qp->rq;
 
-	if (rxe_psn_diff(pkt->psn, rq->epsn) >= 0 || rxe_is_answered(pkt) ||
-	    rq->read.active || rq->redo_psn != rq->redo_end)
+	if (rxe_psn_diff(pkt->psn, rxe_waiting_psn(rq)) >= 0 ||
+	    rxe_is_answered(pkt) ||
+	    (rxe_has_redo(rq) && rxe_psn_diff(pkt->psn, rq->redo_psn) >= 0))
 		return false;
 
-	rxe_responder_repeat(qp, pkt);
+	if (rq->read.active || rxe_has_redo(rq))
+		rxe_acknowledge_one(qp, pkt);
+	else
+		rxe_responder_repeat(qp, pkt);
 	return true;
 }
 
 /* The first of a batch are repeated, and there is no need for them to wait. */
-static bool rxe_calm_repeated(struct rxe_qp *qp, struct sk_buff *skb,
-			      u32 waiting)
+static bool rxe_calm_repeated(struct rxe_qp *qp, struct sk_buff *skb)
 {
 	struct rxe_pkt pkt;
 
 	while (rxe_pkt_next(&pkt, skb)) {
-		if (rxe_is_held(qp, &pkt))
-			rxe_calm(qp, &pkt, waiting);
-		else if (!rxe_acknowledge_repeated(qp, &pkt))
+		if (rxe_is_held(qp, &pkt)) {
+			if (pkt.ack_req)
+				rxe_expect_ack(&qp->rq, pkt.psn);
+			rxe_calm(qp, &pkt);
+		} else if (!rxe_acknowledge_repeated(qp, &pkt)) {
 			return false;
+		}
 		rxe_pkt_done(&pkt);
 	}
 	return true;
@@ -233,10 +271,8 @@ static bool rxe_calm_repeated(struct rxe_qp *qp, struct sk_buff *skb,
 static void rxe_defer(struct rxe_qp *qp, struct sk_buff *skb, bool before)
 {
 	struct rxe_rq *rq = &qp->rq;
-	u32 waiting = rq->read.active ? rq->read.psn : rq->epsn;
 
-	if (before && rxe_is_reliable(qp) &&
-	    rxe_calm_repeated(qp, skb, waiting)) {
+	if (before && rxe_is_reliable(qp) && rxe_calm_repeated(qp, skb)) {
 		consume_skb(skb);
 		return;
 	}
@@ -248,7 +284,7 @@ static void rxe_defer(struct rxe_qp *qp, struct sk_buff *skb, bool before)
 	}
 
 	if (rxe_is_reliable(qp))
-		rxe_calm_at(qp, waiting);
+		rxe_calm_at(qp, rxe_waiting_psn(rq));
 	else
 		rxe_count(qp->dev, RXE_STAT_RCVD_DROPS);
 	kfree_skb(skb);

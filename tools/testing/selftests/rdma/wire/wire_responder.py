@@ -672,9 +672,7 @@ def repeat_while_it_faults(retry_cnt):
         for _ in range(held_repeats(retry_cnt)):
             w.inject(*frames)
         w.check_silent()
-        w.inject(*frames)
-        w.expect_nak(Syndrome.RNR_NAK | 14, psn_add(first, 2))
-        for _ in range(3):
+        for _ in range(4):
             w.inject(*frames)
             w.expect_nak(Syndrome.RNR_NAK | 14, first)
             w.expect_nak(Syndrome.RNR_NAK | 14, psn_add(first, 2))
@@ -691,6 +689,85 @@ def repeat_while_it_faults(retry_cnt):
         w.memory.expected[page:page + 7] = b"twotent"
         w.check_alive()
         w.memory.check()
+
+
+def first_again_while_it_faults():
+    """
+    A peer that asks again for the oldest packet only, as after a time-out, has its
+    answer too: an acknowledgment of what was taken, although a read behind it
+    waits; a NAK before its retries are used up where that is to be answered.
+    """
+    page = mmap.PAGESIZE
+    at("a write ahead of a read")
+    with Wire(odp=True) as w:
+        fault = Fault(w.memory.addr + page, page)
+        first = w.psn
+        w.inject(w.frame(Op.RDMA_WRITE_ONLY, w.reth(16, 3), payload=b"one",
+                         psn=first),
+                 w.frame(Op.RDMA_READ_REQUEST, w.reth(page, 4), ack=True,
+                         psn=psn_add(first, 1)))
+        assert fault.wait() == w.memory.addr + page
+        w.check_silent()
+        for _ in range(9):
+            w.inject(w.frame(Op.RDMA_WRITE_ONLY, w.reth(16, 3), payload=b"one",
+                             psn=first, ack=True))
+            w.expect(Op.ACKNOWLEDGE, first, syndrome=int(Syndrome.ACK))
+        fault.fill(w.memory.addr + page, b"read")
+        w.expect(Op.RDMA_READ_RESPONSE_ONLY, psn_add(first, 1), b"read")
+        w.psn = psn_add(first, 2)
+        w.msn += 2
+        w.check_alive()
+    at("an atomic ahead of a write")
+    with Wire(odp=True, rnr_timer=1) as w:
+        fault = Fault(w.memory.addr + page, page)
+        first = w.psn
+        atomic = w.frame(Op.FETCH_ADD, w.atomic_eth(8, 3), psn=first, ack=True)
+        w.inject(atomic)
+        w.expect(Op.ATOMIC_ACKNOWLEDGE, first, orig=0)
+        w.inject(w.frame(Op.RDMA_WRITE_ONLY, w.reth(page, 3), payload=b"two",
+                         psn=psn_add(first, 1)))
+        assert fault.wait() == w.memory.addr + page
+        expect_nak_before_the_last(w, atomic, first)
+        fault.fill(w.memory.addr + page, b"")
+        w.expect(Op.ATOMIC_ACKNOWLEDGE, first, orig=0)
+        w.expect(Op.ACKNOWLEDGE, psn_add(first, 1))
+        w.psn = psn_add(first, 2)
+        w.msn += 2
+        w.check_alive()
+    at("a read that waits half-way")
+    with Wire(odp=True, rnr_timer=1) as w:
+        data = pattern(3 * MTU, 1)
+        w.memory.put(page - MTU, data[:MTU])
+        w.memory.put(0, b"present!")
+        fault = Fault(w.memory.addr + page, page)
+        present = w.request(Op.RDMA_READ_REQUEST, w.reth(0, 8))
+        w.msn += 1
+        w.expect_read_response(present, b"present!")
+        first = w.psn
+        read = w.frame(Op.RDMA_READ_REQUEST, w.reth(page - MTU, 3 * MTU),
+                       psn=first, ack=True)
+        w.inject(read)
+        w.expect(Op.RDMA_READ_RESPONSE_FIRST, first, data[:MTU])
+        assert fault.wait() == w.memory.addr + page
+        expect_nak_before_the_last(w, read, first)
+        fault.fill(w.memory.addr + page, data[MTU:])
+        for _ in range(2):
+            while w.receive().opcode != Op.RDMA_READ_RESPONSE_LAST:
+                pass
+        w.expect(Op.ACKNOWLEDGE, psn_add(first, 2))
+        w.psn = psn_add(first, 3)
+        w.msn += 1
+        w.check_alive()
+
+
+def expect_nak_before_the_last(w, frame, psn):
+    """The peer asks again, and is told to wait before its last retries."""
+    for _ in range(held_repeats(7)):
+        w.inject(frame)
+    w.check_silent()
+    for _ in range(3):
+        w.inject(frame)
+        w.expect(Op.ACKNOWLEDGE, psn, syndrome=Syndrome.RNR_NAK | 14)
 
 
 def lost_before_it_faults():
@@ -879,6 +956,8 @@ TESTS = {
     "responses to nothing": stray_responses,
     "requests while memory is faulted in": while_it_faults,
     "repeated requests while memory is faulted in": again_while_it_faults,
+    "a repeated oldest request while memory is faulted in":
+        first_again_while_it_faults,
     "a lost answer ahead of a fault": lost_before_it_faults,
     "acknowledgments asked for while memory is faulted in":
         asked_while_it_faults,
