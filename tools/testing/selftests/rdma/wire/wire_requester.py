@@ -784,7 +784,7 @@ def acknowledged_while_it_faults():
         first = expect_message(w, "SEND", b"first ms", w.psn)
         w.memory.drop(0, page)
         fault = Fault(w.memory.addr, page)
-        w.ack(psn_add(first, -1), Syndrome.NAK_PSN_SEQ)
+        w.ack(first, Syndrome.NAK_PSN_SEQ)
         assert fault.wait() == w.memory.addr
         w.post("SEND", page, 6, wr_id=2)
         w.check_silent()
@@ -800,6 +800,30 @@ def acknowledged_while_it_faults():
         third = expect_message(w, "SEND", b"late", w.psn)
         w.ack(third)
         expect_done(w, 3)
+        w.check_silent()
+
+
+def lost_while_it_faults():
+    """What was lost is sent again while the page of a later message is missing."""
+    page = mmap.PAGESIZE
+    with Wire(odp=True) as w:
+        w.memory.put(0, b"first")
+        w.memory.put(page, b"page")
+        w.memory.drop(page, page)
+        fault = Fault(w.memory.addr + page, page)
+        w.post("SEND", 0, 5, wr_id=1)
+        first = expect_message(w, "SEND", b"first", w.psn)
+        w.post("SEND", page, 6, wr_id=2)
+        assert fault.wait() == w.memory.addr + page
+        w.check_silent()
+        w.ack(first, Syndrome.NAK_PSN_SEQ)
+        expect_message(w, "SEND", b"first", w.psn)
+        w.ack(first)
+        expect_done(w, 1)
+        fault.fill(w.memory.addr + page, b"second")
+        second = expect_message(w, "SEND", b"second", psn_add(first, 1))
+        w.ack(second)
+        expect_done(w, 2)
         w.check_silent()
 
 
@@ -897,6 +921,7 @@ TESTS = {
     "retries": retries,
     "data to be sent is faulted in": send_fault,
     "a late acknowledgment of what is faulted in": acknowledged_while_it_faults,
+    "a loss while a later message is faulted in": lost_while_it_faults,
     "memory is gone when the response comes": response_fault,
     "too many responses to memory that is gone": too_many_responses,
 }
