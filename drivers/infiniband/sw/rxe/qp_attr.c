@@ -80,8 +80,12 @@ static void rxe_set_sq_attr(struct rxe_qp *qp, const struct ib_qp_attr *attr,
 {
 	struct rxe_sq *sq = &qp->sq;
 
-	if (mask & IB_QP_TIMEOUT)
+	if (mask & IB_QP_TIMEOUT) {
 		qp->attr.timeout = attr->timeout;
+		/* it may run yet, for as long as it was before */
+		if (timer_pending(&sq->timer))
+			timer_reduce(&sq->timer, jiffies + 1);
+	}
 	if (mask & IB_QP_RETRY_CNT)
 		qp->attr.retry_cnt = attr->retry_cnt;
 	if (mask & IB_QP_RNR_RETRY)
