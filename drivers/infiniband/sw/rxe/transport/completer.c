@@ -461,12 +461,16 @@ void rxe_completer_rcv(struct rxe_qp *qp, struct sk_buff *skb)
 
 	lockdep_assert_in_softirq();
 	spin_lock(&sq->lock);
-	if (sq->completer.parked || !rxe_complete_batch(qp, skb)) {
+	if (sq->completer.parked) {
 		rxe_defer_responses(qp, skb);
-	} else {
-		consume_skb(skb);
-		rxe_completer_progress(qp);
+		goto unlock;
 	}
+	if (rxe_complete_batch(qp, skb))
+		consume_skb(skb);
+	else
+		rxe_defer_responses(qp, skb);
+	rxe_completer_progress(qp);
+unlock:
 	rxe_key_release(&sq->hold);
 	spin_unlock(&sq->lock);
 }
