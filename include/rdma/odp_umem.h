@@ -113,7 +113,7 @@ void odp_umem_zap(struct odp_umem *umem, unsigned long start,
 
 void odp_umem_hold(struct odp_hold *hold, struct odp_umem *umem,
 		   unsigned long addr, size_t len);
-void odp_umem_let_go(struct odp_hold *hold);
+void odp_umem_unhold(struct odp_hold *hold);
 int odp_umem_fault(struct odp_umem *umem, unsigned long addr, size_t len,
 		   unsigned int flags, struct odp_hold *hold);
 int odp_umem_access(struct odp_umem *umem, unsigned long addr, size_t len,

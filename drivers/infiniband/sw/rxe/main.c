@@ -81,7 +81,7 @@ static int rxe_client_add(struct ib_device *ibdev)
 
 static void rxe_client_remove(struct ib_device *ibdev, void *client_data)
 {
-	rxe_advice_end(to_rdev(ibdev));
+	rxe_advice_end_waits(to_rdev(ibdev));
 }
 
 /*

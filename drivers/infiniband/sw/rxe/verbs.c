@@ -213,7 +213,7 @@ static void rxe_mmap_free(struct rdma_user_mmap_entry *entry)
 /* For the first time, or in another namespace; programs get it after this. */
 static int rxe_enable_driver(struct ib_device *ibdev)
 {
-	rxe_advice_begin(to_rdev(ibdev));
+	rxe_advice_allow_waits(to_rdev(ibdev));
 	return 0;
 }
 

@@ -261,7 +261,7 @@ static bool rxe_pkt_check_icrc(const struct rxe_pkt *pkt,
 }
 
 /* Look at the next of packets that are alike. */
-static void rxe_pkt_move_on(struct rxe_pkt *pkt)
+static void rxe_pkt_advance(struct rxe_pkt *pkt)
 {
 	struct rxe_bth *bth = (struct rxe_bth *)pkt->headers;
 
@@ -288,7 +288,7 @@ u32 rxe_pkts_check_icrc(const struct rxe_pkt *pkt,
 	u32 sound = 0;
 
 	while (rxe_pkt_check_icrc(&at, prefix) && ++sound < n)
-		rxe_pkt_move_on(&at);
+		rxe_pkt_advance(&at);
 	return sound;
 }
 
@@ -359,14 +359,14 @@ static int rxe_payload_copy(struct rxe_payload *payload, void *to, u32 len)
 }
 
 /* How many of the bytes that end somewhere the CPU stores by one instruction. */
-static u32 rxe_stored_at_once(const void *end, u32 len)
+static u32 rxe_store_once_len(const void *end, u32 len)
 {
 	u32 align = __ffs((unsigned long)end | sizeof(u64));
 
 	return BIT(min_t(u32, align, fls(len) - 1));
 }
 
-static void rxe_store_at_once(void *to, const void *from, u32 len)
+static void rxe_store_once(void *to, const void *from, u32 len)
 {
 	switch (len) {
 	case sizeof(u64):
@@ -386,7 +386,7 @@ static void rxe_store_at_once(void *to, const void *from, u32 len)
 /* memcpy() goes through memory as it likes, also from its end. */
 static int rxe_payload_copy_end(struct rxe_payload *payload, void *to, u32 len)
 {
-	u32 last = rxe_stored_at_once(to + len, len);
+	u32 last = rxe_store_once_len(to + len, len);
 	u64 bytes;
 	int err;
 
@@ -398,7 +398,7 @@ static int rxe_payload_copy_end(struct rxe_payload *payload, void *to, u32 len)
 	}
 	err = rxe_payload_copy(payload, &bytes, last);
 	if (!err)
-		rxe_store_at_once(to + len - last, &bytes, last);
+		rxe_store_once(to + len - last, &bytes, last);
 	return err;
 }
 

@@ -46,7 +46,7 @@ static inline struct rxe_batch *rxe_batch(const struct sk_buff *skb)
 }
 
 /* it is going to wait: let go of what is there until it was received only */
-static inline void rxe_batch_keep(struct sk_buff *skb)
+static inline void rxe_batch_detach(struct sk_buff *skb)
 {
 	skb_dst_drop(skb);
 	nf_reset_ct(skb);

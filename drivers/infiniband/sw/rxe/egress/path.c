@@ -91,7 +91,7 @@ int rxe_path_init(struct rxe_path *path, struct rxe_dev *dev,
 }
 
 /* Nobody is behind such a netdev: its addresses are the host's as a whole. */
-static bool rxe_leads_nowhere(const struct net_device *ndev)
+static bool rxe_netdev_has_no_peer(const struct net_device *ndev)
 {
 	if ((ndev->flags & IFF_LOOPBACK) || netif_is_l3_master(ndev))
 		return true;
@@ -110,7 +110,7 @@ static int rxe_find_exit(struct net *net, const struct rxe_path *path,
 	if (ndev) {
 		exit->domain = l3mdev_master_ifindex_rcu(ndev);
 		exit->ifindex = path->ifindex;
-		if (!path->on_link && rxe_leads_nowhere(ndev))
+		if (!path->on_link && rxe_netdev_has_no_peer(ndev))
 			exit->ifindex = 0;
 		err = 0;
 	}
@@ -176,8 +176,8 @@ static struct dst_entry *rxe_lookup(struct net *net, struct sock *sk,
  * Unlike IPv4 routes, those of IPv6 are not passed over for their netdev where
  * the source address is given: it only decides between some that are equal.
  */
-static struct dst_entry *rxe_lookup_by(struct net *net, struct sock *sk,
-				       const struct rxe_path *path, int oif)
+static struct dst_entry *rxe_lookup_via(struct net *net, struct sock *sk,
+					const struct rxe_path *path, int oif)
 {
 	struct dst_entry *dst = rxe_lookup(net, sk, path, oif);
 
@@ -212,7 +212,7 @@ static struct dst_entry *rxe_find_route(struct net *net, struct sock *sk,
 
 	if (!IS_ERR(dst))
 		dst_release(dst);
-	return rxe_lookup_by(net, sk, path, exit.ifindex);
+	return rxe_lookup_via(net, sk, path, exit.ifindex);
 }
 
 static struct dst_entry *rxe_route4(struct net *net, struct sock *sk,

@@ -113,7 +113,7 @@ static bool rxe_tx_open(struct rxe_tx *tx, struct rxe_path *path)
  * The packet is made by filling in the headers that follow, calling
  * rxe_tx_headers_done(), rxe_tx_copy() for all of the payload, and
  * rxe_tx_commit(). It is given up by beginning another, or by not going on, or by
- * rxe_tx_give_up() after rxe_tx_again().
+ * rxe_tx_cancel() after rxe_tx_begin_alike().
  *
  * Context: BH disabled, the queue's lock is held.
  * Return: its BTH, that of a connection and complete but for AckReq and SE, with
@@ -128,7 +128,7 @@ struct rxe_bth *rxe_tx_begin(struct rxe_tx *tx, struct rxe_path *path,
 	tx->pad = -payload_len & 3;
 	tx->len = rxe_opcodes[opcode].hdr_len + payload_len + tx->pad +
 		  RXE_ICRC_BYTES;
-	if (!rxe_tx_room(&tx->room, tx->len))
+	if (!rxe_tx_find_room(&tx->room, tx->len))
 		return NULL;
 	if (tx->skb && (!rxe_tx_fits(tx, path, tx->len) ||
 			!rxe_tx_has_frag(tx)))
@@ -147,13 +147,13 @@ struct rxe_bth *rxe_tx_begin(struct rxe_tx *tx, struct rxe_path *path,
 }
 
 /**
- * rxe_tx_space - how many packets like the one that was begun can leave together
+ * rxe_tx_packets_left - how many packets like the one that was begun can leave together
  * @tx: after rxe_tx_begin()
  *
  * Context: as rxe_tx_begin().
  * Return: their number, itself included.
  */
-u32 rxe_tx_space(const struct rxe_tx *tx)
+u32 rxe_tx_packets_left(const struct rxe_tx *tx)
 {
 	/* a shorter one is the last */
 	if (tx->packets && tx->len < tx->packet_len)
@@ -213,7 +213,7 @@ int rxe_tx_copy(void *kaddr, size_t len, void *arg)
  * @len: bytes
  * @arg: the struct rxe_tx_run
  *
- * Who says how much memory it is keeps to rxe_tx_space(), so that what has gathered
+ * Who says how much memory it is keeps to rxe_tx_packets_left(), so that what has gathered
  * is handed to the network after the access. But for an skb that has no place
  * for another page: then the locks of the access are outside those of the
  * network, which takes none of ours but an anchor's, the innermost.
@@ -249,7 +249,7 @@ static void rxe_tx_gather(struct rxe_tx *tx)
 		skb_add_rx_frag(tx->skb, frags, tx->room.page, tx->room.offset,
 				tx->ready, tx->ready);
 	}
-	rxe_tx_room_use(tx->ready);
+	rxe_tx_use_room(tx->ready);
 	tx->ready = 0;
 }
 
@@ -287,18 +287,18 @@ void rxe_tx_commit(struct rxe_tx *tx)
 }
 
 /**
- * rxe_tx_again - complete the packet that was made, and begin another like it
+ * rxe_tx_begin_alike - complete the packet that was made, and begin another like it
  * @tx: after rxe_tx_headers_done()
  * @psn: of the new one, which asks for no acknowledgment and has the same headers
  *	 otherwise, none but the BTH, and as much payload
  *
  * It goes right behind the last one, and has its headers done. What is complete is
- * gathered by rxe_tx_commit() or rxe_tx_give_up(): one of them is to follow.
+ * gathered by rxe_tx_commit() or rxe_tx_cancel(): one of them is to follow.
  *
  * Context: as rxe_tx_begin().
  * Return: false: it does not fit, and nothing has changed.
  */
-bool rxe_tx_again(struct rxe_tx *tx, u32 psn)
+bool rxe_tx_begin_alike(struct rxe_tx *tx, u32 psn)
 {
 	u32 len = tx->ready + 2 * tx->len;
 	const struct rxe_bth *last = tx->bth;
@@ -317,14 +317,14 @@ bool rxe_tx_again(struct rxe_tx *tx, u32 psn)
 }
 
 /**
- * rxe_tx_give_up - give up the packet that is made, after others
+ * rxe_tx_cancel - give up the packet that is made, after others
  * @tx: after rxe_tx_headers_done()
  *
- * Those that rxe_tx_again() has completed are gathered.
+ * Those that rxe_tx_begin_alike() has completed are gathered.
  *
  * Context: as rxe_tx_begin().
  */
-void rxe_tx_give_up(struct rxe_tx *tx)
+void rxe_tx_cancel(struct rxe_tx *tx)
 {
 	if (tx->ready)
 		rxe_tx_gather(tx);

@@ -89,12 +89,12 @@ void rxe_tx_init(struct rxe_tx *tx, struct rxe_flow *flow);
 struct rxe_bth *rxe_tx_begin(struct rxe_tx *tx, struct rxe_path *path,
 			     u8 opcode, u32 psn, u32 payload_len);
 void rxe_tx_headers_done(struct rxe_tx *tx);
-bool rxe_tx_again(struct rxe_tx *tx, u32 psn);
-u32 rxe_tx_space(const struct rxe_tx *tx);
+bool rxe_tx_begin_alike(struct rxe_tx *tx, u32 psn);
+u32 rxe_tx_packets_left(const struct rxe_tx *tx);
 int rxe_tx_copy(void *kaddr, size_t len, void *arg);
 int rxe_tx_run_copy(void *kaddr, size_t len, void *arg);
 void rxe_tx_commit(struct rxe_tx *tx);
-void rxe_tx_give_up(struct rxe_tx *tx);
+void rxe_tx_cancel(struct rxe_tx *tx);
 void rxe_tx_flush(struct rxe_tx *tx);
 
 #endif

@@ -65,7 +65,7 @@ static bool rxe_tx_next_page(struct rxe_tx_pages *pages)
 }
 
 /**
- * rxe_tx_room - find memory for packets
+ * rxe_tx_find_room - find memory for packets
  * @room: set to where it is; its page is not held
  * @len: bytes at least
  *
@@ -73,7 +73,7 @@ static bool rxe_tx_next_page(struct rxe_tx_pages *pages)
  * again.
  * Return: false: there is none.
  */
-bool rxe_tx_room(struct rxe_tx_room *room, u32 len)
+bool rxe_tx_find_room(struct rxe_tx_room *room, u32 len)
 {
 	struct rxe_tx_pages *pages = this_cpu_ptr(&rxe_tx_pages);
 	struct page *page = pages->ring[pages->at];
@@ -92,12 +92,12 @@ bool rxe_tx_room(struct rxe_tx_room *room, u32 len)
 }
 
 /**
- * rxe_tx_room_use - keep what rxe_tx_room() has found
+ * rxe_tx_use_room - keep what rxe_tx_find_room() has found
  * @len: bytes, not more than there are
  *
  * Context: as there; the caller holds the page.
  */
-void rxe_tx_room_use(u32 len)
+void rxe_tx_use_room(u32 len)
 {
 	lockdep_assert_in_softirq();
 	this_cpu_ptr(&rxe_tx_pages)->used += len;

@@ -17,8 +17,8 @@ struct rxe_tx_room {
 	u32 len;
 };
 
-bool rxe_tx_room(struct rxe_tx_room *room, u32 len);
-void rxe_tx_room_use(u32 len);
+bool rxe_tx_find_room(struct rxe_tx_room *room, u32 len);
+void rxe_tx_use_room(u32 len);
 void rxe_tx_pages_exit(void);
 
 #endif

@@ -120,7 +120,7 @@ void rxe_bulk_add(const struct net *net, struct sk_buff *skb)
 
 	if (skb_queue_empty_lockless(&bulk->skbs))
 		WRITE_ONCE(bulk->ran, jiffies);
-	rxe_batch_keep(skb);
+	rxe_batch_detach(skb);
 	rxe_batch(skb)->net = net;
 	skb_queue_tail(&bulk->skbs, skb);
 	queue_work_on(smp_processor_id(), rxe_wq, &bulk->work);

@@ -213,7 +213,7 @@ static unsigned int rxe_hook6(void *priv, struct sk_buff *skb,
  * relied on: interrupts are enabled; RCU is read-locked, so that QPs and routes
  * stay; the skb is nobody else's, its data begins with the network header, and
  * its transport header is set. Its netdev is there until the hook returns, held
- * by RCU or by the queue, and so is its route: rxe_batch_keep() lets go of them
+ * by RCU or by the queue, and so is its route: rxe_batch_detach() lets go of them
  * for packets that stay longer.
  *
  * A queue segments what was merged, unless its program wants it whole

@@ -67,7 +67,7 @@ static void rxe_advice_put(struct rxe_advice *advice)
 	kvfree(advice);
 }
 
-static int rxe_advice_follow(const struct rxe_advice *advice)
+static int rxe_advice_fault(const struct rxe_advice *advice)
 {
 	const struct rxe_range *range = advice->ranges;
 	int err = 0;
@@ -84,7 +84,7 @@ static void rxe_advice_work(struct work_struct *work)
 	struct rxe_advice *advice =
 		container_of(work, struct rxe_advice, work);
 
-	WRITE_ONCE(advice->err, rxe_advice_follow(advice));
+	WRITE_ONCE(advice->err, rxe_advice_fault(advice));
 	complete(&advice->done);
 	rxe_advice_put(advice);
 }
@@ -161,12 +161,12 @@ static int rxe_advice_wait(struct rxe_dev *dev, struct rxe_advice *advice)
 }
 
 /**
- * rxe_advice_begin - let advices be waited for
+ * rxe_advice_allow_waits - let advices be waited for
  * @dev: a device that programs may use from now on, for the first time or again
  *
  * Context: may sleep.
  */
-void rxe_advice_begin(struct rxe_dev *dev)
+void rxe_advice_allow_waits(struct rxe_dev *dev)
 {
 	spin_lock(&dev->advice_lock);
 	dev->going = false;
@@ -174,12 +174,12 @@ void rxe_advice_begin(struct rxe_dev *dev)
 }
 
 /**
- * rxe_advice_end - let no call wait for memory any more
+ * rxe_advice_end_waits - let no call wait for memory any more
  * @dev: a device that is being taken from programs, whose calls are under way
  *
  * Context: may sleep.
  */
-void rxe_advice_end(struct rxe_dev *dev)
+void rxe_advice_end_waits(struct rxe_dev *dev)
 {
 	struct rxe_advice *advice;
 
@@ -204,7 +204,7 @@ void rxe_advice_end(struct rxe_dev *dev)
  * memory that the regions have, which a forked child's call does not change.
  *
  * Context: may sleep; with FLUSH for as long as the memory's owner likes, unless
- * the caller is killed or rxe_advice_end() is called.
+ * the caller is killed or rxe_advice_end_waits() is called.
  * Return: 0; -EOPNOTSUPP: no such advice; the errors of rxe_mr_hold_odp();
  * -ENOMEM; and with FLUSH: those of odp_umem_fault(); -EINTR: the caller is
  * killed; -EIO: the device is going.

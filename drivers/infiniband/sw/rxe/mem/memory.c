@@ -92,7 +92,7 @@ put:
 }
 
 /**
- * rxe_memory_page - let the caller's memory be paged on demand
+ * rxe_memory_register_odp - let the caller's memory be paged on demand
  * @uctx: what the program has opened
  * @start: user address
  * @length: bytes
@@ -101,8 +101,8 @@ put:
  * Context: may sleep.
  * Return: a reference or an ERR_PTR.
  */
-struct rxe_memory *rxe_memory_page(struct rxe_ucontext *uctx, u64 start,
-				   u64 length, int access)
+struct rxe_memory *rxe_memory_register_odp(struct rxe_ucontext *uctx,
+					   u64 start, u64 length, int access)
 {
 	struct rxe_dev *dev = to_rdev(uctx->ibuc.device);
 	struct rxe_memory *memory;

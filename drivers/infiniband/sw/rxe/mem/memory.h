@@ -41,8 +41,8 @@ struct rxe_memory {
 struct rxe_memory *rxe_memory_alloc(void);
 struct rxe_memory *rxe_memory_pin(struct ib_device *ibdev, u64 start,
 				  u64 length, int access);
-struct rxe_memory *rxe_memory_page(struct rxe_ucontext *uctx, u64 start,
-				   u64 length, int access);
+struct rxe_memory *rxe_memory_register_odp(struct rxe_ucontext *uctx,
+					   u64 start, u64 length, int access);
 struct rxe_memory *rxe_memory_get(struct rxe_memory *memory);
 void rxe_memory_put(struct rxe_memory *memory);
 

@@ -147,7 +147,8 @@ static struct rxe_memory *rxe_register(const struct rxe_mr_init *init,
 	if ((init->access & IB_ACCESS_HUGETLB) &&
 	    !rxe_is_hugetlb(init->addr, init->length))
 		return ERR_PTR(-EINVAL);
-	return rxe_memory_page(uctx, init->addr, init->length, init->access);
+	return rxe_memory_register_odp(uctx, init->addr, init->length,
+				       init->access);
 }
 
 /**

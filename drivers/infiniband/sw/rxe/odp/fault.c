@@ -160,7 +160,7 @@ static bool hold_mm(struct odp_fault *fault)
 }
 
 /* The last reference must not be put here: exit would run in this worker. */
-static void let_mm_go(struct odp_fault *fault)
+static void release_mm(struct odp_fault *fault)
 {
 	struct mm_struct *mm = fault->umem->ctx->mm;
 
@@ -241,7 +241,7 @@ static long fault_shared(struct odp_fault *fault, unsigned long addr,
 	if (!hold_mm(fault))
 		goto end_lookup;
 	got = look_up(fault, addr, nr);
-	let_mm_go(fault);
+	release_mm(fault);
 	if (got <= 0) {
 		err = got ? look_up_error(got) : -EAGAIN;
 		goto end_lookup;
@@ -269,7 +269,7 @@ static long publish_first(struct odp_fault *fault, unsigned long addr,
 	long got;
 	int err;
 
-	err = odp_lookup_first(&fault->lookup, addr, hold);
+	err = odp_lookup_begin_first(&fault->lookup, addr, hold);
 	if (err)
 		return err;
 	got = odp_get_user_pages_remote(mm, addr, 1,
@@ -335,8 +335,8 @@ static long fault_first(struct odp_fault *fault, unsigned long addr)
 	if (fault->lookup.hold)
 		odp_lookup_end(&fault->lookup);
 	if (!fault->hold)
-		odp_umem_let_go(hold);
-	let_mm_go(fault);
+		odp_umem_unhold(hold);
+	release_mm(fault);
 
 	return got;
 }
@@ -410,7 +410,7 @@ static long fault_present(struct odp_fault *fault, unsigned long addr,
 	} while (got > 0 && at < stop && !odp_broken(ODP_RULE_PRESENT));
 	mmap_read_unlock(mm);
 put_mm:
-	let_mm_go(fault);
+	release_mm(fault);
 end_lookup:
 	odp_lookup_end(&fault->lookup);
 	return at == addr ? got : (at - addr) >> PAGE_SHIFT;
@@ -431,7 +431,7 @@ end_lookup:
  *    munmap(), mprotect(), mremap(), fork(), khugepaged.
  * 2. Whoever else starts a notifier over the page is held back until this is
  *    done, or until the caller has used it, where the hold is the caller's; those
- *    that run are waited for. Both are bounded, see odp_lookup_first().
+ *    that run are waited for. Both are bounded, see odp_lookup_begin_first().
  * 3. The page is looked up again, with nothing to wait for: it is there, unless
  *    it was discarded (it is zeroed, or found in the page cache or swap cache
  *    where our reference keeps it), shared or merged (it is copied, and the
@@ -532,7 +532,7 @@ static int fault_range(struct odp_fault *fault, unsigned long addr,
  * Does what an access by the CPU would do: swaps in, copies on write, waits
  * for userfaultfd and FUSE. Pages that are present already cost little. By the
  * time it returns, some may have been taken away again; with @hold they stay until
- * odp_umem_let_go(), unless who takes them away cannot wait, or not for so long.
+ * odp_umem_unhold(), unless who takes them away cannot wait, or not for so long.
  *
  * Context: a thread of the umem's mm or of the kernel; sleeps, for as long as
  * the memory's owner likes. No lock of the mm's held, nor any that a notifier's

@@ -101,7 +101,7 @@ static unsigned int notifiers_count(const struct odp_context *ctx,
  * waited for, as a notifier of its own runs, nor who has a look-up or a hold of
  * its own, is held back.
  */
-static bool is_waited_for(struct odp_context *ctx)
+static bool may_be_waited_for(struct odp_context *ctx)
 {
 	struct odp_lookup *lookup = NULL;
 	struct odp_hold *hold = NULL;
@@ -124,9 +124,9 @@ static bool is_waited_for(struct odp_context *ctx)
 /*
  * For how long a notifier leaves pages to who is about to use them; 0: not at
  * all. Who waits for those that run holds new ones back for as long as it has
- * waited itself, see odp_lookup_first().
+ * waited itself, see odp_lookup_begin_first().
  */
-static unsigned long patience(const struct odp_hold *hold)
+static unsigned long hold_patience(const struct odp_hold *hold)
 {
 	unsigned long ticks = odp_patience(ODP_PATIENCE);
 
@@ -142,8 +142,8 @@ static unsigned long patience(const struct odp_hold *hold)
 	return ticks;
 }
 
-static unsigned long held_back_for(struct odp_context *ctx, unsigned long start,
-				   unsigned long last)
+static unsigned long held_back_ticks(struct odp_context *ctx,
+				     unsigned long start, unsigned long last)
 {
 	struct odp_hold *hold = NULL;
 	unsigned long ticks = 0;
@@ -154,9 +154,9 @@ static unsigned long held_back_for(struct odp_context *ctx, unsigned long start,
 		start = 0;
 		last = ULONG_MAX;
 	}
-	if (!ctx->dead && !is_waited_for(ctx))
+	if (!ctx->dead && !may_be_waited_for(ctx))
 		while ((hold = next_hold(ctx, hold, start, last)))
-			ticks = max(ticks, patience(hold));
+			ticks = max(ticks, hold_patience(hold));
 	spin_unlock(&ctx->lock);
 
 	return ticks;
@@ -167,8 +167,8 @@ static unsigned long held_back_for(struct odp_context *ctx, unsigned long start,
  * mm's, and the SRCU lock under which notifiers are called: hence the limit. Not
  * for reclaim, which works for everyone, and does not come back for a page.
  */
-static void leave_to_others(struct odp_context *ctx, unsigned long start,
-			    unsigned long last)
+static void wait_for_holds(struct odp_context *ctx, unsigned long start,
+			   unsigned long last)
 {
 	unsigned long ticks;
 
@@ -177,13 +177,13 @@ static void leave_to_others(struct odp_context *ctx, unsigned long start,
 		return;
 	if (current->flags & PF_MEMALLOC)
 		return;
-	ticks = held_back_for(ctx, start, last);
+	ticks = held_back_ticks(ctx, start, last);
 	if (!ticks)
 		return;
 
 	odp_hook(ODP_POINT_HELD_BACK, NULL);
 	wait_event_killable_timeout(ctx->held_back,
-				    !held_back_for(ctx, start, last), ticks);
+				    !held_back_ticks(ctx, start, last), ticks);
 }
 
 static void take_slot(struct odp_context *ctx, unsigned long start,
@@ -206,8 +206,8 @@ static void take_slot(struct odp_context *ctx, unsigned long start,
 	}
 }
 
-static void void_lookups(struct odp_context *ctx, unsigned long start,
-			 unsigned long last)
+static void invalidate_lookups(struct odp_context *ctx, unsigned long start,
+			       unsigned long last)
 {
 	struct odp_lookup *lookup = NULL;
 
@@ -237,12 +237,12 @@ void odp_notifier_start(struct odp_context *ctx,
 	unsigned long start = range->start, last = range->end - 1;
 
 	if (mmu_notifier_range_blockable(range))
-		leave_to_others(ctx, start, last);
+		wait_for_holds(ctx, start, last);
 
 	spin_lock(&ctx->lock);
 	if (!ctx->dead) {
 		take_slot(ctx, start, last);
-		void_lookups(ctx, start, last);
+		invalidate_lookups(ctx, start, last);
 	}
 	spin_unlock(&ctx->lock);
 }
@@ -351,7 +351,7 @@ static int lookup_ready(struct odp_lookup *lookup)
  * came, and gives up, with -EAGAIN, when others have started meanwhile: there may
  * never be a moment without one.
  */
-static bool lookup_waited(struct odp_lookup *lookup, int *err)
+static bool lookup_wait_over(struct odp_lookup *lookup, int *err)
 {
 	struct odp_context *ctx = lookup->umem->ctx;
 	bool over;
@@ -377,7 +377,7 @@ static int lookup_wait(struct odp_lookup *lookup)
 	int err;
 
 	odp_hook(ODP_POINT_WAITING, lookup->umem);
-	if (wait_var_event_killable(lookup, lookup_waited(lookup, &err)))
+	if (wait_var_event_killable(lookup, lookup_wait_over(lookup, &err)))
 		return -EINTR;
 	return err;
 }
@@ -440,7 +440,7 @@ int odp_lookup_begin(struct odp_lookup *lookup, unsigned long addr,
 
 /**
  * odp_umem_hold - have those wait for a moment who would take pages away
- * @hold: for odp_umem_fault() of these pages, and until odp_umem_let_go()
+ * @hold: for odp_umem_fault() of these pages, and until odp_umem_unhold()
  * @umem: held by the caller
  * @addr: first byte
  * @len: in bytes
@@ -469,12 +469,12 @@ void odp_umem_hold(struct odp_hold *hold, struct odp_umem *umem,
 }
 
 /**
- * odp_umem_let_go - the pages have been used: let those go on who wait
+ * odp_umem_unhold - the pages have been used: let those go on who wait
  * @hold: of odp_umem_hold()
  *
  * Context: process; does not sleep.
  */
-void odp_umem_let_go(struct odp_hold *hold)
+void odp_umem_unhold(struct odp_hold *hold)
 {
 	struct odp_context *ctx = hold->umem->ctx;
 
@@ -485,7 +485,7 @@ void odp_umem_let_go(struct odp_hold *hold)
 }
 
 /**
- * odp_lookup_first - begin to look up a page that others have to leave to us
+ * odp_lookup_begin_first - begin to look up a page that others have to leave to us
  * @lookup: not begun, or begun by this function, perhaps not for the first time
  * @addr: of the page
  * @hold: of the page, and perhaps more
@@ -501,8 +501,8 @@ void odp_umem_let_go(struct odp_hold *hold)
  * Return: 0: odp_lookup_end() must follow, as for all others that it has begun;
  * -EFAULT: the umem or its mm are gone; -EINTR: the calling task is killed.
  */
-int odp_lookup_first(struct odp_lookup *lookup, unsigned long addr,
-		     struct odp_hold *hold)
+int odp_lookup_begin_first(struct odp_lookup *lookup, unsigned long addr,
+			   struct odp_hold *hold)
 {
 	struct odp_context *ctx = lookup->umem->ctx;
 	int err;

@@ -21,8 +21,8 @@ void odp_lookup_init(struct odp_lookup *lookup, struct odp_umem *umem,
 		     bool allocates);
 int odp_lookup_begin(struct odp_lookup *lookup, unsigned long addr,
 		     unsigned long nr);
-int odp_lookup_first(struct odp_lookup *lookup, unsigned long addr,
-		     struct odp_hold *hold);
+int odp_lookup_begin_first(struct odp_lookup *lookup, unsigned long addr,
+			   struct odp_hold *hold);
 bool odp_lookup_valid(const struct odp_lookup *lookup);
 void odp_lookup_end_locked(struct odp_lookup *lookup);
 void odp_lookup_end(struct odp_lookup *lookup);

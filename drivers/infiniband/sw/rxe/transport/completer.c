@@ -96,7 +96,7 @@ static void rxe_set_una(struct rxe_qp *qp, u32 psn)
 	sq->gap_retried = false;
 	/* acknowledged while going back: what is there need not be repeated */
 	if (rxe_psn_diff(sq->psn, psn) < 0) {
-		rxe_stop_waiting(&sq->requester);
+		rxe_try_unpark(&sq->requester);
 		sq->psn = psn;
 		sq->next = sq->done;
 	}

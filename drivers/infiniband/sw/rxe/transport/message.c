@@ -166,7 +166,7 @@ static bool rxe_message_next(struct rxe_tx_run *run)
 		container_of(run, struct rxe_message_run, run);
 	u32 psn = rxe_psn_add(m->psn, 1);
 
-	if (m->alike && rxe_tx_again(run->tx, psn)) {
+	if (m->alike && rxe_tx_begin_alike(run->tx, psn)) {
 		m->alike--;
 		m->psn = psn;
 		run->left = m->qp->mtu;
@@ -190,7 +190,7 @@ static u32 rxe_message_packets(const struct rxe_qp *qp,
 
 	if (sq->probing || sq->retries != qp->attr.retry_cnt)
 		return 1;
-	packets = min3(packets, window, rxe_tx_space(&sq->tx));
+	packets = min3(packets, window, rxe_tx_packets_left(&sq->tx));
 	packets = min(packets, min(budget, RXE_TX_RUN) / qp->mtu);
 	return max(packets, 1U);
 }
@@ -236,7 +236,7 @@ static int rxe_message_send(struct rxe_qp *qp, void *arg, bool many)
 		err = rxe_sgl_access(&access, wqe->sge, wqe->num_sge, offset,
 				     len, rxe_tx_run_copy, &m.run);
 	if (err)
-		rxe_tx_give_up(m.run.tx);
+		rxe_tx_cancel(m.run.tx);
 	else
 		rxe_message_end(&m);
 

@@ -135,7 +135,7 @@ static bool rxe_read_packet_next(struct rxe_tx_run *run)
 
 	/* both are in the middle */
 	if (read->started && read->resid > 2 * mtu &&
-	    rxe_tx_again(run->tx, rxe_psn_add(read->psn, 1))) {
+	    rxe_tx_begin_alike(run->tx, rxe_psn_add(read->psn, 1))) {
 		rxe_read_advance(read, mtu);
 		run->left = mtu;
 		return true;
@@ -151,7 +151,7 @@ static u32 rxe_read_packets(const struct rxe_qp *qp, u32 budget)
 
 	if (qp->rq.read.repeated)
 		return 1;
-	return max(min(packets, rxe_tx_space(&qp->rq.tx)), 1U);
+	return max(min(packets, rxe_tx_packets_left(&qp->rq.tx)), 1U);
 }
 
 /* Send the next response, or @many that can leave together. */
@@ -181,7 +181,7 @@ static int rxe_read_send(struct rxe_qp *qp, void *arg, bool many)
 	if (access.len)
 		err = rxe_mr_access(&access, rxe_tx_run_copy, &r.run);
 	if (err)
-		rxe_tx_give_up(r.run.tx);
+		rxe_tx_cancel(r.run.tx);
 	else
 		rxe_read_packet_end(&r);
 	return err;

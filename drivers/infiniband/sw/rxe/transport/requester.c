@@ -348,7 +348,7 @@ void rxe_requester_go_back(struct rxe_qp *qp)
 	rxe_count(qp->dev, RXE_STAT_RETRANSMIT);
 	/* what is repeated need not wait for the memory of what is behind it */
 	if (sq->psn != sq->una_psn)
-		rxe_stop_waiting(&sq->requester);
+		rxe_try_unpark(&sq->requester);
 	sq->next = sq->done;
 	sq->psn = sq->una_psn;
 	sq->ack_psn = rxe_psn_add(sq->una_psn, -1);

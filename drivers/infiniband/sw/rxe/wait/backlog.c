@@ -43,7 +43,7 @@ void rxe_backlog_add(struct rxe_dev *dev, struct rxe_backlog *backlog,
 		     struct sk_buff *skb)
 {
 	lockdep_assert_in_softirq();
-	rxe_batch_keep(skb);
+	rxe_batch_detach(skb);
 	backlog->bytes += skb->truesize;
 	atomic_long_add(skb->truesize, &dev->backlog);
 	__skb_queue_tail(&backlog->skbs, skb);

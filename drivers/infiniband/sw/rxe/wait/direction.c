@@ -48,7 +48,7 @@ struct rxe_place {
  * @anchor: the QP's, held
  * @missed: where the access missed; its memory is held while the worker is on its way
  * @ahead: bytes that are known to be accessed from there on
- * @again: the memory was there, and gone when the access was made
+ * @lost: the memory was there, and gone when the access was made
  * @abandoned: nobody waits for it
  * @places: where the direction has missed before, since it ran without a miss
  * @num_places: how many of them there are
@@ -63,7 +63,7 @@ struct rxe_fault {
 	struct rxe_anchor *anchor;
 	struct rxe_place missed;
 	size_t ahead;
-	bool again;
+	bool lost;
 	bool abandoned;
 	struct rxe_place places[RXE_PLACES];
 	unsigned int num_places;
@@ -92,7 +92,7 @@ static int rxe_fault_place(struct rxe_place *place, struct odp_hold *hold)
  * Others take pages away: those that the access itself needs, in all the places
  * where it has missed some. Only what is wrong where it missed last is its error.
  */
-static int rxe_fault_held(struct rxe_fault *fault)
+static int rxe_fault_all_places(struct rxe_fault *fault)
 {
 	unsigned int i;
 
@@ -106,8 +106,8 @@ static int rxe_fault_try(struct rxe_fault *fault)
 	struct rxe_place *missed = &fault->missed;
 	int err = -EAGAIN;
 
-	if (unlikely(fault->again))
-		return rxe_fault_held(fault);
+	if (unlikely(fault->lost))
+		return rxe_fault_all_places(fault);
 
 	if (fault->ahead > missed->need)
 		err = odp_umem_fault(missed->umem, missed->addr, fault->ahead,
@@ -215,7 +215,7 @@ static bool rxe_fault_finish(struct rxe_fault *fault)
 }
 
 /* The memory was there, and is to stay until the access has been made. */
-static bool rxe_fault_again(struct rxe_fault *fault)
+static bool rxe_fault_finish_held(struct rxe_fault *fault)
 {
 	unsigned int i, held = fault->num_places;
 	bool parked;
@@ -225,8 +225,8 @@ static bool rxe_fault_again(struct rxe_fault *fault)
 		rxe_hold_place(&fault->places[i]);
 	parked = rxe_fault_finish(fault);
 	for (i = 0; i < held; i++)
-		odp_umem_let_go(&fault->places[i].hold);
-	odp_umem_let_go(&fault->missed.hold);
+		odp_umem_unhold(&fault->places[i].hold);
+	odp_umem_unhold(&fault->missed.hold);
 	return parked;
 }
 
@@ -238,7 +238,7 @@ static void rxe_fault_work(struct work_struct *work)
 
 	if (unlikely(fault->num_places == RXE_PLACES))
 		rxe_drop_oldest_place(fault);
-	parked = unlikely(fault->again) ? rxe_fault_again(fault) :
+	parked = unlikely(fault->lost) ? rxe_fault_finish_held(fault) :
 					  rxe_fault_finish(fault);
 	if (!parked && fault->num_places)
 		rxe_forget_places(fault);
@@ -348,16 +348,16 @@ void rxe_direction_destroy(struct rxe_direction *dir)
 		rxe_fault_put(dir->fault);
 }
 
-static bool rxe_is_place(const struct rxe_place *place,
-			 const struct odp_umem *umem, unsigned long addr,
-			 size_t need, unsigned int flags)
+static bool rxe_place_equals(const struct rxe_place *place,
+			     const struct odp_umem *umem, unsigned long addr,
+			     size_t need, unsigned int flags)
 {
 	return place->umem == umem && place->addr == addr &&
 	       place->need == need && place->flags == flags;
 }
 
 /* Where the direction missed before it missed something else. */
-static void rxe_note_place(struct rxe_fault *fault)
+static void rxe_remember_place(struct rxe_fault *fault)
 {
 	struct rxe_place *place = &fault->places[fault->num_places++];
 
@@ -375,7 +375,7 @@ static bool rxe_has_missed(const struct rxe_fault *fault,
 	unsigned int i;
 
 	for (i = 0; i < fault->num_places; i++)
-		if (rxe_is_place(&fault->places[i], umem, addr, need, flags))
+		if (rxe_place_equals(&fault->places[i], umem, addr, need, flags))
 			return true;
 	return false;
 }
@@ -408,13 +408,13 @@ int rxe_park(struct rxe_direction *dir, struct odp_umem *umem,
 	/* it is one access's result: the next one has a fault of its own */
 	dir->resumed = false;
 	if (resumed && dir->err &&
-	    rxe_is_place(&fault->missed, umem, addr, need, flags))
+	    rxe_place_equals(&fault->missed, umem, addr, need, flags))
 		return dir->err;
 
-	fault->again = false;
+	fault->lost = false;
 	if (resumed) {
-		rxe_note_place(fault);
-		fault->again = rxe_has_missed(fault, umem, addr, need, flags);
+		rxe_remember_place(fault);
+		fault->lost = rxe_has_missed(fault, umem, addr, need, flags);
 	}
 	odp_umem_get(umem);
 	fault->missed.umem = umem;
@@ -462,7 +462,7 @@ void rxe_abandon(struct rxe_direction *dir)
 }
 
 /**
- * rxe_stop_waiting - the access that a direction waits for is not to be made
+ * rxe_try_unpark - the access that a direction waits for is not to be made
  * @dir: the direction, which may go on after this
  *
  * The fault that is under way is left to its worker. Without memory for another
@@ -470,7 +470,7 @@ void rxe_abandon(struct rxe_direction *dir)
  *
  * Context: BH disabled, @dir->lock is held.
  */
-void rxe_stop_waiting(struct rxe_direction *dir)
+void rxe_try_unpark(struct rxe_direction *dir)
 {
 	struct rxe_fault *next;
 

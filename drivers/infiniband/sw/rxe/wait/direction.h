@@ -88,6 +88,6 @@ void rxe_direction_destroy(struct rxe_direction *dir);
 int rxe_park(struct rxe_direction *dir, struct odp_umem *umem,
 	     unsigned long addr, size_t need, size_t ahead, bool write);
 void rxe_abandon(struct rxe_direction *dir);
-void rxe_stop_waiting(struct rxe_direction *dir);
+void rxe_try_unpark(struct rxe_direction *dir);
 
 #endif

@@ -110,7 +110,7 @@ void rxe_flow_add(struct rxe_flow *flow, struct sk_buff *skb)
  * to have @arrived: the IP layer frees a packet of the same host while it has
  * yet to be processed.
  */
-static bool rxe_flow_move_here(struct rxe_flow *flow, bool arrived)
+static bool rxe_flow_claim_cpu(struct rxe_flow *flow, bool arrived)
 {
 	int cpu = smp_processor_id();
 
@@ -139,7 +139,7 @@ bool rxe_flow_may_send(struct rxe_flow *flow, bool arrived)
 	int limit = rxe_flow_limit();
 
 	lockdep_assert_in_softirq();
-	if (!rxe_flow_move_here(flow, arrived)) {
+	if (!rxe_flow_claim_cpu(flow, arrived)) {
 		rxe_flow_continue(flow);
 		return false;
 	}
