@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* What differs between the kernels that the driver is built for. */
+/* The differences between the kernels that the driver is built for. */
 #ifndef RXE_COMPAT_H
 #define RXE_COMPAT_H
 
@@ -27,7 +27,7 @@
 #define rxe_create_cq_udata()	udata
 #endif
 
-/* 7.2: it is called for programs only, with an unsigned number */
+/* 7.2: resizing is for programs only, and takes an unsigned number */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 2, 0)
 #define rxe_resize_cq_op	resize_user_cq
 typedef unsigned int rxe_cqe_t;
@@ -36,14 +36,14 @@ typedef unsigned int rxe_cqe_t;
 typedef int rxe_cqe_t;
 #endif
 
-/* 6.17: DMA handles, which are of devices that can make them: there is none */
+/* 6.17: takes a DMA handle; this driver does not make any */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 17, 0)
 #define RXE_REG_USER_MR_ARGS	struct ib_dmah *dmah, struct ib_udata *udata
 #else
 #define RXE_REG_USER_MR_ARGS	struct ib_udata *udata
 #endif
 
-/* 6.12: it gets the uverbs attributes instead of the udata */
+/* 6.12: reg_user_mr_dmabuf() gets the attributes instead of the udata */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 17, 0)
 #define RXE_REG_DMABUF_ARGS	struct ib_dmah *dmah, \
 				struct uverbs_attr_bundle *attrs
@@ -53,7 +53,7 @@ typedef int rxe_cqe_t;
 #define RXE_REG_DMABUF_ARGS	struct ib_udata *udata
 #endif
 
-/* 6.14: drivers that tell programs of their ports have to say so */
+/* 6.14: the core reports port events itself, unless the driver does */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 14, 0)
 #define RXE_REPORT_PORT_EVENT_OP	\
 	.report_port_event = rxe_report_port_event,
@@ -90,12 +90,12 @@ struct rxe_flush_wr {
 #define RXE_ODP_PLACEMENT_CAPS	(BIT(6) | BIT(7))
 #endif
 
-/* 6.14: the library knows the processor's instructions for CRCs */
+/* 6.14: crc32_le() uses the processor's instructions for CRCs */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 14, 0)
 #define RXE_CRC_OF_CRYPTO
 #endif
 
-/* network; before 7.2 IPv6 can be a module, and tunnels are of a socket */
+/* network; before 7.2 IPv6 can be a module, and tunnels take a struct socket */
 
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 2, 0)
 #define rxe_ip6_dst_lookup_flow	ip6_dst_lookup_flow
@@ -106,14 +106,14 @@ struct rxe_flush_wr {
 #define rxe_tunnel_sock(sock)	(sock)
 #endif
 
-/* 7.2: it is to be asked for where it was the default */
+/* 7.2: per-CPU workqueues, the default before, need a flag */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 2, 0)
 #define RXE_WQ_PERCPU	WQ_PERCPU
 #else
 #define RXE_WQ_PERCPU	0
 #endif
 
-/* buffers; 6.2: there is another call for those who have not locked them */
+/* dma-buf; 6.2: callers without the buffer's lock use another function */
 
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)
 #define rxe_dma_buf_vmap	dma_buf_vmap_unlocked
@@ -123,7 +123,7 @@ struct rxe_flush_wr {
 #define rxe_dma_buf_vunmap	dma_buf_vunmap
 #endif
 
-/* 6.13: a string */
+/* 6.13: the namespace is a string */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 13, 0)
 #define RXE_IMPORT_NS_DMA_BUF	MODULE_IMPORT_NS("DMA_BUF")
 #else
@@ -146,7 +146,7 @@ static inline void hrtimer_setup(struct hrtimer *timer,
 }
 #endif
 
-/* 6.3: flags of a mapping are changed by calls only */
+/* 6.3: a mapping's flags are changed through functions only */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
 static inline void vm_flags_set(struct vm_area_struct *vma,
 				unsigned long flags)
@@ -171,8 +171,8 @@ static inline long odp_get_user_pages_remote(struct mm_struct *mm,
 }
 
 /*
- * How many pages get_user_pages_remote() looks up and faults none in, if it is to
- * (FOLL_NOFAULT): 6.5: huge pages of hugetlbfs too. With the mmap_lock held.
+ * How many pages get_user_pages_remote() can look up with FOLL_NOFAULT: before
+ * 6.5 it faults in those of hugetlbfs all the same. The mmap_lock is held.
  */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
 static inline unsigned long odp_pages_nofault(struct mm_struct *mm,
@@ -196,7 +196,7 @@ static inline unsigned long odp_pages_nofault(struct mm_struct *mm,
 }
 #endif
 
-/* what the aging callbacks of an mmu_notifier return */
+/* the return type of an mmu_notifier's aging callbacks */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(7, 0, 0)
 typedef int odp_young_t;
 #else

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Where the kernel's library does without the processor's instructions for it,
- * the crypto API may know of them. Which is faster is tried out: for short data
- * it never is the one that has to save registers first.
+ * Where crc32_le() does not use the processor's instructions for CRCs, the
+ * crypto API may have a driver that does. A trial at load picks the faster one.
+ * Short data stays with crc32_le(): a crypto driver has to save SIMD registers
+ * first.
  */
 #include <crypto/hash.h>
 #include <linux/jump_label.h>
@@ -20,7 +21,7 @@
 static DEFINE_STATIC_KEY_FALSE(rxe_crc_by_crypto);
 static struct crypto_shash *rxe_crc_tfm;
 
-/* Its state is the CRC itself, as for all users of the API's CRCs. */
+/* The shash's state is the bare CRC: other users of the API rely on it, too. */
 static u32 rxe_crc_crypto(u32 crc, const void *data, size_t len)
 {
 	SHASH_DESC_ON_STACK(desc, rxe_crc_tfm);
@@ -36,12 +37,12 @@ static u32 rxe_crc_crypto(u32 crc, const void *data, size_t len)
 
 /**
  * rxe_crc - CRC-32 of data
- * @crc: of what is ahead of it
+ * @crc: CRC of the bytes ahead of @data
  * @data: the data
  * @len: bytes
  *
  * Context: any.
- * Return: the CRC, as of crc32_le().
+ * Return: the CRC, as crc32_le() computes it.
  */
 u32 rxe_crc(u32 crc, const void *data, size_t len)
 {
@@ -56,7 +57,7 @@ static u32 rxe_crc_library(u32 crc, const void *data, size_t len)
 	return crc32_le(crc, data, len);
 }
 
-/* The shortest time of some: whatever interrupts us makes it longer. */
+/* The shortest of several runs: an interrupt can only lengthen a run. */
 static s64 rxe_crc_time(u32 (*how)(u32, const void *, size_t),
 			const void *data)
 {
@@ -90,7 +91,7 @@ static bool rxe_crc_crypto_is_faster(void)
 }
 
 /**
- * rxe_crc_init - find out how to compute CRCs
+ * rxe_crc_init - choose the faster CRC implementation
  *
  * Context: may sleep.
  */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* The CRC-32 that the ICRC is made of, by the fastest means that there is. */
+/* The CRC-32 of the ICRC, by the fastest implementation available. */
 #ifndef RXE_CRC_H
 #define RXE_CRC_H
 

@@ -29,7 +29,7 @@
 #define RXE_MAX_PD		0x100000
 #define RXE_MAX_MCAST_GROUPS	8192
 #define RXE_MAX_MCAST_QPS	1024
-/* of fast registrations: all that the core has a number for, from 4 KiB on */
+/* of fast registrations: from 4 KiB to the largest that fits the core's u32 */
 #define RXE_BLOCK_SIZES		GENMASK(31, 12)
 #define RXE_GID_TABLE_LEN	1024
 #define RXE_MAX_MSG		0x80000000U
@@ -38,19 +38,19 @@
  * struct rxe_dev - an RDMA device over a netdev
  * @ibdev: the core's part
  * @ndev: the netdev, held; it stays in @net for as long as the device lives
- * @net: where the device's sockets and routes are
+ * @net: network namespace of the device's sockets and routes
  * @net_entry: in the list of @net's devices
- * @sock4: that packets are sent by: the one that has @net's RoCEv2 port
- * @sock6: the same for IPv6; NULL where the host has none
+ * @sock4: socket to send from over IPv4: the one bound to @net's RoCEv2 port
+ * @sock6: the same for IPv6; NULL: the host has no IPv6
  * @mrs: memory regions by key
  * @ahs: address handles by number
  * @stats: counters of each CPU
- * @backlog: bytes of packets that wait for memory, of all QPs
+ * @backlog: bytes of parked packets, of all QPs
  * @odp: paging totals of the device's memory regions
  * @advice_lock: guards the next two
- * @advices: that calls wait for
- * @going: programs lose the device, and no call may wait for memory
- * @mcast_groups: that the netdev has joined for the device's QPs
+ * @advices: prefetches that a call waits for
+ * @going: the device is taken from programs: no call may wait for memory
+ * @mcast_groups: number of groups that the netdev has joined for QPs
  * @port_up: the port's state when the last event was raised
  */
 struct rxe_dev {
@@ -65,7 +65,7 @@ struct rxe_dev {
 	struct rxe_stats __percpu *stats;
 	atomic_long_t backlog;
 	struct odp_counters odp;
-	/* for a few steps in process context; a completion's lock is inside */
+	/* held briefly, in process context; a completion's lock is inside */
 	spinlock_t advice_lock;
 	struct list_head advices;
 	bool going;

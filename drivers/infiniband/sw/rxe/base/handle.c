@@ -9,7 +9,7 @@
 /* QPNs 0 and 1 are the management QPs, 0xffffff is multicast: IBTA 3.5.3 */
 #define RXE_HANDLE_FIRST	2
 #define RXE_HANDLE_LAST		((1U << RXE_HANDLE_BITS) - 2)
-/* with more objects than that the search for a free number gets long */
+/* with more objects the search for a free number takes too long */
 #define RXE_HANDLE_MAX		(1U << (RXE_HANDLE_BITS - 1))
 
 static const struct rhashtable_params rxe_handle_params = {
@@ -107,8 +107,8 @@ static void rxe_handle_unlist(struct rxe_handle *handle)
 }
 
 /**
- * rxe_handle_discard - give a number back that was never published
- * @handle: gone after this
+ * rxe_handle_discard - give back a number that was never published
+ * @handle: freed
  *
  * Context: may sleep.
  */
@@ -128,16 +128,19 @@ void rxe_handle_discard(struct rxe_handle *handle)
 void rxe_handle_publish(struct rxe_handle *handle, void *object)
 {
 	handle->object = object;
-	/* pairs with rxe_handle_get(): who finds a reference finds the object */
+	/*
+	 * Pairs with rxe_handle_get(): a reader that gets a reference also sees
+	 * the object.
+	 */
 	smp_wmb();
 	refcount_set(&handle->refs, 1);
 }
 
 /**
  * rxe_handle_destroy - withdraw a number and wait for the object's users
- * @handle: published; gone after this
+ * @handle: published; freed
  *
- * Context: may sleep; the wait is for critical sections of softirq users only.
+ * Context: may sleep, but only while a softirq user is in a critical section.
  */
 void rxe_handle_destroy(struct rxe_handle *handle)
 {
@@ -148,9 +151,9 @@ void rxe_handle_destroy(struct rxe_handle *handle)
 }
 
 /**
- * rxe_handle_get - look a number up and begin to use the object
+ * rxe_handle_get - look a number up and take a reference to its object
  * @table: where to look
- * @number: from a peer or a program: anything
+ * @number: untrusted, from a peer or a program
  *
  * Context: any.
  * Return: the object, to be given back by rxe_handle_put(); NULL: none.

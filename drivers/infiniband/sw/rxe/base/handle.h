@@ -12,14 +12,14 @@
 
 /**
  * struct rxe_handle - a number, and the object that it names
- * @table: where it is found by @number, or NULL: it is found in another way
+ * @table: finds it by @number; NULL: it is found in another way
  * @node: in @table
- * @entry: or in a list
+ * @entry: in a list, if there is no @table
  * @number: 24 bits, random, so that it can be neither guessed nor soon reused
  * @refs: users of @object; the table's own is the first
  * @idle: completed when the last of @refs is dropped
  * @object: what the number names; valid while a reference is held
- * @rcu: the handle outlives its object until no look-up can see it
+ * @rcu: delays freeing the handle until no look-up can see it
  */
 struct rxe_handle {
 	struct rxe_handle_table *table;
@@ -49,8 +49,8 @@ void rxe_handle_destroy(struct rxe_handle *handle);
 void *rxe_handle_get(struct rxe_handle_table *table, u32 number);
 
 /**
- * rxe_handle_put - end one use of a handle's object
- * @handle: got by rxe_handle_get() or rxe_handle_hold()
+ * rxe_handle_put - drop a reference to a handle's object
+ * @handle: from rxe_handle_get() or rxe_handle_hold()
  *
  * Context: any.
  */
@@ -61,8 +61,8 @@ static inline void rxe_handle_put(struct rxe_handle *handle)
 }
 
 /**
- * rxe_handle_hold - begin a use of an object that may be going away
- * @handle: its handle; the memory must be kept by the caller
+ * rxe_handle_hold - take a reference to an object that may be going away
+ * @handle: its handle, whose memory the caller keeps
  *
  * Context: any.
  * Return: false once the object is being destroyed.

@@ -5,9 +5,9 @@
 #include "base/icrc.h"
 
 /*
- * Up to the BTH only identification, PSN and AckReq differ between most packets of
- * a batch. CRCs are linear: what a byte adds to the CRC depends on how many bytes
- * follow it, and not on the others.
+ * Ahead of the payload, most packets of a batch differ in identification, PSN
+ * and AckReq only. CRCs are linear: what a byte adds to the CRC depends on its
+ * value and on how many bytes follow it, and not on the other bytes.
  */
 enum rxe_icrc_byte {
 	RXE_ICRC_IDENT_HIGH,
@@ -19,7 +19,7 @@ enum rxe_icrc_byte {
 	RXE_ICRC_BYTES_NUM,
 };
 
-/* behind each of them, up to the end of the BTH */
+/* how many bytes follow each of them, up to the end of the BTH */
 static const u8 rxe_icrc_follow[RXE_ICRC_BYTES_NUM] = {
 	[RXE_ICRC_IDENT_HIGH] = sizeof(struct iphdr) + sizeof(struct udphdr) +
 				sizeof(struct rxe_bth) - 1 -
@@ -36,7 +36,7 @@ static const u8 rxe_icrc_follow[RXE_ICRC_BYTES_NUM] = {
 static u32 rxe_icrc_table[RXE_ICRC_BYTES_NUM][256] __ro_after_init;
 
 /**
- * rxe_icrc_init - get ready to compute ICRCs
+ * rxe_icrc_init - fill the table that ICRCs of batches are computed with
  *
  * Context: the module's initialisation.
  */
@@ -91,7 +91,7 @@ void rxe_icrc_prefix_init(struct rxe_icrc_prefix *prefix, const void *ip,
 	masked_udp->check = CSUM_MANGLED_0;
 }
 
-/* Of one of many packets: its lengths, as it has @len bytes from BTH to ICRC. */
+/* Set the lengths of a batch's packet that has @len bytes from BTH to ICRC. */
 static void rxe_icrc_prefix_set(struct rxe_icrc_prefix *prefix, u32 len)
 {
 	u8 *ip = prefix->bytes + RXE_ICRC_LRH_BYTES;
@@ -111,11 +111,11 @@ static void rxe_icrc_prefix_set(struct rxe_icrc_prefix *prefix, u32 len)
 
 /**
  * rxe_icrc_begin - compute the ICRC of a packet up to its BTH
- * @prefix: its own
+ * @prefix: of this packet
  * @bth: the BTH
  *
  * Context: any.
- * Return: for rxe_icrc_add() with what follows.
+ * Return: the ICRC so far, for rxe_icrc_add() to go on with.
  */
 u32 rxe_icrc_begin(struct rxe_icrc_prefix *prefix, const struct rxe_bth *bth)
 {
@@ -128,14 +128,14 @@ u32 rxe_icrc_begin(struct rxe_icrc_prefix *prefix, const struct rxe_bth *bth)
 }
 
 /**
- * rxe_icrc_begin_one - the same for one of many packets
- * @prefix: of all of them
- * @bth: as there
- * @len: bytes from its BTH to its ICRC
- * @ident: its identification, of IPv4
+ * rxe_icrc_begin_one - compute the ICRC of a batch's packet up to its BTH
+ * @prefix: of the batch
+ * @bth: the BTH
+ * @len: bytes from the BTH to the ICRC
+ * @ident: the packet's identification; unused for IPv6
  *
  * Context: any.
- * Return: as there.
+ * Return: as rxe_icrc_begin().
  */
 u32 rxe_icrc_begin_one(struct rxe_icrc_prefix *prefix,
 		       const struct rxe_bth *bth, u32 len, u16 ident)

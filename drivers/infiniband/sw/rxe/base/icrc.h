@@ -15,13 +15,14 @@ struct sk_buff;
 
 /**
  * struct rxe_icrc_prefix - what the ICRC covers ahead of the payload
- * @bytes: ones for an LRH, then IP and UDP header, with ones for whatever may
- *	   change on the way; room for the BTH
+ * @bytes: all ones in place of an LRH, then the IP and UDP headers, with all
+ *	   ones in fields that may change on the way; room for the BTH
  * @ip_len: bytes of the IP header
- * @ipv4: it is an IPv4 one
- * @last_begin: of the BTH of the last packet that was one of many
- * @last_len: of that packet, from BTH to ICRC; 0: there was none
- * @last_crc: of all up to its BTH, had its identification, PSN and AckReq been 0
+ * @ipv4: the IP header is an IPv4 one
+ * @last_begin: first bytes of the BTH that rxe_icrc_begin_one() got last
+ * @last_len: bytes of that packet, from BTH to ICRC; 0: there was none
+ * @last_crc: CRC up to the end of that BTH, if identification, PSN and AckReq
+ *	      were 0
  */
 struct rxe_icrc_prefix {
 	u8 bytes[RXE_ICRC_LRH_BYTES + sizeof(struct ipv6hdr) +
@@ -41,12 +42,12 @@ u32 rxe_icrc_begin_one(struct rxe_icrc_prefix *prefix,
 void rxe_icrc_init(void);
 
 /**
- * rxe_icrc_add - go on with an ICRC
- * @crc: so far
- * @data: that follows
- * @len: bytes
+ * rxe_icrc_add - add bytes to an ICRC
+ * @crc: the ICRC so far
+ * @data: the bytes that follow
+ * @len: their number
  *
- * Return: the ICRC so far; the complement of the last is what is on the wire, in
+ * Return: the new ICRC; the wire carries the complement of the last one, in
  * little-endian order.
  */
 static inline u32 rxe_icrc_add(u32 crc, const void *data, size_t len)

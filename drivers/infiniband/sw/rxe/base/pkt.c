@@ -9,8 +9,8 @@
 #include "base/pkt.h"
 
 /*
- * What is at an offset of the data, and how many bytes from there on are in one
- * piece; NULL: it cannot be read by its address.
+ * The address of the data at an offset, and how many bytes are contiguous from
+ * there on; NULL: it has no address.
  */
 static const u8 *rxe_skb_bytes(const struct sk_buff *skb, u32 offset, u32 *len)
 {
@@ -36,7 +36,7 @@ static const u8 *rxe_skb_bytes(const struct sk_buff *skb, u32 offset, u32 *len)
 	return NULL;
 }
 
-/* Most packets are in one piece, and fast to look at; and others behind them. */
+/* Most packets are in one piece, even with those behind them: fast to read. */
 static void rxe_pkt_find(struct rxe_pkt *pkt)
 {
 	pkt->bytes = rxe_skb_bytes(pkt->skb, pkt->offset, &pkt->one_piece);
@@ -57,13 +57,13 @@ static __always_inline bool rxe_pkt_read(const struct rxe_pkt *pkt, u32 offset,
 }
 
 /**
- * rxe_pkt_parse - look at what a packet's headers say
+ * rxe_pkt_parse - parse a packet's headers
  * @pkt: to be filled
  * @skb: the batch
  * @offset: of the packet in the skb's data, before the batch's end
  *
  * Context: any.
- * Return: false: it is no packet of ours, or not of the length that it says.
+ * Return: false: the version, partition, opcode or length is not valid.
  */
 bool rxe_pkt_parse(struct rxe_pkt *pkt, struct sk_buff *skb, u32 offset)
 {
@@ -112,12 +112,12 @@ bool rxe_pkt_parse(struct rxe_pkt *pkt, struct sk_buff *skb, u32 offset)
 }
 
 /**
- * rxe_pkt_next - look at the next packet of a batch
+ * rxe_pkt_next - parse the next packet of a batch
  * @pkt: to be filled
  * @skb: the batch
  *
  * Context: any; the caller owns the batch, or holds the lock of its queue.
- * Return: false: there are no more.
+ * Return: false: there is no other.
  */
 bool rxe_pkt_next(struct rxe_pkt *pkt, struct sk_buff *skb)
 {
@@ -128,7 +128,7 @@ bool rxe_pkt_next(struct rxe_pkt *pkt, struct sk_buff *skb)
 }
 
 /**
- * rxe_pkts_done - packets, the next of their batch, are done with
+ * rxe_pkts_done - go on behind packets of a batch that have been processed
  * @pkt: the first of them
  * @n: their number; all have the length of the first
  *
@@ -140,7 +140,7 @@ void rxe_pkts_done(const struct rxe_pkt *pkt, u32 n)
 }
 
 /**
- * rxe_pkt_done - a packet, the next of its batch, is done with
+ * rxe_pkt_done - go on behind a packet of a batch that has been processed
  * @pkt: the packet
  *
  * Context: as rxe_pkt_next().
@@ -160,10 +160,10 @@ static bool rxe_pkt_is_like(const struct rxe_pkt *pkt, u32 n)
 }
 
 /**
- * rxe_pkts_alike - how many packets of a batch can be taken together
+ * rxe_pkts_alike - count packets of a batch that can be processed together
  * @pkt: the first, which is the next of its batch
  *
- * They have the same headers and length, and one PSN after the other, ask for no
+ * They have the same headers and length and consecutive PSNs, ask for no
  * acknowledgment, and are in one piece.
  *
  * Context: as rxe_pkt_next().
@@ -195,7 +195,7 @@ static u32 rxe_pkt_icrc(const struct rxe_pkt *pkt,
 	const u8 *chunk;
 	unsigned int n;
 
-	/* what the headers would say, had they been one for each packet */
+	/* packets of a merged batch were sent with IP and UDP headers each */
 	if (rxe_batch(pkt->skb)->merged)
 		crc = rxe_icrc_begin_one(prefix, bth, pkt->len, ident);
 	else
@@ -207,7 +207,7 @@ static u32 rxe_pkt_icrc(const struct rxe_pkt *pkt,
 	skb_prepare_seq_read(pkt->skb, pkt->offset + begin, pkt->offset + end,
 			     &seq);
 	while ((n = skb_seq_read(offset, &chunk, &seq))) {
-		/* the limit ends the walk, but does not cut a chunk */
+		/* the last chunk may go beyond the limit of the walk */
 		n = min(n, end - begin - offset);
 		crc = rxe_icrc_add(crc, chunk, n);
 		offset += n;
@@ -239,9 +239,9 @@ void rxe_batch_icrc_prefix(const struct sk_buff *skb,
 }
 
 /*
- * Segmentation counts the identification, which the ICRC covers, up from packet
- * to packet. Devices that do it by themselves may leave it as it is: the batch is
- * told what holds for it.
+ * GSO increments the IPv4 identification, which the ICRC covers, from packet to
+ * packet. Devices that segment in hardware may repeat it instead: the batch
+ * remembers the step that fits.
  */
 static bool rxe_pkt_check_icrc(const struct rxe_pkt *pkt,
 			       struct rxe_icrc_prefix *prefix)
@@ -260,7 +260,7 @@ static bool rxe_pkt_check_icrc(const struct rxe_pkt *pkt,
 	return le32_to_cpu(icrc) == rxe_pkt_icrc(pkt, prefix, rxe_pkt_ident(pkt));
 }
 
-/* Look at the next of packets that are alike. */
+/* Go on to the next one of packets that are alike. */
 static void rxe_pkt_advance(struct rxe_pkt *pkt)
 {
 	struct rxe_bth *bth = (struct rxe_bth *)pkt->headers;
@@ -273,13 +273,13 @@ static void rxe_pkt_advance(struct rxe_pkt *pkt)
 }
 
 /**
- * rxe_pkts_check_icrc - check that packets are as they were sent
+ * rxe_pkts_check_icrc - check the ICRCs of packets
  * @pkt: the first of them
  * @prefix: of their batch
- * @n: their number, not more than rxe_pkts_alike() has said
+ * @n: their number, at most what rxe_pkts_alike() has returned
  *
  * Context: any.
- * Return: how many are, up to the first that is not.
+ * Return: how many are correct, up to the first that is not.
  */
 u32 rxe_pkts_check_icrc(const struct rxe_pkt *pkt,
 			struct rxe_icrc_prefix *prefix, u32 n)
@@ -293,12 +293,12 @@ u32 rxe_pkts_check_icrc(const struct rxe_pkt *pkt,
 }
 
 /**
- * rxe_skb_dgid - where packets were sent to
+ * rxe_skb_dgid - get the address that packets were sent to
  * @skb: the packets
- * @gid: set to their destination address
+ * @gid: set to it
  *
  * Context: any.
- * Return: false: they have options or extensions, which RoCEv2 has not.
+ * Return: false: they have IP options or extension headers: RoCEv2 has none.
  */
 bool rxe_skb_dgid(const struct sk_buff *skb, union ib_gid *gid)
 {
@@ -316,11 +316,11 @@ bool rxe_skb_dgid(const struct sk_buff *skb, union ib_gid *gid)
 }
 
 /**
- * rxe_pkt_grh - what a datagram's buffer begins with
+ * rxe_pkt_grh - make the GRH that a datagram's buffer begins with
  * @pkt: the datagram
- * @grh: of sizeof(struct ib_grh)
+ * @grh: filled, sizeof(struct ib_grh) bytes
  *
- * It is the network header, which for IPv4 is the second half (IBTA A17.4.6).
+ * It is the IP header; an IPv4 header fills the second half (IBTA A17.4.6).
  *
  * Context: any.
  */
@@ -358,7 +358,7 @@ static int rxe_payload_copy(struct rxe_payload *payload, void *to, u32 len)
 	return err;
 }
 
-/* How many of the bytes that end somewhere the CPU stores by one instruction. */
+/* How many of @len bytes that end at @end one instruction stores. */
 static u32 rxe_store_once_len(const void *end, u32 len)
 {
 	u32 align = __ffs((unsigned long)end | sizeof(u64));
@@ -383,7 +383,7 @@ static void rxe_store_once(void *to, const void *from, u32 len)
 	}
 }
 
-/* memcpy() goes through memory as it likes, also from its end. */
+/* memcpy() may store the bytes in any order, the last ones first. */
 static int rxe_payload_copy_end(struct rxe_payload *payload, void *to, u32 len)
 {
 	u32 last = rxe_store_once_len(to + len, len);
@@ -404,11 +404,11 @@ static int rxe_payload_copy_end(struct rxe_payload *payload, void *to, u32 len)
 
 /**
  * rxe_copy_payload - an odp_actor_t: copy the payload of packets to memory
- * @kaddr: to where
+ * @kaddr: destination
  * @len: bytes
  * @arg: a struct rxe_payload
  *
- * In the order that order.h tells of.
+ * Stores in the order that order.h describes.
  *
  * Context: any.
  * Return: 0 or -EFAULT: a packet is shorter than its headers said.

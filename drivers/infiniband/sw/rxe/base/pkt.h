@@ -15,17 +15,17 @@ struct rxe_icrc_prefix;
 
 /**
  * struct rxe_batch - packets that came in one skb, in its control block
- * @next: offset in the skb's data of the first one that is not done with
- * @end: offset behind the last
+ * @next: offset in the skb's data of the first packet yet to be processed
+ * @end: offset behind the last packet
  * @packet_len: bytes of each, from BTH to ICRC; the last may have fewer
- * @merged: there was more than one, and the headers are those of all of them
- * @ident_step: from one identification to the next, of IPv4
- * @vlan_id: that they came by, or RXE_NO_VLAN
- * @ifindex: of the netdev that they came by, below the VLAN
- * @domain: of the VRF that they came in, or 0
- * @net: where they came in, while they wait to be looked at
+ * @merged: there was more than one, under one common IP and UDP header
+ * @ident_step: from one packet's IPv4 identification to the next one's
+ * @vlan_id: VLAN that they came by, or RXE_NO_VLAN
+ * @ifindex: netdev that they came by, below the VLAN
+ * @domain: VRF that they came in, or 0
+ * @net: network namespace that they came in, while they wait to be processed
  *
- * They are valid, for one QP, and all requests or all responses.
+ * The packets are valid, for one QP, and all requests or all responses.
  */
 struct rxe_batch {
 	u32 next;
@@ -45,7 +45,7 @@ static inline struct rxe_batch *rxe_batch(const struct sk_buff *skb)
 	return (struct rxe_batch *)skb->cb;
 }
 
-/* it is going to wait: let go of what is there until it was received only */
+/* before a batch waits: drop what is only there while it is being received */
 static inline void rxe_batch_detach(struct sk_buff *skb)
 {
 	skb_dst_drop(skb);
@@ -66,8 +66,8 @@ static inline void rxe_batch_detach(struct sk_buff *skb)
  * @opcode: of the BTH
  * @ack_req: the requester wants an acknowledgment
  * @solicited: the completion is to raise a solicited event
- * @bytes: all of it, from the BTH on; NULL: it is in more than one piece
- * @one_piece: from @bytes on, with what is behind it
+ * @bytes: the packet, from the BTH on; NULL: it cannot be read in one piece
+ * @one_piece: contiguous bytes from @bytes on, later packets included
  * @headers: the BTH, and what follows it up to the payload
  */
 struct rxe_pkt {
@@ -103,20 +103,20 @@ static inline __be32 rxe_pkt_imm(const struct rxe_pkt *pkt)
 	return immdt->imm;
 }
 
-/* packets that are alike are taken together, so many bytes of payload at most */
+/* bytes of packets that are processed together, at most: rxe_pkts_alike() */
 #define RXE_PKT_RUN	(16U << 10)
 
 /**
  * struct rxe_payload - an odp_actor_t's argument: the payload of a packet, or of
  *			packets that are alike
- * @skb: where they are
- * @offset: of what has yet to be copied, in the skb's data, without @bytes
- * @left: bytes that the packet there still has
- * @len: bytes that each packet has
+ * @skb: their skb
+ * @offset: where the rest begins in the skb's data; unused with @bytes
+ * @left: payload bytes left in the current packet
+ * @len: payload bytes of each packet
  * @gap: bytes between one packet's payload and the next one's
- * @bytes: what has yet to be copied, where it is in one piece
- * @after_all: of it nothing may be seen before all that was stored earlier
- * @ends: it is the last of a message
+ * @bytes: the rest, if it is in one piece
+ * @after_all: none of it may be seen before all earlier stores
+ * @ends: it ends a message
  */
 struct rxe_payload {
 	struct sk_buff *skb;

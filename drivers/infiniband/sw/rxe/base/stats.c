@@ -33,12 +33,12 @@ static const struct rdma_stat_desc rxe_stat_descs[RXE_STAT_ALL] = {
 	[RXE_STAT_RDMA_RECVS].name = "rdma_recvs",
 	[RXE_STAT_ICRC_ERR].name = "rcvd_icrc_err",
 	[RXE_STAT_PARKED].name = "parked",
-	/* faults that failed as no memory came free for the pages */
+	/* faults that failed because no memory became free for the pages */
 	[RXE_STAT_FAULT_NO_MEMORY].name = "page_fault_no_memory",
 	[RXE_STAT_OUT_OF_BUFFER].name = "out_of_buffer",
 	[RXE_STAT_RCVD_DROPS].name = "rcvd_drops",
 	[RXE_STAT_QKEY_VIOLATION].name = "qkey_violations",
-	/* answers that had to wait, for want of memory to put them into */
+	/* responses that had to wait for pages of their destination */
 	[RXE_STAT_ACK_DEFERRED].name = "ack_deferred",
 	[RXE_STAT_MCAST_SENT_PKTS].name = "sent_mcast_pkts",
 	[RXE_STAT_MCAST_RCVD_PKTS].name = "rcvd_mcast_pkts",
@@ -46,7 +46,7 @@ static const struct rdma_stat_desc rxe_stat_descs[RXE_STAT_ALL] = {
 	[RXE_STAT_PAGE_INVALIDATIONS].name = "page_invalidations",
 	[RXE_STAT_PAGE_PREFETCH].name = "page_prefetch",
 	[RXE_STAT_PAGE_RETRIES].name = "page_fault_retries",
-	/* what waits now: it goes down, too */
+	/* a gauge of what waits now, unlike the others */
 	[RXE_STAT_PARKED_BYTES].name = "parked_bytes",
 };
 
@@ -66,7 +66,7 @@ struct rdma_hw_stats *rxe_alloc_hw_port_stats(struct ib_device *ibdev,
 }
 
 /**
- * rxe_stat_sum - what all CPUs have counted
+ * rxe_stat_sum - sum a counter over all CPUs
  * @dev: the device
  * @stat: the counter
  *

@@ -9,7 +9,7 @@ struct ib_device;
 struct rdma_hw_stats;
 struct rxe_dev;
 
-/* counted by the driver itself; those of paging are the ODP core's */
+/* counted by the driver itself; the ODP core counts paging */
 enum rxe_stat {
 	RXE_STAT_SENT_PKTS,
 	RXE_STAT_RCVD_PKTS,

@@ -8,7 +8,7 @@
 struct rxe_fault_queue;
 
 /**
- * struct rxe_ucontext - what a program has opened
+ * struct rxe_ucontext - a program's user context of a device
  * @ibuc: the core's part
  * @faulter: its workers for page faults
  * @odp: the address spaces that it has registered for on-demand paging
@@ -19,7 +19,7 @@ struct rxe_ucontext {
 	struct odp_owner odp;
 };
 
-/* a protection domain is its identity: QPs and MRs compare it */
+/* a protection domain has no state: QPs and MRs only compare its address */
 struct rxe_pd {
 	struct ib_pd ibpd;
 };

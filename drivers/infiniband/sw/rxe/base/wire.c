@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* The packets of the services that there are: IBTA volume 1, table 38. */
+/* The opcodes of the supported services: IBTA volume 1, table 38. */
 #include "base/compat.h"
 #include "base/wire.h"
 
@@ -63,7 +63,7 @@ const struct rxe_opcode rxe_opcodes[256] = {
 		SEND_DATA | RXE_OP_END | RXE_OP_INV, BTH + IETH },
 	[IB_OPCODE_RC_SEND_ONLY_WITH_INVALIDATE] = {
 		SEND_DATA | ONLY | RXE_OP_INV, BTH + IETH },
-	/* of this service, so not dropped in silence: IBTA 9.7.4.1.4 */
+	/* reserved opcodes of RC: answered by a NAK, see IBTA 9.7.4.1.4 */
 	[IB_OPCODE_RC_FETCH_ADD + 1] = {
 		RXE_OP_UNSUPPORTED | RXE_OP_PAYLOAD, BTH },
 	[IB_OPCODE_RC_SEND_ONLY_WITH_INVALIDATE + 1 ... IB_OPCODE_RC_FLUSH - 1] = {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* What is on the wire: IBTA volume 1, chapter 9, and annex A17 (RoCEv2). */
+/* The wire format: IBTA volume 1, chapter 9, and annex A17 (RoCEv2). */
 #ifndef RXE_WIRE_H
 #define RXE_WIRE_H
 
@@ -37,7 +37,7 @@ struct rxe_reth {
 	__be32	len;
 };
 
-/* flush: what, and of what; IBTA A19.4 */
+/* flush: placement type and selectivity level; IBTA A19.4 */
 struct rxe_feth {
 	__be32	bits;
 };
@@ -101,7 +101,7 @@ enum rxe_syndrome {
 	RXE_SYN_NAK_REM_OP	= RXE_SYN_NAK | 3,
 };
 
-/* the longest that an opcode has: see rxe_opcodes[] */
+/* of the opcode that has the longest headers: see rxe_opcodes[] */
 #define RXE_MAX_HEADERS	(sizeof(struct rxe_bth) + sizeof(struct rxe_atmeth))
 
 enum rxe_opcode_flag {
@@ -122,7 +122,7 @@ enum rxe_opcode_flag {
 };
 
 /**
- * struct rxe_opcode - what an opcode of the BTH says of the packet
+ * struct rxe_opcode - what a BTH's opcode says about the packet
  * @flags: of enum rxe_opcode_flag
  * @hdr_len: bytes from the BTH to the payload; 0: no such opcode
  */

@@ -5,9 +5,10 @@
 struct workqueue_struct *rxe_wq;
 
 /**
- * rxe_work_init - make the workqueue of the protocol
+ * rxe_work_init - create the workqueue of the protocol
  *
- * Its works are bound to CPUs, as flows are; swap may be at the other end of one.
+ * Its works are bound to CPUs, as flows are. It serves memory reclaim, as a QP
+ * may carry swap.
  *
  * Context: may sleep.
  * Return: 0 or -ENOMEM.
@@ -22,7 +23,7 @@ int rxe_work_init(void)
 /**
  * rxe_work_exit - the counterpart of rxe_work_init()
  *
- * Context: may sleep; nobody queues any work.
+ * Context: may sleep; no work is queued any more.
  */
 void rxe_work_exit(void)
 {

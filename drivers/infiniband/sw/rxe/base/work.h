@@ -4,7 +4,7 @@
 
 #include <linux/workqueue.h>
 
-/* protocol work that may not stay in the context where it came up */
+/* runs protocol work that must not run in the context that found it */
 extern struct workqueue_struct *rxe_wq;
 
 int rxe_work_init(void);
