@@ -57,7 +57,7 @@ void rxe_anchor_attach(struct rxe_anchor *anchor, struct rxe_handle *handle)
  * rxe_anchor_detach - let no late event find the QP any more
  * @anchor: the QP's anchor
  *
- * Context: may sleep. Work that was queued before is the caller's to cancel.
+ * Context: may sleep. The caller cancels work that was queued before.
  */
 void rxe_anchor_detach(struct rxe_anchor *anchor)
 {
@@ -67,7 +67,7 @@ void rxe_anchor_detach(struct rxe_anchor *anchor)
 }
 
 /**
- * rxe_anchor_put - let an anchor go
+ * rxe_anchor_put - drop a reference to an anchor
  * @anchor: held by the caller
  *
  * Context: any.
@@ -87,7 +87,7 @@ void rxe_anchor_put(struct rxe_anchor *anchor)
 /**
  * rxe_anchors_wait - wait until no late event is under way
  *
- * Packets that are freed later would run code that is not there any more.
+ * Before the module is unloaded: packets that are freed call rxe_skb_free().
  *
  * Context: may sleep; no QP is left.
  */
@@ -99,7 +99,7 @@ void rxe_anchors_wait(void)
 }
 
 /**
- * rxe_anchor_hold_qp - keep the QP for a while
+ * rxe_anchor_hold_qp - take a reference to the QP
  * @anchor: held by the caller
  *
  * Context: any.

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
- * What late events hold on to. A packet may sit in a qdisc, and a worker in a
- * page fault, for longer than their QP lives: neither may delay its
- * destruction. They hold the anchor, and find the QP there or find it gone.
+ * Late events hold a QP's anchor instead of the QP. A packet may sit in a
+ * qdisc, and a worker in a page fault, for longer than their QP lives: neither
+ * may delay its destruction. By the anchor they find the QP, or that it is
+ * gone.
  */
 #ifndef RXE_ANCHOR_H
 #define RXE_ANCHOR_H
@@ -25,13 +26,13 @@ enum rxe_flow_direction {
 
 /**
  * struct rxe_flow - packets that must arrive in the order they were sent in
- * @anchor: what it is part of
+ * @anchor: the anchor that it is part of
  * @in_flight: packets handed to the network and not yet freed by it
  * @blocked: the sender waits for @in_flight to fall
- * @cpu: where all packets in flight were sent: queues below us are per CPU
- * @work: has the sender go on; the QP's, for as long as the anchor finds that
+ * @cpu: CPU that sent all packets in flight: the network's queues are per CPU
+ * @work: lets the sender go on; part of the QP, valid while @anchor finds that
  *
- * @cpu is under the lock of the queue whose flow it is.
+ * @cpu is guarded by the lock of the queue that sends.
  */
 struct rxe_flow {
 	struct rxe_anchor *anchor;
@@ -42,18 +43,18 @@ struct rxe_flow {
 };
 
 /**
- * struct rxe_anchor - outlives its QP
+ * struct rxe_anchor - the part of a QP that outlives it
  * @refs: the QP's, and one for each late event that is under way
  * @lock: guards @handle; taken in any context
  * @handle: the QP's; NULL before it has one, and once it is being destroyed
  * @qpn: the QP's number, for traces of what outlives @handle
  * @dev: the QP's device, which is there for as long as the QP is
- * @faulter: who faults for it, held; NULL: a kernel user, whose memory is there
- * @flows: what the QP sends, for each direction
+ * @faulter: workers that fault for it, held; NULL: a kernel user, never faults
+ * @flows: packets that the QP sends, for each direction
  */
 struct rxe_anchor {
 	refcount_t refs;
-	/* innermost; packets are freed under any lock */
+	/* innermost: packets are freed under any lock */
 	spinlock_t lock;
 	struct rxe_handle *handle;
 	u32 qpn;

@@ -5,18 +5,18 @@
 #include "base/pkt.h"
 #include "wait/backlog.h"
 
-/* of the machine's memory, for all that waits on one device */
+/* parked packets of one device may use 1/32 of RAM */
 #define RXE_BACKLOG_SHARE	32
 
 /**
- * rxe_backlog_has_room - ask whether a packet may wait
+ * rxe_backlog_has_room - check whether a packet may be parked
  * @dev: the device
- * @backlog: where it would
+ * @backlog: the backlog
  * @skb: the packet
  * @limit: bytes that @backlog may take
  *
- * Peers decide how much comes, and programs how long it waits: what a QP holds
- * is bounded, and so is what all of them do.
+ * Peers decide how much comes, and programs how long it waits: so the bytes of
+ * each QP are bounded, and those of all QPs of the device.
  *
  * Context: the queue's lock is held.
  * Return: true if it may.
@@ -32,9 +32,9 @@ bool rxe_backlog_has_room(struct rxe_dev *dev,
 }
 
 /**
- * rxe_backlog_add - have a packet wait
+ * rxe_backlog_add - park a packet
  * @dev: the device
- * @backlog: where
+ * @backlog: the backlog
  * @skb: the packet; consumed
  *
  * Context: BH disabled, the queue's lock is held.
@@ -50,7 +50,7 @@ void rxe_backlog_add(struct rxe_dev *dev, struct rxe_backlog *backlog,
 }
 
 /**
- * rxe_backlog_consume - the packet that was next is done with
+ * rxe_backlog_consume - free the first packet, which has been processed
  * @dev: the device
  * @backlog: not empty
  *
@@ -67,7 +67,7 @@ void rxe_backlog_consume(struct rxe_dev *dev, struct rxe_backlog *backlog)
 }
 
 /**
- * rxe_backlog_purge - nothing waits any more
+ * rxe_backlog_purge - drop all packets
  * @dev: the device
  * @backlog: emptied
  *

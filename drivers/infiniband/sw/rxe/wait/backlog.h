@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* Packets that wait, for memory or behind others that do. */
+/* Parked packets: they wait for memory, or behind others that do. */
 #ifndef RXE_BACKLOG_H
 #define RXE_BACKLOG_H
 
@@ -10,9 +10,9 @@ struct rxe_dev;
 /**
  * struct rxe_backlog - packets that wait in one direction of a QP
  * @skbs: in the order in which they came
- * @bytes: of memory that they take
+ * @bytes: memory that they take
  *
- * Under the lock of the queue that it is part of.
+ * Guarded by the lock of the queue that it is part of.
  */
 struct rxe_backlog {
 	struct sk_buff_head skbs;
@@ -29,13 +29,13 @@ static inline bool rxe_backlog_empty(const struct rxe_backlog *backlog)
 	return skb_queue_empty(&backlog->skbs);
 }
 
-/* the packet that is next; it stays */
+/* the first packet, which stays in the backlog */
 static inline struct sk_buff *rxe_backlog_peek(const struct rxe_backlog *backlog)
 {
 	return skb_peek(&backlog->skbs);
 }
 
-/* the one behind @skb, which is one of them; or NULL */
+/* the packet behind @skb in the backlog, or NULL */
 static inline struct sk_buff *
 rxe_backlog_behind(const struct rxe_backlog *backlog, struct sk_buff *skb)
 {

@@ -14,23 +14,23 @@
 #define CREATE_TRACE_POINTS
 #include "wait/trace.h"
 
-/* for how long a fault is tried anew where there is no memory: 255 ms in all */
+/* longest sleep before a fault that gets -ENOMEM is retried: 255 ms in all */
 #define RXE_NO_MEMORY_MS	128
-/* faults of a context's that nobody waits for any more, and that still sleep */
+/* limit of a user context's abandoned faults that are still under way */
 #define RXE_ABANDONED_MAX	64
-/* for how long some of them may yet end: those that wait for a disk do */
+/* how long to wait until some of them end, as those that wait for a disk do */
 #define RXE_ABANDONED_WAIT	msecs_to_jiffies(1000)
 
-/* places of one access that are held together, where others take pages away */
+/* places of one access that are held together when tasks take pages away */
 #define RXE_PLACES	4
 
 /**
  * struct rxe_place - memory that an access has missed
  * @umem: held
- * @addr: where
+ * @addr: user address
  * @need: bytes
  * @flags: of odp_umem_fault()
- * @hold: keeps it until the access has been made
+ * @hold: keeps the pages until the access has been made
  */
 struct rxe_place {
 	struct odp_umem *umem;
@@ -44,17 +44,17 @@ struct rxe_place {
  * struct rxe_fault - a page fault
  * @work: the worker
  * @refs: its direction's, until that abandons it, and its worker's
- * @dir: of a QP that may be gone: found by @anchor
+ * @dir: its direction, part of a QP that may be gone: found by @anchor
  * @anchor: the QP's, held
- * @missed: where the access missed; its memory is held while the worker is on its way
+ * @missed: where the access missed; its memory is held until the worker is done
  * @ahead: bytes that are known to be accessed from there on
- * @lost: the memory was there, and gone when the access was made
- * @abandoned: nobody waits for it
- * @places: where the direction has missed before, since it ran without a miss
- * @num_places: how many of them there are
+ * @lost: the pages were faulted in, and taken away before the access
+ * @abandoned: no direction waits for it
+ * @places: earlier misses of the direction, since it last ran without one
+ * @num_places: number of @places in use
  *
- * While it is not under way it is its direction's to use, under its lock; but the
- * last two are its worker's, in whose run of the direction they grow.
+ * The direction uses it, under its lock, while no worker does; but @places and
+ * @num_places belong to the worker, and grow while that runs the direction.
  */
 struct rxe_fault {
 	struct work_struct work;
@@ -89,8 +89,8 @@ static int rxe_fault_place(struct rxe_place *place, struct odp_hold *hold)
 }
 
 /*
- * Others take pages away: those that the access itself needs, in all the places
- * where it has missed some. Only what is wrong where it missed last is its error.
+ * Other tasks take pages away: fault in, under their holds, all places where
+ * the access has missed. Only an error at the place that it missed last counts.
  */
 static int rxe_fault_all_places(struct rxe_fault *fault)
 {
@@ -113,8 +113,8 @@ static int rxe_fault_try(struct rxe_fault *fault)
 		err = odp_umem_fault(missed->umem, missed->addr, fault->ahead,
 				     missed->flags | ODP_FAULT_TRY, NULL);
 	/*
-	 * What lies behind a hole is none of the access's business, nor is what
-	 * others take away.
+	 * The pages ahead are optional: they may be beyond a hole, or be taken
+	 * away by other tasks. Only the bytes that the access needs decide.
 	 */
 	if (err)
 		err = rxe_fault_place(missed, NULL);
@@ -122,8 +122,8 @@ static int rxe_fault_try(struct rxe_fault *fault)
 }
 
 /*
- * Where there is no memory for the pages, some may come free. When none has for a
- * while the access fails, by an error that says so: see rxe_access_status().
+ * Without memory for the pages, retry: some may become free. In the end the
+ * access fails with an error of its own: see rxe_access_status().
  */
 static int rxe_fault_pages(struct rxe_fault *fault)
 {
@@ -140,9 +140,10 @@ static int rxe_fault_pages(struct rxe_fault *fault)
 }
 
 /*
- * The direction that waits for the fault makes the same access again. Where that
- * cannot succeed it does so right here, so that the error is that access's and no
- * other's; or else where what it sends is in order. True: it has parked again.
+ * Let the direction that waits for the fault make the same access again: on the
+ * CPU of its flow, so that its packets stay in order. But after an error it
+ * runs right here, so that only the access that missed gets the error. Returns
+ * whether it has parked again.
  */
 static bool rxe_resume(struct rxe_direction *dir, const struct rxe_fault *fault,
 		       int err)
@@ -150,7 +151,7 @@ static bool rxe_resume(struct rxe_direction *dir, const struct rxe_fault *fault,
 	bool parked = false;
 
 	spin_lock_bh(dir->lock);
-	/* abandoned, it is no more the direction's: that may wait for another */
+	/* an abandoned fault: the direction may wait for another one by now */
 	if (dir->fault != fault)
 		goto unlock;
 
@@ -180,7 +181,7 @@ static void rxe_hold_place(struct rxe_place *place)
 	odp_umem_hold(&place->hold, place->umem, place->addr, place->need);
 }
 
-/* Room for one more, which is noted where nothing may sleep. */
+/* Make room for rxe_remember_place(), which must not sleep. */
 static void rxe_drop_oldest_place(struct rxe_fault *fault)
 {
 	unsigned int i;
@@ -197,7 +198,7 @@ static void rxe_forget_places(struct rxe_fault *fault)
 		odp_umem_put(fault->places[--fault->num_places].umem);
 }
 
-/* True: the direction has parked again, as it has missed something else. */
+/* Returns whether the direction has parked again, on another miss. */
 static bool rxe_fault_finish(struct rxe_fault *fault)
 {
 	int err = rxe_fault_pages(fault);
@@ -208,13 +209,13 @@ static bool rxe_fault_finish(struct rxe_fault *fault)
 	if (!qp)
 		return false;
 
-	/* may start the next fault with the same object */
+	/* the direction may start its next fault with the same object */
 	parked = rxe_resume(fault->dir, fault, err);
 	rxe_handle_put(qp);
 	return parked;
 }
 
-/* The memory was there, and is to stay until the access has been made. */
+/* The pages were taken away before the access: hold them until it is made. */
 static bool rxe_fault_finish_held(struct rxe_fault *fault)
 {
 	unsigned int i, held = fault->num_places;
@@ -300,12 +301,12 @@ static struct rxe_fault *rxe_fault_create(struct rxe_direction *dir, gfp_t gfp)
 }
 
 /**
- * rxe_direction_prepare - have a fault ready, before there are accesses to memory
+ * rxe_direction_prepare - allocate a fault, before there are accesses to memory
  * @dir: of a QP that leaves the reset state
  *
- * An access must not fail for want of memory to wait with. Programs have none to
- * wait with while too many faults of theirs are under way that they have
- * abandoned: each of these holds a kernel thread.
+ * An access must not fail because no fault can be allocated. A program gets
+ * none while too many of its abandoned faults are under way: each of them
+ * occupies a kernel thread.
  *
  * Context: may sleep, for a second at most; nobody else modifies the QP.
  * Return: 0; -EBUSY: too many abandoned faults; -ENOMEM.
@@ -315,7 +316,7 @@ int rxe_direction_prepare(struct rxe_direction *dir)
 	struct rxe_anchor *anchor = dir->anchor;
 	struct rxe_fault *fault;
 
-	/* what a kernel user registers is not paged */
+	/* memory of kernel users is not paged */
 	if (!anchor->faulter || READ_ONCE(dir->fault))
 		return 0;
 	if (!wait_var_event_timeout(&anchor->faulter->abandoned,
@@ -356,7 +357,7 @@ static bool rxe_place_equals(const struct rxe_place *place,
 	       place->need == need && place->flags == flags;
 }
 
-/* Where the direction missed before it missed something else. */
+/* Keep the place of the last miss, which the next one is about to overwrite. */
 static void rxe_remember_place(struct rxe_fault *fault)
 {
 	struct rxe_place *place = &fault->places[fault->num_places++];
@@ -381,7 +382,7 @@ static bool rxe_has_missed(const struct rxe_fault *fault,
 }
 
 /**
- * rxe_park - have a direction wait for memory that its access has missed
+ * rxe_park - let a direction wait for memory that its access has missed
  * @dir: the direction
  * @umem: the memory
  * @addr: where the access missed it
@@ -390,9 +391,9 @@ static bool rxe_has_missed(const struct rxe_fault *fault,
  * @write: the access writes
  *
  * Context: BH disabled, @dir->lock is held.
- * Return: -EAGAIN: it is parked, and will run again; another errno: it has just
- * waited for this very access, which cannot be made: -ENOBUFS: there is no memory
- * for the pages, or those of odp_umem_fault().
+ * Return: -EAGAIN: it is parked, and will run again; another errno: it has
+ * waited for this very access, and the fault has failed: -ENOBUFS: no memory
+ * for the pages, or the errors of odp_umem_fault().
  */
 int rxe_park(struct rxe_direction *dir, struct odp_umem *umem,
 	     unsigned long addr, size_t need, size_t ahead, bool write)
@@ -405,7 +406,7 @@ int rxe_park(struct rxe_direction *dir, struct odp_umem *umem,
 	if (WARN_ON_ONCE(!fault || dir->parked))
 		return -EFAULT;
 
-	/* it is one access's result: the next one has a fault of its own */
+	/* the result is for one access: the next one has a fault of its own */
 	dir->resumed = false;
 	if (resumed && dir->err &&
 	    rxe_place_equals(&fault->missed, umem, addr, need, flags))
@@ -432,7 +433,7 @@ int rxe_park(struct rxe_direction *dir, struct odp_umem *umem,
 	return -EAGAIN;
 }
 
-/* The worker may sleep for as long as the memory's owner likes. */
+/* Not cancelled: the worker may sleep as long as the memory's owner likes. */
 static void rxe_abandon_fault(struct rxe_direction *dir)
 {
 	struct rxe_fault *fault = dir->fault;
@@ -446,7 +447,7 @@ static void rxe_abandon_fault(struct rxe_direction *dir)
 }
 
 /**
- * rxe_abandon - let go of all that a direction waits for
+ * rxe_abandon - drop a direction's parked packets, and abandon its fault
  * @dir: of a QP that is reset, fails, or is destroyed
  *
  * The fault that is under way is left to its worker.
@@ -462,11 +463,11 @@ void rxe_abandon(struct rxe_direction *dir)
 }
 
 /**
- * rxe_try_unpark - the access that a direction waits for is not to be made
+ * rxe_try_unpark - abandon the fault for an access that will not be made
  * @dir: the direction, which may go on after this
  *
- * The fault that is under way is left to its worker. Without memory for another
- * one, and while the program has abandoned too many, the direction keeps waiting.
+ * The fault that is under way is left to its worker. The direction stays parked
+ * if no other one can be allocated, or if the program has abandoned too many.
  *
  * Context: BH disabled, @dir->lock is held.
  */

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
- * The directions of a QP, and how they wait for memory. A direction whose access
- * misses a page parks: it stands still, and the packets that come for it wait,
- * while a worker faults in what is known to be accessed. Then it resumes, and
- * makes the same access again. A QP that is reset, fails or is destroyed abandons
- * the fault: the direction is free at once, and the worker's result reaches
- * nobody. Documentation/odp.md has the states.
+ * The directions of a QP, and how they wait for memory. A direction whose
+ * access misses a page parks: it stops, and the packets that come for it wait,
+ * while a worker faults in the memory that is known to be accessed. Then it
+ * resumes, and makes the same access again. A QP that is reset, fails or is
+ * destroyed abandons the fault: the direction is free at once, and the worker's
+ * result is dropped. Documentation/odp.md has the states.
  *
- * What is known to be accessed is what a program's own request says, what the
- * RETH of a peer's read or write says, or a packet that is there. Nothing else is
- * faulted in: that a receive request has room for more says nothing.
+ * The memory that is known to be accessed follows from a program's own request,
+ * from the RETH of a peer's read or write, or from a packet that has arrived.
+ * Nothing else is faulted in: the length of a receive request does not say how
+ * much of it will be filled.
  */
 #ifndef RXE_DIRECTION_H
 #define RXE_DIRECTION_H
@@ -33,15 +34,15 @@ enum rxe_direction_kind {
 };
 
 /*
- * What a worker faults in before the direction goes on: milliseconds, so that no
- * peer's timer takes the wait for a loss (67 ms where perftest sets it).
+ * Bytes that a worker faults in before the direction goes on: this takes some
+ * milliseconds, less than a peer's retransmission timer (67 ms with perftest).
  */
 #define RXE_FAULT_BATCH		(1024 * 1024UL)
 
 /**
- * struct rxe_direction_ops - what its queue does for a direction
- * @run: do what there is to do, as far as that can be done now
- * @wait_over: it has waited for memory; NULL: that is nothing to know
+ * struct rxe_direction_ops - a queue's callbacks for its direction
+ * @run: make as much progress as is possible now
+ * @wait_over: the wait for memory is over; may be NULL
  *
  * Both are called with BH disabled, under the direction's lock.
  */
@@ -54,13 +55,13 @@ struct rxe_direction_ops {
  * struct rxe_direction - one direction of a QP
  * @anchor: the QP's
  * @kind: which of its directions
- * @lock: that of the queue which it belongs to; guards what follows
- * @flow: what it sends; NULL: it sends nothing itself
- * @ops: its queue's
- * @work: runs it where it may not go on in the context that it ran in
+ * @lock: the lock of its queue; guards what follows
+ * @flow: the packets that it sends; NULL: it sends none itself
+ * @ops: its queue's callbacks
+ * @work: runs it later, when it must not go on in the current context
  * @backlog: packets that wait
  * @parked: it waits for memory
- * @fault: to wait with; NULL: there is none, and there is no access to memory
+ * @fault: allocated ahead for the next wait; NULL: no access may miss memory
  * @resumed: its fault's worker runs it now, and no access has missed memory since
  * @err: why the access that waited for the fault cannot be made, or 0
  */

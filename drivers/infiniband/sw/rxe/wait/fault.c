@@ -7,7 +7,7 @@
 
 static atomic_t rxe_fault_queues;
 
-/* rxe_wq is there for reclaim, too, and must not wait for what is not */
+/* waits for faults: not on rxe_wq, which serves memory reclaim */
 static struct workqueue_struct *rxe_fault_reaper;
 
 static void rxe_fault_queue_free(struct work_struct *work)
@@ -23,11 +23,12 @@ static void rxe_fault_queue_free(struct work_struct *work)
 }
 
 /**
- * rxe_fault_queue_create - make a program's workers
+ * rxe_fault_queue_create - create a program's workers
  *
- * Each has its own: a fault may wait for a handler of the program's, which may
- * never answer, and no other program's faults are to wait behind it. They are
- * those of the CPU that missed the page, where the QP then goes on, too.
+ * Each program has its own: a fault may wait for the program's userfaultfd or
+ * FUSE server, which may never answer, and faults of other programs must not
+ * wait behind it. A worker runs on the CPU that missed the page, where the QP
+ * goes on, too.
  *
  * Context: may sleep.
  * Return: the queue with one reference, or NULL: no memory.
@@ -66,7 +67,7 @@ struct rxe_fault_queue *rxe_fault_queue_get(struct rxe_fault_queue *queue)
 }
 
 /**
- * rxe_fault_queue_put - let a program's workers go
+ * rxe_fault_queue_put - drop a reference to a program's workers
  * @queue: held by the caller, which may be one of them
  *
  * Context: any.
@@ -78,7 +79,7 @@ void rxe_fault_queue_put(struct rxe_fault_queue *queue)
 }
 
 /**
- * rxe_fault_queues_init - get ready for programs that fault
+ * rxe_fault_queues_init - create the workqueue that destroys fault queues
  *
  * Context: may sleep.
  * Return: 0 or -ENOMEM.

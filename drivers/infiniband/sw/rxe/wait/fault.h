@@ -9,10 +9,10 @@
 
 /**
  * struct rxe_fault_queue - a program's own workers for page faults
- * @wq: may sleep for as long as the memory's owner likes
- * @abandoned: faults under way that nobody waits for any more
- * @refs: the program's context, and what of it may still fault
- * @free: destroys it, when the last of @refs may be a worker of its own
+ * @wq: its works may sleep for as long as the memory's owner likes
+ * @abandoned: faults under way that no direction waits for any more
+ * @refs: the program's context, and each object that may still fault for it
+ * @free: destroys it, as one of its own workers may drop the last of @refs
  */
 struct rxe_fault_queue {
 	struct workqueue_struct *wq;

@@ -7,9 +7,9 @@
 #include "wait/flow.h"
 
 /*
- * Nobody tells a sender that a queue below it is full: veth's backlog holds
- * 1000 packets a CPU and drops the rest in silence. All flows that have
- * packets under way share RXE_IN_FLIGHT_ALL.
+ * A queue in the network that is full drops packets without telling the sender:
+ * veth's backlog holds 1000 for each CPU. All flows that have packets in flight
+ * share RXE_IN_FLIGHT_ALL.
  */
 #define RXE_IN_FLIGHT_ALL	512
 #define RXE_IN_FLIGHT_MAX	64
@@ -26,7 +26,7 @@ static int rxe_flow_limit(void)
 }
 
 /**
- * rxe_flow_is_here - ask whether a flow's packets are sent on this CPU
+ * rxe_flow_is_here - check whether a flow's packets are sent on this CPU
  * @flow: the flow
  *
  * Context: BH disabled, the lock of the queue that sends is held.
@@ -39,12 +39,12 @@ bool rxe_flow_is_here(const struct rxe_flow *flow)
 }
 
 /**
- * rxe_flow_continue - have the queue whose flow it is go on
+ * rxe_flow_continue - queue the work of the queue that sends
  * @flow: of a QP that may be gone
  *
- * By its work, where the flow's packets are sent. A work that is queued while it
- * runs is kept on its CPU: from the wrong one it has to come by way of a timer,
- * which a CPU that is gone would not run.
+ * The work is to run on the flow's CPU. But the workqueue keeps a work that is
+ * queued while it runs on its current CPU: from another one it is queued by a
+ * timer on the flow's CPU, unless that is offline, and would not run the timer.
  *
  * Context: any, not preemptible if the flow's own work may be the caller.
  */
@@ -65,7 +65,7 @@ void rxe_flow_continue(struct rxe_flow *flow)
 	spin_unlock_irqrestore(&anchor->lock, irq);
 }
 
-/* Runs wherever a packet is freed, under locks of ours too. */
+/* The skb destructor: called in any context, even under the driver's locks. */
 static void rxe_skb_free(struct sk_buff *skb)
 {
 	struct rxe_flow *flow = skb_shinfo(skb)->destructor_arg;
@@ -88,7 +88,7 @@ static void rxe_skb_free(struct sk_buff *skb)
 
 /**
  * rxe_flow_add - count a packet as in flight until it is freed
- * @flow: that it is sent in
+ * @flow: the flow that it is sent in
  * @skb: the packet; its destructor is taken
  *
  * Context: BH disabled, after rxe_flow_may_send() on the same CPU, or a packet
@@ -105,10 +105,10 @@ void rxe_flow_add(struct rxe_flow *flow, struct sk_buff *skb)
 }
 
 /*
- * A packet that overtakes another looks like a loss to the peer. What was sent
- * on another CPU has to leave that one's queues before this one may send, and
- * to have @arrived: the IP layer frees a packet of the same host while it has
- * yet to be processed.
+ * Move the flow to this CPU, if no packet can overtake another one, which would
+ * look like a loss to the peer. The packets of the old CPU must have left its
+ * queues, and have @arrived: the IP layer calls the destructor of a packet to
+ * the same host before that is processed.
  */
 static bool rxe_flow_claim_cpu(struct rxe_flow *flow, bool arrived)
 {
@@ -116,7 +116,7 @@ static bool rxe_flow_claim_cpu(struct rxe_flow *flow, bool arrived)
 
 	if (flow->cpu == cpu)
 		return true;
-	/* a CPU that is gone has given its queues away, and does no work */
+	/* an offline CPU has given its queues away, and runs no work */
 	if (cpu_online(flow->cpu) &&
 	    (!arrived || atomic_read(&flow->in_flight)))
 		return false;
@@ -126,13 +126,13 @@ static bool rxe_flow_claim_cpu(struct rxe_flow *flow, bool arrived)
 }
 
 /**
- * rxe_flow_may_send - ask for leave to send one more packet
- * @flow: that it would be sent in
- * @arrived: the peer is known to have all that was sent before
+ * rxe_flow_may_send - move a flow to this CPU, and check its limit
+ * @flow: the flow that is to send one more packet
+ * @arrived: the peer is known to have all packets sent before
  *
  * Context: BH disabled, the lock of the queue that sends is held.
- * Return: false: not here, or not now; the queue's work is or will be queued
- * where and when it may.
+ * Return: true if the packet may be sent; false: not on this CPU, or not now:
+ * the queue's work is or will be queued, to try again.
  */
 bool rxe_flow_may_send(struct rxe_flow *flow, bool arrived)
 {

@@ -20,7 +20,7 @@ TRACE_DEFINE_ENUM(RXE_RESPONDER);
 			 { RXE_COMPLETER, "completer" },		\
 			 { RXE_RESPONDER, "responder" })
 
-/* A direction of a QP stands still, as memory that it needs is not there. */
+/* A direction of a QP parks, as memory that it needs is not present. */
 TRACE_EVENT(rxe_park,
 	TP_PROTO(u32 qpn, int direction, unsigned long addr, size_t need,
 		 size_t ahead, bool write),
@@ -47,7 +47,7 @@ TRACE_EVENT(rxe_park,
 		  __entry->write ? "write" : "read")
 );
 
-/* The memory is there, or is not to be had: the direction goes on. */
+/* The fault has ended, with the memory or an error: the direction goes on. */
 TRACE_EVENT(rxe_resume,
 	TP_PROTO(u32 qpn, int direction, int err),
 	TP_ARGS(qpn, direction, err),
@@ -65,7 +65,7 @@ TRACE_EVENT(rxe_resume,
 		  show_rxe_direction(__entry->direction), __entry->err)
 );
 
-/* The QP is reset, has failed, or is destroyed: the fault is nobody's now. */
+/* The direction no longer waits for its fault, as when the QP is reset. */
 TRACE_EVENT(rxe_abandon,
 	TP_PROTO(u32 qpn, int direction),
 	TP_ARGS(qpn, direction),
