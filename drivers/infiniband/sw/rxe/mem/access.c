@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* The only way in which the protocol touches memory. */
+/* All accesses of the protocol to memory go through these functions. */
 #include <linux/highmem.h>
 
 #include "mem/access.h"
@@ -106,7 +106,7 @@ static int rxe_fast_access(struct rxe_mr *mr, const struct rxe_access *access,
 	return err;
 }
 
-/* While it lasts the window's key is not taken back. */
+/* The window's key is not invalidated during the access. */
 static int rxe_window_access(struct rxe_mw *mw, const struct rxe_access *access,
 			     odp_actor_t actor, void *arg)
 {
@@ -151,8 +151,8 @@ static void rxe_access_end(const struct rxe_access *access,
  * @actor: called for each run of contiguous memory, in order
  * @arg: passed to @actor
  *
- * IBTA 10.6.3: not with a key that names nothing, of another PD, without the
- * rights, or out of bounds.
+ * Refused, by IBTA 10.6.3: a key that names nothing, another PD, missing
+ * rights, bytes out of bounds.
  *
  * Context: BH disabled, under the lock of @access->dir.
  * Return: 0; -EAGAIN: memory has to be faulted in, and @access->dir, if any, has
@@ -184,7 +184,7 @@ int rxe_mr_access(const struct rxe_access *access, odp_actor_t actor,
 }
 
 /**
- * rxe_mr_check - ask whether an access would be allowed
+ * rxe_mr_check - check whether an access would be allowed
  * @access: where, and by what right
  *
  * Context: BH disabled.
@@ -209,10 +209,10 @@ int rxe_mr_check(const struct rxe_access *access)
 }
 
 /**
- * rxe_invalidate - take a key back, as a request asks
+ * rxe_invalidate - invalidate a key, as a request asks
  * @pd: of the QP that the request was posted to, or came for
  * @qpn: of that QP
- * @key: from a program or a peer: anything
+ * @key: untrusted, from a program or a peer
  *
  * When it returns, no access by this key is under way.
  *
@@ -240,14 +240,14 @@ int rxe_invalidate(struct ib_pd *pd, u32 qpn, u32 key)
 
 /**
  * rxe_mr_hold_odp - find on-demand memory, to fault it in
- * @access: where, and by what right; the rights tell what is wrong
+ * @access: where, and by what right
  * @umem: set to the memory, held
  * @addr: set to the user address of the first byte
  *
  * Context: any.
- * Return: 0; -EFAULT: no such region, or outside of it; -ENOENT: the key was
- * another's; -EPERM: another PD's region, or it has not the rights; -EINVAL: it
- * is pinned.
+ * Return: 0; -EFAULT: no such region, or outside of it; -ENOENT: the lowest
+ * bits of the key are wrong; -EPERM: another PD's region, or one without the
+ * rights; -EINVAL: its memory is not paged on demand.
  */
 int rxe_mr_hold_odp(const struct rxe_access *access, struct odp_umem **umem,
 		    unsigned long *addr)
@@ -286,11 +286,11 @@ put:
 
 /**
  * rxe_sgl_access - read or write part of a scatter-gather list
- * @proto: the access, but for its key, iova and length; what is ahead is so in the
- *	   list, from @offset on
+ * @proto: the access, except for its key, iova and length; its @ahead counts
+ *	   bytes of the list, from @offset on
  * @sge: the list, a copy that no program can change
  * @num_sge: its length
- * @offset: bytes from the begin of the list
+ * @offset: bytes from the beginning of the list
  * @len: bytes; the list has them
  * @actor: called for each run of contiguous memory, in order
  * @arg: passed to @actor
@@ -329,7 +329,7 @@ int rxe_sgl_access(const struct rxe_access *proto, const struct rxe_sge *sge,
 
 /**
  * rxe_copy_from_mr - an odp_actor_t: copy memory to a buffer
- * @kaddr: from where
+ * @kaddr: source
  * @len: bytes
  * @arg: pointer to where in the buffer; moved on
  *
@@ -346,7 +346,7 @@ int rxe_copy_from_mr(void *kaddr, size_t len, void *arg)
 
 /**
  * rxe_copy_to_mr - an odp_actor_t: copy a buffer to memory
- * @kaddr: to where
+ * @kaddr: destination
  * @len: bytes
  * @arg: pointer to where in the buffer; moved on
  *

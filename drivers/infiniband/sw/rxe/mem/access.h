@@ -9,13 +9,13 @@
 #include "base/wire.h"
 #include "mem/mr.h"
 
-/* what a request's own memory fails with: by the error of rxe_mr_access() */
+/* a requester's completion status for an error of rxe_mr_access() */
 static inline enum ib_wc_status rxe_access_status(int err)
 {
 	return err == -ENOBUFS ? IB_WC_LOC_QP_OP_ERR : IB_WC_LOC_PROT_ERR;
 }
 
-/* what a peer's request is refused with: IBTA 9.7.5.2.4 and 9.7.5.2.5 */
+/* a responder's NAK for such an error: IBTA 9.7.5.2.4 and 9.7.5.2.5 */
 static inline u8 rxe_access_syndrome(int err)
 {
 	return err == -ENOBUFS ? RXE_SYN_NAK_REM_OP : RXE_SYN_NAK_REM_ACCESS;

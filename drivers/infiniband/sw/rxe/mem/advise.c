@@ -16,10 +16,10 @@
 
 /**
  * struct rxe_advice - memory to be faulted in
- * @work: does it
+ * @work: faults it in
  * @refs: the caller's and, once it is queued, the worker's
- * @faulter: whose work it is, held
- * @entry: in the device's list of those that are waited for
+ * @faulter: the workers that run @work, held
+ * @entry: in the device's list, while its caller waits
  * @done: there is a result, or the device is going
  * @err: the result; -EIO: there is none yet
  * @flags: of odp_umem_fault()
@@ -137,8 +137,9 @@ static void rxe_advice_queue(struct rxe_advice *advice)
 }
 
 /*
- * The memory's owner may never serve it. Neither the caller's end nor the
- * device's waits for that; the worker then goes on, and nobody is told.
+ * A userfaultfd or FUSE server may never serve the fault. Neither a caller that
+ * is killed nor the removal of the device waits for that: the worker goes on,
+ * and its result is dropped.
  */
 static int rxe_advice_wait(struct rxe_dev *dev, struct rxe_advice *advice)
 {
@@ -152,7 +153,7 @@ static int rxe_advice_wait(struct rxe_dev *dev, struct rxe_advice *advice)
 
 	err = wait_for_completion_killable(&advice->done);
 
-	/* the device stays for as long as a call of its is under way */
+	/* the device stays for as long as a call to it is under way */
 	spin_lock(&dev->advice_lock);
 	list_del(&advice->entry);
 	spin_unlock(&dev->advice_lock);
@@ -161,7 +162,7 @@ static int rxe_advice_wait(struct rxe_dev *dev, struct rxe_advice *advice)
 }
 
 /**
- * rxe_advice_allow_waits - let advices be waited for
+ * rxe_advice_allow_waits - allow calls to wait for their advices
  * @dev: a device that programs may use from now on, for the first time or again
  *
  * Context: may sleep.
@@ -174,7 +175,7 @@ void rxe_advice_allow_waits(struct rxe_dev *dev)
 }
 
 /**
- * rxe_advice_end_waits - let no call wait for memory any more
+ * rxe_advice_end_waits - let no call wait for its advice any more
  * @dev: a device that is being taken from programs, whose calls are under way
  *
  * Context: may sleep.
@@ -183,7 +184,7 @@ void rxe_advice_end_waits(struct rxe_dev *dev)
 {
 	struct rxe_advice *advice;
 
-	/* a call finds @going set, or is in the list */
+	/* a call sees @going set, or is in the list */
 	spin_lock(&dev->advice_lock);
 	dev->going = true;
 	list_for_each_entry(advice, &dev->advices, entry)
@@ -195,13 +196,13 @@ void rxe_advice_end_waits(struct rxe_dev *dev)
  * rxe_advise_mr - ib_device_ops.advise_mr: prefetch
  * @ibpd: the protection domain
  * @advice: for reading, for writing, or only what the CPU has present
- * @flags: IB_UVERBS_ADVISE_MR_FLAG_FLUSH: not before it is done
- * @sgl: the program's list: anything
+ * @flags: IB_UVERBS_ADVISE_MR_FLAG_FLUSH: return when it is done
+ * @sgl: the program's list, untrusted
  * @num_sge: its length
  * @attrs: unused
  *
- * Nothing is begun unless all of the list is right. What is faulted in is the
- * memory that the regions have, which a forked child's call does not change.
+ * Nothing is begun unless all of the list is valid. It is the regions' memory
+ * that is faulted in, even if a forked child calls.
  *
  * Context: may sleep; with FLUSH for as long as the memory's owner likes, unless
  * the caller is killed or rxe_advice_end_waits() is called.
@@ -221,7 +222,7 @@ int rxe_advise_mr(struct ib_pd *ibpd, enum ib_uverbs_advise_mr_advice advice,
 
 	if (fault_flags < 0)
 		return fault_flags;
-	/* kernel users have nothing that is paged */
+	/* kernel users have no memory that is paged */
 	if (!ibpd->uobject)
 		return -EOPNOTSUPP;
 	if (flags & ~IB_UVERBS_ADVISE_MR_FLAG_FLUSH)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* Buffers that other devices' drivers have made. */
+/* dma-buf: buffers that other devices' drivers have made. */
 #include <linux/dma-buf.h>
 #include <linux/fs.h>
 #include <linux/iosys-map.h>
@@ -14,12 +14,12 @@ RXE_IMPORT_NS_DMA_BUF;
  * @buf: the buffer
  * @kaddr: set to where it is mapped
  *
- * A device without DMA has nothing to map the buffer for: it is mapped for the
- * kernel, and in the CPU's hands for as long as a region has it. The exporter
- * does not move it meanwhile.
+ * A device without DMA needs the buffer mapped into the kernel, and begins a
+ * CPU access that lasts for as long as a region has it. The exporter does not
+ * move it meanwhile.
  *
  * Context: may sleep.
- * Return: 0; -EOPNOTSUPP: it is not memory; the exporter's errors.
+ * Return: 0; -EOPNOTSUPP: it is I/O memory; the exporter's errors.
  */
 int rxe_dmabuf_map(struct dma_buf *buf, void **kaddr)
 {
@@ -34,7 +34,7 @@ int rxe_dmabuf_map(struct dma_buf *buf, void **kaddr)
 	if (err)
 		goto end_access;
 
-	/* atomics need memory, and packets are copied as memory is */
+	/* atomics and memcpy() do not work on I/O memory */
 	if (map.is_iomem) {
 		err = -EOPNOTSUPP;
 		goto vunmap;
@@ -51,7 +51,7 @@ end_access:
 }
 
 /**
- * rxe_dmabuf_check_writable - ask whether a buffer may be written
+ * rxe_dmabuf_check_writable - check whether a buffer may be written
  * @buf: the buffer
  *
  * Context: any.
@@ -63,7 +63,7 @@ int rxe_dmabuf_check_writable(const struct dma_buf *buf)
 }
 
 /**
- * rxe_dmabuf_release - unmap a buffer, and let go of it
+ * rxe_dmabuf_release - unmap a buffer, and drop the reference to it
  * @buf: the buffer, which no region has any more
  * @kaddr: where it is mapped
  *

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* Memory regions of buffers that other devices' drivers have made. */
+/* Memory regions of dma-bufs: buffers that other devices' drivers have made. */
 #include <linux/dma-buf.h>
 
 #include "mem/dmabuf.h"
@@ -19,7 +19,7 @@ static int rxe_dmabuf_check(const struct dma_buf *buf, u64 offset, u64 length,
 	return err;
 }
 
-/* The buffer's reference is the memory's, or still the caller's. */
+/* Consumes the reference to the buffer, unless it fails. */
 static struct rxe_memory *rxe_dmabuf_memory(struct dma_buf *buf)
 {
 	struct rxe_memory *memory;
@@ -43,7 +43,7 @@ static struct rxe_memory *rxe_dmabuf_memory(struct dma_buf *buf)
  * @ibpd: the protection domain
  * @offset: bytes into the buffer
  * @length: bytes
- * @iova: how peers and the program call the first byte
+ * @iova: address that peers and the program use for the first byte
  * @fd: of the buffer
  * @access: enum ib_access_flags
  *

@@ -44,7 +44,7 @@ struct ib_mr *rxe_get_dma_mr(struct ib_pd *ibpd, int access)
 	return &mr->ibmr;
 }
 
-/* Some packets' worth, in which there may be a hole of any page. */
+/* For a few packets' bytes: any of the pages may be a hole. */
 static bool rxe_is_memory(unsigned long addr, u32 len)
 {
 	unsigned long end = addr + len;
@@ -61,11 +61,11 @@ static bool rxe_is_memory(unsigned long addr, u32 len)
  * @actor: called once
  * @arg: passed to @actor
  *
- * A device without DMA of its own is given virtual addresses by the DMA API.
- * Kernel users may be trusted with them, but not their peers.
+ * For a device without DMA, ib_dma_map_single() and the like return kernel
+ * virtual addresses. Kernel users are trusted with these, but not their peers.
  *
  * Context: BH disabled.
- * Return: what @actor returns; -EFAULT: there is no memory.
+ * Return: what @actor returns; -EFAULT: the address is not that of memory.
  */
 int rxe_dma_access(const struct rxe_access *access, odp_actor_t actor,
 		   void *arg)
@@ -83,10 +83,10 @@ int rxe_dma_access(const struct rxe_access *access, odp_actor_t actor,
  * rxe_alloc_mr - ib_device_ops.alloc_mr
  * @ibpd: a protection domain of the kernel's
  * @type: IB_MR_TYPE_MEM_REG
- * @max_num_sg: blocks that are to be registered at a time
+ * @max_num_sg: blocks that can be registered at a time
  *
  * Context: may sleep.
- * Return: the region, which gives no access, or an ERR_PTR.
+ * Return: the region, which gives no access yet, or an ERR_PTR.
  */
 struct ib_mr *rxe_alloc_mr(struct ib_pd *ibpd, enum ib_mr_type type,
 			   u32 max_num_sg)
@@ -136,16 +136,16 @@ static int rxe_set_block(struct ib_mr *ibmr, u64 addr)
 /**
  * rxe_map_mr_sg - ib_device_ops.map_mr_sg
  * @ibmr: a region from rxe_alloc_mr() that gives no access; its page_size is
- *	  that of the blocks, and may be more or less than a page of the CPU's
- * @sg: what it is to give access to
+ *	  that of the blocks, and may be more or less than PAGE_SIZE
+ * @sg: the memory that it is to give access to
  * @sg_nents: entries of @sg
  * @sg_offset: bytes into @sg where it is to begin; set to where it ends
  *
- * Addresses are those of the kernel, where memory that is contiguous has
- * contiguous addresses: a block is its first one.
+ * Addresses are kernel virtual ones, by which contiguous memory is contiguous:
+ * the first one describes a block.
  *
  * Context: any.
- * Return: how many entries fit; or -EINVAL: there are no blocks of that size.
+ * Return: how many entries fit; or -EINVAL: the block size is not supported.
  */
 int rxe_map_mr_sg(struct ib_mr *ibmr, struct scatterlist *sg, int sg_nents,
 		  unsigned int *sg_offset)
@@ -195,7 +195,7 @@ int rxe_blocks_access(const struct rxe_mr *mr, u64 offset, u32 len,
 	return 0;
 }
 
-/* What was mapped in part only may say that it is longer than it is. */
+/* A region that was mapped in part only may claim more than its blocks have. */
 static bool rxe_blocks_suffice(const struct rxe_mr *mr)
 {
 	return rxe_in_bounds(0, (u64)mr->num_blocks << mr->block_shift,
@@ -208,8 +208,9 @@ static bool rxe_blocks_suffice(const struct rxe_mr *mr)
  * @reg: the request
  *
  * Context: BH disabled, the send queue's lock is held.
- * Return: 0; -EINVAL: the region is of another PD, has a key, or has not the
- * memory that it says, or the key is not one that it may have.
+ * Return: 0; -EINVAL: the region is of another PD, already has a key, or claims
+ * more memory than it has, or the key or the access is not one that it may
+ * have.
  */
 int rxe_mr_register(struct ib_pd *pd, const struct rxe_reg *reg)
 {
@@ -230,7 +231,7 @@ int rxe_mr_register(struct ib_pd *pd, const struct rxe_reg *reg)
 }
 
 /**
- * rxe_mr_invalidate - take a fast registration's key back
+ * rxe_mr_invalidate - invalidate a fast registration's key
  * @mr: any region, held
  * @pd: of the QP that the request to do so was posted to, or came for
  * @key: the key

@@ -11,7 +11,7 @@
 #include "mem/dmabuf.h"
 #include "mem/memory.h"
 
-/* that are looked up once more at a time */
+/* pages that are looked up at a time, to compare them with the pinned ones */
 #define RXE_LOOK_UP_PAGES	32UL
 
 static const struct odp_umem_ops rxe_odp_ops = {
@@ -19,10 +19,10 @@ static const struct odp_umem_ops rxe_odp_ops = {
 };
 
 /**
- * rxe_memory_alloc - begin to make memory for regions
+ * rxe_memory_alloc - allocate the object for the memory of regions
  *
  * Context: may sleep.
- * Return: a reference to what has nothing as yet, or NULL: no memory.
+ * Return: an empty object with one reference, or NULL: no memory.
  */
 struct rxe_memory *rxe_memory_alloc(void)
 {
@@ -53,7 +53,7 @@ static int rxe_list_pages(struct rxe_memory *memory)
 }
 
 /**
- * rxe_memory_pin - look the caller's memory up, and keep it as it is
+ * rxe_memory_pin - pin the caller's memory
  * @ibdev: the device
  * @start: user address
  * @length: bytes
@@ -92,8 +92,8 @@ put:
 }
 
 /**
- * rxe_memory_register_odp - let the caller's memory be paged on demand
- * @uctx: what the program has opened
+ * rxe_memory_register_odp - register the caller's memory for on-demand paging
+ * @uctx: the program's user context
  * @start: user address
  * @length: bytes
  * @access: enum ib_access_flags that say whether it will be written
@@ -138,8 +138,8 @@ struct rxe_memory *rxe_memory_get(struct rxe_memory *memory)
 }
 
 /**
- * rxe_memory_put - let go of a region's memory
- * @memory: of a region that nobody finds any more; NULL: it has none
+ * rxe_memory_put - drop a region's reference to its memory
+ * @memory: of a region that no look-up finds any more; NULL: it has none
  *
  * Context: may sleep; waits for no page fault.
  */
@@ -158,11 +158,11 @@ void rxe_memory_put(struct rxe_memory *memory)
 }
 
 /**
- * rxe_memory_is_foreign - ask whether memory is another process's
+ * rxe_memory_is_foreign - check whether memory belongs to another process
  * @memory: the memory
  *
  * Context: process.
- * Return: true if it is; a buffer is no process's.
+ * Return: true if so; a dma-buf belongs to no process.
  */
 bool rxe_memory_is_foreign(const struct rxe_memory *memory)
 {
@@ -180,7 +180,7 @@ static int rxe_check_writable(const struct rxe_memory *memory)
 	int n;
 
 	for (; rest; rest -= n, pages += n, at += n * PAGE_SIZE) {
-		/* flags as of a registration, which this stands for */
+		/* the flags of a registration, which this replaces */
 		n = pin_user_pages_fast(at, min(rest, RXE_LOOK_UP_PAGES),
 					FOLL_WRITE | FOLL_LONGTERM, found);
 		if (n <= 0)
@@ -196,9 +196,9 @@ static int rxe_check_writable(const struct rxe_memory *memory)
 }
 
 /*
- * What was pinned to be read was looked up without asking whether it may be
- * written. Once it is writable it stays so, as pages do that were pinned to be
- * written, whatever becomes of the mapping.
+ * Pages pinned for reading were looked up without a check whether they may be
+ * written. Once writable, they stay so whatever becomes of the mapping, like
+ * pages pinned for writing.
  */
 static int rxe_pinned_allow_write(struct rxe_memory *memory)
 {
@@ -219,14 +219,13 @@ static int rxe_pinned_allow_write(struct rxe_memory *memory)
 }
 
 /**
- * rxe_memory_allow - get memory ready for a region with other rights
- * @memory: of a region that stays meanwhile, and whose registration anew keeps
- *	    others out
+ * rxe_memory_allow - make memory writable if a region's new rights need it
+ * @memory: of a region that stays meanwhile, and that is registered anew by no
+ *	    other call
  * @access: enum ib_access_flags of the new region
  *
- * What a region of read-only memory needs to write is allowed where the process
- * itself may do it. It is never taken back: a region's own rights are looked at
- * first.
+ * Read-only memory becomes writable if the process itself may write it. That is
+ * never undone: each access checks the region's own rights first.
  *
  * Context: may sleep, for as long as the memory's owner likes.
  * Return: 0; -EACCES: a buffer that may not be written; -EPERM: pinned memory of
@@ -242,17 +241,17 @@ int rxe_memory_allow(struct rxe_memory *memory, int access)
 	if (memory->umem)
 		return rxe_pinned_allow_write(memory);
 
-	/* each fault asks the mapping */
+	/* each fault checks the mapping's permissions */
 	odp_umem_allow_write(memory->odp);
 	return 0;
 }
 
 /**
- * rxe_is_hugetlb - ask whether the caller has huge pages of hugetlbfs somewhere
+ * rxe_is_hugetlb - check whether a range of the caller's is hugetlbfs memory
  * @start: user address
  * @length: bytes
  *
- * All of it, as it is now; what comes there later may be anything.
+ * All of the range, as mapped now; later mappings may differ.
  *
  * Context: process; may sleep.
  * Return: true if so.

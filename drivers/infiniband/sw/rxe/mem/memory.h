@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
- * What regions are of: looked up, pinned and counted once, however many regions
- * share it, one after the other.
+ * The memory of regions: looked up, pinned and accounted once, however many
+ * regions share it, one after the other.
  */
 #ifndef RXE_MEMORY_H
 #define RXE_MEMORY_H
@@ -20,8 +20,8 @@ struct rxe_ucontext;
 /**
  * struct rxe_memory - the memory of regions
  * @refs: of the regions that share it
- * @mm: of the process that has registered it, whose @umem or @odp holds it; NULL:
- *	it is no process's
+ * @mm: of the process that has registered it, held by @umem or @odp; NULL: it
+ *	belongs to no process
  * @umem: of pinned memory
  * @pages: of pinned memory
  * @odp: memory paged on demand

@@ -12,12 +12,12 @@
 			 IB_ACCESS_REMOTE_READ | IB_ACCESS_REMOTE_ATOMIC | \
 			 IB_ACCESS_FLUSH_GLOBAL | IB_ACCESS_MW_BIND | \
 			 IB_ACCESS_OPTIONAL)
-/* flags that say how memory is paged mean nothing where it is pinned */
+/* flags about paging have no meaning for pinned memory */
 #define RXE_ODP_MR_ACCESS	(RXE_MR_ACCESS | IB_ACCESS_ON_DEMAND | \
 				 IB_ACCESS_HUGETLB)
 
 /**
- * rxe_mr_alloc - begin to make a region
+ * rxe_mr_alloc - allocate a region
  * @ibpd: the protection domain
  * @kind: where the memory is
  *
@@ -57,7 +57,7 @@ int rxe_mr_publish(struct rxe_mr *mr)
 	mr->keyed.handle = handle;
 	mr->ibmr.lkey = rxe_new_key(handle);
 	mr->ibmr.rkey = mr->ibmr.lkey;
-	/* there is no access to what a request has yet to register */
+	/* a fast registration gives no access until a request makes it */
 	if (mr->kind != RXE_MR_FAST)
 		mr->key = mr->ibmr.lkey;
 	rxe_handle_publish(handle, &mr->keyed);
@@ -70,11 +70,12 @@ static int rxe_kind_access(enum rxe_mr_kind kind)
 }
 
 /**
- * rxe_mr_check_init - ask whether there may be such a region
- * @init: what it is to be
+ * rxe_mr_check_init - check the parameters of a region
+ * @init: the parameters
  *
  * Context: any.
- * Return: 0; -EOPNOTSUPP: not with these rights; -EINVAL: not so long.
+ * Return: 0; -EOPNOTSUPP: unsupported access flags; -EINVAL: the length is 0 or
+ * overflows, or an implicit region is to be hugetlbfs memory.
  */
 int rxe_mr_check_init(const struct rxe_mr_init *init)
 {
@@ -93,8 +94,8 @@ int rxe_mr_check_init(const struct rxe_mr_init *init)
 
 /**
  * rxe_mr_create - make a program's region
- * @init: what it is to be, which has been checked; the reference to its memory
- *	  becomes the region's, or is put
+ * @init: its parameters, which have been checked; the reference to the memory
+ *	  is consumed
  *
  * Context: may sleep.
  * Return: the region or an ERR_PTR.
@@ -141,7 +142,7 @@ static struct rxe_memory *rxe_register(const struct rxe_mr_init *init,
 	if (init->kind == RXE_MR_PINNED)
 		return rxe_memory_pin(init->pd->device, init->addr,
 				      init->length, init->access);
-	/* RDS asks for it in a process that has opened no device */
+	/* RDS registers for processes that have not opened the device */
 	if (!uctx)
 		return ERR_PTR(-EOPNOTSUPP);
 	if ((init->access & IB_ACCESS_HUGETLB) &&
@@ -156,12 +157,12 @@ static struct rxe_memory *rxe_register(const struct rxe_mr_init *init,
  * @ibpd: the protection domain
  * @start: user address
  * @length: bytes
- * @iova: how peers call @start; equal to it within the page
+ * @iova: address that peers use for @start, with the same offset in its page
  * @access: enum ib_access_flags; IB_ACCESS_ON_DEMAND: nothing is pinned
  * @udata: the program's
  *
- * On demand, 0 to U64_MAX is the whole address space, with all that will ever be
- * mapped there: an implicit region.
+ * With IB_ACCESS_ON_DEMAND, 0 to U64_MAX is an implicit region: the whole
+ * address space, with all that will ever be mapped there.
  *
  * Context: may sleep.
  * Return: the region or an ERR_PTR.
@@ -194,7 +195,7 @@ struct ib_mr *rxe_reg_user_mr(struct ib_pd *ibpd, u64 start, u64 length,
 	return rxe_mr_create(&init);
 }
 
-/* It says what is mapped there, which only the process itself may ask. */
+/* The result reveals what is mapped: only for the process itself. */
 static int rxe_check_hugetlb(const struct rxe_mr *mr)
 {
 	if (rxe_memory_is_foreign(mr->memory))
@@ -202,7 +203,7 @@ static int rxe_check_hugetlb(const struct rxe_mr *mr)
 	return rxe_is_hugetlb(mr->addr, mr->ibmr.length) ? 0 : -EINVAL;
 }
 
-/* The memory of a region by another key: nothing is looked up or pinned. */
+/* The same memory with another key: nothing is looked up or pinned. */
 static struct ib_mr *rxe_rereg_memory(const struct rxe_mr *mr,
 				      struct ib_pd *ibpd, int access)
 {
@@ -217,7 +218,7 @@ static struct ib_mr *rxe_rereg_memory(const struct rxe_mr *mr,
 	};
 	int err;
 
-	/* what is pinned stays pinned, and what is not is not */
+	/* pinned memory stays pinned, and on-demand memory on demand */
 	if (mr->kind != RXE_MR_DMABUF &&
 	    ((access ^ mr->access) & IB_ACCESS_ON_DEMAND))
 		return ERR_PTR(-EINVAL);
@@ -240,15 +241,15 @@ static struct ib_mr *rxe_rereg_memory(const struct rxe_mr *mr,
  * @flags: enum ib_mr_rereg_flags: which of the following change
  * @start: user address
  * @length: bytes
- * @iova: how peers call @start
+ * @iova: address that peers use for @start
  * @access: enum ib_access_flags
  * @ibpd: the protection domain
  * @udata: the program's
  *
- * What was there goes on until something new is there, with other keys
+ * The old region stays valid until the new one exists, with other keys
  * (IBTA 11.2.8.5). Without IB_MR_REREG_TRANS the memory is the same, whatever is
- * mapped at its addresses by now, and whoever calls: pages that are pinned stay
- * pinned, and are counted once.
+ * mapped at its addresses by now, and whichever process calls: pages that are
+ * pinned stay pinned, and are accounted once.
  *
  * Context: may sleep.
  * Return: the region that takes the place of @ibmr, which the core then
@@ -267,7 +268,7 @@ struct ib_mr *rxe_rereg_user_mr(struct ib_mr *ibmr, int flags, u64 start,
 
 	if (flags & ~IB_MR_REREG_SUPPORTED)
 		return ERR_PTR(-EOPNOTSUPP);
-	/* addresses are the caller's: the region would change hands unawares */
+	/* @start is the caller's: the region would silently change its owner */
 	if (trans && rxe_memory_is_foreign(mr->memory))
 		return ERR_PTR(-EPERM);
 
@@ -276,7 +277,7 @@ struct ib_mr *rxe_rereg_user_mr(struct ib_mr *ibmr, int flags, u64 start,
 	if (!(flags & IB_MR_REREG_ACCESS))
 		access = mr->access;
 
-	/* from here on no window is bound to it: it is as good as gone */
+	/* from here on no window can be bound to it */
 	if (atomic_cmpxchg(&mr->windows, 0, -1) != 0)
 		return ERR_PTR(-EBUSY);
 	if (trans)

@@ -32,11 +32,11 @@ static inline struct rxe_keyed *rxe_keyed_get(struct rxe_dev *dev, u32 key)
 }
 
 /**
- * struct rxe_key_hold - what the last key named, for the accesses of one run
- * @keyed: held; NULL: there was none
+ * struct rxe_key_hold - caches what the last key named, for accesses of one run
+ * @keyed: held; NULL: nothing is cached
  *
- * Most packets use the key of the one before them. Under the lock of a queue,
- * before which is let go rxe_key_release() is called.
+ * Most packets use the key of the packet before them. Guarded by the lock of a
+ * queue, which calls rxe_key_release() before it releases the lock.
  */
 struct rxe_key_hold {
 	struct rxe_keyed *keyed;
@@ -49,7 +49,7 @@ static inline void rxe_key_release(struct rxe_key_hold *hold)
 	hold->keyed = NULL;
 }
 
-/* a first key of a handle's, that cannot be guessed */
+/* a handle's first key, which cannot be guessed */
 static inline u32 rxe_new_key(const struct rxe_handle *handle)
 {
 	return handle->number << RXE_KEY_BITS |
@@ -78,20 +78,20 @@ enum rxe_mr_kind {
  * @keyed: what its key names
  * @kind: where the memory is, and which of the pointers to it there is
  * @key: its only key; 0: there is no access
- * @windows: that are bound to it; negative: it is going
+ * @windows: number of windows that are bound to it; negative: it is going
  * @access: enum ib_access_flags
- * @addr: user address of the first byte; @ibmr.iova is how peers call it. Of a
- *	  fast registration the offset in the first block; of a buffer the offset
+ * @addr: user address of the first byte; peers use @ibmr.iova for it. Of a fast
+ *	  registration the offset in the first block; of a buffer the offset
  * @memory: of a program's region; NULL: it is the kernel's
- * @pages: RXE_MR_PINNED: as in @memory, for an access to find them at once
+ * @pages: RXE_MR_PINNED: as in @memory, so that accesses need not read that
  * @odp: RXE_MR_ODP: as in @memory
  * @kaddr: RXE_MR_DMABUF: where all of the buffer is mapped, as in @memory
  * @blocks: RXE_MR_FAST: the kernel's addresses of the memory
  * @implicit: @odp is the whole address space
- * @lock: of a fast registration, and held for an access, so that none outlasts
- *	  the key
- * @num_blocks: in @blocks
- * @max_blocks: that there is room for
+ * @lock: guards a fast registration; held during an access, so that none
+ *	  outlasts the key
+ * @num_blocks: number of blocks in @blocks
+ * @max_blocks: number of blocks that there is room for
  * @block_shift: log2 of a block's size in bytes
  */
 struct rxe_mr {
@@ -118,11 +118,11 @@ struct rxe_mr {
 };
 
 /**
- * struct rxe_mr_init - what a program's region is to be
+ * struct rxe_mr_init - the parameters of a program's region
  * @pd: the protection domain
  * @kind: where the memory is
  * @memory: the memory, or NULL as yet
- * @iova: how peers call the first byte
+ * @iova: address that peers use for the first byte
  * @length: bytes
  * @addr: of struct rxe_mr
  * @access: enum ib_access_flags
@@ -142,7 +142,7 @@ struct rxe_mr_init {
 /**
  * struct rxe_reg - a request to register memory of the kernel's
  * @mr: the region, with the memory that was mapped to it
- * @key: from now on
+ * @key: the key that it gets
  * @access: enum ib_access_flags
  */
 struct rxe_reg {
@@ -161,11 +161,11 @@ struct rxe_reg {
  *	    _FLUSH_GLOBAL
  * @iova: first byte
  * @len: bytes
- * @whole: all of the region, whatever @iova and @len are; to check only
+ * @whole: all of the region, ignoring @iova and @len; for rxe_mr_check() only
  * @ahead: bytes from @iova on that are known to be accessed, where that is more
  *	   than @len: for page faults; see wait/direction.h
- * @dir: parks when memory is not there; NULL: it is only tried
- * @hold: of the queue that makes it; NULL: it has none
+ * @dir: parks if memory is not present; NULL: the access fails by -EAGAIN then
+ * @hold: the key cache of the queue that makes it; NULL: it has none
  */
 struct rxe_access {
 	struct ib_pd *pd;

@@ -37,7 +37,7 @@ int rxe_alloc_mw(struct ib_mw *ibmw, struct ib_udata *udata)
 	return 0;
 }
 
-/* under the window's lock, or when nobody finds it any more */
+/* under the window's lock, or when no look-up finds it any more */
 static void rxe_mw_unbind(struct rxe_mw *mw)
 {
 	if (mw->mr)
@@ -84,7 +84,7 @@ static bool rxe_may_bind(const struct ib_pd *pd, const struct rxe_mr *mr,
 	if (mr->ibmr.lkey != bind->lkey || mr->ibmr.pd != pd ||
 	    !(mr->access & IB_ACCESS_MW_BIND))
 		return false;
-	/* whoever may not write cannot let others write */
+	/* a region without the right to write cannot give it to a peer */
 	if ((bind->access & RXE_MW_WRITES) &&
 	    !(mr->access & IB_ACCESS_LOCAL_WRITE))
 		return false;
@@ -92,7 +92,7 @@ static bool rxe_may_bind(const struct ib_pd *pd, const struct rxe_mr *mr,
 			     bind->length);
 }
 
-/* The region that is to be bound, kept from going; NULL: it may not be. */
+/* The region to bind, kept from being destroyed; NULL: it may not be bound. */
 static struct rxe_mr *rxe_bind_region(const struct ib_pd *pd,
 				      const struct rxe_bind *bind)
 {
@@ -113,14 +113,14 @@ static struct rxe_mr *rxe_bind_region(const struct ib_pd *pd,
 static bool rxe_bind_valid(const struct rxe_mw *mw, const struct rxe_bind *bind)
 {
 	bool type_1 = mw->ibmw.type == IB_MW_TYPE_1;
-	/* the local right is no window's to give, but programs pass it */
+	/* a window never gives the local right, but programs pass it */
 	u32 allowed = RXE_MW_RIGHTS | IB_ACCESS_LOCAL_WRITE |
 		      (type_1 ? 0 : IB_ZERO_BASED);
 
 	if ((bind->rkey ^ mw->rkey) >> RXE_KEY_BITS ||
 	    (bind->access & ~allowed))
 		return false;
-	/* only windows of type 1 are bound anew, and unbound by no length */
+	/* only windows of type 1 are bound anew, or unbound by a length of 0 */
 	return type_1 || (!mw->mr && bind->length);
 }
 
@@ -154,7 +154,7 @@ static int rxe_mw_bind_locked(struct rxe_mw *mw, const struct ib_pd *pd,
  * rxe_mw_bind - bind a window, as a send request asks
  * @pd: of the QP that it is posted to
  * @qpn: of that QP
- * @bind: from a program: anything
+ * @bind: untrusted, from a program
  *
  * Context: BH disabled, the send queue's lock is held.
  * Return: 0 or -EINVAL.
@@ -177,7 +177,7 @@ int rxe_mw_bind(struct ib_pd *pd, u32 qpn, const struct rxe_bind *bind)
 }
 
 /**
- * rxe_mw_invalidate - take a window's key back
+ * rxe_mw_invalidate - invalidate a window's key
  * @mw: the window, held
  * @pd: of the QP that the request to do so was posted to, or came for
  * @qpn: of that QP
@@ -216,7 +216,7 @@ static bool rxe_mw_allows(const struct rxe_mw *mw,
 }
 
 /**
- * rxe_mw_check - ask whether an access by a window's key would be allowed
+ * rxe_mw_check - check whether an access by a window's key would be allowed
  * @mw: the window, held
  * @access: where, and by what right
  *
@@ -240,8 +240,8 @@ bool rxe_mw_check(struct rxe_mw *mw, const struct rxe_access *access)
  * @access: where, and by what right
  * @offset: set to where in the region it begins
  *
- * Context: BH disabled. In any case rxe_mw_end() follows: until then the key is
- * not taken back.
+ * Context: BH disabled. rxe_mw_end() must follow in any case: until then the
+ * key is not invalidated.
  * Return: the region; NULL: the access is not allowed.
  */
 const struct rxe_mr *rxe_mw_begin(struct rxe_mw *mw,
@@ -261,7 +261,7 @@ const struct rxe_mr *rxe_mw_begin(struct rxe_mw *mw,
  * rxe_mw_end - end an access by a window's key
  * @mw: the window, after rxe_mw_begin()
  *
- * Context: as there.
+ * Context: as rxe_mw_begin().
  */
 void rxe_mw_end(struct rxe_mw *mw)
 	__releases(&mw->lock)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* Memory windows: keys to parts of memory regions, given and taken by requests. */
+/* Memory windows: keys to parts of regions, bound by requests. */
 #ifndef RXE_MW_H
 #define RXE_MW_H
 
@@ -12,11 +12,11 @@
  * struct rxe_mw - a memory window
  * @ibmw: the core's part
  * @keyed: what its keys name
- * @lock: of everything below; held for an access, so that none outlasts the key
- * @mr: the region that it is bound to, which cannot go meanwhile; NULL: none
+ * @lock: guards what follows; held for an access, so that none outlasts the key
+ * @mr: the region that it is bound to, which stays meanwhile; NULL: none
  * @rkey: its key
  * @access: enum ib_access_flags
- * @iova: how peers call the first byte
+ * @iova: address that peers use for the first byte
  * @length: bytes
  * @offset: of the first byte in @mr
  * @qpn: of the only QP whose peer may use a window of type 2
@@ -24,7 +24,7 @@
 struct rxe_mw {
 	struct ib_mw ibmw;
 	struct rxe_keyed keyed;
-	/* inside a QP's locks; those of memory are inside */
+	/* inside a QP's locks, and outside the locks of memory */
 	spinlock_t lock;
 	struct rxe_mr *mr;
 	u32 rkey;
@@ -40,8 +40,8 @@ struct rxe_mw {
  * @addr: of the first byte, as the region's iova
  * @length: bytes
  * @lkey: of the region
- * @mw_rkey: of the window, as it was
- * @rkey: of the window, as it is to be
+ * @mw_rkey: the window's old key
+ * @rkey: the window's new key
  * @access: enum ib_access_flags
  */
 struct rxe_bind {
