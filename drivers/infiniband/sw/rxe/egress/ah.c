@@ -33,9 +33,9 @@ static int rxe_ah_publish(struct rxe_ah *ah, struct ib_udata *udata)
 /**
  * rxe_create_ah - ib_device_ops.create_ah
  * @ibah: allocated by the core
- * @init: where to; its GRH and source GID were resolved by the core
- * @udata: the program's; it gets the number that its requests are to have.
- *	   NULL: the user is in the kernel, and names it by its address
+ * @init: the destination; the core has resolved its GRH and source GID
+ * @udata: the program's; gets the number for its requests; NULL: the user is in
+ *	   the kernel, and passes its pointer
  *
  * Context: may sleep if @init says so.
  * Return: 0 or a negative errno.
@@ -89,7 +89,7 @@ int rxe_query_ah(struct ib_ah *ibah, struct rdma_ah_attr *attr)
 /**
  * rxe_destroy_ah - ib_device_ops.destroy_ah
  * @ibah: the address handle; a program's requests that still name it fail, and
- *	  kernel users have none that are not complete
+ *	  all requests of kernel users are complete
  * @flags: enum rdma_destroy_ah_flags
  *
  * Context: any for an address handle of the kernel's; else may sleep, for
@@ -109,7 +109,7 @@ int rxe_destroy_ah(struct ib_ah *ibah, u32 flags)
 /**
  * rxe_ah_get - find the address handle that a request names
  * @pd: the sender's
- * @number: from a program: anything
+ * @number: untrusted, from a program
  *
  * Context: any.
  * Return: the address handle, to be given back by rxe_handle_put() of its

@@ -9,12 +9,12 @@
 struct rxe_handle;
 
 /**
- * struct rxe_ah - an address handle: where datagrams go
+ * struct rxe_ah - an address handle: the destination of datagrams
  * @ibah: the core's part
- * @handle: its number, which a program's requests name it by; NULL: a kernel
+ * @handle: the number that a program's requests have; NULL: it is a kernel
  *	    user's
  * @attr: as created
- * @path: to there
+ * @path: to the destination
  */
 struct rxe_ah {
 	struct ib_ah ibah;

@@ -20,7 +20,7 @@
 /**
  * struct rxe_exit - where packets leave the host
  * @domain: the VRF that they stay in, or 0
- * @ifindex: the netdev that they leave by; 0: the one that the routes say
+ * @ifindex: the netdev that they leave by; 0: any, as the routes say
  */
 struct rxe_exit {
 	int domain;
@@ -52,11 +52,11 @@ static int rxe_ifindex_of(const struct rxe_dev *dev,
  * rxe_path_init - set up the way to a peer
  * @path: to be filled; its route cache exists
  * @dev: the sender's device
- * @ah: the address vector; its GRH and source GID were resolved by the core
- * @qpn: the sender's number, or whatever else tells its packets from others'
+ * @ah: the address vector; the core has resolved its GRH and source GID
+ * @qpn: the sender's number, or another one to choose the UDP source port by
  * @peer_qpn: the receiver's, or 0
  *
- * Context: may sleep; nobody sends along @path.
+ * Context: may sleep; no packet is being sent along @path.
  * Return: 0 or -EINVAL: not a RoCEv2 address.
  */
 int rxe_path_init(struct rxe_path *path, struct rxe_dev *dev,
@@ -90,7 +90,7 @@ int rxe_path_init(struct rxe_path *path, struct rxe_dev *dev,
 	return 0;
 }
 
-/* Nobody is behind such a netdev: its addresses are the host's as a whole. */
+/* No peer is behind such a netdev: its addresses belong to the whole host. */
 static bool rxe_netdev_has_no_peer(const struct net_device *ndev)
 {
 	if ((ndev->flags & IFF_LOOPBACK) || netif_is_l3_master(ndev))
@@ -119,7 +119,7 @@ static int rxe_find_exit(struct net *net, const struct rxe_path *path,
 	return err;
 }
 
-/* To one of the host's own addresses, in or outside a VRF. */
+/* Whether the route leads to one of the host's own addresses, in any VRF. */
 static bool rxe_loops_back(const struct dst_entry *dst)
 {
 	return (dst->dev->flags & IFF_LOOPBACK) ||
@@ -160,7 +160,7 @@ static struct dst_entry *rxe_lookup6(struct net *net, struct sock *sk,
 	if (IS_ERR(dst) || ipv6_addr_equal(&fl6.saddr, &path->saddr))
 		return dst;
 
-	/* IPsec policies have been looked up for another address than ours */
+	/* the IPsec policies were looked up for another source address */
 	fl6.saddr = path->saddr;
 	return xfrm_lookup_route(net, dst, flowi6_to_flowi(&fl6), sk, 0);
 }
@@ -173,8 +173,9 @@ static struct dst_entry *rxe_lookup(struct net *net, struct sock *sk,
 }
 
 /*
- * Unlike IPv4 routes, those of IPv6 are not passed over for their netdev where
- * the source address is given: it only decides between some that are equal.
+ * With a source address, IPv6 does not skip routes by another netdev than @oif,
+ * as IPv4 does: @oif only decides between equal routes. If it returns such a
+ * route, look up once more without the address.
  */
 static struct dst_entry *rxe_lookup_via(struct net *net, struct sock *sk,
 					const struct rxe_path *path, int oif)
@@ -189,9 +190,9 @@ static struct dst_entry *rxe_lookup_via(struct net *net, struct sock *sk,
 }
 
 /*
- * The host reaches its own addresses by itself, whichever netdev has them. All
- * else leaves by the netdev that the source address is on, even if the routes
- * prefer another: that one may be of another cable, and of another link.
+ * Packets to the host's own addresses stay in the host, whichever netdev has
+ * them. All others leave by the netdev of the source address, even if the
+ * routes prefer another one, which may belong to another link.
  */
 static struct dst_entry *rxe_find_route(struct net *net, struct sock *sk,
 					const struct rxe_path *path)
@@ -284,7 +285,7 @@ static struct udphdr rxe_path_udphdr(const struct rxe_path *path)
 /**
  * rxe_path_icrc_prefix - begin the ICRCs of packets that go along a path
  * @path: the path
- * @prefix: to be filled, but for lengths and identification
+ * @prefix: to be filled, except for lengths and identification
  *
  * Context: any.
  */
@@ -320,9 +321,9 @@ static void rxe_push_udp(struct sk_buff *skb, const struct rxe_path *path)
 }
 
 /*
- * One packet goes without a UDP checksum, as A17.4.5 has it, and so that no GRO
- * merges it with others whose identifications do not follow its own: the ICRC
- * covers them. Segmentation does need a checksum.
+ * A single packet has no UDP checksum, as A17.4.5 says, and so that GRO does
+ * not merge it with packets whose identifications do not follow its own: the
+ * ICRC covers them. GSO needs a checksum.
  */
 static void rxe_push_ip4(struct sk_buff *skb, const struct rxe_path *path,
 			 u16 ident)
@@ -380,9 +381,9 @@ struct dst_entry *rxe_path_route(struct rxe_path *path, struct rxe_dev *dev)
  * @path: the way to the receiver
  * @dev: the sender
  * @skb: one packet, or several to be segmented, with their route; its data
- *	 begins with the first BTH, and has room for what goes ahead of it;
+ *	 begins with the first BTH, and has room for the headers ahead of it;
  *	 consumed
- * @ident: identification of the first packet; each that follows has the next
+ * @ident: identification of the first packet; each later one has the next
  *
  * Context: BH disabled.
  */

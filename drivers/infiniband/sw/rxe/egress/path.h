@@ -22,8 +22,7 @@ struct rxe_icrc_prefix;
  * @hop_limit: 0: the route's own
  * @traffic_class: DSCP and ECN
  * @ipv4: the addresses are IPv4 ones
- * @on_link: @daddr means something on the netdev only: it is link-local, or a
- *	     group's
+ * @on_link: @daddr is link-local or multicast, so only valid on the netdev
  */
 struct rxe_path {
 	struct dst_cache cache;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Packets of the same size, and a shorter one at the end, leave as one skb that
- * the network device segments, or nobody before it arrives, where it knows UDP
- * segmentation offload: routes, queues and sockets are passed once for all of
- * them. Each is a whole RoCE packet, with its own BTH and ICRC.
+ * GSO: if the network device supports UDP segmentation offload, packets of the
+ * same size, and a shorter one at the end, leave as one skb. They pass routes,
+ * queues and sockets once for all of them. The device segments the skb, or it
+ * arrives as it is, as over veth. Each is a whole RoCE packet, with its own BTH
+ * and ICRC.
  */
 #include <linux/skbuff.h>
 
@@ -15,17 +16,17 @@
 
 /* all headers ahead of the first BTH */
 #define RXE_TX_HEADERS_LEN	128
-/* of what is segmented */
+/* of one skb that is segmented */
 #define RXE_TX_MAX_LEN		(65535 - RXE_TX_HEADERS_LEN)
-/* what GRO makes one of at most */
+/* the most that GRO merges */
 #define RXE_TX_MAX_PACKETS	64
-/* bytes that are summed while they still are in the processor's caches */
+/* bytes that go into the ICRC together, while they are in the CPU's caches */
 #define RXE_TX_SUM_MIN		256
 #define RXE_TX_HEADROOM		(MAX_HEADER + sizeof(struct ipv6hdr) + \
 				 sizeof(struct udphdr))
 
 /**
- * rxe_tx_init - get ready to send
+ * rxe_tx_init - initialise the packets of a queue that sends
  * @tx: of one of a QP's queues
  * @flow: of the same queue
  *
@@ -60,9 +61,9 @@ static bool rxe_tx_has_frag(const struct rxe_tx *tx)
 }
 
 /*
- * Packets leave together where the netdev takes them so: what was segmented by
- * software would not be seen by the flow any more, and come in bursts. How many
- * is the administrator's to say, too.
+ * Use GSO only if the netdev takes it: the flow does not count packets that
+ * software has segmented, and they come in bursts. The netdev's limits, which
+ * the administrator can set, apply.
  */
 static void rxe_tx_route(struct rxe_tx *tx)
 {
@@ -105,19 +106,19 @@ static bool rxe_tx_open(struct rxe_tx *tx, struct rxe_path *path)
 /**
  * rxe_tx_begin - begin a packet
  * @tx: of the sender's queue
- * @path: to the receiver, there until rxe_tx_flush()
+ * @path: to the receiver, valid until rxe_tx_flush()
  * @opcode: of the BTH
  * @psn: of the BTH
  * @payload_len: bytes
  *
  * The packet is made by filling in the headers that follow, calling
  * rxe_tx_headers_done(), rxe_tx_copy() for all of the payload, and
- * rxe_tx_commit(). It is given up by beginning another, or by not going on, or by
- * rxe_tx_cancel() after rxe_tx_begin_alike().
+ * rxe_tx_commit(). To cancel it, begin another one, or just do not go on; after
+ * rxe_tx_begin_alike(), call rxe_tx_cancel().
  *
  * Context: BH disabled, the queue's lock is held.
- * Return: its BTH, that of a connection and complete but for AckReq and SE, with
- * room for the other headers of @opcode behind it; or NULL: no memory.
+ * Return: its BTH, as for a connection and complete except for AckReq and SE,
+ * with room for the other headers of @opcode behind it; or NULL: no memory.
  */
 struct rxe_bth *rxe_tx_begin(struct rxe_tx *tx, struct rxe_path *path,
 			     u8 opcode, u32 psn, u32 payload_len)
@@ -147,7 +148,7 @@ struct rxe_bth *rxe_tx_begin(struct rxe_tx *tx, struct rxe_path *path,
 }
 
 /**
- * rxe_tx_packets_left - how many packets like the one that was begun can leave together
+ * rxe_tx_packets_left - how many packets like the current one still fit
  * @tx: after rxe_tx_begin()
  *
  * Context: as rxe_tx_begin().
@@ -163,7 +164,7 @@ u32 rxe_tx_packets_left(const struct rxe_tx *tx)
 }
 
 /**
- * rxe_tx_headers_done - all headers of the packet that is made are filled in
+ * rxe_tx_headers_done - go on from a packet's headers to its payload
  * @tx: after rxe_tx_begin()
  *
  * Context: as rxe_tx_begin().
@@ -186,13 +187,13 @@ static void rxe_tx_sum(struct rxe_tx *tx)
 }
 
 /**
- * rxe_tx_copy - an odp_actor_t: copy memory to the packet that is made
- * @kaddr: from where
+ * rxe_tx_copy - an odp_actor_t: copy memory to the current packet
+ * @kaddr: source
  * @len: bytes
  * @arg: the struct rxe_tx
  *
- * What is summed is the copy: the memory may change at any time. What is short
- * is summed with what follows: it is the call that costs then.
+ * The ICRC is computed over the copy: the memory may change at any time. A few
+ * bytes wait for those that follow: the call costs more than the bytes.
  *
  * Return: 0.
  */
@@ -208,15 +209,15 @@ int rxe_tx_copy(void *kaddr, size_t len, void *arg)
 }
 
 /**
- * rxe_tx_run_copy - an odp_actor_t: copy memory to the packets that are made
- * @kaddr: from where
+ * rxe_tx_run_copy - an odp_actor_t: copy memory to a run of packets
+ * @kaddr: source
  * @len: bytes
  * @arg: the struct rxe_tx_run
  *
- * Who says how much memory it is keeps to rxe_tx_packets_left(), so that what has gathered
- * is handed to the network after the access. But for an skb that has no place
- * for another page: then the locks of the access are outside those of the
- * network, which takes none of ours but an anchor's, the innermost.
+ * The caller keeps to rxe_tx_packets_left(), so that gathered packets are
+ * handed to the network after the access. Only an skb without room for another
+ * page is handed over during it, under the access's locks. This is safe: the
+ * network takes none of the driver's locks but an anchor's, the innermost.
  *
  * Return: 0 or -ENOMEM: a packet could not be begun.
  */
@@ -237,7 +238,7 @@ int rxe_tx_run_copy(void *kaddr, size_t len, void *arg)
 	return 0;
 }
 
-/* What is ready is in one piece: one page of the skb has it. */
+/* The packets that are ready are contiguous: one fragment of the skb. */
 static void rxe_tx_gather(struct rxe_tx *tx)
 {
 	int frags = skb_shinfo(tx->skb)->nr_frags;
@@ -275,7 +276,7 @@ static void rxe_tx_complete(struct rxe_tx *tx)
 }
 
 /**
- * rxe_tx_commit - the packet that was made is complete, and gathered
+ * rxe_tx_commit - complete the current packet, and gather it
  * @tx: after rxe_tx_headers_done()
  *
  * Context: as rxe_tx_begin().
@@ -287,13 +288,13 @@ void rxe_tx_commit(struct rxe_tx *tx)
 }
 
 /**
- * rxe_tx_begin_alike - complete the packet that was made, and begin another like it
+ * rxe_tx_begin_alike - complete the current packet, and begin another like it
  * @tx: after rxe_tx_headers_done()
- * @psn: of the new one, which asks for no acknowledgment and has the same headers
- *	 otherwise, none but the BTH, and as much payload
+ * @psn: of the new one, which has the same BTH otherwise, no other header, as
+ *	 much payload, and asks for no acknowledgment
  *
- * It goes right behind the last one, and has its headers done. What is complete is
- * gathered by rxe_tx_commit() or rxe_tx_cancel(): one of them is to follow.
+ * It goes right behind the last one, and has its headers done. rxe_tx_commit()
+ * or rxe_tx_cancel() must follow: they gather the complete packets.
  *
  * Context: as rxe_tx_begin().
  * Return: false: it does not fit, and nothing has changed.
@@ -317,10 +318,10 @@ bool rxe_tx_begin_alike(struct rxe_tx *tx, u32 psn)
 }
 
 /**
- * rxe_tx_cancel - give up the packet that is made, after others
+ * rxe_tx_cancel - cancel the current packet, and gather those ahead of it
  * @tx: after rxe_tx_headers_done()
  *
- * Those that rxe_tx_begin_alike() has completed are gathered.
+ * Those ahead are the ones that rxe_tx_begin_alike() has completed.
  *
  * Context: as rxe_tx_begin().
  */
@@ -331,11 +332,11 @@ void rxe_tx_cancel(struct rxe_tx *tx)
 }
 
 /**
- * rxe_tx_flush - hand what is gathered to the network
+ * rxe_tx_flush - hand the gathered packets to the network
  * @tx: of the sender's queue
  *
- * A packet for which there is no way, or which the network drops later, is the
- * protocol's to repeat.
+ * Packets without a route are dropped. The protocol repeats them, like those
+ * that the network drops.
  *
  * Context: BH disabled, the queue's lock is held.
  */

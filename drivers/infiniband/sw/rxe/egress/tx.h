@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* Packets on their way out. */
+/* Packets that are made and sent. */
 #ifndef RXE_TX_H
 #define RXE_TX_H
 
@@ -14,29 +14,28 @@ struct rxe_path;
 struct sk_buff;
 
 /**
- * struct rxe_tx - packets that are gathered, to leave together
- * @flow: that they belong to
- * @path: to the receiver of those that are gathered
- * @skb: those that are complete; NULL: none
- * @packets: in @skb, and ready for it
- * @max_packets: that may be
- * @max_len: bytes that they may take
+ * struct rxe_tx - packets that are gathered, to leave together by GSO
+ * @flow: the flow that they belong to
+ * @path: to the receiver of the gathered packets
+ * @skb: the gathered packets; NULL: none
+ * @packets: number of complete packets, in @skb or ready for it
+ * @max_packets: limit of @packets
+ * @max_len: limit of the bytes in @skb
  * @packet_len: bytes of each, from BTH to ICRC
  * @closed: the last one is shorter: none may follow
- * @ident: of the next packet; runs freely
+ * @ident: identification of the next packet; wraps
  * @prefix: of the ICRCs of all packets along @path
- * @room: of the packet that is being made, and those made ahead of it
- * @ready: bytes of those ahead: complete, and not yet in @skb
- * @bth: of the packet that is being made
+ * @room: memory of the current packet, and of those ready ahead of it
+ * @ready: bytes of packets in @room that are complete, and not yet in @skb
+ * @bth: BTH of the current packet
  * @len: its bytes, from BTH to ICRC
  * @pad: bytes ahead of its ICRC that are not data
  * @to: where its next byte of data goes
- * @summed: up to where @crc goes
- * @crc: of all before @summed
- * @made: bytes of all packets that were ever complete; runs freely
+ * @summed: end of the bytes that @crc covers
+ * @crc: its ICRC so far, up to @summed
+ * @made: bytes of all packets ever completed; wraps
  *
- * Under the lock of the queue that sends. Nothing is left in it when that is let
- * go.
+ * Guarded by the lock of the queue that sends, and empty when that is released.
  */
 struct rxe_tx {
 	struct rxe_flow *flow;
@@ -62,12 +61,12 @@ struct rxe_tx {
 
 /**
  * struct rxe_tx_run - packets that are made in one access to memory
- * @tx: where they gather
- * @next: complete the packet that is made and begin another: sets @left; false:
- *	  it could not be begun
- * @left: bytes of the payload of the packet that is made that have yet to come
+ * @tx: gathers them
+ * @next: completes the current packet and begins another: sets @left; false: it
+ *	  could not be begun
+ * @left: payload bytes that the current packet still needs
  *
- * The first one is begun, and the last one completed, by who makes them.
+ * The caller begins the first packet, and completes the last one.
  */
 struct rxe_tx_run {
 	struct rxe_tx *tx;
@@ -76,13 +75,13 @@ struct rxe_tx_run {
 };
 
 /*
- * Bytes sent under one hold of the lock where the receiver may have nothing to do
- * until they arrive. If that is another CPU of this machine it is told when
- * softirqs have run here: bottom halves have to be enabled for that.
+ * Bytes sent under one hold of the lock where the receiver may be idle until
+ * they arrive. A receiver on another CPU of this host is notified when this CPU
+ * has run its softirqs: for that, bottom halves have to be enabled.
  */
 #define RXE_TX_FIRST	(16 << 10)
 
-/* bytes made in one access, before who takes memory away gets a turn */
+/* bytes made in one access, as MMU notifiers wait until it ends */
 #define RXE_TX_RUN	(16U << 10)
 
 void rxe_tx_init(struct rxe_tx *tx, struct rxe_flow *flow);

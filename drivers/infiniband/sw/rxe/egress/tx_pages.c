@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Each CPU goes round a ring of pages, and uses one again when the network has
- * let go of all that was sent from it: allocating a page may mean clearing it,
+ * Each CPU cycles through a ring of pages, and reuses one when the network has
+ * released all that was sent from it: allocating a page may mean clearing it,
  * which costs as much as filling it.
  */
 #include <linux/mm.h>
@@ -12,14 +12,14 @@
 
 #define RXE_TX_RING		8
 #define RXE_TX_ORDER		min(3, get_order(32768))
-/* where memory is fragmented: what takes one packet of the largest kind */
+/* if memory is fragmented: enough for one packet of the largest size */
 #define RXE_TX_MIN_ORDER	get_order(RXE_MAX_PAYLOAD + 128)
 
 /**
  * struct rxe_tx_pages - the ring of a CPU
- * @ring: the pages, made when they are first needed
- * @at: the one that is being filled
- * @used: bytes of it
+ * @ring: the pages, allocated when they are first needed
+ * @at: index of the page that is being filled
+ * @used: bytes of it that are used
  */
 struct rxe_tx_pages {
 	struct page *ring[RXE_TX_RING];
@@ -39,7 +39,7 @@ static struct page *rxe_tx_page_alloc(void)
 	return page ?: alloc_pages(gfp, RXE_TX_MIN_ORDER);
 }
 
-/* Begin the next page: as it is if nobody but us holds it, or else a new one. */
+/* Begin the next page: reuse it if only the ring holds it, or else allocate. */
 static bool rxe_tx_next_page(struct rxe_tx_pages *pages)
 {
 	unsigned int at = (pages->at + 1) % RXE_TX_RING;
@@ -55,8 +55,8 @@ static bool rxe_tx_next_page(struct rxe_tx_pages *pages)
 	}
 
 	/*
-	 * What those who held it have read comes before what we write: pairs
-	 * with the full barrier that their put_page() is.
+	 * Reads by former holders come before our writes: pairs with the full
+	 * barrier in their put_page().
 	 */
 	smp_mb();
 	pages->at = at;
@@ -66,11 +66,11 @@ static bool rxe_tx_next_page(struct rxe_tx_pages *pages)
 
 /**
  * rxe_tx_find_room - find memory for packets
- * @room: set to where it is; its page is not held
+ * @room: set to the memory; no reference to its page is taken
  * @len: bytes at least
  *
- * Context: BH disabled; it is the caller's until BH are enabled, or until it asks
- * again.
+ * Context: BH disabled; the caller may use the memory until BH are enabled, or
+ * until it calls this again.
  * Return: false: there is none.
  */
 bool rxe_tx_find_room(struct rxe_tx_room *room, u32 len)
@@ -92,10 +92,10 @@ bool rxe_tx_find_room(struct rxe_tx_room *room, u32 len)
 }
 
 /**
- * rxe_tx_use_room - keep what rxe_tx_find_room() has found
- * @len: bytes, not more than there are
+ * rxe_tx_use_room - mark memory from rxe_tx_find_room() as used
+ * @len: bytes, at most as many as were found
  *
- * Context: as there; the caller holds the page.
+ * Context: as rxe_tx_find_room(); the caller holds the page.
  */
 void rxe_tx_use_room(u32 len)
 {

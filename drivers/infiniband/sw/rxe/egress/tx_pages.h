@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* Memory for packets that are sent. */
+/* Memory for packets that are being made. */
 #ifndef RXE_TX_PAGES_H
 #define RXE_TX_PAGES_H
 
 #include <linux/mm_types.h>
 
 /**
- * struct rxe_tx_room - where packets are made
- * @page: that they are in
- * @offset: of the first byte
- * @len: bytes that there are
+ * struct rxe_tx_room - free memory for packets
+ * @page: the page that it is in
+ * @offset: of its first byte
+ * @len: its bytes
  */
 struct rxe_tx_room {
 	struct page *page;
