@@ -2,12 +2,12 @@
 /*
  * On-demand paging of user memory for RDMA drivers: ranges of a process's
  * address space that a driver may read and write, at any time and from
- * softirq, without one page of them being pinned.
+ * softirq, without pinning any page of them.
  *
  * A driver embeds a struct odp_owner in its user context, registers ranges as
- * struct odp_umem, and then knows two calls: odp_umem_access() uses the memory
- * where it is present, in any context; odp_umem_fault() makes it present, in a
- * worker, when an access says -EAGAIN.
+ * struct odp_umem, and then needs two calls: odp_umem_access() uses memory that
+ * is present, in process context or softirq; odp_umem_fault() makes it present,
+ * in a worker, when an access returns -EAGAIN.
  */
 #ifndef RDMA_ODP_UMEM_H
 #define RDMA_ODP_UMEM_H
@@ -23,12 +23,12 @@ struct odp_umem;
 struct task_struct;
 
 /**
- * struct odp_hold - pages that somebody is about to use: odp_umem_hold()
+ * struct odp_hold - pages that a task is about to use: odp_umem_hold()
  * @node: the pages
- * @umem: whose
- * @task: who
+ * @umem: their umem
+ * @task: the task
  * @waiting: it waits for notifiers that run over them
- * @since: when it began to, in jiffies
+ * @since: when the hold began, or @waiting last changed, in jiffies
  */
 struct odp_hold {
 	struct interval_tree_node node;
@@ -50,7 +50,7 @@ struct odp_owner {
 };
 
 /**
- * struct odp_counters - what an operator wants to know of one umem
+ * struct odp_counters - statistics of one umem
  * @page_faults: pages looked up and published because an access missed them
  * @page_invalidations: published pages that a notifier zapped
  * @page_prefetch: pages looked up and published ahead of any access
@@ -81,11 +81,11 @@ struct odp_umem_ops {
 
 /* odp_umem_fault(): for writing, else for reading only */
 #define ODP_FAULT_WRITE		BIT(0)
-/* odp_umem_fault(): ahead of any access; says which counter grows */
+/* odp_umem_fault(): ahead of any access; decides which counter grows */
 #define ODP_FAULT_PREFETCH	BIT(1)
-/* odp_umem_fault(): publish what the CPU has present, and step over the rest */
+/* odp_umem_fault(): publish what the CPU has present, and skip the rest */
 #define ODP_FAULT_PRESENT	BIT(2)
-/* odp_umem_fault(): give up where others take away what is looked up */
+/* odp_umem_fault(): give up when a notifier takes away what is looked up */
 #define ODP_FAULT_TRY		BIT(3)
 
 /*

@@ -74,8 +74,8 @@ static void zap_umem(struct odp_umem *umem, unsigned long start,
 }
 
 /*
- * A dying umem is zapped too; its owner may not have got round to it. So is one
- * of a dead context: ->release on another CPU may still be on its way, and the mm
+ * A dying umem is zapped too; its owner may not have done it yet. So is one of
+ * a dead context: ->release on another CPU may still be under way, and the mm
  * frees pages as soon as we return.
  */
 static int odp_invalidate_start(struct mmu_notifier *mn,
@@ -203,7 +203,7 @@ static void context_unsubscribe(struct odp_context *ctx)
 	odp_context_put(ctx);
 }
 
-/* A program whose children come and go must not gather their contexts. */
+/* A program whose children come and go must not accumulate their contexts. */
 static void drop_unused_contexts(struct odp_owner *owner)
 {
 	struct odp_context *ctx, *next;
@@ -217,7 +217,7 @@ static void drop_unused_contexts(struct odp_owner *owner)
 }
 
 /**
- * odp_context_get - the owner's context of a mm, made if there is none
+ * odp_context_get - find the owner's context of a mm, or create it
  * @owner: the owner
  * @mm: the caller's own
  *
@@ -265,7 +265,7 @@ void odp_context_put(struct odp_context *ctx)
 }
 
 /**
- * odp_context_add - let notifiers know of a umem
+ * odp_context_add - let notifiers find a umem
  * @ctx: its context
  * @umem: not in the tree yet
  *
@@ -294,7 +294,7 @@ int odp_context_add(struct odp_context *ctx, struct odp_umem *umem)
  */
 void odp_context_kill(struct odp_context *ctx, struct odp_umem *umem)
 {
-	/* publication looks at it under the lock: none is on its way now */
+	/* publication checks it under the lock: none is under way now */
 	spin_lock(&ctx->lock);
 	WRITE_ONCE(umem->dying, true);
 	odp_lookups_wake(ctx, umem->node.start, umem->node.last);
@@ -321,7 +321,7 @@ void odp_context_unhook(struct odp_context *ctx, struct odp_umem *umem)
 	if (!odp_broken(ODP_RULE_COMPLETION))
 		wait_for_completion(&umem->notifier_completion);
 
-	/* behind the lock hold of the user that has completed it */
+	/* waits for the user that has completed it to release the lock */
 	spin_lock(&ctx->lock);
 	interval_tree_remove(&umem->node, &ctx->umems);
 	spin_unlock(&ctx->lock);

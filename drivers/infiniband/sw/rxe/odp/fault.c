@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
  * Faulting pages of an ODP umem in: looked up batch by batch without a lock of
- * ours, so that notifiers never wait for it, and published if none came by.
+ * ours, so that notifiers do not wait for it, and published if none has started
+ * over the pages meanwhile.
  *
  * Readers of hmm_range_fault() will recognise it: read the sequence, look up,
  * lock, check, publish or start again. A look-up that loses to notifiers again
@@ -23,11 +24,11 @@
 #define CREATE_TRACE_POINTS
 #include "odp/trace.h"
 
-/* an access that misses a packet's pages needs no allocation */
+/* a fault of so few pages, as for a packet, allocates no array of them */
 #define ODP_FEW_PAGES		4
 /* lost look-ups until one goes first */
 #define ODP_LOST_MAX		4
-/* how often it then tries before it is seen whether it still has to */
+/* tries to go first, until a check whether the page is still missing */
 #define ODP_FIRST_TRIES		4
 
 /**
@@ -35,14 +36,14 @@
  * @umem: the umem
  * @flags: ODP_FAULT_ flags
  * @pages: looked up and not published yet
- * @batch: how many to look up at once; not more than @pages has room for
- * @max: that room
- * @has_leaf: the table has had one for the next page
+ * @batch: how many to look up at once; at most @max
+ * @max: how many @pages has room for
+ * @has_leaf: the table had a leaf for the next page
  * @lost: look-ups thrown away since the last that was published
  * @lookup: the one that is under way
  * @hold: the caller's, or NULL
- * @memcg: of the mm's owner, which a kernel thread has charged
- * @old_memcg: which that charges otherwise
+ * @memcg: memcg of the mm's owner, which a kthread charges meanwhile
+ * @old_memcg: memcg that the kthread charges otherwise
  */
 struct odp_fault {
 	struct odp_umem *umem;
@@ -63,7 +64,7 @@ static bool fault_writes(const struct odp_fault *fault)
 	return fault->flags & ODP_FAULT_WRITE;
 }
 
-/* Under the context's lock, behind the check of dying: totals are still there. */
+/* Under the context's lock, after the check of dying: @totals still exist. */
 static void count_published(struct odp_fault *fault, int added)
 {
 	struct odp_umem *umem = fault->umem;
@@ -102,8 +103,8 @@ static int publish_locked(struct odp_fault *fault, unsigned long addr,
 }
 
 /*
- * The check and the publication are one lock hold: no notifier comes between.
- * @end: the look-up ends with it, for which another hold would be a waste.
+ * Check and publish under one hold of the lock: no notifier comes between.
+ * @end: end the look-up under it, too, to save another hold.
  */
 static int publish(struct odp_fault *fault, unsigned long addr,
 		   unsigned long nr, bool end)
@@ -137,11 +138,11 @@ static unsigned int gup_flags(const struct odp_fault *fault)
 }
 
 /*
- * For the look-up only, as it keeps the mm from being torn down. A worker makes
- * the mm its own: where a page has no struct page, as in a private mapping of
- * persistent memory, copy-on-write reads it by its user address. And it has the
- * mm's owner charged for what the mm allocates: page tables are charged to who
- * faults, which would be nobody.
+ * For the look-up only, as it keeps the mm from being torn down. A kthread uses
+ * the mm as its own: where a page has no struct page, as in a private mapping
+ * of persistent memory, copy-on-write reads it by its user address. It also
+ * charges the memcg of the mm's owner: page tables are charged to the task that
+ * faults, and a kthread has no memcg.
  */
 static bool hold_mm(struct odp_fault *fault)
 {
@@ -159,7 +160,7 @@ static bool hold_mm(struct odp_fault *fault)
 	return true;
 }
 
-/* The last reference must not be put here: exit would run in this worker. */
+/* mmput() might drop the last reference, and run exit_mmap() in this worker. */
 static void release_mm(struct odp_fault *fault)
 {
 	struct mm_struct *mm = fault->umem->ctx->mm;
@@ -174,7 +175,7 @@ static void release_mm(struct odp_fault *fault)
 
 /*
  * The normal look-up. May wait for reads from disk, a userfaultfd, or a FUSE
- * server, and lets the mmap_lock go meanwhile.
+ * server, and releases the mmap_lock meanwhile.
  */
 static long look_up(struct odp_fault *fault, unsigned long addr,
 		    unsigned long nr)
@@ -194,9 +195,9 @@ static long look_up(struct odp_fault *fault, unsigned long addr,
 
 /*
  * References are dropped whether or not the pages were published: no pins. The
- * look-up has marked each page as referenced, which a fault of the CPU's does
- * not. Together with the accessed bit one use would look like two, and reclaim
- * would keep all that a peer has ever streamed through.
+ * look-up has marked each page as referenced, which a page fault does not.
+ * Together with the accessed bit one use would look like two, and reclaim would
+ * keep all that a peer has ever streamed through.
  */
 static void drop_pages(struct odp_fault *fault, long got)
 {
@@ -210,7 +211,7 @@ static void drop_pages(struct odp_fault *fault, long got)
 	}
 }
 
-/* The errors of the look-up that say something to our callers. */
+/* Reduce the look-up's errors to those that our callers tell apart. */
 static int look_up_error(long got)
 {
 	if (got == -ENOMEM)
@@ -226,12 +227,12 @@ static long fault_shared(struct odp_fault *fault, unsigned long addr,
 	long got;
 	int err;
 
-	/* before the sequence is read: the allocation may take its time */
+	/* before the sequence is read: the allocation may take long */
 	err = fault->has_leaf ? 0 : odp_table_grow(fault->umem, addr);
 	if (err)
 		return err;
 	err = odp_lookup_begin(&fault->lookup, addr, nr);
-	/* notifiers come one upon the other: the next wait would be like this */
+	/* notifiers overlap without a gap: the next wait would fail, too */
 	if (err == -EAGAIN)
 		fault->lost = ODP_LOST_MAX;
 	if (err)
@@ -257,10 +258,11 @@ end_lookup:
 }
 
 /*
- * Look a page up again and publish it, with the mmap_lock held for reading. It is
- * not waited for as a fault of the CPU's would be at its first try, but as at its
- * second: an error may be a wait that was not granted, and is left to the one who
- * calls this.
+ * Look a page up again and publish it, with the mmap_lock held for reading.
+ * FOLL_NOWAIT keeps the lock: it refuses the waits for which a page fault drops
+ * it, at its first try, and allows those that it makes with the lock held, at
+ * its second. So any error may be a refused wait: it becomes -EAGAIN, and the
+ * caller's next look-up gets the real one.
  */
 static long publish_first(struct odp_fault *fault, unsigned long addr,
 			  struct odp_hold *hold)
@@ -341,7 +343,7 @@ static long fault_first(struct odp_fault *fault, unsigned long addr)
 	return got;
 }
 
-/* How many pages from @addr on are not there, of which the first one is not. */
+/* How many pages from @addr on are known to be absent, as the first one is. */
 static unsigned long count_absent(struct mm_struct *mm, unsigned long addr,
 				  unsigned long end)
 {
@@ -357,7 +359,7 @@ static unsigned long count_absent(struct mm_struct *mm, unsigned long addr,
 	return (next - addr) >> PAGE_SHIFT;
 }
 
-/* Publish what is there at once, or step over what is not: how many pages? */
+/* Publish contiguous pages that are present, or skip absent ones; how many? */
 static long publish_present(struct odp_fault *fault, unsigned long addr,
 			    unsigned long nr, unsigned long end)
 {
@@ -381,8 +383,8 @@ static long publish_present(struct odp_fault *fault, unsigned long addr,
 }
 
 /*
- * What the CPU has of @nr pages, and on to @end where nothing is mapped: with one
- * look-up, since most of it may be nothing.
+ * Publish what the CPU has present of @nr pages, and skip unmapped space up to
+ * @end: with one look-up, since most of the pages may be absent.
  */
 static long fault_present(struct odp_fault *fault, unsigned long addr,
 			  unsigned long nr, unsigned long end)
@@ -427,11 +429,12 @@ end_lookup:
  *
  * 1. The page is looked up in the normal way, which may wait without bound, and
  *    a reference to it is kept: page-out cannot free it in between. The mmap_lock
- *    is held for reading from here to 3, and keeps out who needs it for writing:
- *    munmap(), mprotect(), mremap(), fork(), khugepaged.
- * 2. Whoever else starts a notifier over the page is held back until this is
- *    done, or until the caller has used it, where the hold is the caller's; those
- *    that run are waited for. Both are bounded, see odp_lookup_begin_first().
+ *    is held for reading from here to 3, and keeps out tasks that need it for
+ *    writing: munmap(), mprotect(), mremap(), fork(), khugepaged.
+ * 2. Other tasks that start a notifier over the page are held back until this
+ *    is done, or until the caller has used it, where the hold is the caller's;
+ *    those that run are waited for. Both are bounded, see
+ *    odp_lookup_begin_first().
  * 3. The page is looked up again, with nothing to wait for: it is there, unless
  *    it was discarded (it is zeroed, or found in the page cache or swap cache
  *    where our reference keeps it), shared or merged (it is copied, and the
@@ -439,24 +442,25 @@ end_lookup:
  *
  * This loses only if 3 finds the page gone or locked, or a notifier starts that
  * is not held back: the OOM reaper's, reclaim's, that of another task with a
- * look-up of its own, or one that has been held back for its time, as 3 had to
- * reclaim memory or wait for a file system. None of these is anything that a
- * program can make happen in a loop, but the first, by discarding the page
- * between 1 and 2 where 3 has to wait for it. So 2 holds on while 1 is tried
- * again, and what comes between needs to come again within the moment from the
- * end of 1 to that of 3, when it has just been held back for longer than that.
+ * look-up of its own, or one whose time is up, as 3 had to reclaim memory or
+ * wait for a file system. A program can make none of these happen in a loop,
+ * except for the first, by discarding the page between 1 and 2 where 3 has to
+ * wait for it. So the hold of 2 stays while 1 is tried again: to interfere once
+ * more, the program would have to do so within the moment from the end of 1 to
+ * that of 3, when it has just been held back for longer than that.
  *
- * So a page that others take away all the time takes ODP_LOST_MAX look-ups that
- * are lost, one of 1, one of 3; its successor, of which we expect the same, one
- * that is lost and these two. Nothing is held meanwhile that others could wait
- * for without bound: 1 drops the mmap_lock where it sleeps, or sleeps as long as
- * a fault of the CPU's would.
+ * So a page that other tasks take away all the time needs ODP_LOST_MAX look-ups
+ * that are lost, one of 1, one of 3; its successor, of which we expect the
+ * same, one that is lost and these two. Nothing is held meanwhile that other
+ * tasks could wait for without bound: 1 drops the mmap_lock where it sleeps, or
+ * sleeps as long as a page fault would.
  *
- * With ODP_FAULT_TRY the first that loses is the last: what is wanted soon is not
- * worth a page at a time, while those that came before are taken away again.
+ * With ODP_FAULT_TRY the first that loses is the last: pages that are wanted
+ * soon are not worth looking up one at a time, while earlier ones are taken
+ * away again.
  *
- * For what is present only nobody is held back: it is advice, and a page that is
- * being taken away may be left out.
+ * With ODP_FAULT_PRESENT no notifier is held back: it is advice, and a page
+ * that is being taken away may be left out.
  */
 static long fault_batch(struct odp_fault *fault, unsigned long addr,
 			unsigned long nr, unsigned long end)
@@ -489,7 +493,7 @@ static long fault_batch(struct odp_fault *fault, unsigned long addr,
 		return got;
 
 	if (enough && !present) {
-		/* others may have gone on by now: ask them first again */
+		/* others may have stopped by now: do not go first at once */
 		fault->lost = ODP_LOST_MAX - 1;
 	} else {
 		fault->lost = 0;
@@ -532,17 +536,17 @@ static int fault_range(struct odp_fault *fault, unsigned long addr,
  * Does what an access by the CPU would do: swaps in, copies on write, waits
  * for userfaultfd and FUSE. Pages that are present already cost little. By the
  * time it returns, some may have been taken away again; with @hold they stay until
- * odp_umem_unhold(), unless who takes them away cannot wait, or not for so long.
+ * odp_umem_unhold(), unless the notifier cannot wait, or not for so long.
  *
  * Context: a thread of the umem's mm or of the kernel; sleeps, for as long as
  * the memory's owner likes. No lock of the mm's held, nor any that a notifier's
  * caller may wait for.
  * Return: 0: each page was present at some moment during the call, or with
- * ODP_FAULT_PRESENT each that the CPU had and nobody was taking away; -EFAULT:
- * outside the umem, no mapping, no permission, memory that has no pages, another
- * process's, or the umem or its mm are gone; -ENOMEM, also where the control
- * group of the memory's owner has not enough; -EINTR: the calling task is killed;
- * -EAGAIN: ODP_FAULT_TRY has given up.
+ * ODP_FAULT_PRESENT each that the CPU had and no task was taking away; -EFAULT:
+ * outside the umem, no mapping, no permission, memory that has no pages,
+ * another process's, or the umem or its mm are gone; -ENOMEM, also where the
+ * memcg of the memory's owner is at its limit; -EINTR: the calling task is
+ * killed; -EAGAIN: ODP_FAULT_TRY has given up.
  */
 int odp_umem_fault(struct odp_umem *umem, unsigned long addr, size_t len,
 		   unsigned int flags, struct odp_hold *hold)

@@ -44,41 +44,41 @@ enum odp_rule {
 	ODP_RULE_NON_BLOCKABLE,
 	/* drop the look-up's references */
 	ODP_RULE_NO_PIN,
-	/* look pages that will be written up for writing */
+	/* look up for writing the pages that will be written */
 	ODP_RULE_WRITE_LOOKUP,
 	/* wake look-ups when a notifier over them ends */
 	ODP_RULE_WAKE,
-	/* and no others */
+	/* wake no other look-ups */
 	ODP_RULE_WAKE_ONLY,
 	/* a notifier over other pages does not void a look-up */
 	ODP_RULE_RANGE,
-	/* nor does one of the look-up's own task */
+	/* a notifier of the look-up's own task does not void it */
 	ODP_RULE_OWN,
-	/* where it looks up one page */
+	/* but only if it looks up one page */
 	ODP_RULE_ONE_PAGE,
 	/* notifiers that find no slot count too */
 	ODP_RULE_OVERFLOW,
 	/* wait for notifiers in the umem before it is destroyed */
 	ODP_RULE_COMPLETION,
-	/* step over what was never touched */
+	/* skip address space without leaves */
 	ODP_RULE_SPARSE,
 	/* free only leaves that have stayed empty */
 	ODP_RULE_EMPTY_LEAF,
 	/* a look-up that keeps losing goes first */
 	ODP_RULE_PROGRESS,
-	/* and holds notifiers back */
+	/* a look-up that goes first holds notifiers back */
 	ODP_RULE_GOES_FIRST,
-	/* for a bounded time */
+	/* it does so for a bounded time */
 	ODP_RULE_PATIENCE,
-	/* which is longer than those take that it waits for */
+	/* it does so for longer than the notifiers that it waits for take */
 	ODP_RULE_OUTLAST,
-	/* but none of a task that looks up itself */
+	/* a task with a look-up of its own is not held back */
 	ODP_RULE_HOLDS_BACK_LOOKUPS,
 	/* an access makes its pages young */
 	ODP_RULE_YOUNG,
-	/* what a fault allocates is its owner's */
+	/* allocations of a fault are charged to the memcg of the mm's owner */
 	ODP_RULE_CHARGE,
-	/* look for what is present in many pages at once */
+	/* one look-up covers many pages, if only present ones are wanted */
 	ODP_RULE_PRESENT,
 	ODP_RULE_NUM,
 };

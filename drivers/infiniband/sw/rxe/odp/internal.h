@@ -13,11 +13,11 @@
  * The notifier's callbacks run under any of the mm's locks and take those from
  * odp_context.lock on only. None of these is held across an allocation, a sleep,
  * or a call that takes a lock of the mm's. The leaf lock is read-locked in
- * softirq, so who write-locks it keeps softirqs off; the context lock is not.
+ * softirq, so writers disable softirqs; the context lock is not taken there.
  *
- * Two wait for one another without a lock, see odp/lookup.c: a look-up for the
- * notifiers that run over its pages, and a notifier, before it starts, for
- * look-ups that go first. Only the first of these waits has no limit of its own.
+ * Two waits are not for a lock, see odp/lookup.c: a look-up waits for notifiers
+ * that run over its pages, and a notifier, before it starts, for look-ups that
+ * go first. Only the wait of look-ups has no limit of its own.
  */
 #ifndef ODP_INTERNAL_H
 #define ODP_INTERNAL_H
@@ -38,12 +38,12 @@
 #define ODP_LEAF_PAGES	512UL
 #define ODP_LEAF_SIZE	(ODP_LEAF_PAGES << PAGE_SHIFT)
 
-/* notifiers that run at once and are known one by one */
+/* notifiers that run at once and are tracked one by one */
 #define ODP_SLOTS	BITS_PER_LONG
 
 /**
  * struct odp_notifier - a notifier that runs
- * @task: who has called its start and will call its end
+ * @task: the task that has called its start, and will call its end
  * @start: first byte of its range
  * @last: last byte
  */
@@ -63,12 +63,12 @@ struct odp_notifier {
  * @umems: interval tree of all umems
  * @lookups: interval tree of all look-ups that have begun
  * @slots: notifiers that run
- * @slots_used: which of @slots
- * @overflow: how many run that found no slot
+ * @slots_used: bitmap of the used @slots
+ * @overflow: number of running notifiers that found no slot
  * @overflow_start: first byte that any of these covers
  * @overflow_last: last byte
- * @holds: interval tree of what is about to be used
- * @held_back: notifiers that wait for that
+ * @holds: interval tree of the pages that tasks are about to use
+ * @held_back: notifiers that wait for these tasks
  * @dead: the mm is gone or unsubscribed: nothing is published any more
  * @rcu: for readers that look at @dead
  */
@@ -77,7 +77,7 @@ struct odp_context {
 	struct mm_struct *mm;
 	struct list_head owner_link;
 	refcount_t refs;
-	/* never held with a lock of the mm's taken inside */
+	/* no lock of the mm's is taken inside */
 	spinlock_t lock;
 	struct rb_root_cached umems;
 	struct rb_root_cached lookups;
@@ -93,12 +93,12 @@ struct odp_context {
 };
 
 /**
- * struct odp_lookup - a look-up of pages, from its begin to their publication
- * @node: the pages; in the context's tree, under whose lock are all fields
- * @umem: whose pages
- * @task: who looks them up
+ * struct odp_lookup - a look-up of pages, until they are published
+ * @node: the pages; in the context's tree, whose lock guards all fields
+ * @umem: their umem
+ * @task: the task that looks them up
  * @notifiers_seq: moves when a notifier starts over the pages
- * @seq: what it was when none ran
+ * @seq: value of @notifiers_seq when none ran
  * @allocates: its own task may reclaim a page that it has taken
  * @hold: holds notifiers back; NULL: nothing does
  */
@@ -115,7 +115,7 @@ struct odp_lookup {
 /**
  * struct odp_leaf - the entries of ODP_LEAF_PAGES pages
  * @lock: copying and publishing share it, zapping excludes
- * @zapping: who wants @lock for itself; readers look and stay away
+ * @zapping: number of writers of @lock, waiting ones too: readers keep off
  * @index: the key in the umem's table
  * @dead: unlinked or about to be, @entries are gone; under @lock
  * @queued: on the umem's list of empty leaves; under @lock for writing
@@ -138,7 +138,7 @@ struct odp_leaf {
 
 /**
  * struct odp_umem - a range that a driver has registered
- * @ctx: whose memory
+ * @ctx: context of the mm whose memory it is
  * @start: first byte
  * @end: behind the last byte
  * @writable: may be written through
@@ -148,15 +148,15 @@ struct odp_leaf {
  * @node: in the context's tree, by whole pages; under the context's lock, as
  *	  are all fields down to @users
  * @dying: being destroyed: nothing is published any more
- * @unhooked: to be passed over by walks of the tree
+ * @unhooked: skipped by walks of the tree
  * @users: walks of the tree that stand here, and one until @unhooked
  * @notifier_completion: no user is left
  * @empty_leaves: leaves for @reap to free
  * @reap: frees leaves that have stayed empty
  * @counters: its own counters
- * @totals: grow along, or NULL
+ * @totals: the driver's counters, which grow along, or NULL
  * @refs: the driver's, and those of odp_umem_get()
- * @rcu: for accesses that are on their way when it is destroyed
+ * @rcu: for accesses that are under way when it is destroyed
  */
 struct odp_umem {
 	struct odp_context *ctx;
@@ -197,7 +197,7 @@ static inline bool odp_umem_covers(const struct odp_umem *umem,
 	       len <= umem->end - addr;
 }
 
-/* No page will ever be published again; whoever asks unlocked may be early. */
+/* No page will ever be published again; false may be stale without the lock. */
 static inline bool odp_umem_gone(const struct odp_umem *umem)
 {
 	return READ_ONCE(umem->dying) || READ_ONCE(umem->ctx->dead);

@@ -37,10 +37,10 @@
 
 /* for how long a notifier is held back */
 #define ODP_PATIENCE	msecs_to_jiffies(10)
-/* times that, and who holds is asleep: a page may come as late as its owner likes */
+/* times that, and a hold has no effect: its task may sleep in a page fault */
 #define ODP_HOLD_TIMES	10
 
-/* The one over [start, last] behind @prev, or the first one. */
+/* The look-up over [start, last] behind @prev, or the first one. */
 static struct odp_lookup *next_lookup(struct odp_context *ctx,
 				      struct odp_lookup *prev,
 				      unsigned long start, unsigned long last)
@@ -54,7 +54,7 @@ static struct odp_lookup *next_lookup(struct odp_context *ctx,
 	return node ? container_of(node, struct odp_lookup, node) : NULL;
 }
 
-/* The same of what is about to be used. */
+/* The same for holds. */
 static struct odp_hold *next_hold(struct odp_context *ctx,
 				  struct odp_hold *prev, unsigned long start,
 				  unsigned long last)
@@ -80,7 +80,7 @@ static bool overlap(unsigned long start, unsigned long last,
 	return start <= node->last && node->start <= last;
 }
 
-/* How many run over it; those without a slot are one. */
+/* How many notifiers run over @node; those without a slot count as one. */
 static unsigned int notifiers_count(const struct odp_context *ctx,
 				    const struct interval_tree_node *node)
 {
@@ -97,9 +97,9 @@ static unsigned int notifiers_count(const struct odp_context *ctx,
 }
 
 /*
- * Two that wait for one another would do so until time is up: neither who is
- * waited for, as a notifier of its own runs, nor who has a look-up or a hold of
- * its own, is held back.
+ * Two tasks that wait for one another would do so until time is up. So a task
+ * is not held back if another may wait for it: if a notifier of its own runs,
+ * or if it has a look-up or a hold of its own.
  */
 static bool may_be_waited_for(struct odp_context *ctx)
 {
@@ -122,9 +122,9 @@ static bool may_be_waited_for(struct odp_context *ctx)
 }
 
 /*
- * For how long a notifier leaves pages to who is about to use them; 0: not at
- * all. Who waits for those that run holds new ones back for as long as it has
- * waited itself, see odp_lookup_begin_first().
+ * For how long a notifier leaves pages to the task that holds them; 0: not at
+ * all. A task that waits for running notifiers holds new ones back for as long
+ * as it has waited itself, see odp_lookup_begin_first().
  */
 static unsigned long hold_patience(const struct odp_hold *hold)
 {
@@ -149,7 +149,7 @@ static unsigned long held_back_ticks(struct odp_context *ctx,
 	unsigned long ticks = 0;
 
 	spin_lock(&ctx->lock);
-	/* without a slot it would be one over others' pages */
+	/* without a slot it would count as one over other pages, too */
 	if (ctx->slots_used == ~0UL) {
 		start = 0;
 		last = ULONG_MAX;
@@ -163,16 +163,17 @@ static unsigned long held_back_ticks(struct odp_context *ctx,
 }
 
 /*
- * Once, at the start of a notifier that may sleep. The caller holds locks of the
- * mm's, and the SRCU lock under which notifiers are called: hence the limit. Not
- * for reclaim, which works for everyone, and does not come back for a page.
+ * Once, at the start of a notifier that may sleep. The caller holds locks of
+ * the mm's, and the SRCU lock under which notifiers are called: hence the
+ * limit. Reclaim does not wait: it works for all tasks, and does not come back
+ * for a page.
  */
 static void wait_for_holds(struct odp_context *ctx, unsigned long start,
 			   unsigned long last)
 {
 	unsigned long ticks;
 
-	/* unlocked: who is too early to see it has come before the hold */
+	/* unlocked: a notifier that misses a new hold came before it */
 	if (likely(!READ_ONCE(ctx->holds.rb_root.rb_node)))
 		return;
 	if (current->flags & PF_MEMALLOC)
@@ -224,7 +225,7 @@ static void invalidate_lookups(struct odp_context *ctx, unsigned long start,
 }
 
 /**
- * odp_notifier_start - a notifier starts: void what is looked up in its range
+ * odp_notifier_start - start a notifier: invalidate look-ups over its range
  * @ctx: the context
  * @range: of the notifier; from now on no look-up begins over it
  *
@@ -283,7 +284,7 @@ void odp_lookups_wake(struct odp_context *ctx, unsigned long start,
 }
 
 /**
- * odp_notifier_end - a notifier ends: wake who has waited for it
+ * odp_notifier_end - end a notifier: wake look-ups that have waited for it
  * @ctx: the context
  * @range: of the notifier, as at its start
  *
@@ -295,7 +296,7 @@ void odp_notifier_end(struct odp_context *ctx,
 	unsigned long start = range->start, last = range->end - 1;
 
 	spin_lock(&ctx->lock);
-	/* a dead one has forgotten all that ran */
+	/* a dead context has forgotten all notifiers that ran */
 	if (ctx->dead)
 		goto unlock;
 	if (!free_slot(ctx, start, last)) {
@@ -315,7 +316,7 @@ unlock:
 }
 
 /**
- * odp_notifiers_forget - no notifier that runs may ever see its end
+ * odp_notifiers_forget - forget running notifiers, whose end may never come
  * @ctx: dead; the caller holds its lock
  *
  * Context: process, atomic.
@@ -341,15 +342,15 @@ static int lookup_ready(struct odp_lookup *lookup)
 		return -EFAULT;
 	if (notifiers_count(ctx, &lookup->node) && !odp_broken(ODP_RULE_COUNT))
 		return -EAGAIN;
-	/* under the lock under which it moves, and before the look-up */
+	/* read under the lock that guards it, and before the look-up */
 	lookup->seq = lookup->notifiers_seq;
 	return 0;
 }
 
 /*
- * Is the wait over? One that does not go first waits for those that ran when it
- * came, and gives up, with -EAGAIN, when others have started meanwhile: there may
- * never be a moment without one.
+ * Is the wait over? A look-up that does not go first waits for notifiers that
+ * ran when it began, and gives up, with -EAGAIN, when others have started
+ * meanwhile: there may never be a moment without one.
  */
 static bool lookup_wait_over(struct odp_lookup *lookup, int *err)
 {
@@ -368,9 +369,10 @@ static bool lookup_wait_over(struct odp_lookup *lookup, int *err)
 }
 
 /*
- * Killable, since callers may be a program's own threads; and as that, not held
- * against a worker that waits long. Ends with the last notifier, with the umem,
- * or with the mm; each wakes us after the change that lookup_ready() looks at.
+ * Killable, since callers may be a program's own threads, and since the
+ * hung-task detector ignores killable waits: a worker may wait long. Ends with
+ * the last notifier, with the umem, or with the mm; each wakes us after the
+ * change that lookup_ready() looks at.
  */
 static int lookup_wait(struct odp_lookup *lookup)
 {
@@ -385,7 +387,7 @@ static int lookup_wait(struct odp_lookup *lookup)
 /**
  * odp_lookup_init - prepare for look-ups of one call
  * @lookup: on the caller's stack
- * @umem: of whose pages
+ * @umem: of the pages
  * @allocates: the caller allocates memory when it has a page and has not
  *	       published it yet, for which that page may be reclaimed
  *
@@ -410,7 +412,7 @@ void odp_lookup_init(struct odp_lookup *lookup, struct odp_umem *umem,
  * Waits for notifiers that run over the pages.
  *
  * Context: process; sleeps as long as they run. No lock of the mm's held.
- * Return: 0: odp_lookup_end() must follow; -EAGAIN: others have started over
+ * Return: 0: odp_lookup_end() must follow; -EAGAIN: more have started over
  * the pages meanwhile; -EFAULT: the umem or its mm are gone; -EINTR: the calling
  * task is killed.
  */
@@ -439,15 +441,16 @@ int odp_lookup_begin(struct odp_lookup *lookup, unsigned long addr,
 }
 
 /**
- * odp_umem_hold - have those wait for a moment who would take pages away
+ * odp_umem_hold - let notifiers over pages wait for a moment
  * @hold: for odp_umem_fault() of these pages, and until odp_umem_unhold()
  * @umem: held by the caller
  * @addr: first byte
  * @len: in bytes
  *
- * For who has had pages faulted in, and found them gone when they were to be used.
- * Notifiers over them that may sleep wait before they start, each once and for a
- * bounded time, as it may hold what the caller needs: it is not a lock.
+ * For a caller that has had pages faulted in, and found them gone when they
+ * were to be used. Notifiers over them that may sleep wait before they start.
+ * It is not a lock: each waits once and for a bounded time, as its task may
+ * hold what the caller needs.
  *
  * Context: process; does not sleep.
  */
@@ -469,7 +472,7 @@ void odp_umem_hold(struct odp_hold *hold, struct odp_umem *umem,
 }
 
 /**
- * odp_umem_unhold - the pages have been used: let those go on who wait
+ * odp_umem_unhold - end a hold, and wake the notifiers that wait for it
  * @hold: of odp_umem_hold()
  *
  * Context: process; does not sleep.
@@ -485,16 +488,16 @@ void odp_umem_unhold(struct odp_hold *hold)
 }
 
 /**
- * odp_lookup_begin_first - begin to look up a page that others have to leave to us
+ * odp_lookup_begin_first - begin to look up a page, with notifiers held back
  * @lookup: not begun, or begun by this function, perhaps not for the first time
  * @addr: of the page
  * @hold: of the page, and perhaps more
  *
- * Waits for notifiers that run over the page, while new ones are held back for as
- * long as this call has waited, if that is longer than they would be otherwise. So
- * it comes to its end: each caller starts one notifier while the wait doubles, so
- * that there is a moment without one when it has been as long as those take, one
- * after the other.
+ * Waits for notifiers that run over the page, while new ones are held back for
+ * as long as this call has waited, if that is longer than they would be
+ * otherwise. So the wait ends: each task starts one notifier while the wait
+ * doubles, so that there is a moment without one when it has lasted as long as
+ * those of all tasks take, one after the other.
  *
  * Context: process; sleeps as long as they run. May be called with the mmap_lock
  * held for reading, which no notifier wants after its start.
@@ -523,18 +526,18 @@ int odp_lookup_begin_first(struct odp_lookup *lookup, unsigned long addr,
 	if (err == -EAGAIN)
 		err = lookup_wait(lookup);
 
-	/* without the lock: who sees it late waits once for longer */
+	/* without the lock: a notifier that sees it late waits longer, once */
 	WRITE_ONCE(hold->since, jiffies);
 	WRITE_ONCE(hold->waiting, false);
 	return err;
 }
 
 /**
- * odp_lookup_valid - has no notifier come since the look-up began?
+ * odp_lookup_valid - check that no notifier has started since a look-up began
  * @lookup: begun; the caller holds the context's lock
  *
  * Context: process, atomic.
- * Return: whether its pages are those of the mm, until the lock is let go.
+ * Return: whether its pages are those of the mm, until the lock is released.
  */
 bool odp_lookup_valid(const struct odp_lookup *lookup)
 {

@@ -9,13 +9,14 @@
  * at most: two CPUs can copy through one leaf.
  *
  * Publication read-locks it too, as new entries disturb no copy. The context's
- * lock keeps two publications apart. A zap of other pages of the leaf may be
- * under way; none of the same pages is where publication is allowed.
+ * lock keeps two publications apart. A notifier over other pages of the leaf
+ * may be running; one over the same pages would have forbidden the publication.
  *
- * Zaps write-lock it: when one has let go, no copy that saw the old entries is
- * still running. As the lock lets readers in softirq pass a waiting writer,
- * writers raise @zapping first, and copies that see it miss instead. As softirqs
- * only ever read-lock, readers in process context need not keep them off.
+ * Zaps write-lock it: when one has released it, no copy that saw the old
+ * entries is still running. As the lock lets readers in softirq pass a waiting
+ * writer, writers raise @zapping first, and copies that see it miss instead. As
+ * softirqs only ever read-lock, readers in process context need not disable
+ * them.
  */
 #include <linux/mm.h>
 #include <linux/rcupdate.h>
@@ -96,7 +97,7 @@ static struct odp_leaf *leaf_alloc(unsigned long index)
 	return leaf;
 }
 
-/* For the one who has marked it dead, after which nobody looks at entries. */
+/* By the task that has marked it dead: no other reads its entries now. */
 static void leaf_free(struct odp_umem *umem, struct odp_leaf *leaf)
 {
 	xa_cmpxchg(&umem->leaves, leaf->index, leaf, NULL, 0);
@@ -104,7 +105,7 @@ static void leaf_free(struct odp_umem *umem, struct odp_leaf *leaf)
 	kfree_rcu(leaf, rcu);
 }
 
-/* Has a live leaf at @index, or an empty place to put one. */
+/* Whether there is a live leaf at @index; if not, the place is empty. */
 static bool leaf_present(struct odp_umem *umem, unsigned long index)
 {
 	struct odp_leaf *leaf;
@@ -141,14 +142,14 @@ static int leaf_insert(struct odp_umem *umem, unsigned long index)
 }
 
 /**
- * odp_table_grow - have a leaf for an address
+ * odp_table_grow - make a leaf for an address, unless there is one
  * @umem: the umem
  * @addr: in it
  *
- * Charged to the memory cgroup of the umem's mm, whoever calls.
+ * It is charged to the memcg of the umem's mm, whichever task calls.
  *
  * Context: process, may sleep.
- * Return: 0 or -ENOMEM. The leaf may be gone again until it is used.
+ * Return: 0 or -ENOMEM. The leaf may be gone again before it is used.
  */
 int odp_table_grow(struct odp_umem *umem, unsigned long addr)
 {
@@ -188,7 +189,7 @@ void odp_table_trim(struct odp_umem *umem, unsigned long addr)
 {
 	struct odp_leaf *leaf;
 
-	/* odp_umem_destroy() cancels the reaper when this lock has said dying */
+	/* odp_umem_destroy() cancels the reaper after setting dying under it */
 	spin_lock(&umem->ctx->lock);
 	rcu_read_lock();
 	leaf = umem->dying ? NULL :
@@ -261,7 +262,7 @@ void odp_table_free(struct odp_umem *umem)
  * @end: behind the last byte, page-aligned
  * @write: only entries that can be written through are good
  * @has_leaf: set to whether there is a leaf to publish at @addr; it may be gone
- *	      until then
+ *	      before that
  *
  * Context: process; does not sleep.
  * Return: how many pages from @addr, in one leaf, are not good; 0: call again
@@ -303,14 +304,14 @@ unsigned long odp_table_missing(struct odp_umem *umem, unsigned long *addr,
 /**
  * odp_table_publish - make pages accessible
  * @umem: the umem; the caller holds its context's lock and has made sure under
- *	  it that the pages are those of the mm, and will be until it lets go
+ *	  it that the pages are those of the mm until it is released
  * @addr: where the first one is; all in one leaf
  * @pages: the pages
  * @nr: their number
  * @write: they have been looked up for writing
  *
  * Context: process, atomic.
- * Return: how many were not there before, or -EAGAIN: the leaf is gone.
+ * Return: how many were not present before, or -EAGAIN: the leaf is gone.
  */
 int odp_table_publish(struct odp_umem *umem, unsigned long addr,
 		      struct page **pages, unsigned long nr, bool write)
@@ -338,11 +339,11 @@ int odp_table_publish(struct odp_umem *umem, unsigned long addr,
 
 	entry = &leaf->entries[entry_index(addr)];
 	for (i = 0; i < nr; i++, entry++) {
-		/* another fault's page, as good as ours: keep its youth */
+		/* another fault has published it: keep its young bit */
 		if (entry_good(*entry, write))
 			continue;
 		added += !*entry;
-		/* orders the page's content before its being found */
+		/* orders the page's content before the entry */
 		smp_store_release(entry,
 				  (unsigned long)page_address(pages[i]) |
 				  flags | ODP_ENTRY_YOUNG);
@@ -395,7 +396,7 @@ static unsigned long leaf_zap_range(struct odp_umem *umem,
 	return zapped;
 }
 
-/* The first leaf at *@index or above: steps over what was never touched. */
+/* The first leaf at *@index or above; skips indexes without one. */
 static struct odp_leaf *next_leaf(struct odp_umem *umem, unsigned long *index,
 				  unsigned long max)
 {
@@ -414,7 +415,7 @@ static struct odp_leaf *next_leaf(struct odp_umem *umem, unsigned long *index,
  * When it returns, no CPU copies through an entry that it took away.
  *
  * Context: sleeps if @blockable; takes spinlocks only.
- * Return: how many there were.
+ * Return: how many pages it has unpublished.
  */
 unsigned long odp_table_zap(struct odp_umem *umem, unsigned long start,
 			    unsigned long end, bool blockable)
@@ -459,11 +460,11 @@ static bool leaf_young(struct odp_leaf *leaf, unsigned long start,
 }
 
 /**
- * odp_table_young - has a range been accessed?
+ * odp_table_young - check whether a range has been accessed
  * @umem: the umem
  * @start: first byte
  * @end: behind the last byte
- * @clear: make it old
+ * @clear: make its pages old
  *
  * Context: any that the page-table lock may be held in: atomic.
  * Return: whether any page was young.
@@ -494,7 +495,7 @@ bool odp_table_young(struct odp_umem *umem, unsigned long start,
 	return young;
 }
 
-/* Contiguous memory that has been found and not been given to the actor yet. */
+/* Contiguous memory that has been found, and not yet passed to the actor. */
 struct run {
 	unsigned long kaddr;
 	size_t len;
@@ -531,7 +532,7 @@ static int leaf_access(struct odp_leaf *leaf, unsigned long addr,
 		entry = READ_ONCE(leaf->entries[i]);
 		if (!entry_good(entry, write))
 			return -EAGAIN;
-		/* one atomic operation a scan of reclaim's, not a packet */
+		/* one atomic operation per scan by reclaim, not per packet */
 		if (!(entry & ODP_ENTRY_YOUNG) && !odp_broken(ODP_RULE_YOUNG))
 			set_bit(ODP_ENTRY_YOUNG_NR, &leaf->entries[i]);
 
@@ -551,7 +552,7 @@ static int leaf_access(struct odp_leaf *leaf, unsigned long addr,
  * odp_umem_access - read or write memory of a umem
  * @umem: held by the caller, or kept from being destroyed by RCU
  * @addr: first byte
- * @len: in bytes; some packets' worth at most, as notifiers wait for it
+ * @len: in bytes; at most those of a few packets, as notifiers wait for it
  * @write: @actor writes
  * @actor: called for each contiguous run, in the order of addresses
  * @arg: passed to @actor
@@ -589,7 +590,7 @@ int odp_umem_access(struct odp_umem *umem, unsigned long addr, size_t len,
 		err = leaf_access(leaf, addr, stop, write, actor, arg);
 		read_unlock_bh(&leaf->lock);
 	}
-	/* both have every page taken away: only a miss needs to look */
+	/* both events zap every page: only a miss needs to check for them */
 	if (err == -EAGAIN && odp_umem_gone(umem))
 		err = -EFAULT;
 	rcu_read_unlock();

@@ -9,7 +9,7 @@
 #include <linux/tracepoint.h>
 #include <rdma/odp_umem.h>
 
-/* An access, or a prefetch, wants pages that are not there. */
+/* Pages are to be faulted in, for an access or a prefetch. */
 TRACE_EVENT(odp_fault,
 	TP_PROTO(const struct odp_umem *umem, unsigned long addr, size_t len,
 		 unsigned int flags),
@@ -56,7 +56,7 @@ TRACE_EVENT(odp_publish,
 		  __entry->addr, __entry->nr, __entry->added)
 );
 
-/* Pages were looked up in vain, as a notifier came by meanwhile. */
+/* A look-up was thrown away, as a notifier started over its pages meanwhile. */
 TRACE_EVENT(odp_retry,
 	TP_PROTO(const struct odp_umem *umem, unsigned long addr,
 		 unsigned long nr),
@@ -75,7 +75,7 @@ TRACE_EVENT(odp_retry,
 		  __entry->nr)
 );
 
-/* A notifier ran over a part of a umem, and took @zapped pages away. */
+/* A notifier ran over a part of a umem, and @zapped pages were unpublished. */
 TRACE_EVENT(odp_invalidate,
 	TP_PROTO(const struct odp_umem *umem, unsigned long start,
 		 unsigned long end, unsigned long zapped),

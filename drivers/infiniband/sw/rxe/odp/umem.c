@@ -98,8 +98,8 @@ free_umem:
  *
  * When it returns, no CPU reads or writes through the umem, none will, and
  * the driver's callbacks are not called any more. The driver lets no access
- * begin after the call, but those on their way on other CPUs may find their
- * end during it, as long as they entered under RCU or with a reference.
+ * begin after the call, but those under way on other CPUs may end during it, if
+ * they entered under RCU or with a reference.
  *
  * Waits for notifiers and for accesses to finish with one umem or leaf, and
  * never for a fault: that holds its own reference, finds @umem dying before
@@ -126,13 +126,13 @@ void odp_umem_destroy(struct odp_umem *umem)
 }
 
 /**
- * odp_umem_allow_write - let a umem be written that was only to be read
+ * odp_umem_allow_write - make a read-only umem writable
  * @umem: not destroyed yet
  *
  * What is published for reading stays so: a write misses it, and its fault asks
  * the mapping for permission, as every fault does. Cannot be taken back.
  *
- * Context: any. Whoever is to write learns of it behind a barrier of the caller's.
+ * Context: any. The caller orders it before the accesses that write.
  */
 void odp_umem_allow_write(struct odp_umem *umem)
 {
@@ -140,7 +140,7 @@ void odp_umem_allow_write(struct odp_umem *umem)
 }
 
 /**
- * odp_umem_get - hold a umem, so that it can be named after its destruction
+ * odp_umem_get - hold a umem, so that calls may name it after its destruction
  * @umem: held already, or not destroyed yet
  *
  * Context: any.
@@ -151,7 +151,7 @@ void odp_umem_get(struct odp_umem *umem)
 }
 
 /**
- * odp_umem_put - let go of a umem
+ * odp_umem_put - drop a reference to a umem
  * @umem: not to be used any more
  *
  * Context: process, may sleep: the last one may free a large page table.
@@ -161,7 +161,7 @@ void odp_umem_put(struct odp_umem *umem)
 	if (!refcount_dec_and_test(&umem->refs))
 		return;
 
-	/* a fault may have grown the table behind odp_umem_destroy() */
+	/* a fault may have grown the table since odp_umem_destroy() */
 	odp_table_free(umem);
 	odp_context_put(umem->ctx);
 	kfree_rcu(umem, rcu);
@@ -186,9 +186,9 @@ const struct odp_counters *odp_umem_counters(const struct odp_umem *umem)
  * @end: behind the last byte
  * @blockable: may sleep
  *
- * What a driver's zap callback calls, or is, when it uses the umem's page
- * table. When it returns, no CPU uses a page of the range; that none is
- * published again before the notifier's end is the caller's doing.
+ * A driver's zap callback calls it, or is it, when the driver uses the umem's
+ * page table. When it returns, no CPU uses a page of the range; the caller
+ * makes sure that none is published again before the notifier's end.
  *
  * Context: sleeps if @blockable; takes spinlocks only.
  */
