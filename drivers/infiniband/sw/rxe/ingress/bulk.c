@@ -78,7 +78,7 @@ static void rxe_bulk_work(struct work_struct *work)
  * whose pages have come at once. Acknowledgments and NAKs must not wait for all of
  * them, or peers repeat what these acknowledge, and give up.
  */
-static void rxe_bulk_help(struct rxe_bulk *bulk)
+static void rxe_bulk_run_overdue(struct rxe_bulk *bulk)
 {
 	int budget = RXE_BULK_BUDGET;
 
@@ -124,7 +124,7 @@ void rxe_bulk_add(const struct net *net, struct sk_buff *skb)
 	rxe_batch(skb)->net = net;
 	skb_queue_tail(&bulk->skbs, skb);
 	queue_work_on(smp_processor_id(), rxe_wq, &bulk->work);
-	rxe_bulk_help(bulk);
+	rxe_bulk_run_overdue(bulk);
 }
 
 /**

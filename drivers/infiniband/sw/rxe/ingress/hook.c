@@ -27,7 +27,7 @@
 #include "ingress/rcv.h"
 
 /* The netdev that packets came by, rather than the VRF that it is in. */
-static const struct net_device *rxe_came_by(const struct sk_buff *skb)
+static const struct net_device *rxe_ingress_netdev(const struct sk_buff *skb)
 {
 	int ifindex = ip_hdr(skb)->version == 4 ? inet_sdif(skb) :
 						  inet6_sdif(skb);
@@ -42,7 +42,7 @@ static const struct net_device *rxe_came_by(const struct sk_buff *skb)
 static void rxe_batch_init(struct sk_buff *skb, u32 packet_len)
 {
 	u32 len = be16_to_cpu(udp_hdr(skb)->len) - sizeof(struct udphdr);
-	const struct net_device *ndev = rxe_came_by(skb);
+	const struct net_device *ndev = rxe_ingress_netdev(skb);
 	u16 vlan_id = RXE_NO_VLAN;
 
 	if (is_vlan_dev(ndev)) {
@@ -97,7 +97,7 @@ int rxe_udp_rcv(struct sock *sk, struct sk_buff *skb)
 }
 
 /* Whether the hook can take it: the socket does what this leaves. */
-static bool rxe_hook_takes(struct sk_buff *skb, u32 ip_len)
+static bool rxe_hook_can_take(struct sk_buff *skb, u32 ip_len)
 {
 	enum ip_conntrack_info info;
 	const struct udphdr *udp;
@@ -137,8 +137,8 @@ static unsigned int rxe_hook_take(const struct net *net, struct sk_buff *skb)
  * administrator has said so, by udp_l3mdev_accept, for all sockets. What the
  * hook leaves is to find ours there, too.
  */
-static unsigned int rxe_hook_leave(const struct net *net, struct sk_buff *skb,
-				   u32 ip_len)
+static unsigned int rxe_hook_pass_to_socket(const struct net *net,
+					    struct sk_buff *skb, u32 ip_len)
 {
 	const struct udphdr *udp;
 	struct sock *sk;
@@ -168,8 +168,8 @@ static unsigned int rxe_hook4(void *priv, struct sk_buff *skb,
 	if (iph->protocol != IPPROTO_UDP || iph->ihl != sizeof(*iph) / 4)
 		return NF_ACCEPT;
 	if (ipv4_is_multicast(iph->daddr) ||
-	    !rxe_hook_takes(skb, sizeof(*iph)))
-		return rxe_hook_leave(state->net, skb, sizeof(*iph));
+	    !rxe_hook_can_take(skb, sizeof(*iph)))
+		return rxe_hook_pass_to_socket(state->net, skb, sizeof(*iph));
 
 	local_bh_disable();
 	if (xfrm4_policy_check(NULL, XFRM_POLICY_IN, skb))
@@ -188,8 +188,8 @@ static unsigned int rxe_hook6(void *priv, struct sk_buff *skb,
 	if (ip6h->nexthdr != IPPROTO_UDP)
 		return NF_ACCEPT;
 	if (ipv6_addr_is_multicast(&ip6h->daddr) ||
-	    !rxe_hook_takes(skb, sizeof(*ip6h)))
-		return rxe_hook_leave(state->net, skb, sizeof(*ip6h));
+	    !rxe_hook_can_take(skb, sizeof(*ip6h)))
+		return rxe_hook_pass_to_socket(state->net, skb, sizeof(*ip6h));
 
 	local_bh_disable();
 	if (xfrm6_policy_check(NULL, XFRM_POLICY_IN, skb))
@@ -262,7 +262,7 @@ int rxe_hook_net(struct net *net)
 void rxe_unhook_net(struct net *net)
 {
 	nf_unregister_net_hooks(net, rxe_hooks, ARRAY_SIZE(rxe_hooks));
-	/* rxe_hook_leave() looks for a socket */
+	/* rxe_hook_pass_to_socket() looks for a socket */
 	synchronize_net();
 }
 

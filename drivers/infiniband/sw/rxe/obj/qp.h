@@ -78,7 +78,7 @@ struct rxe_rwqe;
  * @hold: S: what the last key named
  * @timer: S: the local ACK timeout
  * @progress: S: when the peer last acknowledged something, or could not; jiffies
- * @patience: S: until when packets may wait below us without being late; jiffies
+ * @queued_until: S: packets that wait below the driver are not late before this; jiffies
  * @rnr_timer: S: as long as the peer asked for
  * @requester: S: sends
  * @completer: S: takes what the peer answers
@@ -118,7 +118,7 @@ struct rxe_sq {
 	struct rxe_key_hold hold;
 	struct timer_list timer;
 	unsigned long progress;
-	unsigned long patience;
+	unsigned long queued_until;
 	struct hrtimer rnr_timer;
 
 	struct rxe_direction requester;
@@ -206,12 +206,11 @@ enum rxe_message {
  * @pending_psn: R: after the new requests in the backlog that follow on @epsn
  * @redo_psn: R: of the repeated requests that came last to it, without a gap
  * @redo_end: R: after them; @redo_psn: there are none
- * @again_for: R: the request that waits, when it last came again
- * @again_psn: R: where that began, or where its answer that was missed does
- * @again: R: how often it has
- * @ack_expected: R: the peer expects an acknowledgment of @expected_psn, and to have
- *		  all that it asked for before
- * @expected_psn: R: see there
+ * @repeated_psn: R: of the request that waits, when it was last repeated
+ * @repeat_psn: R: of the packet that was repeated last, and counts
+ * @repeats: R: how often that request has been repeated
+ * @ack_deferred: R: @deferred_psn is acknowledged once all before it is answered
+ * @deferred_psn: R: see @ack_deferred
  */
 struct rxe_rq {
 	/* inside the send queue's lock where both are held */
@@ -246,11 +245,11 @@ struct rxe_rq {
 	u32 pending_psn;
 	u32 redo_psn;
 	u32 redo_end;
-	u32 again_for;
-	u32 again_psn;
-	u8 again;
-	bool ack_expected;
-	u32 expected_psn;
+	u32 repeated_psn;
+	u32 repeat_psn;
+	u8 repeats;
+	bool ack_deferred;
+	u32 deferred_psn;
 };
 
 /**

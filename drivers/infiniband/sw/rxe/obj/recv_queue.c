@@ -65,7 +65,7 @@ static void rxe_rq_abandon(struct rxe_qp *qp)
 {
 	qp->rq.read.active = false;
 	qp->rq.redo_psn = qp->rq.redo_end;
-	qp->rq.ack_expected = false;
+	qp->rq.ack_deferred = false;
 	rxe_abandon(&qp->rq.responder);
 }
 
@@ -89,7 +89,7 @@ void rxe_rq_reset(struct rxe_qp *qp)
 	rq->wqe_busy = false;
 	rq->message = RXE_MESSAGE_NONE;
 	rq->nak_sent = false;
-	rq->again = 0;
+	rq->repeats = 0;
 	rq->msn = 0;
 	if (rq->num_resources)
 		memset(rq->resources, 0,

@@ -23,7 +23,7 @@ struct rxe_ah;
 #define RXE_LOCAL_AHEAD	256
 
 /* as long as the kernel asks for a neighbour that does not answer */
-#define RXE_PATIENCE	msecs_to_jiffies(3000)
+#define RXE_NEIGH_TIMEOUT	msecs_to_jiffies(3000)
 
 /**
  * struct rxe_swqe - a send work request: a copy that no program can change
@@ -121,10 +121,10 @@ static inline struct rxe_swqe *rxe_sq_wqe(const struct rxe_sq *sq, u32 index)
 	return sq->wqes + (index & sq->mask) * sq->wqe_size;
 }
 
-static inline void rxe_sq_progress(struct rxe_sq *sq)
+static inline void rxe_sq_note_progress(struct rxe_sq *sq)
 {
 	sq->progress = jiffies;
-	sq->patience = jiffies + RXE_PATIENCE;
+	sq->queued_until = jiffies + RXE_NEIGH_TIMEOUT;
 }
 
 /**
@@ -138,7 +138,7 @@ static inline void rxe_sq_reset_retries(struct rxe_qp *qp)
 	lockdep_assert_held(&qp->sq.lock);
 	qp->sq.retries = qp->attr.retry_cnt;
 	qp->sq.rnr_retries = qp->attr.rnr_retry;
-	rxe_sq_progress(&qp->sq);
+	rxe_sq_note_progress(&qp->sq);
 }
 
 static inline bool rxe_swqe_is_read(const struct rxe_swqe *wqe)

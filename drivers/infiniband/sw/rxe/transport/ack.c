@@ -45,7 +45,7 @@ void rxe_send_aeth(struct rxe_qp *qp, u8 opcode, u8 syndrome, u32 psn)
 }
 
 /**
- * rxe_expect_ack - send an acknowledgment when all before it is answered
+ * rxe_defer_ack - send an acknowledgment when all before it is answered
  * @rq: the receive queue
  * @psn: of the request; the last of several counts
  *
@@ -54,24 +54,24 @@ void rxe_send_aeth(struct rxe_qp *qp, u8 opcode, u8 syndrome, u32 psn)
  *
  * Context: the receive queue's lock is held.
  */
-void rxe_expect_ack(struct rxe_rq *rq, u32 psn)
+void rxe_defer_ack(struct rxe_rq *rq, u32 psn)
 {
 	lockdep_assert_held(&rq->lock);
-	if (!rq->ack_expected || rxe_psn_diff(psn, rq->expected_psn) > 0)
-		rq->expected_psn = psn;
-	rq->ack_expected = true;
+	if (!rq->ack_deferred || rxe_psn_diff(psn, rq->deferred_psn) > 0)
+		rq->deferred_psn = psn;
+	rq->ack_deferred = true;
 }
 
 /* Once nothing is left that has to be answered before. */
-static void rxe_ack_expected(struct rxe_rq *rq)
+static void rxe_note_deferred_ack(struct rxe_rq *rq)
 {
-	if (!rq->ack_expected || rq->read.active ||
+	if (!rq->ack_deferred || rq->read.active ||
 	    rq->redo_psn != rq->redo_end ||
-	    rxe_psn_diff(rq->expected_psn, rq->epsn) >= 0)
+	    rxe_psn_diff(rq->deferred_psn, rq->epsn) >= 0)
 		return;
 
-	rq->ack_expected = false;
-	rxe_ack_later(rq, rxe_psn_add(rq->epsn, -1));
+	rq->ack_deferred = false;
+	rxe_note_ack_due(rq, rxe_psn_add(rq->epsn, -1));
 }
 
 /**
@@ -86,7 +86,7 @@ void rxe_acknowledge_progress(struct rxe_rq *rq)
 {
 	lockdep_assert_held(&rq->lock);
 	if (!rq->read.active && rq->redo_psn == rq->redo_end)
-		rxe_ack_later(rq, rxe_psn_add(rq->epsn, -1));
+		rxe_note_ack_due(rq, rxe_psn_add(rq->epsn, -1));
 }
 
 /**
@@ -102,10 +102,10 @@ void rxe_send_ack(struct rxe_qp *qp, u8 syndrome, u32 psn)
 	lockdep_assert_held(&qp->rq.lock);
 	/* which says all that one that is due would */
 	qp->rq.ack_due = false;
-	/* the peer takes none ahead of what it misses: see rxe_expect_ack() */
+	/* the peer takes none ahead of what it misses: see rxe_defer_ack() */
 	if (syndrome == RXE_SYN_ACK_UNLIMITED &&
 	    qp->rq.redo_psn != qp->rq.redo_end)
-		rxe_expect_ack(&qp->rq, psn);
+		rxe_defer_ack(&qp->rq, psn);
 	rxe_send_aeth(qp, IB_OPCODE_RC_ACKNOWLEDGE, syndrome, psn);
 }
 
@@ -132,8 +132,8 @@ void rxe_send_rnr_nak(struct rxe_qp *qp, u8 timer, u32 psn)
 void rxe_responder_flush(struct rxe_qp *qp)
 {
 	lockdep_assert_held(&qp->rq.lock);
-	rxe_ack_expected(&qp->rq);
-	rxe_ack_now(qp);
+	rxe_note_deferred_ack(&qp->rq);
+	rxe_send_due_ack(qp);
 	rxe_key_release(&qp->rq.hold);
 	rxe_tx_flush(&qp->rq.tx);
 }

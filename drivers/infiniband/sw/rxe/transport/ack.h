@@ -11,7 +11,7 @@
 __be32 rxe_aeth_smsn(const struct rxe_qp *qp, u8 syndrome);
 void rxe_send_aeth(struct rxe_qp *qp, u8 opcode, u8 syndrome, u32 psn);
 
-void rxe_expect_ack(struct rxe_rq *rq, u32 psn);
+void rxe_defer_ack(struct rxe_rq *rq, u32 psn);
 void rxe_acknowledge_progress(struct rxe_rq *rq);
 
 void rxe_send_ack(struct rxe_qp *qp, u8 syndrome, u32 psn);
@@ -21,7 +21,7 @@ void rxe_responder_flush(struct rxe_qp *qp);
 void rxe_responder_fail(struct rxe_qp *qp, u8 syndrome, u32 psn);
 
 /**
- * rxe_ack_later - send an acknowledgment at the end of the run
+ * rxe_note_ack_due - have rxe_responder_flush() send an acknowledgment
  * @rq: the receive queue
  * @psn: the last PSN acknowledged
  *
@@ -29,7 +29,7 @@ void rxe_responder_fail(struct rxe_qp *qp, u8 syndrome, u32 psn);
  *
  * Context: the receive queue's lock is held.
  */
-static inline void rxe_ack_later(struct rxe_rq *rq, u32 psn)
+static inline void rxe_note_ack_due(struct rxe_rq *rq, u32 psn)
 {
 	lockdep_assert_held(&rq->lock);
 	rq->ack_due = true;
@@ -37,12 +37,12 @@ static inline void rxe_ack_later(struct rxe_rq *rq, u32 psn)
 }
 
 /**
- * rxe_ack_now - send the acknowledgment that is due, if one is
+ * rxe_send_due_ack - send the acknowledgment that is due, if one is
  * @qp: the responder
  *
  * Context: BH disabled, the receive queue's lock is held.
  */
-static inline void rxe_ack_now(struct rxe_qp *qp)
+static inline void rxe_send_due_ack(struct rxe_qp *qp)
 {
 	lockdep_assert_held(&qp->rq.lock);
 	if (qp->rq.ack_due)

@@ -146,7 +146,7 @@ static bool rxe_acknowledge(struct rxe_qp *qp, u32 psn)
 	return !missing;
 }
 
-static void rxe_rnr_nak(struct rxe_qp *qp, u8 timer)
+static void rxe_handle_rnr_nak(struct rxe_qp *qp, u8 timer)
 {
 	struct rxe_sq *sq = &qp->sq;
 
@@ -168,13 +168,13 @@ static void rxe_rnr_nak(struct rxe_qp *qp, u8 timer)
 	sq->probing = true;
 	/* it has answered; how often it may do so is counted by itself */
 	sq->retries = qp->attr.retry_cnt;
-	rxe_sq_progress(sq);
+	rxe_sq_note_progress(sq);
 	hrtimer_start(&sq->rnr_timer,
 		      ns_to_ktime(rxe_rnr_delay[timer] * 10000ULL),
 		      HRTIMER_MODE_REL_SOFT);
 }
 
-static void rxe_nak(struct rxe_qp *qp, u8 syndrome)
+static void rxe_handle_nak(struct rxe_qp *qp, u8 syndrome)
 {
 	switch (syndrome) {
 	case RXE_SYN_NAK_PSN_SEQ:
@@ -213,9 +213,9 @@ static void rxe_complete_ack(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 	}
 
 	if ((syndrome & RXE_SYN_TYPE_MASK) == RXE_SYN_RNR_NAK)
-		rxe_rnr_nak(qp, syndrome & RXE_SYN_VALUE_MASK);
+		rxe_handle_rnr_nak(qp, syndrome & RXE_SYN_VALUE_MASK);
 	else if ((syndrome & RXE_SYN_TYPE_MASK) == RXE_SYN_NAK)
-		rxe_nak(qp, syndrome);
+		rxe_handle_nak(qp, syndrome);
 }
 
 static struct rxe_access rxe_completer_access(struct rxe_qp *qp)
@@ -498,12 +498,12 @@ static void rxe_completer_continue(struct rxe_direction *dir)
 /* The peer was not late meanwhile: we were. */
 static void rxe_requester_wait_over(struct rxe_direction *dir)
 {
-	rxe_sq_progress(container_of(dir, struct rxe_sq, requester));
+	rxe_sq_note_progress(container_of(dir, struct rxe_sq, requester));
 }
 
 static void rxe_completer_wait_over(struct rxe_direction *dir)
 {
-	rxe_sq_progress(container_of(dir, struct rxe_sq, completer));
+	rxe_sq_note_progress(container_of(dir, struct rxe_sq, completer));
 }
 
 const struct rxe_direction_ops rxe_requester_ops = {
@@ -534,9 +534,9 @@ void rxe_ack_timeout(struct timer_list *timer)
 
 	/* the peer is not late while it is we who wait, or have yet to send */
 	if (sq->rnr_waiting || sq->requester.parked || sq->completer.parked)
-		rxe_sq_progress(sq);
+		rxe_sq_note_progress(sq);
 	else if (atomic_read(&qp->anchor->flows[RXE_FLOW_REQUESTS].in_flight) &&
-		 time_before(jiffies, sq->patience))
+		 time_before(jiffies, sq->queued_until))
 		sq->progress = jiffies;
 
 	timeout = rxe_ack_timeout_jiffies(qp);

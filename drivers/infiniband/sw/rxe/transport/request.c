@@ -29,7 +29,7 @@ void rxe_requester_sent(struct rxe_qp *qp, struct rxe_swqe *wqe, u32 psns)
 
 	lockdep_assert_held(&qp->sq.lock);
 	if (sq->sent_psn == sq->una_psn)
-		rxe_sq_progress(sq);
+		rxe_sq_note_progress(sq);
 	else if (sq->psn == sq->una_psn)
 		sq->progress = jiffies;
 	sq->psn = rxe_psn_add(last, 1);

@@ -82,7 +82,7 @@ static struct rxe_swqe *rxe_requester_next(struct rxe_qp *qp)
  * The last packet asked for no acknowledgment, as another was to follow that
  * would: now none does. Send it once more, and ask.
  */
-static bool rxe_ask_again(struct rxe_qp *qp)
+static bool rxe_resend_for_ack(struct rxe_qp *qp)
 {
 	struct rxe_sq *sq = &qp->sq;
 	u32 last = rxe_psn_add(sq->psn, -1);
@@ -189,12 +189,12 @@ static bool rxe_requester_step(struct rxe_qp *qp, u32 budget)
 
 	wqe = rxe_requester_next(qp);
 	if (!wqe)
-		return qp->state == IB_QPS_SQD && rxe_ask_again(qp);
+		return qp->state == IB_QPS_SQD && rxe_resend_for_ack(qp);
 
 	if (wqe->error) {
 		/* errors come in order: not before those ahead are complete */
 		if (sq->next != sq->done)
-			return rxe_ask_again(qp);
+			return rxe_resend_for_ack(qp);
 		rxe_sq_fail(qp, wqe->error);
 		return false;
 	}
@@ -202,7 +202,7 @@ static bool rxe_requester_step(struct rxe_qp *qp, u32 budget)
 	if (rxe_swqe_is_local(wqe)) {
 		/* one acknowledgment completes all of them */
 		if (sq->next - sq->done >= RXE_LOCAL_AHEAD)
-			return rxe_ask_again(qp);
+			return rxe_resend_for_ack(qp);
 		rxe_execute(qp, wqe);
 		return true;
 	}

@@ -52,7 +52,7 @@ void rxe_responder_repeat(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 	else if (pkt->op->flags & (RXE_OP_FLUSH | RXE_OP_ATOMIC_WRITE))
 		rxe_repeat_placement(qp, pkt);
 	else if (pkt->ack_req || (pkt->op->flags & RXE_OP_END))
-		rxe_ack_later(&qp->rq, rxe_psn_add(qp->rq.epsn, -1));
+		rxe_note_ack_due(&qp->rq, rxe_psn_add(qp->rq.epsn, -1));
 }
 
 static void rxe_out_of_sequence(struct rxe_qp *qp)
@@ -138,7 +138,7 @@ static int rxe_rc_process(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 
 	/* responses come in the order of their requests: IBTA 9.7.5.1 */
 	if (!(pkt->op->flags & (RXE_OP_SEND | RXE_OP_WRITE)))
-		rxe_ack_now(qp);
+		rxe_send_due_ack(qp);
 
 	diff = rxe_psn_diff(pkt->psn, rq->epsn);
 	if (diff > 0) {
@@ -151,7 +151,7 @@ static int rxe_rc_process(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 	}
 
 	rq->nak_sent = false;
-	rxe_comm_established(qp);
+	rxe_raise_comm_established(qp);
 
 	err = rxe_respond(qp, pkt);
 	switch (err) {

@@ -16,7 +16,7 @@
 /* what a parked QP may hold: above the window of the usual requester */
 #define RXE_PENDING_REQUESTS	(4U << 20)
 /* 1.28 ms, as coded: who has lost patience need not ask every 10 microseconds */
-#define RXE_CALM_RNR_TIMER	14
+#define RXE_LONG_RNR_TIMER	14
 /* bytes processed under one hold of the lock, before others get a turn */
 #define RXE_RESPONDER_BUDGET	(256 << 10)
 /* bytes sent meanwhile, where more is to be answered */
@@ -106,27 +106,27 @@ static bool rxe_is_held(const struct rxe_qp *qp, const struct rxe_pkt *pkt)
 static void rxe_count_repetition(struct rxe_rq *rq, u32 psn)
 {
 	u32 waiting = rxe_waiting_psn(rq);
-	bool begins = !rq->again || rxe_psn_diff(psn, rq->again_psn) <= 0;
+	bool begins = !rq->repeats || rxe_psn_diff(psn, rq->repeat_psn) <= 0;
 
-	if (rq->again_for != waiting) {
-		if (rq->again)
+	if (rq->repeated_psn != waiting) {
+		if (rq->repeats)
 			rxe_acknowledge_progress(rq);
-		rq->again_for = waiting;
-		rq->again = 0;
+		rq->repeated_psn = waiting;
+		rq->repeats = 0;
 		begins = true;
 	}
-	rq->again_psn = psn;
-	if (begins && rq->again < U8_MAX)
-		rq->again++;
+	rq->repeat_psn = psn;
+	if (begins && rq->repeats < U8_MAX)
+		rq->repeats++;
 }
 
-static void rxe_calm_at(struct rxe_qp *qp, u32 psn)
+static void rxe_send_long_rnr_nak(struct rxe_qp *qp, u32 psn)
 {
 	u8 timer = qp->attr.min_rnr_timer;
 
 	/* 0 is the longest */
-	if (timer && timer < RXE_CALM_RNR_TIMER)
-		timer = RXE_CALM_RNR_TIMER;
+	if (timer && timer < RXE_LONG_RNR_TIMER)
+		timer = RXE_LONG_RNR_TIMER;
 	rxe_send_rnr_nak(qp, timer, psn);
 }
 
@@ -137,7 +137,7 @@ static void rxe_calm_at(struct rxe_qp *qp, u32 psn)
  * as many as this end, or all that there may be where this end has yet to be told;
  * of the last two, or half of a few, each gets a NAK, as one may be lost.
  */
-static int rxe_repeats_held(const struct rxe_qp *qp)
+static int rxe_tolerated_repeats(const struct rxe_qp *qp)
 {
 	int retries = qp->attr.retry_cnt ?: RXE_MAX_RETRY;
 
@@ -151,7 +151,7 @@ static int rxe_repeats_held(const struct rxe_qp *qp)
  * that waits, and at those before that whose answer is missed. The rest of what
  * comes with those needs none.
  */
-static void rxe_calm(struct rxe_qp *qp, const struct rxe_pkt *pkt)
+static void rxe_handle_held_repeat(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 {
 	struct rxe_rq *rq = &qp->rq;
 	u32 waiting = rxe_waiting_psn(rq);
@@ -160,9 +160,9 @@ static void rxe_calm(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 
 	if (!diff || redo)
 		rxe_count_repetition(rq, pkt->psn);
-	if (rq->again_for == waiting && rq->again > rxe_repeats_held(qp) &&
+	if (rq->repeated_psn == waiting && rq->repeats > rxe_tolerated_repeats(qp) &&
 	    (!diff || redo || (diff < 0 && rxe_is_answered(pkt))))
-		rxe_calm_at(qp, pkt->psn);
+		rxe_send_long_rnr_nak(qp, pkt->psn);
 }
 
 static void rxe_note_pending(struct rxe_qp *qp, const struct rxe_pkt *pkt)
@@ -175,7 +175,7 @@ static void rxe_note_pending(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 		if (pkt->psn != rq->redo_end)
 			rq->redo_psn = pkt->psn;
 		rq->redo_end = end;
-		rxe_calm(qp, pkt);
+		rxe_handle_held_repeat(qp, pkt);
 		return;
 	}
 	if (rxe_psn_diff(pkt->psn, pending) <= 0 &&
@@ -224,7 +224,7 @@ static void rxe_acknowledge_one(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 {
 	rxe_count(qp->dev, RXE_STAT_DUP_REQUEST);
 	if (pkt->ack_req || (pkt->op->flags & RXE_OP_END))
-		rxe_ack_later(&qp->rq, pkt->psn);
+		rxe_note_ack_due(&qp->rq, pkt->psn);
 }
 
 /*
@@ -250,15 +250,15 @@ static bool rxe_acknowledge_repeated(struct rxe_qp *qp,
 }
 
 /* The first of a batch are repeated, and there is no need for them to wait. */
-static bool rxe_calm_repeated(struct rxe_qp *qp, struct sk_buff *skb)
+static bool rxe_absorb_repeats(struct rxe_qp *qp, struct sk_buff *skb)
 {
 	struct rxe_pkt pkt;
 
 	while (rxe_pkt_next(&pkt, skb)) {
 		if (rxe_is_held(qp, &pkt)) {
 			if (pkt.ack_req)
-				rxe_expect_ack(&qp->rq, pkt.psn);
-			rxe_calm(qp, &pkt);
+				rxe_defer_ack(&qp->rq, pkt.psn);
+			rxe_handle_held_repeat(qp, &pkt);
 		} else if (!rxe_acknowledge_repeated(qp, &pkt)) {
 			return false;
 		}
@@ -272,7 +272,7 @@ static void rxe_defer(struct rxe_qp *qp, struct sk_buff *skb, bool before)
 {
 	struct rxe_rq *rq = &qp->rq;
 
-	if (before && rxe_is_reliable(qp) && rxe_calm_repeated(qp, skb)) {
+	if (before && rxe_is_reliable(qp) && rxe_absorb_repeats(qp, skb)) {
 		consume_skb(skb);
 		return;
 	}
@@ -284,7 +284,7 @@ static void rxe_defer(struct rxe_qp *qp, struct sk_buff *skb, bool before)
 	}
 
 	if (rxe_is_reliable(qp))
-		rxe_calm_at(qp, rxe_waiting_psn(rq));
+		rxe_send_long_rnr_nak(qp, rxe_waiting_psn(rq));
 	else
 		rxe_count(qp->dev, RXE_STAT_RCVD_DROPS);
 	kfree_skb(skb);

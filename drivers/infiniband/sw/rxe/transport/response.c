@@ -322,18 +322,18 @@ void rxe_responder_advance(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 			rxe_complete_receive(qp, pkt);
 	}
 	if (pkt->ack_req && rxe_is_reliable(qp))
-		rxe_ack_later(rq, pkt->psn);
+		rxe_note_ack_due(rq, pkt->psn);
 }
 
 /**
- * rxe_comm_established - the first packet of a connection has come
+ * rxe_raise_comm_established - raise IB_EVENT_COMM_EST at the first packet
  * @qp: the responder
  *
  * IBTA 11.6.3.1: for the program that has yet to move on to RTS.
  *
  * Context: the receive queue's lock is held.
  */
-void rxe_comm_established(struct rxe_qp *qp)
+void rxe_raise_comm_established(struct rxe_qp *qp)
 {
 	struct ib_event event = {
 		.device = qp->ibqp.device,

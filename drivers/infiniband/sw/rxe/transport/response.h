@@ -36,6 +36,6 @@ int rxe_respond_send(struct rxe_qp *qp, const struct rxe_pkt *pkt);
 int rxe_respond_write(struct rxe_qp *qp, const struct rxe_pkt *pkt);
 void rxe_responder_advance(struct rxe_qp *qp, const struct rxe_pkt *pkt);
 
-void rxe_comm_established(struct rxe_qp *qp);
+void rxe_raise_comm_established(struct rxe_qp *qp);
 
 #endif

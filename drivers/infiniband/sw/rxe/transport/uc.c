@@ -39,7 +39,7 @@ int rxe_uc_process(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 	if (!rxe_request_valid(qp, pkt))
 		goto drop;
 
-	rxe_comm_established(qp);
+	rxe_raise_comm_established(qp);
 	err = pkt->op->flags & RXE_OP_SEND ? rxe_respond_send(qp, pkt) :
 					     rxe_respond_write(qp, pkt);
 	switch (err) {
