@@ -43,10 +43,11 @@ void rxe_dev_port_event(struct rxe_dev *dev)
  * rxe_report_port_event - ib_device_ops.report_port_event
  * @ibdev: the device
  * @ndev: its netdev
- * @event: what has happened to that
+ * @event: what has happened to @ndev
  *
- * Newer cores tell programs themselves, of other netdevs than bonds. The
- * notifier does for all, and what has been told is not told again.
+ * Newer cores dispatch port events themselves, except in bonds, unless the
+ * driver has this op. The notifier covers all netdevs, and each change is
+ * dispatched once.
  *
  * Context: under RTNL.
  */
@@ -77,7 +78,7 @@ static __be64 rxe_node_guid(const struct net_device *ndev)
 	u8 addr[ETH_ALEN];
 	__be64 guid;
 
-	/* tunnels have their end's IP address, or none; lo has zeros */
+	/* a tunnel's address is an IP address, or empty; that of lo is zero */
 	if (ndev->addr_len == ETH_ALEN && is_valid_ether_addr(ndev->dev_addr))
 		ether_addr_copy(addr, ndev->dev_addr);
 	else
@@ -138,7 +139,7 @@ int rxe_dev_create(const char *name, struct net_device *ndev,
 	if (err)
 		goto destroy_mrs;
 
-	/* the core's own reference is gone before the last verb */
+	/* the core drops its own reference before the last verb */
 	dev_hold(ndev);
 	dev->ndev = ndev;
 

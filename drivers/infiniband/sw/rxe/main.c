@@ -29,7 +29,7 @@ static int rxe_newlink(const char *name, struct net_device *ndev)
 {
 	struct ib_device *ibdev;
 
-	/* the core gives its addresses to the device of the netdev below */
+	/* the core gives a VLAN's GIDs to the device of the netdev below */
 	if (is_vlan_dev(ndev))
 		return -EPERM;
 
@@ -85,9 +85,10 @@ static void rxe_client_remove(struct ib_device *ibdev, void *client_data)
 }
 
 /*
- * When uverbs is told that a device goes, it waits for programs' calls, and only
- * then asks the driver to let the programs go. Clients are told in the reverse
- * order of their registration, so that this one hears of it in time.
+ * When a device is removed, uverbs waits for running calls of programs, and
+ * asks the driver to disassociate them only after that. This client ends the
+ * calls that wait for an advice. The core removes clients in the reverse order
+ * of their registration: this one comes before uverbs.
  */
 static struct ib_client rxe_client = {
 	.name = "rxe",
@@ -97,8 +98,9 @@ static struct ib_client rxe_client = {
 };
 
 /*
- * For that uverbs has to be there first, and to stay: a reference to any symbol
- * of its does it. Newer kernels have all that is called here elsewhere.
+ * For that order uverbs has to be loaded first, and to stay: a reference to any
+ * of its symbols does both. In newer kernels nothing else that is called here
+ * is in uverbs.
  */
 static const void *const rxe_behind_uverbs __used = ib_copy_qp_attr_to_user;
 
@@ -172,7 +174,7 @@ static void __exit rxe_module_exit(void)
 	rxe_crc_exit();
 	rxe_fault_queues_exit();
 	rxe_work_exit();
-	/* for what kfree_rcu() and the ODP core have left to RCU */
+	/* objects that kfree_rcu() and the ODP core have left to RCU to free */
 	rcu_barrier();
 }
 

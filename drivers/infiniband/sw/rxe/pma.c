@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Performance management: IBTA volume 1, 16.1. What the core shows in the
- * port's directory "counters" comes from here, and peers may ask over the GSI.
+ * Performance management: IBTA volume 1, 16.1. The core shows these counters in
+ * the port's sysfs directory "counters"; peers may read them through the GSI.
  */
 #include <linux/limits.h>
 #include <rdma/ib_pma.h>
@@ -69,7 +69,7 @@ static __be16 rxe_port_counters_ext(const struct rxe_dev *dev,
 		cpu_to_be64(rxe_pma_words(dev, RXE_STAT_RCVD_BYTES, U64_MAX));
 	counters->port_xmit_packets = cpu_to_be64(sent);
 	counters->port_rcv_packets = cpu_to_be64(rcvd);
-	/* those of multicast were summed later: there may be more of them */
+	/* multicast packets were summed later: they may exceed the total */
 	counters->port_unicast_xmit_packets =
 		cpu_to_be64(sent - min(sent, mcast_sent));
 	counters->port_unicast_rcv_packets =
@@ -112,11 +112,11 @@ static __be16 rxe_pma_get(const struct rxe_dev *dev, u32 port,
  * @wc: its completion; NULL: the core asks for itself
  * @grh: its routing header, or NULL
  * @in: the MAD
- * @out: the answer, all zero where nothing is said
+ * @out: the answer, zero where nothing is set
  * @out_size: bytes of @out
  * @out_pkey_index: of the answer
  *
- * Counters can be read and not be reset: others may be reading them.
+ * Counters cannot be reset: others may be reading them.
  *
  * Context: may sleep.
  * Return: enum ib_mad_result: whether @out is to be sent.
@@ -128,7 +128,7 @@ int rxe_process_mad(struct ib_device *ibdev, int flags, u32 port,
 {
 	const struct ib_mad_hdr *hdr = &in->mad_hdr;
 
-	/* the rest is for others, or an answer to somebody on this host */
+	/* other MADs are for other agents, or answers to this host */
 	if (hdr->mgmt_class != IB_MGMT_CLASS_PERF_MGMT ||
 	    (hdr->method != IB_MGMT_METHOD_GET &&
 	     hdr->method != IB_MGMT_METHOD_SET))

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Work requests on their way in. A program fills its ring and rings the
- * doorbell, and what can be sent is sent by the caller. Kernel users post in
- * any context, under locks that disable interrupts and that their completion
- * handlers may take: what they post is left to the queue's work.
+ * Posting of work requests. A program fills its ring and rings the doorbell:
+ * its call sends what can be sent. Kernel users post in any context, under
+ * locks that disable interrupts and that their completion handlers may take:
+ * the queue's work sends what they post.
  */
 #include "base/work.h"
 #include "egress/ah.h"
@@ -39,7 +39,7 @@ static int rxe_doorbell(struct rxe_qp *qp)
 	return err;
 }
 
-/* What the request is about, apart from its data. */
+/* Set the operands of the opcode: all but the data. */
 static void rxe_swqe_set_target(struct rxe_swqe *wqe,
 				const struct ib_send_wr *wr, bool datagram)
 {
@@ -141,7 +141,7 @@ static int rxe_post_one(struct rxe_qp *qp, const struct ib_send_wr *wr)
 	if (rxe_swqe_check(qp, wqe, data_ok) != IB_WC_SUCCESS)
 		return -EINVAL;
 
-	/* pairs with rxe_sq_filled(): who sees the index sees the request */
+	/* pairs with rxe_sq_filled(): a reader of the index sees the request */
 	smp_store_release(&sq->posted, sq->posted + 1);
 	return 0;
 }
@@ -176,9 +176,9 @@ static bool rxe_state_flushes(enum ib_qp_state state)
  * @bad_wr: set to the first request that was not taken
  *
  * Context: any; process for a program's QP.
- * Return: 0; -EINVAL: the QP's state allows no send requests, and those in a
- * program's ring are dropped (IBTA 10.8.2: an immediate error), or a request
- * that is wrong; -ENOMEM: the queue is full.
+ * Return: 0; -EINVAL: a request is wrong, or the QP's state allows none, and
+ * those in a program's ring are dropped (IBTA 10.8.2: an immediate error);
+ * -ENOMEM: the queue is full.
  */
 int rxe_post_send(struct ib_qp *ibqp, const struct ib_send_wr *wr,
 		  const struct ib_send_wr **bad_wr)
@@ -210,8 +210,8 @@ int rxe_post_send(struct ib_qp *ibqp, const struct ib_send_wr *wr,
  * @bad_wr: set to the first that was not taken
  *
  * Context: any.
- * Return: 0; -EINVAL: not with this QP, or in this state, or a request that is
- * wrong; -ENOMEM: the queue is full.
+ * Return: 0; -EINVAL: this QP or its state takes none, or a request is wrong;
+ * -ENOMEM: the queue is full.
  */
 int rxe_post_recv(struct ib_qp *ibqp, const struct ib_recv_wr *wr,
 		  const struct ib_recv_wr **bad_wr)

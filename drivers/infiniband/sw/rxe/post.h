@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* Work requests on their way in. */
+/* Posting of work requests. */
 #ifndef RXE_POST_H
 #define RXE_POST_H
 

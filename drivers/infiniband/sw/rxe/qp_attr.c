@@ -13,7 +13,7 @@
 #include "transport/requester.h"
 #include "qp_attr.h"
 
-/* programs pass what they register memory with: all that means nothing here */
+/* programs pass MR access flags: those that mean nothing to a QP do no harm */
 #define RXE_QP_ACCESS	(IB_ACCESS_SUPPORTED | IB_ACCESS_FLUSH_GLOBAL | \
 			 IB_ACCESS_FLUSH_PERSISTENT)
 #define RXE_MAX_TIMEOUT		31
@@ -121,7 +121,7 @@ static void rxe_qp_reset(struct rxe_qp *qp)
 	qp->comm_established = false;
 }
 
-/* What a state does when it is entered; both locks are held. */
+/* Enter a state; both locks are held. */
 static void rxe_enter_state(struct rxe_qp *qp, enum ib_qp_state state)
 {
 	lockdep_assert_held(&qp->sq.lock);
@@ -136,11 +136,11 @@ static void rxe_enter_state(struct rxe_qp *qp, enum ib_qp_state state)
 	if (state == IB_QPS_SQD && qp->state != IB_QPS_SQD)
 		qp->sq.draining = true;
 
-	/* pairs with rxe_find_qp(): who sees the state sees the attributes */
+	/* pairs with rxe_find_qp(): readers of the state see the attributes */
 	smp_store_release(&qp->state, state);
 }
 
-/* To wait for memory with, from the first access on. */
+/* Allocate what an access waits with: the first may miss a page. */
 static int rxe_qp_prepare(struct rxe_qp *qp)
 {
 	return rxe_direction_prepare(&qp->sq.requester) ?:
@@ -237,9 +237,9 @@ static int rxe_modify(struct rxe_qp *qp, const struct ib_qp_attr *attr, int mask
  * @udata: unused
  *
  * Context: may sleep.
- * Return: 0; -EINVAL: not in this state, or no such value; -EBUSY: it is not to
- * leave the reset state yet, see rxe_direction_prepare(); another errno. Then
- * nothing is changed.
+ * Return: 0; -EINVAL: not allowed in this state, or a bad value; -EBUSY: it
+ * cannot leave the reset state yet, see rxe_direction_prepare(); another errno.
+ * After an error the attributes are as before.
  */
 int rxe_modify_qp(struct ib_qp *ibqp, struct ib_qp_attr *attr, int mask,
 		  struct ib_udata *udata)
@@ -262,7 +262,7 @@ int rxe_modify_qp(struct ib_qp *ibqp, struct ib_qp_attr *attr, int mask,
  * rxe_query_qp - ib_device_ops.query_qp
  * @ibqp: the QP
  * @attr: filled
- * @mask: what the caller wants; more does no harm
+ * @mask: which attributes the caller wants; all are filled
  * @init: filled
  *
  * Context: process.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* The life of a queue pair: here all that it consists of is put together. */
+/* The life of a queue pair: it is put together here, and taken apart. */
 #include <rdma/uverbs_ioctl.h>
 
 #include "base/compat.h"
@@ -155,10 +155,10 @@ put_anchor:
  * @ibqp: the QP
  * @udata: unused
  *
- * Packets and faults find the QP by its handle or its anchor, and cannot any
- * more after the first two steps. The anchor is first: who finds the QP there
- * needs the handle. What they started, timers and work, starts
- * nothing anew in the reset state.
+ * Packets and faults find the QP by its handle or its anchor, and no longer
+ * after the first two steps. The anchor is detached first: a look-up there
+ * takes a reference to the handle. Timers and works that were started before
+ * start nothing new in the reset state.
  *
  * Context: may sleep; waits for no packet and no page fault.
  * Return: 0.

@@ -109,7 +109,7 @@ static int rxe_query_port(struct ib_device *ibdev, u32 port,
 	attr->ip_gids = true;
 	attr->pkey_tbl_len = 1;
 	attr->max_vl_num = 1;
-	/* a netdev that is going tells none, and the port is only down */
+	/* a netdev on its way out has no speed: the port is merely down */
 	if (ib_get_eth_speed(ibdev, port, &attr->active_speed,
 			     &attr->active_width)) {
 		attr->active_speed = IB_SPEED_SDR;
@@ -210,7 +210,7 @@ static void rxe_mmap_free(struct rdma_user_mmap_entry *entry)
 	rxe_ring_free(container_of(entry, struct rxe_ring, entry));
 }
 
-/* For the first time, or in another namespace; programs get it after this. */
+/* At registration and in a new netns: before programs get the device. */
 static int rxe_enable_driver(struct ib_device *ibdev)
 {
 	rxe_advice_allow_waits(to_rdev(ibdev));
