@@ -6,7 +6,7 @@
 #include "obj/moderation.h"
 #include "obj/ring.h"
 
-/* IBV_WC_WITH_INV: programs' flags are the kernel's but for this one */
+/* IBV_WC_WITH_INV: the only flag set here whose value differs in libibverbs */
 #define RXE_UVERBS_WC_WITH_INV	BIT(3)
 
 static size_t rxe_wc_size(const struct ib_udata *udata)
@@ -80,7 +80,7 @@ static int rxe_cq_move(struct rxe_cq *cq, struct rxe_ring *to)
 
 /**
  * rxe_resize_cq - ib_device_ops.resize_cq
- * @ibcq: the queue, which goes on meanwhile
+ * @ibcq: the queue, in use meanwhile
  * @cqe: completions that it is to hold
  * @udata: the program's; it gets what it needs to map the new ring. NULL: the
  *	   user is in the kernel
@@ -108,9 +108,9 @@ int rxe_resize_cq(struct ib_cq *ibcq, rxe_cqe_t cqe, struct ib_udata *udata)
 		goto destroy_ring;
 
 	/*
-	 * What is replaced is looked up in the lock hold that replaces it, so
-	 * that resizes that race each destroy another ring, and after the hold
-	 * nobody is in it: all who use a ring have this lock.
+	 * The lock is held from the look-up of the old ring to its replacement,
+	 * so that resizes that race each destroy another ring. All users of a
+	 * ring hold the lock: none is left in the old one afterwards.
 	 */
 	spin_lock_irq(&cq->lock);
 	old = cq->ring;
@@ -160,7 +160,7 @@ int rxe_req_notify_cq(struct ib_cq *ibcq, enum ib_cq_notify_flags flags)
 	int missed = 0;
 
 	spin_lock_irqsave(&cq->lock, irq);
-	/* a program that asked for any completion is not content with less */
+	/* armed for any completion: do not narrow it to solicited ones */
 	if (cq->armed != IB_CQ_NEXT_COMP)
 		cq->armed = flags & IB_CQ_SOLICITED_MASK;
 	if (flags & IB_CQ_REPORT_MISSED_EVENTS)
@@ -251,7 +251,8 @@ static void rxe_cq_add(struct rxe_cq *cq, const struct ib_wc *wc)
  * rxe_cq_post - complete a work request
  * @cq: the queue
  * @wc: the completion
- * @solicited: it raises an event where only solicited ones do; errors always
+ * @solicited: whether it raises an event of a queue that is armed for solicited
+ *	       ones; errors always do
  *
  * Context: any; under locks of a QP, none of which completion handlers take.
  * Return: false: the queue is overrun, and the completion is lost. Its user

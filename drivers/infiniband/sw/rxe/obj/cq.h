@@ -16,18 +16,18 @@ struct rxe_ring;
  * @ring: shared with the program, which consumes; of struct ib_uverbs_wc, or
  *	  of struct ib_wc where the user is in the kernel
  * @lock: serialises producers and arming; taken in softirq
- * @producer: next slot; the ring's own index is the program's to scribble on
+ * @producer: next slot; the program may overwrite the index in the ring
  * @armed: which completion raises the next event: 0 for none
  * @overrun: a completion found no slot; the queue is broken
- * @moderate_count: completions that raise an event; 0: no number does
- * @moderate_period: microseconds after which one is raised; 0: no time does
- * @held: completions that were to raise an event, which waits for more of them
- * @timer: ends the time that it waits
+ * @moderate_count: completions that raise an event; 0: their number does not
+ * @moderate_period: microseconds after which an event is raised; 0: time does not raise one
+ * @held: completions that share the event that is held back; 0: none is
+ * @timer: raises the event that is held back
  */
 struct rxe_cq {
 	struct ib_cq ibcq;
 	struct rxe_ring *ring;
-	/* inside a queue's lock; programs' handlers are called outside */
+	/* inside a queue's lock; handlers are called without it */
 	spinlock_t lock;
 	u32 producer;
 	enum ib_cq_notify_flags armed;

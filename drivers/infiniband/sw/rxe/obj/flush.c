@@ -12,8 +12,8 @@
 #define RXE_FLUSH_DELAY_MAX	msecs_to_jiffies(1000)
 
 /*
- * A program posts receives without telling us. While the QP is in the error
- * state its rings are looked at now and then, so that those are flushed too.
+ * A program posts receives without a system call: in the error state this work
+ * polls the rings, so that those are flushed too.
  */
 static void rxe_qp_flush(struct work_struct *work)
 {
@@ -45,10 +45,10 @@ static void rxe_qp_flush(struct work_struct *work)
 
 /**
  * rxe_qp_flush_sqe - complete what was posted behind a request that failed
- * @qp: the QP, which is about to leave the SQE state; nothing happens in others
+ * @qp: the QP, which is about to leave the SQE state; in others nothing is done
  *
- * All that was posted before this call completes with an error, a part of it
- * under each hold of the lock.
+ * All that was posted before this call completes with an error, in batches,
+ * each under one hold of the lock.
  *
  * Context: may sleep.
  */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Fewer events than completions: the event that was asked for waits for some
- * number of completions, or for some time. The specification has nothing of it;
- * ibv_modify_cq(3) has.
+ * CQ moderation: an event that is due is held back until so many completions
+ * have come, or for so long. ibv_modify_cq(3) describes it; the specification
+ * does not.
  */
 #include "base/compat.h"
 #include "obj/cq.h"
@@ -31,15 +31,15 @@ static void rxe_cq_start_timer(struct rxe_cq *cq)
 }
 
 /**
- * rxe_cq_hold_event - ask whether an event has to wait
+ * rxe_cq_hold_event - hold an event back where moderation asks for it
  * @cq: the queue, its lock held; the event was asked for, and is due
  * @failed: the completion is of a request that failed
  *
- * It does not where no more completions may come: after a failure, or when the
- * queue has no room for another.
+ * Not where no more completions may come: after a failure, or when the queue
+ * has no room for another.
  *
  * Context: any.
- * Return: true: it will be raised later.
+ * Return: true: it is held back.
  */
 bool rxe_cq_hold_event(struct rxe_cq *cq, bool failed)
 {
@@ -58,7 +58,7 @@ bool rxe_cq_hold_event(struct rxe_cq *cq, bool failed)
 	return true;
 }
 
-/* The event that waits, unless another completion has raised it meanwhile. */
+/* Raise the held event, unless another completion has raised it meanwhile. */
 static void rxe_cq_raise_held(struct rxe_cq *cq, bool due)
 {
 	unsigned long irq;
@@ -82,7 +82,7 @@ static enum hrtimer_restart rxe_cq_timeout(struct hrtimer *timer)
 }
 
 /**
- * rxe_moderation_init - get ready to be asked for moderation
+ * rxe_moderation_init - set up the timer of held events
  * @cq: a queue that is being made
  *
  * Context: any.
@@ -94,7 +94,7 @@ void rxe_moderation_init(struct rxe_cq *cq)
 }
 
 /**
- * rxe_moderation_end - no event will be raised late
+ * rxe_moderation_end - stop the timer of held events
  * @cq: a queue that nothing completes to any more
  *
  * Context: may sleep.
@@ -107,9 +107,9 @@ void rxe_moderation_end(struct rxe_cq *cq)
 /**
  * rxe_modify_cq - ib_device_ops.modify_cq
  * @ibcq: the queue
- * @count: completions that raise an event; 0: no number of them does
- * @period: microseconds from the first of them on that raise one; 0: no time
- *	    does. Both 0: each completion does
+ * @count: completions that raise an event; 0: their number does not
+ * @period: microseconds from the first of them until one is raised; 0: time
+ *	    does not raise one. Both 0: each completion raises one
  *
  * A completion in error raises one at once, and so does one that fills the queue.
  *
@@ -127,7 +127,7 @@ int rxe_modify_cq(struct ib_cq *ibcq, u16 count, u16 period)
 		rxe_cq_start_timer(cq);
 	spin_unlock_irq(&cq->lock);
 
-	/* what waits may be enough by now */
+	/* the completions so far may be enough */
 	rxe_cq_raise_held(cq, false);
 	return 0;
 }

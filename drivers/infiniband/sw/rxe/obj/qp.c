@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* Queue pairs: their numbers, and their failing. */
+/* Queue pairs: their numbers, and the error states. */
 #include "base/work.h"
 #include "obj/qp.h"
 
@@ -32,11 +32,11 @@ void rxe_qp_fail(struct rxe_qp *qp, int event)
 }
 
 /**
- * rxe_qp_fail_sq - a send request has failed
+ * rxe_qp_fail_sq - fail the send queue, after a request has failed
  * @qp: the QP
  *
- * IBTA 10.3.1.6: without a connection that is broken by it the receive queue
- * goes on.
+ * IBTA 10.3.1.6: a reliable connection is broken by it; of other services the
+ * receive queue goes on.
  *
  * Context: the send queue's lock is held.
  */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
- * All state of a queue pair. Where a field is described, a letter says who may
- * touch it:
+ * All state of a queue pair. A letter in the description of a field says which
+ * lock guards it:
  *
- *	I	set when the QP is made, or its number is; read by anybody
+ *	I	set when the QP, or its number, is made; read without a lock
  *	S	under the send queue's lock
  *	R	under the receive queue's lock
  *	B	written under both of these, and modify_lock; read under either
@@ -17,10 +17,10 @@
  *	      rxe_srq.lock, rxe_mw.lock, rxe_mr.lock, rxe_cq.lock
  *	        rxe_sq.post_lock, rxe_ring.post_lock, rxe_anchor.lock
  *
- * What is read without these: rxe_qp.state, by rcv.c and mcast.c with an acquire,
- * behind which path, mtu and service are those of that state; rxe_sq.done, by
- * kernel users that post, with an acquire; rxe_sq.posted, under S, with another;
- * attr.max_rd_atomic, by kernel users that post, which is a number.
+ * Read without these locks: rxe_qp.state, by rcv.c and mcast.c with an acquire,
+ * after which path, mtu and service are those of that state; rxe_sq.done, by
+ * kernel users that post, with an acquire; rxe_sq.posted, under S, with an
+ * acquire; attr.max_rd_atomic, by kernel users that post: one number.
  */
 #ifndef RXE_QP_H
 #define RXE_QP_H
@@ -44,7 +44,7 @@
 struct rxe_ring;
 struct rxe_rwqe;
 
-/* of both kinds; of RNR NAKs it stands for any number */
+/* of retry_cnt and rnr_retry; for RNR NAKs it means any number */
 #define RXE_MAX_RETRY	7
 
 /**
@@ -52,8 +52,8 @@ struct rxe_rwqe;
  * @lock: S; BH-safe
  * @ring: I: shared with the program; NULL: a kernel user posts to @wqes
  * @post_lock: P; and of the requests before they are posted
- * @posted: P: after the last request of a kernel user's; runs freely
- * @wqes: I: the requests from @done on, a program's: copies of those to @fetched
+ * @posted: P: after the last request that a kernel user has posted; runs freely
+ * @wqes: I: the requests from @done on; of a program: copies of those up to @fetched
  * @mask: I: how many of @wqes there are, a power of two, less one
  * @wqe_size: I: bytes of one copy
  * @signal_all: I: every request completes with a CQE
@@ -69,22 +69,23 @@ struct rxe_rwqe;
  * @retries: S: left for time-outs and sequence errors
  * @rnr_retries: S: left for a receiver that is not ready
  * @rnr_waiting: S: @rnr_timer runs
- * @probing: S: after @rnr_timer or a time-out, one packet asks whether the peer is there
- * @gap_retried: S: @una_psn was asked for again as a later response came first
- * @gap_repeats: S: responses in a row since that are not behind @gap_psn
- * @gap_psn: S: the furthest of those that came since
- * @gap_sent_psn: S: @sent_psn at that time
+ * @probing: S: after @rnr_timer or a time-out: one packet at a time, until one
+ *	     is acknowledged
+ * @gap_retried: S: @una_psn was requested again, since a later response came first
+ * @gap_repeats: S: responses in a row since then whose PSN is not after @gap_psn
+ * @gap_psn: S: the highest PSN of the responses since then
+ * @gap_sent_psn: S: @sent_psn when it was requested again
  * @tx: S: what is being sent
- * @hold: S: what the last key named
+ * @hold: S: the memory region or window of the last key
  * @timer: S: the local ACK timeout
- * @progress: S: when the peer last acknowledged something, or could not; jiffies
+ * @progress: S: when the peer last made progress, or was not able to; jiffies
  * @queued_until: S: packets that wait below the driver are not late before this; jiffies
- * @rnr_timer: S: as long as the peer asked for
+ * @rnr_timer: S: runs for as long as the peer asked for
  * @requester: S: sends
  * @completer: S: takes what the peer answers
  */
 struct rxe_sq {
-	/* outermost of the driver's */
+	/* the driver's outermost spinlock */
 	spinlock_t lock;
 	struct rxe_ring *ring;
 	/* innermost; kernel users post in any context */
@@ -154,7 +155,7 @@ enum rxe_resource_kind {
 };
 
 /**
- * struct rxe_resource - what a request that is answered needs when it is repeated
+ * struct rxe_resource - a request whose answer may have to be repeated
  * @kind: of the request
  * @first_psn: of the request
  * @last_psn: of its last response
@@ -182,30 +183,30 @@ enum rxe_message {
  * @lock: R; BH-safe
  * @ring: I: of the user's requests; NULL: the QP uses a shared receive queue
  * @head: R: next request in the ring; runs freely
- * @last_wqe_told: R: the event that no more shared requests will be taken is out
+ * @last_wqe_told: R: IB_EVENT_QP_LAST_WQE_REACHED was raised
  * @wqe: R: copy of the request that is being filled
  * @wqe_busy: R: there is one
  * @epsn: R: expected PSN
  * @msn: R: messages completed, modulo 2^24
- * @nak_sent: R: what is not @epsn is dropped in silence
+ * @nak_sent: R: later PSNs than @epsn are dropped without another NAK
  * @ack_due: R: an acknowledgment is to be sent before the lock is let go
- * @ack_psn: R: of it
- * @message: R: the middle of which message we are in
+ * @ack_psn: R: the last PSN that it acknowledges
+ * @message: R: the kind of message that has begun and not ended
  * @offset: R: bytes of the message that have come
  * @write_va: R: of the message, where it is a write; so the next two
  * @write_rkey: R: of the message
  * @write_len: R: of the message
- * @resources: R: of the last reads and atomics, a ring
+ * @resources: R: the last reads, atomics, flushes and atomic writes, a ring
  * @num_resources: R: its size
- * @next_resource: R: the oldest of it
- * @read: R: being answered; no other request is looked at meanwhile
+ * @next_resource: R: the oldest of them
+ * @read: R: being answered; no other request is executed meanwhile
  * @tx: R: what is being sent
- * @turn_end: R: @tx.made when others get a turn
- * @hold: R: what the last key named
- * @responder: R: does what requests ask for; those in its backlog wait for @read too
- * @pending_psn: R: after the new requests in the backlog that follow on @epsn
- * @redo_psn: R: of the repeated requests that came last to it, without a gap
- * @redo_end: R: after them; @redo_psn: there are none
+ * @turn_end: R: the value of @tx.made at which others get a turn
+ * @hold: R: the memory region or window of the last key
+ * @responder: R: executes requests; those in its backlog wait for memory, or for @read
+ * @pending_psn: R: after the new requests in the backlog that follow @epsn without a gap
+ * @redo_psn: R: first of the repeated requests that last came to the backlog without a gap
+ * @redo_end: R: after the last of them; equal to @redo_psn: there are none
  * @repeated_psn: R: of the request that waits, when it was last repeated
  * @repeat_psn: R: of the packet that was repeated last, and counts
  * @repeats: R: how often that request has been repeated
@@ -257,10 +258,10 @@ struct rxe_rq {
  * @ibqp: I: the core's part
  * @dev: I: its device
  * @handle: I: its number
- * @service: I: IB_OPCODE_RC, _UC or _UD: what its packets' opcodes begin with;
- *	     the GSI QP is a UD one
- * @anchor: I: what packets and faults under way hold on to
- * @modify_lock: has one call modify it at a time
+ * @service: I: IB_OPCODE_RC, _UC or _UD: the base of the opcodes of its
+ *	     packets; the GSI QP is a UD one
+ * @anchor: I: held by packets and faults under way, which may outlive the QP
+ * @modify_lock: serialises calls that modify the QP
  * @state: IB_QPS_ERR is entered under either queue's lock, IB_QPS_SQE under the
  *	   send queue's, every other state under both
  * @attr: B: as modified
@@ -268,8 +269,8 @@ struct rxe_rq {
  * @mtu: B: of the path, bytes
  * @path: B: to the peer
  * @flush: empties both queues in the error state
- * @flush_delay: @flush's own: between two looks at the rings in the error state,
- *		 in jiffies
+ * @flush_delay: used by @flush only: time between two polls of the rings in the
+ *		 error state, in jiffies
  * @comm_established: R: a packet came before the program moved on to RTS
  * @sq: the send queue, of requester and completer
  * @rq: the receive queue, and the responder
@@ -280,7 +281,7 @@ struct rxe_qp {
 	struct rxe_handle *handle;
 	u8 service;
 	struct rxe_anchor *anchor;
-	/* outside the queues' locks: what is prepared for a state is for that */
+	/* outside the queues' locks, from preparing a state to entering it */
 	struct mutex modify_lock;
 	enum ib_qp_state state;
 	struct ib_qp_attr attr;

@@ -97,7 +97,7 @@ void rxe_rq_reset(struct rxe_qp *qp)
 }
 
 /**
- * rxe_rq_fetch - have a request to be filled: the one under way, or the next
+ * rxe_rq_fetch - get a request to fill: the one under way, or the next
  * @qp: the QP
  *
  * Context: the receive queue's lock is held.
@@ -139,7 +139,7 @@ void rxe_rq_complete(struct rxe_qp *qp, struct ib_wc *wc,
 		rxe_qp_fail(qp, IB_EVENT_QP_FATAL);
 }
 
-/* IBTA 11.6.3.1: for the program that waits to destroy the QP. */
+/* IBTA 11.6.3.1: the program waits for this event to destroy the QP. */
 static void rxe_rq_tell_last_wqe(struct rxe_qp *qp)
 {
 	struct ib_event event = {
@@ -168,7 +168,7 @@ bool rxe_rq_flush(struct rxe_qp *qp, int budget)
 
 	lockdep_assert_held(&qp->rq.lock);
 	rxe_rq_abandon(qp);
-	/* what is in a shared queue is for the other QPs */
+	/* requests of a shared queue are left to the other QPs */
 	while (budget-- &&
 	       (rq->wqe_busy || (!qp->ibqp.srq && rxe_rq_fetch(qp)))) {
 		struct ib_wc wc = { .status = IB_WC_WR_FLUSH_ERR };

@@ -26,9 +26,9 @@ static void rxe_ring_free_pages(struct rxe_ring *ring)
 }
 
 /*
- * vmalloc() would do, but for a program that may not have so much: it may leave
- * what it got before it failed to a work to be freed, and until then there is no
- * memory left for whatever the program does next.
+ * Not vmalloc(): where it fails at the limit of a memcg, it may leave the pages
+ * that it has got to a work to be freed. Until that runs, the limit leaves no
+ * memory for what the program does next.
  */
 static int rxe_ring_alloc_pages(struct rxe_ring *ring)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
  * Rings that a program and the driver share: work queues, which the program
- * fills, and completion queues, which the driver fills. Whatever is in the
- * shared memory may change at any time to anything. Kernel users' rings are
- * the same, but that nobody maps them.
+ * fills, and completion queues, which the driver fills. The program may change
+ * the shared memory at any time to anything. Rings of kernel users are the
+ * same, but are not mapped.
  */
 #ifndef RXE_RING_H
 #define RXE_RING_H
@@ -15,8 +15,9 @@
 #include <rdma/rdma_user_rxe.h>
 
 /*
- * Queues are as large as a program asks for, and are charged to it. Where there
- * is no memory for one it is refused, rather than that others are ended for it.
+ * The program chooses a queue's size, and its memcg is charged. Where memory is
+ * short, the request fails: with __GFP_RETRY_MAYFAIL the OOM killer ends no one
+ * for it.
  */
 #define RXE_QUEUE_GFP	(GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | \
 			 __GFP_NOWARN)

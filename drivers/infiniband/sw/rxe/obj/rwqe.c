@@ -27,7 +27,7 @@ bool rxe_rwqe_take(struct rxe_rwqe *wqe, struct rxe_ring *ring, u32 *head,
 	wqe->wr_id = READ_ONCE(slot->wr_id);
 	wqe->num_sge = min(READ_ONCE(slot->dma.num_sge), max_sge);
 	memcpy(wqe->sge, slot->dma.sge, wqe->num_sge * sizeof(*wqe->sge));
-	/* the lengths summed are those that will be used: not the program's */
+	/* sum the copied lengths: the ring is not read a second time */
 	barrier_data(wqe->sge);
 
 	wqe->length = 0;
@@ -60,8 +60,8 @@ static int rxe_rwqe_post_one(struct rxe_ring *ring, u32 max_sge,
 }
 
 /**
- * rxe_rwqe_post - put requests of a kernel user's into its ring
- * @ring: of the user's
+ * rxe_rwqe_post - put a kernel user's requests into its ring
+ * @ring: the user's
  * @max_sge: that a request may have
  * @wr: the requests
  * @bad_wr: set to the first that was not taken

@@ -22,7 +22,7 @@ static const enum ib_wc_opcode rxe_send_wc_opcodes[] = {
 	[IB_WR_REG_MR] = IB_WC_REG_MR,
 };
 
-/* what a service can do: IBTA volume 1, table 38 */
+/* requests that a service has: IBTA volume 1, table 38 */
 #define RXE_UD_REQUESTS	(BIT_ULL(IB_WR_SEND) | BIT_ULL(IB_WR_SEND_WITH_IMM))
 #define RXE_UC_REQUESTS	(RXE_UD_REQUESTS | BIT_ULL(IB_WR_RDMA_WRITE) |	\
 			 BIT_ULL(IB_WR_RDMA_WRITE_WITH_IMM) |		\
@@ -33,7 +33,7 @@ static const enum ib_wc_opcode rxe_send_wc_opcodes[] = {
 			 BIT_ULL(IB_WR_ATOMIC_FETCH_AND_ADD) |		\
 			 BIT_ULL(IB_WR_SEND_WITH_INV) |			\
 			 BIT_ULL(IB_WR_FLUSH) | BIT_ULL(IB_WR_ATOMIC_WRITE))
-/* what only a program, or only the kernel, has a way to ask for */
+/* requests that only programs, or only kernel users, are able to describe */
 #define RXE_USER_ONLY	(BIT_ULL(IB_WR_BIND_MW) | BIT_ULL(IB_WR_FLUSH) | \
 			 BIT_ULL(IB_WR_ATOMIC_WRITE))
 #define RXE_KERNEL_ONLY	BIT_ULL(IB_WR_REG_MR)
@@ -67,7 +67,7 @@ int rxe_sq_create(struct rxe_qp *qp, const struct ib_qp_init_attr *init,
 		if (IS_ERR(ring))
 			return PTR_ERR(ring);
 		sq->ring = ring;
-		/* slots are a power of two: what is left over is for inline */
+		/* a slot's size is a power of two: inline data gets the rest */
 		data = (1UL << ring->slot_shift) - sizeof(struct rxe_send_wqe);
 		data = min_t(size_t, data, RXE_MAX_INLINE);
 		sq->mask = min_t(u32, sq->mask, RXE_SQ_COPIES - 1);
@@ -114,7 +114,7 @@ static u32 rxe_sq_filled(const struct rxe_sq *sq)
 /* Tell the user that the places of all requests before @done are free again. */
 static void rxe_sq_give_back(struct rxe_sq *sq, u32 done)
 {
-	/* pairs with rxe_post_one(): we look at none of them any more */
+	/* pairs with rxe_post_one(): our reads of these places are over */
 	smp_store_release(&sq->done, done);
 	if (sq->ring)
 		rxe_ring_consume(sq->ring, done);
@@ -168,7 +168,7 @@ static bool rxe_swqe_copy_sges(struct rxe_qp *qp, struct rxe_swqe *wqe,
 
 	wqe->num_sge = num_sge;
 	memcpy(wqe->sge, slot->dma.sge, num_sge * sizeof(*wqe->sge));
-	/* the lengths summed are those that will be used: not the program's */
+	/* sum the copied lengths: the ring is not read a second time */
 	barrier_data(wqe->sge);
 	for (i = 0; i < num_sge; i++)
 		length += wqe->sge[i].length;
@@ -203,7 +203,7 @@ static bool rxe_swqe_allowed(const struct rxe_qp *qp,
 	       (requests & BIT_ULL(wqe->opcode));
 }
 
-/* What the request is about, apart from its data. */
+/* Copy the operands of the opcode: all but the data. */
 static void rxe_swqe_copy_target(struct rxe_swqe *wqe,
 				 const struct rxe_send_wr *wr)
 {
@@ -255,7 +255,7 @@ static u32 rxe_max_message(const struct rxe_qp *qp)
 	return ib_mtu_enum_to_int(rxe_dev_mtu(qp->dev));
 }
 
-/* What the request has in place of a scatter-gather list, or that. */
+/* Copy the scatter-gather list, or what the opcode has in its place. */
 static bool rxe_swqe_copy_data(struct rxe_qp *qp, struct rxe_swqe *wqe,
 			       const struct rxe_send_wqe *slot)
 {
@@ -278,10 +278,10 @@ static bool rxe_swqe_copy_data(struct rxe_qp *qp, struct rxe_swqe *wqe,
 }
 
 /**
- * rxe_swqe_check - whether a request can be done, as far as can be told now
+ * rxe_swqe_check - check a request as far as is possible before its turn
  * @qp: the QP
  * @wqe: the request
- * @data_ok: its data is well described
+ * @data_ok: the description of its data is valid
  *
  * Context: any.
  * Return: IB_WC_SUCCESS, or what is wrong with it.
@@ -297,7 +297,7 @@ u8 rxe_swqe_check(const struct rxe_qp *qp, const struct rxe_swqe *wqe,
 		return IB_WC_SUCCESS;
 	if (!qp->attr.max_rd_atomic)
 		return IB_WC_LOC_QP_OP_ERR;
-	/* there must be a place for the data that is asked for */
+	/* the answer needs memory to go to */
 	if ((wqe->flags & IB_SEND_INLINE) &&
 	    (rxe_swqe_is_read(wqe) || rxe_swqe_is_atomic(wqe)))
 		return IB_WC_LOC_QP_OP_ERR;
@@ -381,7 +381,7 @@ static void rxe_sq_complete_one(struct rxe_qp *qp, enum ib_wc_status status)
 	if (!silent)
 		wc = rxe_swqe_wc(qp, wqe, status);
 
-	/* before the CQE: who sees that may count on the place */
+	/* before the CQE: its reader may rely on the free place */
 	rxe_sq_give_back(sq, sq->done + 1);
 	if ((s32)(sq->next - sq->done) < 0)
 		sq->next = sq->done;
@@ -406,7 +406,7 @@ void rxe_sq_complete(struct rxe_qp *qp, enum ib_wc_status status)
 	if (status != IB_WC_SUCCESS)
 		return;
 
-	/* those that were executed only waited for this one */
+	/* local requests that are executed wait only for those ahead of them */
 	while (sq->done != sq->fetched && rxe_sq_wqe(sq, sq->done)->executed)
 		rxe_sq_complete_one(qp, status);
 }
@@ -435,11 +435,11 @@ bool rxe_sq_flush(struct rxe_qp *qp, int budget)
 }
 
 /**
- * rxe_sq_arm_timer - expect an acknowledgment
+ * rxe_sq_arm_timer - start the ACK timer, unless it runs
  * @qp: the QP
  *
- * The timer is left alone when it runs: it looks at the time of the last
- * progress when it fires, so that no packet has to move it.
+ * No packet moves a running timer: when it fires, it looks at the time of the
+ * last progress.
  *
  * Context: the send queue's lock is held.
  */

@@ -14,15 +14,15 @@
 struct rxe_ah;
 
 /*
- * Copies of a program's requests: of those that are under way, the others stay in
- * its ring. They are more than those whose packets rxe_window_open() lets be
- * under way, with RXE_LOCAL_AHEAD, and those that gather.
+ * Copies of those requests of a program that are under way; the others stay in
+ * its ring. There are enough for the packets that rxe_window_open() allows,
+ * RXE_LOCAL_AHEAD and RXE_GATHER_MAX together.
  */
 #define RXE_SQ_COPIES	1024
-/* requests that concern this side only are not executed further ahead */
+/* requests ahead of a local one that may be incomplete when it is executed */
 #define RXE_LOCAL_AHEAD	256
 
-/* as long as the kernel asks for a neighbour that does not answer */
+/* for so long the kernel asks, by default, for a neighbour that is silent */
 #define RXE_NEIGH_TIMEOUT	msecs_to_jiffies(3000)
 
 /**
@@ -46,7 +46,7 @@ struct rxe_ah;
  * @num_sge: entries of @sge; none where data is inline
  * @error: what is wrong with it; the request fails when its turn comes
  * @numbered: has been given its PSNs
- * @executed: concerns this side only, and is done; completes in its turn
+ * @executed: a local request that is done; it completes in its turn
  * @sge: local memory
  * @inline_data: or the data itself
  */
@@ -110,7 +110,7 @@ void rxe_sq_arm_timer(struct rxe_qp *qp);
 void rxe_sq_run_soon(struct rxe_qp *qp);
 void rxe_sq_fail(struct rxe_qp *qp, enum ib_wc_status status);
 
-/* IBTA 9.7.6.1.3: 4.096 us * 2^timeout, and never early; 0 is for ever. */
+/* IBTA 9.7.6.1.3: 4.096 us * 2^timeout, never early; 0: no timer. */
 static inline unsigned long rxe_ack_timeout_jiffies(const struct rxe_qp *qp)
 {
 	return nsecs_to_jiffies(4096ULL << qp->attr.timeout) + 1;
@@ -128,7 +128,7 @@ static inline void rxe_sq_note_progress(struct rxe_sq *sq)
 }
 
 /**
- * rxe_sq_reset_retries - the peer made progress
+ * rxe_sq_reset_retries - give all retries back: the peer made progress
  * @qp: the QP
  *
  * Context: the send queue's lock is held.
@@ -161,7 +161,7 @@ static inline bool rxe_swqe_is_answered(const struct rxe_swqe *wqe)
 	}
 }
 
-/* nothing is sent for it */
+/* a local request: nothing is sent for it */
 static inline bool rxe_swqe_is_local(const struct rxe_swqe *wqe)
 {
 	return wqe->opcode == IB_WR_BIND_MW || wqe->opcode == IB_WR_LOCAL_INV ||

@@ -86,14 +86,14 @@ static int rxe_srq_copy_most(struct rxe_ring *to, const struct rxe_ring *from,
 }
 
 /*
- * Requests that wait in the old ring are the first in the new one: from slot 0
- * on those from @head on, of which @copied are there already.
+ * Requests that wait in the old ring become the first in the new one: the one
+ * at @head goes to slot 0. @copied of them are there already.
  */
 static int rxe_srq_switch(struct rxe_srq *srq, struct rxe_ring *to, u32 head,
 			  u32 copied)
 {
 	struct rxe_ring *from = srq->ring;
-	/* the program's index is what it is; no more than there is room for */
+	/* the program may write any index: copy no more than one batch */
 	u32 end = min(rxe_ring_filled(from, head), copied + RXE_SRQ_COPY);
 	u32 taken = srq->head - head;
 
@@ -121,7 +121,7 @@ static int rxe_srq_move(struct rxe_srq *srq, struct rxe_ring *to)
 	if (err)
 		return err;
 
-	/* all who use a ring have this lock: after it nobody is in the old one */
+	/* users of a ring hold this lock: none stays in the old one */
 	spin_lock_bh(&srq->lock);
 	err = rxe_srq_switch(srq, to, head, copied);
 	spin_unlock_bh(&srq->lock);

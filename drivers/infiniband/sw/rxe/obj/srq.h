@@ -12,13 +12,12 @@ struct rxe_rwqe;
 /**
  * struct rxe_srq - a receive queue that QPs share
  * @ibsrq: the core's part
- * @resize_lock: taken by those who replace @ring
+ * @resize_lock: serialises those that replace @ring
  * @lock: of everything below; BH-safe
  * @ring: of the user's requests
  * @head: next request in the ring; runs freely
  * @max_sge: of a request
- * @limit: an event tells the program, once, when fewer requests than that are
- *	   left; 0: none
+ * @limit: fewer requests left than this raise an event, once; 0: none
  */
 struct rxe_srq {
 	struct ib_srq ibsrq;
