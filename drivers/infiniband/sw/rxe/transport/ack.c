@@ -4,7 +4,7 @@
 #include "transport/ack.h"
 
 /**
- * rxe_aeth_smsn - what an AETH says
+ * rxe_aeth_smsn - put an AETH together
  * @qp: the responder
  * @syndrome: ACK or NAK
  *
@@ -34,7 +34,7 @@ void rxe_send_aeth(struct rxe_qp *qp, u8 opcode, u8 syndrome, u32 psn)
 
 	lockdep_assert_held(&qp->rq.lock);
 	bth = rxe_tx_begin(tx, &qp->path, opcode, psn, 0);
-	/* as if the network had lost it: the requester asks again */
+	/* no memory: as if the network had lost it, the requester asks again */
 	if (!bth)
 		return;
 
@@ -45,12 +45,12 @@ void rxe_send_aeth(struct rxe_qp *qp, u8 opcode, u8 syndrome, u32 psn)
 }
 
 /**
- * rxe_defer_ack - send an acknowledgment when all before it is answered
+ * rxe_defer_ack - send an acknowledgment once all before it is answered
  * @rq: the receive queue
  * @psn: of the request; the last of several counts
  *
- * For a requester that has repeated a request which waits, and now asks for an
- * acknowledgment; or that has asked once more for what comes before the request.
+ * The requester has repeated a request that waits, and now asks for an
+ * acknowledgment; or it has repeated an earlier one that is answered first.
  *
  * Context: the receive queue's lock is held.
  */
@@ -62,7 +62,7 @@ void rxe_defer_ack(struct rxe_rq *rq, u32 psn)
 	rq->ack_deferred = true;
 }
 
-/* Once nothing is left that has to be answered before. */
+/* Make the deferred acknowledgment due, once all before it is answered. */
 static void rxe_note_deferred_ack(struct rxe_rq *rq)
 {
 	if (!rq->ack_deferred || rq->read.active ||
@@ -75,10 +75,10 @@ static void rxe_note_deferred_ack(struct rxe_rq *rq)
 }
 
 /**
- * rxe_acknowledge_progress - acknowledge all that has been done, unasked
+ * rxe_acknowledge_progress - acknowledge all executed requests, unasked
  * @rq: the receive queue
  *
- * Unless something has to be answered before.
+ * Nothing is sent if an earlier request has yet to be answered.
  *
  * Context: the receive queue's lock is held; rxe_responder_flush() sends it.
  */
@@ -100,9 +100,9 @@ void rxe_acknowledge_progress(struct rxe_rq *rq)
 void rxe_send_ack(struct rxe_qp *qp, u8 syndrome, u32 psn)
 {
 	lockdep_assert_held(&qp->rq.lock);
-	/* which says all that one that is due would */
+	/* this one says all that the one due would */
 	qp->rq.ack_due = false;
-	/* the peer takes none ahead of what it misses: see rxe_defer_ack() */
+	/* the peer takes none ahead of a missing answer: defer another */
 	if (syndrome == RXE_SYN_ACK_UNLIMITED &&
 	    qp->rq.redo_psn != qp->rq.redo_end)
 		rxe_defer_ack(&qp->rq, psn);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* What a responder says to its requester. */
+/* Acknowledgments and NAKs of the responder. */
 #ifndef RXE_ACK_H
 #define RXE_ACK_H
 

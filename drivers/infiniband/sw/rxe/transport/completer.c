@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* What responses do to the send queue: IBTA volume 1, 9.7.5 to 9.7.8. */
+/* Responses, and what they complete: IBTA volume 1, 9.7.5 to 9.7.8. */
 #include "base/compat.h"
 #include "base/pkt.h"
 #include "base/wire.h"
@@ -14,9 +14,9 @@
 #include "wait/anchor.h"
 #include "wait/direction.h"
 
-/* more than a peer may have to answer; see rxe_window_open() */
+/* bytes that may wait: more than rxe_window_open() lets be requested */
 #define RXE_PARKED_RESPONSES	(8U << 20)
-/* responses out of order that say that a repetition was lost */
+/* responses in a row, out of order, that mean that a repetition was lost */
 #define RXE_GAP_REPEATS		3
 
 /* IBTA table 45, in units of 10 microseconds */
@@ -39,13 +39,13 @@ static void rxe_retry(struct rxe_qp *qp)
 }
 
 /*
- * Whether a response behind one that is missing says that the repetition of what
- * it answers was lost, too. Responses come in the order of their requests: those
- * to what was asked for before the repetition go on from the furthest that has
- * come, those to the repetition start again before it. One that was overtaken,
- * or came twice, looks like these: three in a row do not, nor does the last of
- * all that is under way, behind which no other would come. And what answers a
- * request that was first sent behind the repetition has no other meaning.
+ * Whether a response behind a missing one shows that the repeated request was
+ * lost, too. Responses come in the order of their requests: those to requests
+ * from before the repetition go on from the highest PSN so far, those to the
+ * repetition start again below it. A response that was overtaken, or came
+ * twice, looks like the latter; three in a row do not, nor does the last of all
+ * that is under way, behind which no other would come. A response to a request
+ * that was first sent after the repetition leaves no doubt.
  */
 static bool rxe_repetition_lost(struct rxe_sq *sq, u32 psn)
 {
@@ -61,11 +61,13 @@ static bool rxe_repetition_lost(struct rxe_sq *sq, u32 psn)
 }
 
 /*
- * A response is missing, as one with @psn says (IBTA 9.7.5.1.2: an implied NAK).
- * All that follow it say so too: one of them is enough to ask again, or the rest
- * of one read would use the retries up; and then what says that this was lost. An
- * acknowledgment does not, as each of what was repeated may have one for all.
- * The last retry is left to the timer, where there is one: a network that
+ * A response with @psn implies that an earlier one is missing (IBTA 9.7.5.1.2:
+ * an implied NAK). All that follow it imply so, too: only the first causes a
+ * retry, or the rest of one read would use the retries up, and then one that
+ * shows that the repetition was lost. An acknowledgment does not show that, as
+ * each repeated request may get one for all.
+ *
+ * The last retry is left to the ACK timer, where there is one: a network that
  * reorders does not end the connection.
  */
 static void rxe_retry_gap(struct rxe_qp *qp, u32 psn, bool ack)
@@ -76,7 +78,7 @@ static void rxe_retry_gap(struct rxe_qp *qp, u32 psn, bool ack)
 	    (ack || !rxe_repetition_lost(sq, psn) ||
 	     (qp->attr.timeout && sq->retries < 2)))
 		return;
-	/* it is about to be asked for again: nothing of that has left yet */
+	/* retrying already: nothing was sent since the requester went back */
 	if (sq->psn == sq->una_psn)
 		return;
 
@@ -94,7 +96,7 @@ static void rxe_set_una(struct rxe_qp *qp, u32 psn)
 	sq->una_psn = psn;
 	sq->probing = false;
 	sq->gap_retried = false;
-	/* acknowledged while going back: what is there need not be repeated */
+	/* acknowledged while going back: do not repeat what the peer has */
 	if (rxe_psn_diff(sq->psn, psn) < 0) {
 		rxe_try_unpark(&sq->requester);
 		sq->psn = psn;
@@ -116,8 +118,8 @@ static struct rxe_swqe *rxe_oldest(const struct rxe_sq *sq)
 
 /*
  * All PSNs before @psn are acknowledged. False: one of them is a read or an
- * atomic whose response is missing, which is as good as a NAK (IBTA
- * 9.7.5.1.2, coalesced acknowledgment).
+ * atomic whose response is missing, which implies a NAK (IBTA 9.7.5.1.2,
+ * coalesced acknowledgment).
  */
 static bool rxe_acknowledge(struct rxe_qp *qp, u32 psn)
 {
@@ -166,7 +168,7 @@ static void rxe_handle_rnr_nak(struct rxe_qp *qp, u8 timer)
 	rxe_requester_go_back(qp);
 	sq->rnr_waiting = true;
 	sq->probing = true;
-	/* it has answered; how often it may do so is counted by itself */
+	/* the peer has answered; RNR NAKs have a count of their own */
 	sq->retries = qp->attr.retry_cnt;
 	rxe_sq_note_progress(sq);
 	hrtimer_start(&sq->rnr_timer,
@@ -250,7 +252,7 @@ static int rxe_store_response(struct rxe_qp *qp, const struct rxe_swqe *wqe,
 			      rxe_copy_payload, &payload);
 }
 
-/* Reads and atomics in chunks: this PSN ends what one request asked for. */
+/* Whether @psn is the last that one request packet asked for. */
 static bool rxe_ends_request(const struct rxe_qp *qp,
 			     const struct rxe_swqe *wqe, u32 psn)
 {
@@ -261,9 +263,9 @@ static bool rxe_ends_request(const struct rxe_qp *qp,
 }
 
 /*
- * Whether a response with the PSN that is due is of the kind and length that
- * is due: IBTA 9.7.6.1. Where it begins a request's responses is not looked
- * at: after going back, those of the request before may come too.
+ * Whether a response with the expected PSN has the expected kind and length:
+ * IBTA 9.7.6.1. For reads RXE_OP_START is not checked: after going back,
+ * responses to the request before may come too.
  */
 static bool rxe_response_valid(const struct rxe_qp *qp,
 			       const struct rxe_swqe *wqe,
@@ -323,9 +325,9 @@ static int rxe_complete_response(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 }
 
 /*
- * Take responses to one read with one access to memory, none of which ends what
- * a request asked for. False: nothing has changed, and @pkt is to be completed by
- * itself.
+ * Store responses to one read with one access to memory, none of them the last
+ * that a request packet asked for. False: nothing has changed, and @pkt is to
+ * be completed by itself.
  */
 static bool rxe_complete_run(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 {
@@ -366,7 +368,7 @@ static bool rxe_completer_live(const struct rxe_qp *qp)
 	return qp->state == IB_QPS_RTS || qp->state == IB_QPS_SQD;
 }
 
-/* Neither a late repetition, nor an answer to what was never asked. */
+/* Neither a late duplicate, nor an answer to what was never requested. */
 static bool rxe_response_due(const struct rxe_qp *qp, const struct rxe_pkt *pkt)
 {
 	return rxe_completer_live(qp) &&
@@ -374,7 +376,7 @@ static bool rxe_response_due(const struct rxe_qp *qp, const struct rxe_pkt *pkt)
 	       rxe_psn_diff(pkt->psn, qp->sq.sent_psn) < 0;
 }
 
-/* The packet, or with it @many that follow; -EAGAIN: it has to wait for memory. */
+/* Complete a packet, or a run of them (@many); -EAGAIN: it waits for memory. */
 static __always_inline int rxe_complete(struct rxe_qp *qp, void *arg, bool many)
 {
 	const struct rxe_pkt *pkt = arg;
@@ -410,7 +412,7 @@ static void rxe_check_drained(struct rxe_qp *qp)
 }
 
 /**
- * rxe_completer_progress - the send queue may be able to go on
+ * rxe_completer_progress - go on with the send queue, and tell if it is drained
  * @qp: the QP
  *
  * Context: BH disabled, the send queue's lock is held.
@@ -427,14 +429,14 @@ static void rxe_defer_responses(struct rxe_qp *qp, struct sk_buff *skb)
 	struct rxe_backlog *backlog = &qp->sq.completer.backlog;
 
 	rxe_count(qp->dev, RXE_STAT_ACK_DEFERRED);
-	/* what is dropped is missed, and asked for again */
+	/* the gap that a dropped response leaves has it requested again */
 	if (rxe_backlog_has_room(qp->dev, backlog, skb, RXE_PARKED_RESPONSES))
 		rxe_backlog_add(qp->dev, backlog, skb);
 	else
 		kfree_skb(skb);
 }
 
-/* Complete what has come; false: the rest of it has to wait. */
+/* Complete a batch; false: the rest of it has to wait. */
 static bool rxe_complete_batch(struct rxe_qp *qp, struct sk_buff *skb)
 {
 	struct rxe_pkt pkt;
@@ -449,7 +451,7 @@ static bool rxe_complete_batch(struct rxe_qp *qp, struct sk_buff *skb)
 }
 
 /**
- * rxe_completer_rcv - responses came
+ * rxe_completer_rcv - receive responses
  * @qp: the QP they are for, held
  * @skb: the batch; consumed
  *
@@ -480,7 +482,7 @@ static void rxe_requester_continue(struct rxe_direction *dir)
 	rxe_completer_progress(container_of(dir, struct rxe_qp, sq.requester));
 }
 
-/* Complete what waits, and what can go on then. */
+/* Complete responses that waited, then go on with the send queue. */
 static void rxe_completer_continue(struct rxe_direction *dir)
 {
 	struct rxe_qp *qp = container_of(dir, struct rxe_qp, sq.completer);
@@ -495,7 +497,7 @@ static void rxe_completer_continue(struct rxe_direction *dir)
 	rxe_key_release(&qp->sq.hold);
 }
 
-/* The peer was not late meanwhile: we were. */
+/* The peer was not late meanwhile: this end waited for memory. */
 static void rxe_requester_wait_over(struct rxe_direction *dir)
 {
 	rxe_sq_note_progress(container_of(dir, struct rxe_sq, requester));
@@ -532,7 +534,7 @@ void rxe_ack_timeout(struct timer_list *timer)
 	if (!rxe_completer_live(qp))
 		goto unlock;
 
-	/* the peer is not late while it is we who wait, or have yet to send */
+	/* the peer is not late while we wait, or have packets queued here */
 	if (sq->rnr_waiting || sq->requester.parked || sq->completer.parked)
 		rxe_sq_note_progress(sq);
 	else if (atomic_read(&qp->anchor->flows[RXE_FLOW_REQUESTS].in_flight) &&
@@ -540,13 +542,13 @@ void rxe_ack_timeout(struct timer_list *timer)
 		sq->progress = jiffies;
 
 	timeout = rxe_ack_timeout_jiffies(qp);
-	/* also where what is to be repeated has not even left the first time */
+	/* sent_psn, not psn: also if nothing was sent since going back */
 	if (qp->attr.timeout && sq->sent_psn != sq->una_psn) {
 		if (time_after_eq(jiffies, sq->progress + timeout)) {
 			/*
-			 * Nothing has come back at all. Where the path or the
-			 * peer is overloaded, windows that all connections
-			 * repeat keep it so.
+			 * Nothing has come back at all. If the path or the peer
+			 * is overloaded, repeating the whole windows of all
+			 * connections keeps it overloaded.
 			 */
 			sq->probing = true;
 			rxe_retry(qp);
@@ -560,7 +562,7 @@ unlock:
 }
 
 /**
- * rxe_rnr_timeout - the peer's receiver may be ready by now
+ * rxe_rnr_timeout - the RNR timer fired: the peer may be ready by now
  * @timer: of a send queue
  *
  * Context: softirq.

@@ -28,7 +28,7 @@ struct rxe_message_run {
 	u32 alike;
 };
 
-/* Another request is there that will send something. */
+/* Whether another request follows that will send a packet. */
 static bool rxe_more_waiting(struct rxe_qp *qp)
 {
 	struct rxe_sq *sq = &qp->sq;
@@ -113,7 +113,7 @@ static void rxe_message_set_headers(struct rxe_message_run *m,
 		((struct rxe_ieth *)at)->rkey = cpu_to_be32(wqe->rkey);
 }
 
-/* Of a packet in the middle, as long as none has to ask for an acknowledgment. */
+/* Packets like this middle one, until one asks for an acknowledgment. */
 static u32 rxe_message_alike(const struct rxe_message_run *m)
 {
 	u32 left = rxe_psn_diff(m->wqe->last_psn, m->psn) - 1;
@@ -178,8 +178,8 @@ static bool rxe_message_next(struct rxe_tx_run *run)
 }
 
 /*
- * How many packets to make, from the one that was begun on. What is repeated goes
- * alone.
+ * How many packets to make, the one that was begun included. Retransmit singly:
+ * the path may be losing GSO aggregates.
  */
 static u32 rxe_message_packets(const struct rxe_qp *qp,
 			       const struct rxe_swqe *wqe, u32 budget)
@@ -198,7 +198,7 @@ static u32 rxe_message_packets(const struct rxe_qp *qp,
 /**
  * struct rxe_message_turn - what may be sent of a message now
  * @wqe: the request
- * @budget: bytes at most, but for one packet
+ * @budget: bytes at most; a single packet may exceed it
  */
 struct rxe_message_turn {
 	struct rxe_swqe *wqe;
@@ -250,7 +250,7 @@ static int rxe_message_send(struct rxe_qp *qp, void *arg, bool many)
  * rxe_request_message - send packets of a send or a write
  * @qp: the sender; its window is open
  * @wqe: the request, numbered
- * @budget: bytes that they may have; or else it is one packet
+ * @budget: bytes at most; a single packet may exceed it
  *
  * Context: BH disabled, the send queue's lock is held.
  * Return: as rxe_mr_access(), or -ENOMEM. What was sent before an error is

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* Sends and writes: requests that take data along. */
+/* Sends and writes: requests that carry data. */
 #ifndef RXE_MESSAGE_H
 #define RXE_MESSAGE_H
 

@@ -47,7 +47,7 @@ int rxe_request_flush(struct rxe_qp *qp, struct rxe_swqe *wqe)
 }
 
 /**
- * rxe_request_atomic_write - ask for eight bytes to be written at once
+ * rxe_request_atomic_write - ask for eight bytes to be written atomically
  * @qp: the sender
  * @wqe: the request, numbered
  *
@@ -84,8 +84,8 @@ int rxe_request_atomic_write(struct rxe_qp *qp, struct rxe_swqe *wqe)
  * @qp: the responder
  * @pkt: the request, with the expected PSN
  *
- * All writes were done by the CPU, to memory that all see: they are placed as
- * soon as they are ordered. What cannot be had is persistence.
+ * The CPU has done all writes, to memory that is coherent: once they are
+ * ordered, they are globally visible. Persistence is not offered.
  *
  * Context: BH disabled, the receive queue's lock is held.
  * Return: 0 or a NAK code.
@@ -110,7 +110,7 @@ int rxe_respond_flush(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 	if (type != RXE_FLUSH_GLOBAL || rxe_mr_check(&access))
 		return RXE_SYN_NAK_REM_ACCESS;
 
-	/* the writes are seen before the response is */
+	/* order the writes before the response */
 	wmb();
 	rxe_answer_placement(qp, pkt->psn);
 	return 0;
@@ -121,13 +121,13 @@ static int rxe_store_u64(void *kaddr, size_t len, void *arg)
 	if (len != sizeof(u64) || !IS_ALIGNED((unsigned long)kaddr, len))
 		return -EINVAL;
 
-	/* not before the data that was written earlier */
+	/* after the data that was written earlier */
 	smp_store_release((u64 *)kaddr, *(u64 *)arg);
 	return 0;
 }
 
 /**
- * rxe_respond_atomic_write - write eight bytes at once
+ * rxe_respond_atomic_write - write eight bytes atomically
  * @qp: the responder
  * @pkt: the request, with the expected PSN
  *

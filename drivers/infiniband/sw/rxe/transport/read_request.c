@@ -17,8 +17,8 @@ static int rxe_touch(void *kaddr, size_t len, void *arg)
 }
 
 /*
- * Before data is asked for there must be memory to take it: the response
- * would miss it otherwise, and wait, with all that come after it.
+ * Fault the memory in before data is requested: a response that misses a page
+ * waits, with all that come after it.
  */
 static int rxe_prepare_sink(struct rxe_qp *qp, const struct rxe_swqe *wqe,
 			    u32 offset, u32 len)
@@ -32,7 +32,7 @@ static int rxe_prepare_sink(struct rxe_qp *qp, const struct rxe_swqe *wqe,
 }
 
 /**
- * rxe_request_read - ask for data, or for the next part of it
+ * rxe_request_read - request data, or the next part of it
  * @qp: the sender; its window is open
  * @wqe: the request, numbered
  *
@@ -74,7 +74,7 @@ int rxe_request_read(struct rxe_qp *qp, struct rxe_swqe *wqe)
 }
 
 /**
- * rxe_request_atomic - ask for eight bytes to be changed
+ * rxe_request_atomic - request an atomic operation
  * @qp: the sender; its window is open
  * @wqe: the request, numbered
  *

@@ -7,8 +7,8 @@ struct rxe_qp;
 struct rxe_swqe;
 
 /*
- * One request for a read of more than this would have the peer answer faster
- * than a parked completer can keep: long reads are several requests.
+ * Longer reads are several requests: the peer sends all that one asks for
+ * without a pause, and a parked completer keeps so much only.
  */
 #define RXE_READ_CHUNK	(256U << 10)
 

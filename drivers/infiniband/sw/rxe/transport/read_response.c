@@ -78,7 +78,7 @@ static u8 rxe_read_opcode(bool first, bool last)
 /**
  * struct rxe_read_run - responses to one read, made in one access to memory
  * @run: how they are made
- * @qp: the responder; what its read is at is the packet being made
+ * @qp: the responder; its rq.read describes the packet that is made
  */
 struct rxe_read_run {
 	struct rxe_tx_run run;
@@ -122,7 +122,7 @@ static void rxe_read_packet_end(struct rxe_read_run *r)
 
 	rxe_read_advance(read, min(read->resid, r->qp->mtu));
 	rxe_tx_commit(r->run.tx);
-	/* in case it is what leaves together that does not arrive */
+	/* Retransmit singly: the path may be losing GSO aggregates. */
 	if (read->repeated)
 		rxe_tx_flush(r->run.tx);
 }
@@ -133,7 +133,7 @@ static bool rxe_read_packet_next(struct rxe_tx_run *run)
 	struct rxe_read *read = &r->qp->rq.read;
 	u32 mtu = r->qp->mtu;
 
-	/* both are in the middle */
+	/* this packet and the next are both in the middle */
 	if (read->started && read->resid > 2 * mtu &&
 	    rxe_tx_begin_alike(run->tx, rxe_psn_add(read->psn, 1))) {
 		rxe_read_advance(read, mtu);
@@ -201,7 +201,7 @@ bool rxe_read_continue(struct rxe_qp *qp)
 
 	lockdep_assert_held(&qp->rq.lock);
 	while (rq->read.active) {
-		/* the requester has what we sent before it moves, and we with it */
+		/* the requester moves when it has all answers, and we follow */
 		if (!rxe_flow_may_send(&qp->anchor->flows[RXE_FLOW_RESPONSES],
 				       true))
 			return false;
@@ -218,7 +218,7 @@ bool rxe_read_continue(struct rxe_qp *qp)
 		case -EAGAIN:
 			return false;
 		case -ENOMEM:
-			/* as if the network had lost the rest */
+			/* as if the network had lost the rest of it */
 			rq->read.active = false;
 			break;
 		default:
@@ -269,8 +269,8 @@ int rxe_respond_read(struct rxe_qp *qp, const struct rxe_pkt *pkt)
  * @qp: the responder
  * @pkt: the request; it may ask for the rest of the original one only
  *
- * IBTA 9.7.5.1.5: memory is read anew. What is not part of a read that is
- * remembered is dropped.
+ * IBTA 9.7.5.1.5: memory is read anew. A request for anything but a part of a
+ * remembered read is dropped.
  *
  * Context: the receive queue's lock is held.
  */
@@ -304,7 +304,7 @@ static void rxe_send_atomic_ack(struct rxe_qp *qp, u32 psn, u64 orig)
 
 	bth = rxe_tx_begin(tx, &qp->path, IB_OPCODE_RC_ATOMIC_ACKNOWLEDGE, psn,
 			   0);
-	/* as if the network had lost it: the requester asks again */
+	/* no memory: as if the network had lost it, the requester asks again */
 	if (!bth)
 		return;
 
@@ -327,7 +327,7 @@ static int rxe_do_atomic(void *kaddr, size_t len, void *arg)
 {
 	struct rxe_atomic *atomic = arg;
 
-	/* an aligned address in a window may be anything in its region */
+	/* in a window, an aligned address may be unaligned in memory */
 	if (len != sizeof(u64) || !IS_ALIGNED((unsigned long)kaddr, len))
 		return -EINVAL;
 
@@ -344,8 +344,8 @@ static int rxe_do_atomic(void *kaddr, size_t len, void *arg)
  * @qp: the responder
  * @pkt: the request, with the expected PSN
  *
- * The memory is changed by an instruction of the CPU, so that it is atomic
- * against programs too (IB_ATOMIC_GLOB).
+ * One CPU instruction changes the memory, so that it is atomic against
+ * programs, too (IB_ATOMIC_GLOB).
  *
  * Context: the receive queue's lock is held.
  * Return: 0, -EAGAIN: the request waits for memory, or a NAK code.
@@ -411,7 +411,7 @@ static void rxe_send_placement_ack(struct rxe_qp *qp, u32 psn)
 }
 
 /**
- * rxe_answer_placement - a flush or an atomic write has been executed
+ * rxe_answer_placement - answer a flush or an atomic write that was executed
  * @qp: the responder
  * @psn: of the request, the expected one
  *

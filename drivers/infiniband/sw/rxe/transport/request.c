@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* What the packets of all requests have in common. */
+/* Accounting for the packets of all kinds of requests. */
 #include "obj/send_queue.h"
 #include "transport/request.h"
 
-/* Nobody is going to say that a packet has arrived: what is sent is done. */
+/* No acknowledgment will come: a request is complete once it is sent. */
 static void rxe_sent_unreliably(struct rxe_qp *qp)
 {
 	struct rxe_sq *sq = &qp->sq;
@@ -41,9 +41,9 @@ void rxe_requester_sent(struct rxe_qp *qp, struct rxe_swqe *wqe, u32 psns)
 	if (rxe_is_reliable(qp))
 		rxe_sq_arm_timer(qp);
 	/*
-	 * What is repeated goes alone, in case it is what leaves together that
-	 * does not arrive; and with the completion of a datagram its user may
-	 * destroy the address handle, which has the path.
+	 * Retransmit singly: the path may be losing GSO aggregates. Send
+	 * datagrams now: after the completion the user may destroy the address
+	 * handle, which has the path.
 	 */
 	if (sq->retries != qp->attr.retry_cnt || rxe_is_datagram(qp))
 		rxe_tx_flush(&sq->tx);
@@ -66,7 +66,7 @@ void rxe_requester_send(struct rxe_qp *qp, struct rxe_swqe *wqe, u32 psns)
 }
 
 /**
- * rxe_requester_expect - the packet that is made is going to be answered
+ * rxe_requester_expect - account for a packet that is going to be answered
  * @qp: the sender, after rxe_may_ask()
  * @bth: the packet, with all its headers, which are complete after this
  * @psns: that it takes: one for each packet of the answer

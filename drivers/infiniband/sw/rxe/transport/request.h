@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* What those share who make the packets of requests. */
+/* Shared by all that make the packets of requests. */
 #ifndef RXE_REQUEST_H
 #define RXE_REQUEST_H
 
@@ -10,7 +10,7 @@ struct rxe_bth;
 struct rxe_swqe;
 
 /**
- * rxe_requester_access - what a send request's memory has to allow
+ * rxe_requester_access - the access that a send request needs to its memory
  * @qp: the sender
  * @rights: of struct rxe_access
  *
@@ -28,7 +28,7 @@ rxe_requester_access(struct rxe_qp *qp, int rights)
 }
 
 /**
- * rxe_may_ask - whether one more request may be answered at a time
+ * rxe_may_ask - whether the peer can answer one more request
  * @qp: the sender
  *
  * Context: the send queue's lock is held.

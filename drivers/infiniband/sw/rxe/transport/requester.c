@@ -21,21 +21,21 @@
 #define RXE_SOFTIRQ_BUDGET	(4 << 10)
 /* bytes sent under one hold of the lock, before others get a turn */
 #define RXE_REQUESTER_BUDGET	(72 << 10)
-/* turns of RXE_TX_FIRST that a peer with nothing to do gets */
+/* turns of RXE_TX_FIRST bytes while the peer has nothing to do */
 #define RXE_FIRST_TURNS		3
-/* what a request costs at least, of the bytes */
+/* bytes that a request counts for at least */
 #define RXE_REQUEST_COST	64
 /*
- * Responses that may be on their way to us when more are asked for. A responder
- * may send all of them at once, and a netdev's queue has room for a thousand.
+ * PSNs of responses that may be under way when more are requested. A responder
+ * may send all at once, and a netdev's queue has room for a thousand.
  */
 #define RXE_READ_WINDOW		512
-/* small requests that wait for an acknowledgment, to leave together with others */
+/* small requests that wait for an acknowledgment, to leave in one batch */
 #define RXE_GATHER_MAX		32
 #define RXE_GATHER_LEN		512
 /* PSNs that are under way meanwhile, so that the peer has something to do */
 #define RXE_GATHER_PSNS		4
-/* how long a packet may wait for its turn on a busy host, in jiffies */
+/* how long a packet may be queued on a busy host, in jiffies */
 #define RXE_QUEUED_AT_MOST	msecs_to_jiffies(100)
 
 static void rxe_number_wqe(struct rxe_qp *qp, struct rxe_swqe *wqe)
@@ -79,8 +79,8 @@ static struct rxe_swqe *rxe_requester_next(struct rxe_qp *qp)
 }
 
 /*
- * The last packet asked for no acknowledgment, as another was to follow that
- * would: now none does. Send it once more, and ask.
+ * The last packet asked for no acknowledgment, since a later one was to ask;
+ * now none follows. Go back to it: sent again, it asks.
  */
 static bool rxe_resend_for_ack(struct rxe_qp *qp)
 {
@@ -127,7 +127,7 @@ static bool rxe_window_open(const struct rxe_qp *qp,
 	int window = rxe_swqe_is_read(wqe) ? RXE_READ_WINDOW : RXE_WINDOW;
 	const struct rxe_sq *sq = &qp->sq;
 
-	/* a whole window would be for nothing, again and again */
+	/* one packet: a whole window may be lost time and again */
 	if (sq->probing)
 		return sq->psn == sq->una_psn;
 	return rxe_psn_diff(sq->psn, sq->una_psn) < window;
@@ -145,7 +145,7 @@ static int rxe_execute_locally(struct rxe_qp *qp, const struct rxe_swqe *wqe)
 	}
 }
 
-/* A request that concerns this side only: it is done, or has failed. */
+/* Execute a local request: it is done then, or has failed. */
 static void rxe_execute(struct rxe_qp *qp, struct rxe_swqe *wqe)
 {
 	struct rxe_sq *sq = &qp->sq;
@@ -165,8 +165,8 @@ static void rxe_execute(struct rxe_qp *qp, struct rxe_swqe *wqe)
 }
 
 /*
- * That the peer has all that was sent: without acknowledgments, that it was
- * some time ago. See rxe_flow_may_send().
+ * Whether the peer has all that was sent; without acknowledgments: whether that
+ * was some time ago. See rxe_flow_may_send().
  */
 static bool rxe_all_arrived(const struct rxe_qp *qp)
 {
@@ -192,7 +192,7 @@ static bool rxe_requester_step(struct rxe_qp *qp, u32 budget)
 		return qp->state == IB_QPS_SQD && rxe_resend_for_ack(qp);
 
 	if (wqe->error) {
-		/* errors come in order: not before those ahead are complete */
+		/* errors come in order: after those ahead have completed */
 		if (sq->next != sq->done)
 			return rxe_resend_for_ack(qp);
 		rxe_sq_fail(qp, wqe->error);
@@ -200,7 +200,7 @@ static bool rxe_requester_step(struct rxe_qp *qp, u32 budget)
 	}
 
 	if (rxe_swqe_is_local(wqe)) {
-		/* one acknowledgment completes all of them */
+		/* request an acknowledgment: one completes all of them */
 		if (sq->next - sq->done >= RXE_LOCAL_AHEAD)
 			return rxe_resend_for_ack(qp);
 		rxe_execute(qp, wqe);
@@ -232,15 +232,15 @@ static bool rxe_requester_step(struct rxe_qp *qp, u32 budget)
 }
 
 /**
- * rxe_requester_should_batch - whether what was posted should wait for more
+ * rxe_requester_should_batch - whether posted requests should wait for more
  * @qp: the QP; its user has posted something
  *
- * While the peer has enough to do, and an acknowledgment is on its way that will
- * have the requester run, small requests gather, and then leave together. They
- * do so after a jiffy, should it not come.
+ * While the peer has enough to do, small requests gather, and leave in one
+ * batch when the requester next runs: at the acknowledgment that is under way,
+ * or after a jiffy.
  *
  * Context: BH disabled, the send queue's lock is held.
- * Return: true if it should; false: rxe_requester_begin().
+ * Return: true if they should; false: call rxe_requester_begin().
  */
 bool rxe_requester_should_batch(struct rxe_qp *qp)
 {
@@ -265,7 +265,7 @@ bool rxe_requester_should_batch(struct rxe_qp *qp)
 	return false;
 }
 
-/* Send so many bytes, or what there is; false: there may be more. */
+/* Send up to @budget bytes; false: there may be more. */
 static bool rxe_requester_turn(struct rxe_qp *qp, int budget)
 {
 	struct rxe_tx *tx = &qp->sq.tx;
@@ -288,9 +288,9 @@ static bool rxe_requester_turn(struct rxe_qp *qp, int budget)
  * rxe_requester_run - send what may be sent
  * @qp: the QP
  *
- * After a batch the rest is left to the queue's work. In softirq context that is
- * most of it: where another CPU of this machine is to receive it, it is told only
- * when all softirqs have run here, and would be idle until then.
+ * The queue's work sends what exceeds the budget. In softirq context that is
+ * most of it: a receiver on another CPU of this machine is notified only when
+ * all softirqs have run here, and would be idle until then.
  *
  * Context: BH disabled, the send queue's lock is held.
  */
@@ -299,7 +299,7 @@ void rxe_requester_run(struct rxe_qp *qp)
 	bool softirq = in_serving_softirq();
 
 	lockdep_assert_held(&qp->sq.lock);
-	/* it goes on where it was about to */
+	/* the work that is queued will send it */
 	if (softirq && delayed_work_pending(&qp->sq.requester.work))
 		return;
 
@@ -312,10 +312,10 @@ void rxe_requester_run(struct rxe_qp *qp)
  * rxe_requester_begin - send what may be sent, after a program has posted
  * @qp: the QP
  *
- * Where nothing is under way the peer gets the first of it early, so that it
- * works on that while the next is made.
+ * While nothing is under way the first packets leave early: the peer works on
+ * them while the next are made.
  *
- * Context: process; the send queue's lock is held, and let go now and then.
+ * Context: process; the send queue's lock is held, and dropped between turns.
  */
 void rxe_requester_begin(struct rxe_qp *qp)
 	__must_hold(&qp->sq.lock)
@@ -327,7 +327,7 @@ void rxe_requester_begin(struct rxe_qp *qp)
 	while (turns--) {
 		if (rxe_requester_turn(qp, RXE_TX_FIRST))
 			return;
-		/* softirqs run */
+		/* let softirqs run */
 		spin_unlock_bh(&sq->lock);
 		spin_lock_bh(&sq->lock);
 	}

@@ -37,7 +37,8 @@ static int rxe_respond(struct rxe_qp *qp, const struct rxe_pkt *pkt)
  * @qp: the responder
  * @pkt: the request, which was executed before
  *
- * IBTA 9.7.5.1.5: it is acknowledged, or answered as it was, not executed.
+ * IBTA 9.7.5.1.5: it is acknowledged or answered, and not executed; only a read
+ * reads memory anew.
  *
  * Context: BH disabled, the receive queue's lock is held.
  */
@@ -78,7 +79,7 @@ static int rxe_store_run(struct rxe_qp *qp, const struct rxe_pkt *pkt, u32 len)
 	struct rxe_access access = rxe_receive_access(qp);
 	struct rxe_rq *rq = &qp->rq;
 
-	/* what is missing, or wrong, is so for one of them: see there */
+	/* a fault or an error is left to the packet that it is in */
 	if (pkt->op->flags & RXE_OP_SEND) {
 		access.dir = NULL;
 		return rxe_sgl_access(&access, rq->wqe->sge, rq->wqe->num_sge,
@@ -172,7 +173,7 @@ static int rxe_rc_process(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 }
 
 /**
- * rxe_responder_process - do what a request asks for
+ * rxe_responder_process - execute a request
  * @qp: the responder
  * @pkt: the packet
  *

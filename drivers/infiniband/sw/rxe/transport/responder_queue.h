@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* How requests come to the responder. */
+/* How the responder receives requests. */
 #ifndef RXE_RESPONDER_QUEUE_H
 #define RXE_RESPONDER_QUEUE_H
 

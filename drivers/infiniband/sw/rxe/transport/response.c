@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* What is done with a packet of a send or a write, of whatever service. */
+/* How a responder takes packets of sends and writes, of any service. */
 #include "base/pkt.h"
 #include "base/wire.h"
 #include "mem/access.h"
@@ -54,10 +54,10 @@ static void rxe_complete_receive(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 }
 
 /**
- * rxe_receive_access - what a receive request's memory has to allow
+ * rxe_receive_access - the access that a packet needs to a receive request's memory
  * @qp: the responder
  *
- * The memory of shared requests is of the shared queue's PD: IBTA 10.2.9.
+ * A shared request's memory belongs to the PD of the shared queue: IBTA 10.2.9.
  *
  * Return: the access, but for its key, iova and lengths.
  */
@@ -71,7 +71,7 @@ struct rxe_access rxe_receive_access(struct rxe_qp *qp)
 	return access;
 }
 
-/* The packet behind one, if it is there; with a backlog if the one is of that. */
+/* The packet behind @pkt, if it has come; @pkt waits in @backlog, if any. */
 static bool rxe_pkt_behind(const struct rxe_pkt *pkt,
 			   const struct rxe_backlog *backlog,
 			   struct rxe_pkt *behind)
@@ -86,8 +86,8 @@ static bool rxe_pkt_behind(const struct rxe_pkt *pkt,
 }
 
 /*
- * How much of a send there is from a packet on: what has come says that the memory
- * is going to be written, that of the receive request behind it is not.
+ * How many bytes of a send have come, from a packet on. Only their memory is
+ * faulted in ahead: the rest of the receive request may never be written.
  */
 static u32 rxe_send_ahead(const struct rxe_qp *qp, const struct rxe_pkt *pkt)
 {
@@ -96,7 +96,7 @@ static u32 rxe_send_ahead(const struct rxe_qp *qp, const struct rxe_pkt *pkt)
 	struct rxe_pkt pkts[2];
 	int i = 0;
 
-	/* what has just come is behind all that waits */
+	/* a packet that has just come is behind all that wait */
 	if (pkt->skb != rxe_backlog_peek(backlog))
 		backlog = NULL;
 
@@ -123,7 +123,7 @@ static int rxe_store_send(struct rxe_qp *qp, const struct rxe_pkt *pkt,
 	const struct rxe_rwqe *wqe = qp->rq.wqe;
 
 	access.dir = dir;
-	/* packets are looked through for a fault only */
+	/* look through the packets only for a fault */
 	if (dir)
 		access.ahead = rxe_send_ahead(qp, pkt);
 	return rxe_sgl_access(&access, wqe->sge, wqe->num_sge, offset,
@@ -151,7 +151,7 @@ int rxe_respond_send(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 
 	offset = pkt->op->flags & RXE_OP_START ? 0 : rq->offset;
 	if ((u64)offset + pkt->payload_len > rq->wqe->length) {
-		/* only here does the sender learn of it, and stop */
+		/* only a reliable sender learns of it, and stops */
 		if (rxe_is_reliable(qp))
 			rxe_fail_receive(qp, IB_WC_LOC_LEN_ERR);
 		return RXE_SYN_NAK_INV_REQ;
@@ -193,7 +193,7 @@ static int rxe_begin_write(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 	access.key = rq->write_rkey;
 	access.iova = rq->write_va;
 	access.len = rq->write_len;
-	/* no data, no key: IBTA 9.7.4.1.5 */
+	/* without data the key is not checked: IBTA 9.7.4.1.5 */
 	if (access.len && rxe_mr_check(&access))
 		return RXE_SYN_NAK_REM_ACCESS;
 	return 0;
@@ -302,7 +302,7 @@ bool rxe_request_valid(const struct rxe_qp *qp, const struct rxe_pkt *pkt)
 }
 
 /**
- * rxe_responder_advance - a packet of a send or a write has been taken
+ * rxe_responder_advance - account for a packet of a send or a write
  * @qp: the responder
  * @pkt: the packet
  *
@@ -329,7 +329,7 @@ void rxe_responder_advance(struct rxe_qp *qp, const struct rxe_pkt *pkt)
  * rxe_raise_comm_established - raise IB_EVENT_COMM_EST at the first packet
  * @qp: the responder
  *
- * IBTA 11.6.3.1: for the program that has yet to move on to RTS.
+ * IBTA 11.6.3.1: tells a program that has yet to move on to RTS.
  *
  * Context: the receive queue's lock is held.
  */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* What those share who do what requests ask for. */
+/* Shared by all that execute requests. */
 #ifndef RXE_RESPONSE_H
 #define RXE_RESPONSE_H
 
@@ -11,7 +11,7 @@
 struct rxe_pkt;
 
 /**
- * rxe_responder_access - what a peer's request asks of memory
+ * rxe_responder_access - the access that a peer's request needs to memory
  * @qp: the responder
  * @rights: of struct rxe_access
  *

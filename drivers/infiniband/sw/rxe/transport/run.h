@@ -10,18 +10,18 @@
 struct rxe_qp;
 
 /**
- * rxe_many_or_one - make, or take, many packets with one access to memory, or one
- * @work: does so; not 0: it is not possible, and what was done is done. Of @many
- *	  packets it only tries the memory; for one the direction parks
+ * rxe_many_or_one - process a run of packets with one access to memory, or one packet
+ * @work: processes them. If it fails, what was done before counts. Of @many
+ *	  packets it only tries the memory; for one packet the direction parks
  * @qp: passed to @work
  * @arg: passed to @work
  *
- * A run of packets whose memory is not all there is not worth a fault as a whole:
- * what is missing, or wrong, is so for one of them, and those ahead go on.
+ * A run does not fault for a page that is missing: the packets ahead of it go
+ * on one by one, and the one that needs the page waits. Errors likewise.
  *
  * Context: BH disabled, the direction's lock is held.
- * Return: what @work returned for one; -ENOMEM: for many, when one fares no
- * better.
+ * Return: 0 or -ENOMEM from a run, after which one packet would fare no better;
+ * otherwise what @work returned for one packet.
  */
 static __always_inline int
 rxe_many_or_one(int (*work)(struct rxe_qp *qp, void *arg, bool many),

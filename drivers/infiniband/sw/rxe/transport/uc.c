@@ -7,7 +7,7 @@
 #include "transport/response.h"
 #include "transport/uc.h"
 
-/* The rest of the message is dropped too: it is not what is expected. */
+/* Drops the rest of the message, too: without a beginning it is not valid. */
 static void rxe_uc_drop(struct rxe_qp *qp)
 {
 	rxe_count(qp->dev, RXE_STAT_RCVD_DROPS);
@@ -19,8 +19,8 @@ static void rxe_uc_drop(struct rxe_qp *qp)
  * @qp: the receiver
  * @pkt: the packet
  *
- * What cannot be taken is dropped, with the message that it is part of. A
- * receive request that was being filled serves the next message.
+ * A packet that cannot be taken is dropped, with the message that it is part
+ * of. A receive request that was being filled serves the next message.
  *
  * Context: BH disabled, the receive queue's lock is held.
  * Return: 0; -EAGAIN: the packet has to wait for memory.
@@ -31,7 +31,7 @@ int rxe_uc_process(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 	int err;
 
 	lockdep_assert_held(&qp->rq.lock);
-	/* whatever was lost before it, a first packet begins anew */
+	/* a first packet begins anew, whatever was lost before it */
 	if (pkt->op->flags & RXE_OP_START)
 		rq->message = RXE_MESSAGE_NONE;
 	else if (pkt->psn != rq->epsn)

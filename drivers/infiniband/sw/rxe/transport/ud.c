@@ -85,7 +85,7 @@ int rxe_ud_request(struct rxe_qp *qp, struct rxe_swqe *wqe)
 		rxe_requester_send(qp, wqe, 1);
 	}
 put_ah:
-	/* a kernel user's may be gone, with the completion */
+	/* not ah->handle: the user may destroy the AH with the completion */
 	if (handle)
 		rxe_handle_put(handle);
 	return err;
@@ -168,7 +168,7 @@ static void rxe_ud_complete(struct rxe_qp *qp, const struct rxe_pkt *pkt)
  * @qp: the receiver
  * @pkt: the packet
  *
- * What cannot be taken is dropped, and takes no receive request.
+ * A datagram that cannot be taken is dropped, and uses no receive request.
  *
  * Context: BH disabled, the receive queue's lock is held.
  * Return: 0; -EAGAIN: the packet has to wait for memory.
