@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * To sum and copy a batch of 64 KiB takes a while. Done where it is received, in
- * softirq, it would hold up all other softirqs of the CPU, and our own answers:
- * where they go to another CPU of this machine, that one is told when all of
- * them have run. A work of the same CPU does it, and lets them run after each
- * batch. What is small is done at once, where nothing is ahead of it.
+ * To check and copy a batch of 64 KiB takes a while. In the softirq that
+ * receives it, this would delay all other softirqs of the CPU, and our own
+ * answers: a receiver on another CPU of this machine is notified only when all
+ * of them have run. A work of the same CPU does it, and lets softirqs run after
+ * each batch. A small batch is processed at once, if none waits before it.
  */
 #include <linux/percpu.h>
 #include <linux/skbuff.h>
@@ -16,22 +16,22 @@
 #include "ingress/bulk.h"
 #include "ingress/rcv.h"
 
-/* bytes that are done with where they are received */
+/* batches of up to so many bytes are processed in softirq */
 #define RXE_BULK_MIN	(8 << 10)
-/* batches that may wait: behind them softirqs wait, too */
+/* batches that may wait; then softirqs process them */
 #define RXE_BULK_MAX	128
 /* batches before other works of the CPU, or softirqs, get a turn */
 #define RXE_BULK_BUDGET	8
 
 /**
- * struct rxe_bulk - what waits on a CPU
+ * struct rxe_bulk - batches that wait on a CPU
  * @skbs: the batches, in the order they came in
- * @work: that processes them
+ * @work: processes them
  * @ran: when it last did, or had nothing to do; in jiffies
  *
- * They are put in and taken out with BH disabled, on the CPU: who finds none there
- * knows that all that came to the CPU before is done with. A process that runs
- * with BH enabled could be moved in between, or be interrupted by the next one.
+ * They are put in and taken out on the CPU, with BH disabled: if none is found
+ * there, all that came to the CPU before is done with. With BH enabled a
+ * process could migrate in between, or be interrupted by the next batch.
  */
 struct rxe_bulk {
 	struct sk_buff_head skbs;
@@ -74,9 +74,10 @@ static void rxe_bulk_work(struct work_struct *work)
 }
 
 /*
- * Hundreds of workers may be ahead of ours on this CPU: those of QPs that send, or
- * whose pages have come at once. Acknowledgments and NAKs must not wait for all of
- * them, or peers repeat what these acknowledge, and give up.
+ * Process batches here if the work has not run for more than a jiffy. Hundreds
+ * of kworkers may be ahead of it on this CPU: those of QPs that send, or whose
+ * pages have come at once. If acknowledgments and NAKs waited for all of them,
+ * peers would repeat requests, and give up.
  */
 static void rxe_bulk_run_overdue(struct rxe_bulk *bulk)
 {
@@ -106,7 +107,7 @@ bool rxe_is_bulk(const struct sk_buff *skb)
  * @net: where they came in
  * @skb: the batch; consumed
  *
- * Where the work does not get to run, those ahead of it are processed here.
+ * If the work does not get to run, batches that wait are processed here.
  *
  * Context: BH disabled.
  */
@@ -130,8 +131,8 @@ void rxe_bulk_add(const struct net *net, struct sk_buff *skb)
 /**
  * rxe_bulk_drain - process all that waits
  *
- * What comes meanwhile may still wait after it, or overtake what is processed
- * here, which to its sender is a loss.
+ * A batch that comes meanwhile may still wait afterwards, or overtake those
+ * processed here, which its sender takes for a loss.
  *
  * Context: may sleep.
  */
@@ -146,7 +147,7 @@ void rxe_bulk_drain(void)
 		waiting = skb_queue_len_lockless(&bulk->skbs);
 		while (waiting-- && rxe_bulk_step(bulk))
 			;
-		/* it may be busy with one that it has taken out before */
+		/* the work may be busy with one that it has taken out before */
 		flush_work(&bulk->work);
 	}
 }

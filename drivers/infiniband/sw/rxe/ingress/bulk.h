@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* Much that came at once, and what came behind it. */
+/* Large batches, and batches that came behind them. */
 #ifndef RXE_BULK_H
 #define RXE_BULK_H
 

@@ -75,9 +75,9 @@ void rxe_gsi_withdraw(struct rxe_qp *qp)
 }
 
 /*
- * How sure it is that a packet is for a device; 0: it is not. Netdevs in VRFs
- * may have the same addresses as others, and so may all where they are
- * link-local; and what is for one netdev may come by another.
+ * How well a packet fits a device; 0: it does not. Netdevs in different VRFs
+ * may have the same addresses, all netdevs may have the same link-local ones,
+ * and a packet for one netdev may come in by another.
  */
 static int rxe_gsi_rank(struct rxe_dev *dev, const struct sk_buff *skb)
 {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * What comes to the RoCEv2 port is taken by a netfilter hook, the last one of
- * local input: firewalls have seen it then, and packets that segmentation
- * offload or GRO keep together still are one skb, as they would not be any more
- * at the socket, which splits them. The socket keeps the port, has GRO merge what
- * comes for it, and takes what the hook leaves to it.
+ * A netfilter hook takes packets to the RoCEv2 port. It is the last one of
+ * local input: firewalls have seen the packets by then, and those that GSO or
+ * GRO keep together still are one skb, which the socket would split. The socket
+ * keeps the port, enables GRO for it, and takes the packets that the hook
+ * leaves to it.
  */
 #include <linux/bottom_half.h>
 #include <linux/if_vlan.h>
@@ -26,7 +26,7 @@
 #include "ingress/port.h"
 #include "ingress/rcv.h"
 
-/* The netdev that packets came by, rather than the VRF that it is in. */
+/* The netdev that a packet came in by, not the VRF that this is in. */
 static const struct net_device *rxe_ingress_netdev(const struct sk_buff *skb)
 {
 	int ifindex = ip_hdr(skb)->version == 4 ? inet_sdif(skb) :
@@ -74,8 +74,8 @@ static bool rxe_udp_len_ok(const struct udphdr *udp, u32 len)
  * @sk: the socket
  * @skb: one packet; its data begins with the UDP header
  *
- * Context: BH disabled, under RCU: also where netfilter goes on with a packet that
- * user space had, as it disables them for what is behind a hook point.
+ * Context: BH disabled, under RCU: also for packets that NFQUEUE reinjects, as
+ * netfilter disables BH for what is behind a hook point.
  * Return: 0: the packet is consumed, whatever it is.
  */
 int rxe_udp_rcv(struct sock *sk, struct sk_buff *skb)
@@ -96,7 +96,7 @@ int rxe_udp_rcv(struct sock *sk, struct sk_buff *skb)
 	return 0;
 }
 
-/* Whether the hook can take it: the socket does what this leaves. */
+/* Whether the hook can take a packet: the socket takes the others. */
 static bool rxe_hook_can_take(struct sk_buff *skb, u32 ip_len)
 {
 	enum ip_conntrack_info info;
@@ -113,7 +113,7 @@ static bool rxe_hook_can_take(struct sk_buff *skb, u32 ip_len)
 	if (skb_is_gso(skb) && !(skb_shinfo(skb)->gso_type & SKB_GSO_UDP_L4))
 		return false;
 
-	/* connection tracking comes to know of a connection after this hook */
+	/* conntrack confirms a connection only after this hook */
 	ct = nf_ct_get(skb, &info);
 	return !ct || nf_ct_is_confirmed(ct);
 }
@@ -133,9 +133,9 @@ static unsigned int rxe_hook_take(const struct net *net, struct sk_buff *skb)
 }
 
 /*
- * UDP gives what came in a VRF to a socket outside of all only if the
- * administrator has said so, by udp_l3mdev_accept, for all sockets. What the
- * hook leaves is to find ours there, too.
+ * UDP gives packets from a VRF to a socket outside of VRFs only if
+ * udp_l3mdev_accept is set, for all sockets. Name our socket in the skb, so
+ * that packets that the hook leaves reach it without that.
  */
 static unsigned int rxe_hook_pass_to_socket(const struct net *net,
 					    struct sk_buff *skb, u32 ip_len)
@@ -208,20 +208,20 @@ static unsigned int rxe_hook6(void *priv, struct sk_buff *skb,
  *    to a queue at this hook point. nf_reinject() calls the hooks behind the
  *    queue's as it was called, by the program's sendmsg().
  *
- * What is behind them takes locks that softirqs take, and is bound to a CPU
- * while it does: they disable BH themselves. What holds in all contexts, and is
- * relied on: interrupts are enabled; RCU is read-locked, so that QPs and routes
- * stay; the skb is nobody else's, its data begins with the network header, and
- * its transport header is set. Its netdev is there until the hook returns, held
- * by RCU or by the queue, and so is its route: rxe_batch_detach() lets go of them
- * for packets that stay longer.
+ * The code behind them takes locks that softirqs take, and stays on one CPU
+ * while it does: the hooks disable BH themselves. It relies on the following,
+ * which holds in all contexts: interrupts are enabled; RCU is read-locked, so
+ * that QPs and routes stay; the skb is not shared, its data begins with the
+ * network header, and its transport header is set. Its netdev is there until
+ * the hook returns, held by RCU or by the queue, and so is its route:
+ * rxe_batch_detach() lets go of them for packets that stay longer.
  *
- * A queue segments what was merged, unless its program wants it whole
- * (NFQA_CFG_F_GSO), and lets packets that were not queued overtake: they come
- * one by one then, on any CPU, in any order, all of which a network may do.
+ * NFQUEUE segments merged packets, unless its program sets NFQA_CFG_F_GSO, and
+ * packets that were not queued may overtake: they then come one by one, on any
+ * CPU, in any order, as from any network.
  *
- * They are the last of their hook point, so that one that comes or goes moves no
- * other, whose place is what queued packets go on from.
+ * They are the last of their hook point: no other hook moves when they are
+ * registered or unregistered. A queued packet goes on from its hook's place.
  */
 static const struct nf_hook_ops rxe_hooks[] = {
 	{
@@ -239,8 +239,8 @@ static const struct nf_hook_ops rxe_hooks[] = {
 };
 
 /**
- * rxe_hook_net - begin to take what comes to the RoCEv2 port
- * @net: where there are sockets that have it
+ * rxe_hook_net - begin to take packets to the RoCEv2 port
+ * @net: the namespace; its sockets have the port
  *
  * Context: may sleep.
  * Return: 0 or a negative errno.
@@ -254,8 +254,8 @@ int rxe_hook_net(struct net *net)
  * rxe_unhook_net - the counterpart of rxe_hook_net()
  * @net: as there
  *
- * What user space has queued in the namespace is dropped: nf_queue_nf_hook_drop().
- * Packets may still wait: rxe_hook_wait().
+ * Packets that are queued to user space in the namespace are dropped:
+ * nf_queue_nf_hook_drop(). Others may still wait: rxe_hook_wait().
  *
  * Context: may sleep; the sockets may go after it.
  */
@@ -267,9 +267,9 @@ void rxe_unhook_net(struct net *net)
 }
 
 /**
- * rxe_hook_wait - wait until nothing is on its way from where it was received
+ * rxe_hook_wait - wait for packets that the hook or the socket has taken
  *
- * To close the socket of rxe_udp_rcv() does not wait for those who are in it.
+ * To close a socket does not wait for callers that are in rxe_udp_rcv().
  *
  * Context: may sleep; after rxe_unhook_net(), and when the sockets are closed.
  */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* From the network to rcv.h. */
+/* Reception of packets from the network. */
 #ifndef RXE_HOOK_H
 #define RXE_HOOK_H
 

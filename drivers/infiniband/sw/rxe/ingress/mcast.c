@@ -21,7 +21,7 @@
  * @mgid: the group's address
  * @qp: the QP, which leaves its groups before it goes
  * @handle: of the QP; outlives it as long as look-ups may see this
- * @rcu: so does this
+ * @rcu: frees this when no look-up sees it any more
  */
 struct rxe_member {
 	struct rhlist_head node;
@@ -88,7 +88,7 @@ static void rxe_member_remove(struct rxe_member *member)
 	kfree_rcu(member, rcu);
 }
 
-/* The core has no word for a lack of memory there: see whether it is a member. */
+/* ip_mc_inc_group() does not tell a lack of memory: see if it is a member. */
 static int rxe_join4(struct in_device *in_dev, __be32 addr)
 {
 	const struct ip_mc_list *group;
@@ -114,10 +114,10 @@ static int rxe_join6(struct net_device *ndev, const struct in6_addr *addr)
 /*
  * Receive what is sent to a group.
  *
- * It is the netdev that becomes a member, and not the sockets, which take what comes
- * to any group: they are the namespace's, and what a socket may be a member of is
- * bounded (optmem_max, igmp_max_memberships), so that devices and programs would
- * take it from each other; and it is the socket's lock that guards it.
+ * The netdev becomes a member, not a socket. The sockets take packets to any
+ * group, and all devices in the namespace share them; the memberships of a
+ * socket are bounded (optmem_max, igmp_max_memberships), so that devices and
+ * programs would take them from each other, and are guarded by its lock.
  */
 static int rxe_join(struct rxe_dev *dev, const union ib_gid *mgid)
 {
@@ -158,7 +158,7 @@ static void rxe_leave(struct rxe_dev *dev, const union ib_gid *mgid)
  * @mgid: the group's address, which is a multicast one
  * @mlid: unused
  *
- * The first of a device's QPs has the netdev join the group.
+ * The first of a device's QPs makes the netdev join the group.
  *
  * Context: may sleep; takes RTNL.
  * Return: 0 or a negative errno.
@@ -235,7 +235,7 @@ static void rxe_mcast_deliver(const struct rxe_member *member,
 	if (!rxe_handle_hold(member->handle))
 		return;
 
-	/* pairs with modify_qp(), as for any packet */
+	/* pairs with rxe_enter_state(), as for any packet */
 	if (smp_load_acquire(&qp->state) >= IB_QPS_RTR &&
 	    net_eq(net, qp->dev->net) &&
 	    rxe_batch(pkt->skb)->ifindex == qp->dev->ndev->ifindex) {

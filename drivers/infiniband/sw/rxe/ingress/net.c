@@ -126,7 +126,7 @@ static bool rxe_net_empty(struct rxe_net *rnet)
 /*
  * The unregistration that netdevs ask for is queued, since their notifier must
  * not sleep for it: remove the devices here, so that no socket outlives the
- * namespace, and wait for those that somebody else is removing.
+ * namespace, and wait for those that are being removed elsewhere.
  */
 static void __net_exit rxe_exit_net(struct net *net)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * The RoCEv2 port of a net namespace: a socket for each family has it, so that
- * nobody else takes it, has GRO merge what comes for it, and sends.
+ * The RoCEv2 port of a net namespace: a socket of each family reserves it,
+ * enables GRO for it, and sends.
  */
 #include <net/netns/generic.h>
 #include <net/udp_tunnel.h>
@@ -45,7 +45,7 @@ static struct socket *rxe_open_socket(struct net *net, sa_family_t family,
 		return ERR_PTR(err);
 
 	setup_udp_tunnel_sock(net, rxe_tunnel_sock(sock), &tunnel);
-	/* which that has switched off: members of a group may be on one host */
+	/* setup_udp_tunnel_sock() clears it: members may be on one host */
 	err = sock->ops->setsockopt(sock, SOL_IP, IP_MULTICAST_LOOP,
 				    KERNEL_SOCKPTR(&yes), sizeof(yes));
 	if (!err)
@@ -77,7 +77,7 @@ void rxe_port_close(struct net *net)
 }
 
 /**
- * rxe_port_open - have the RoCEv2 port of a net namespace
+ * rxe_port_open - open the RoCEv2 port of a net namespace
  * @net: the namespace
  * @rcv: udp_sock.encap_rcv
  *
@@ -99,7 +99,7 @@ int rxe_port_open(struct net *net, rxe_encap_rcv_t rcv)
 
 	sock = rxe_open_socket(net, AF_INET6, rcv);
 	if (IS_ERR(sock)) {
-		/* booted with ipv6.disable_ipv6: IPv4 alone is of use */
+		/* booted with ipv6.disable_ipv6: go on with IPv4 */
 		if (PTR_ERR(sock) == -EAFNOSUPPORT)
 			return 0;
 		rxe_port_close(net);
@@ -131,7 +131,7 @@ static struct pernet_operations rxe_port_ops = {
 };
 
 /**
- * rxe_port_init - have a place for the sockets of each net namespace
+ * rxe_port_init - allot memory for the sockets of each net namespace
  *
  * Context: may sleep.
  * Return: 0 or a negative errno.

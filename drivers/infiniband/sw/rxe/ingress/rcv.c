@@ -67,7 +67,7 @@ static struct rxe_qp *rxe_find_qp(const struct net *net,
 	if (!qp)
 		return NULL;
 
-	/* pairs with modify_qp(): who sees the state sees the path */
+	/* pairs with rxe_enter_state(): readers of the state see the path */
 	if (smp_load_acquire(&qp->state) >= IB_QPS_RTR &&
 	    rxe_is_for(qp, net, pkt))
 		return qp;
@@ -120,8 +120,8 @@ static void rxe_run_deliver(struct rxe_run *run, struct sk_buff *skb)
 }
 
 /*
- * GRO may have merged packets of several QPs: all that have the same addresses
- * and ports. What is not valid ends a run, too.
+ * GRO may have merged packets of several QPs: it compares addresses and ports
+ * only. An invalid packet ends a run, too.
  */
 static void rxe_run_split(struct rxe_run *run, struct sk_buff *skb)
 {
