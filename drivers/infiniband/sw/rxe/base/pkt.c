@@ -7,6 +7,7 @@
 #include "base/icrc.h"
 #include "base/order.h"
 #include "base/pkt.h"
+#include "base/rule.h"
 
 /*
  * The address of the data at an offset, and how many bytes are contiguous from
@@ -80,10 +81,12 @@ bool rxe_pkt_parse(struct rxe_pkt *pkt, struct sk_buff *skb, u32 offset)
 	if (len < sizeof(*bth) || !rxe_pkt_read(pkt, 0, pkt->headers, len))
 		return false;
 
-	if (bth->flags & RXE_BTH_TVER_MASK)
+	if ((bth->flags & RXE_BTH_TVER_MASK) &&
+	    !rxe_broken(transport_version))
 		return false;
 	/* the default partition, in which full and limited members meet */
-	if (((be16_to_cpu(bth->pkey) ^ RXE_DEFAULT_PKEY) & 0x7fff) != 0)
+	if (((be16_to_cpu(bth->pkey) ^ RXE_DEFAULT_PKEY) & 0x7fff) != 0 &&
+	    !rxe_broken(partition))
 		return false;
 
 	pkt->opcode = bth->opcode;
@@ -102,7 +105,7 @@ bool rxe_pkt_parse(struct rxe_pkt *pkt, struct sk_buff *skb, u32 offset)
 		return false;
 
 	len = pkt->len - pkt->op->hdr_len - pad - RXE_ICRC_BYTES;
-	if (len > RXE_MAX_PAYLOAD)
+	if (len > RXE_MAX_PAYLOAD && !rxe_broken(payload_size))
 		return false;
 	if (len + pad && !(pkt->op->flags & RXE_OP_PAYLOAD))
 		return false;
@@ -249,6 +252,8 @@ static bool rxe_pkt_check_icrc(const struct rxe_pkt *pkt,
 	struct rxe_batch *batch = rxe_batch(pkt->skb);
 	__le32 icrc;
 
+	if (rxe_broken(icrc))
+		return true;
 	if (!rxe_pkt_read(pkt, pkt->len - RXE_ICRC_BYTES, &icrc, sizeof(icrc)))
 		return false;
 	if (le32_to_cpu(icrc) == rxe_pkt_icrc(pkt, prefix, rxe_pkt_ident(pkt)))

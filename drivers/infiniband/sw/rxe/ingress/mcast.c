@@ -11,6 +11,7 @@
 
 #include "base/dev.h"
 #include "base/pkt.h"
+#include "base/rule.h"
 #include "ingress/mcast.h"
 #include "obj/qp.h"
 #include "transport/responder_queue.h"
@@ -124,6 +125,8 @@ static int rxe_join(struct rxe_dev *dev, const union ib_gid *mgid)
 	const struct in6_addr *addr = (const struct in6_addr *)mgid->raw;
 	int err = -ENODEV;
 
+	if (rxe_broken(mcast_join))
+		return 0;
 	rtnl_lock();
 	if (ipv6_addr_v4mapped(addr))
 		err = rxe_join4(__in_dev_get_rtnl(dev->ndev),

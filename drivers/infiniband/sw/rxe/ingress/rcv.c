@@ -6,6 +6,7 @@
 
 #include "base/icrc.h"
 #include "base/pkt.h"
+#include "base/rule.h"
 #include "ingress/gsi.h"
 #include "ingress/mcast.h"
 #include "ingress/rcv.h"
@@ -34,6 +35,8 @@ static bool rxe_from_peer(const struct rxe_qp *qp, const struct sk_buff *skb)
 	const struct ipv6hdr *ip6h;
 	const struct iphdr *iph;
 
+	if (rxe_broken(peer_address))
+		return true;
 	if (ip_hdr(skb)->version == 4) {
 		iph = ip_hdr(skb);
 		return path->ipv4 && iph->ihl == sizeof(*iph) / 4 &&
@@ -50,8 +53,9 @@ static bool rxe_from_peer(const struct rxe_qp *qp, const struct sk_buff *skb)
 static bool rxe_is_for(const struct rxe_qp *qp, const struct net *net,
 		       const struct rxe_pkt *pkt)
 {
-	if (rxe_service(pkt->opcode) != qp->service ||
-	    !net_eq(net, qp->dev->net))
+	if (rxe_service(pkt->opcode) != qp->service && !rxe_broken(service))
+		return false;
+	if (!net_eq(net, qp->dev->net) && !rxe_broken(netns))
 		return false;
 	return rxe_is_datagram(qp) ? rxe_ud_is_ours(qp->dev, pkt->skb) :
 				     rxe_from_peer(qp, pkt->skb);

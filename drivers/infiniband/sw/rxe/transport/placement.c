@@ -2,6 +2,7 @@
 /* Flush and atomic write: IBTA volume 1, annex A19. */
 #include "base/compat.h"
 #include "base/pkt.h"
+#include "base/rule.h"
 #include "base/wire.h"
 #include "mem/access.h"
 #include "obj/qp.h"
@@ -107,7 +108,8 @@ int rxe_respond_flush(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 	access.whole = level == RXE_FLUSH_REGION;
 	if (!type || level > RXE_FLUSH_REGION || !qp->rq.num_resources)
 		return RXE_SYN_NAK_INV_REQ;
-	if (type != RXE_FLUSH_GLOBAL || rxe_mr_check(&access))
+	if ((type != RXE_FLUSH_GLOBAL && !rxe_broken(flush_persistent)) ||
+	    rxe_mr_check(&access))
 		return RXE_SYN_NAK_REM_ACCESS;
 
 	/* order the writes before the response */
@@ -148,7 +150,8 @@ int rxe_respond_atomic_write(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 	access.iova = be64_to_cpu(reth->va);
 	access.len = sizeof(u64);
 	if (pkt->payload_len != sizeof(u64) ||
-	    be32_to_cpu(reth->len) != sizeof(u64) ||
+	    (be32_to_cpu(reth->len) != sizeof(u64) &&
+	     !rxe_broken(atomic_write_length)) ||
 	    !IS_ALIGNED(access.iova, sizeof(u64)) || !qp->rq.num_resources ||
 	    rxe_copy_payload(&value, sizeof(value), &payload))
 		return RXE_SYN_NAK_INV_REQ;

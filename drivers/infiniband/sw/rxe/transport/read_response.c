@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #include "base/order.h"
 #include "base/pkt.h"
+#include "base/rule.h"
 #include "base/wire.h"
 #include "base/work.h"
 #include "mem/access.h"
@@ -287,8 +288,9 @@ void rxe_repeat_read(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 		return;
 
 	offset = (u64)rxe_psn_diff(psn, res->first_psn) * qp->mtu;
-	if (be64_to_cpu(reth->va) != res->va + offset ||
-	    offset + be32_to_cpu(reth->len) > res->len)
+	if ((be64_to_cpu(reth->va) != res->va + offset ||
+	     offset + be32_to_cpu(reth->len) > res->len) &&
+	    !rxe_broken(read_again))
 		return;
 
 	rxe_begin_read(qp, reth, psn);
@@ -400,7 +402,9 @@ void rxe_repeat_atomic(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 
 	lockdep_assert_held(&qp->rq.lock);
 	res = rxe_find_resource(qp, RXE_RESOURCE_ATOMIC, psn);
-	if (res)
+	if (res && rxe_broken(atomic_again))
+		rxe_respond_atomic(qp, pkt);
+	else if (res)
 		rxe_send_atomic_ack(qp, psn, res->orig);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* The responder: IBTA volume 1, 9.7.4. */
 #include "base/pkt.h"
+#include "base/rule.h"
 #include "base/wire.h"
 #include "mem/access.h"
 #include "mem/mw.h"
@@ -142,17 +143,19 @@ static int rxe_rc_process(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 		rxe_send_due_ack(qp);
 
 	diff = rxe_psn_diff(pkt->psn, rq->epsn);
-	if (diff > 0) {
+	if (diff > 0 && !rxe_broken(psn_ahead)) {
 		rxe_out_of_sequence(qp);
 		return 0;
 	}
-	if (diff < 0) {
+	if (diff < 0 && !rxe_broken(psn_behind)) {
 		rxe_responder_repeat(qp, pkt);
 		return 0;
 	}
 
 	rq->nak_sent = false;
 	rxe_raise_comm_established(qp);
+	if (rxe_broken(ack_after_data) && pkt->ack_req)
+		rxe_send_ack(qp, RXE_SYN_ACK_UNLIMITED, pkt->psn);
 
 	err = rxe_respond(qp, pkt);
 	switch (err) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* How a responder takes packets of sends and writes, of any service. */
 #include "base/pkt.h"
+#include "base/rule.h"
 #include "base/wire.h"
 #include "mem/access.h"
 #include "obj/recv_queue.h"
@@ -44,7 +45,7 @@ static void rxe_complete_receive(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 		wc.wc_flags = IB_WC_WITH_INVALIDATE;
 		wc.ex.invalidate_rkey = rxe_invalidated_rkey(pkt);
 	}
-	if (pkt->op->flags & RXE_OP_IMM) {
+	if ((pkt->op->flags & RXE_OP_IMM) && !rxe_broken(immediate)) {
 		wc.wc_flags = IB_WC_WITH_IMM;
 		wc.ex.imm_data = rxe_pkt_imm(pkt);
 	}
@@ -125,7 +126,9 @@ static int rxe_store_send(struct rxe_qp *qp, const struct rxe_pkt *pkt,
 	access.dir = dir;
 	/* look through the packets only for a fault */
 	if (dir)
-		access.ahead = rxe_send_ahead(qp, pkt);
+		access.ahead = rxe_broken(fault_ahead) ?
+				       wqe->length - offset :
+				       rxe_send_ahead(qp, pkt);
 	return rxe_sgl_access(&access, wqe->sge, wqe->num_sge, offset,
 			      pkt->payload_len, rxe_copy_payload, &payload);
 }
@@ -147,10 +150,11 @@ int rxe_respond_send(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 
 	lockdep_assert_held(&qp->rq.lock);
 	if (!rxe_rq_fetch(qp))
-		return RXE_SYN_RNR_NAK;
+		return rxe_broken(rnr_nak) ? 0 : RXE_SYN_RNR_NAK;
 
 	offset = pkt->op->flags & RXE_OP_START ? 0 : rq->offset;
-	if ((u64)offset + pkt->payload_len > rq->wqe->length) {
+	if ((u64)offset + pkt->payload_len > rq->wqe->length &&
+	    !rxe_broken(receive_length)) {
 		/* only a reliable sender learns of it, and stops */
 		if (rxe_is_reliable(qp))
 			rxe_fail_receive(qp, IB_WC_LOC_LEN_ERR);
@@ -224,8 +228,9 @@ int rxe_respond_write(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 	}
 
 	rest = rq->write_len - rq->offset;
-	if (pkt->op->flags & RXE_OP_END ? pkt->payload_len != rest :
-					  pkt->payload_len >= rest)
+	if ((pkt->op->flags & RXE_OP_END ? pkt->payload_len != rest :
+					   pkt->payload_len >= rest) &&
+	    !rxe_broken(dma_length))
 		return RXE_SYN_NAK_INV_REQ;
 	if ((pkt->op->flags & RXE_OP_IMM) && !rxe_rq_fetch(qp))
 		return RXE_SYN_RNR_NAK;
@@ -260,6 +265,8 @@ static bool rxe_request_enabled(const struct rxe_qp *qp,
 {
 	int access = qp->attr.qp_access_flags;
 
+	if (rxe_broken(enabled))
+		return true;
 	if (pkt->op->flags & (RXE_OP_WRITE | RXE_OP_ATOMIC_WRITE))
 		return access & IB_ACCESS_REMOTE_WRITE;
 	if (pkt->op->flags & RXE_OP_FLUSH)
@@ -289,10 +296,11 @@ bool rxe_request_valid(const struct rxe_qp *qp, const struct rxe_pkt *pkt)
 	if ((pkt->op->flags & RXE_OP_UNSUPPORTED) ||
 	    !rxe_request_enabled(qp, pkt))
 		return false;
-	if (pkt->op->flags & RXE_OP_START ? in != RXE_MESSAGE_NONE :
-					    in != rxe_message_of(pkt))
+	if ((pkt->op->flags & RXE_OP_START ? in != RXE_MESSAGE_NONE :
+					     in != rxe_message_of(pkt)) &&
+	    !rxe_broken(opcode_sequence))
 		return false;
-	if (!(pkt->op->flags & RXE_OP_PAYLOAD))
+	if (!(pkt->op->flags & RXE_OP_PAYLOAD) || rxe_broken(payload_length))
 		return true;
 	if (!(pkt->op->flags & RXE_OP_END))
 		return pkt->payload_len == qp->mtu;
@@ -342,7 +350,8 @@ void rxe_raise_comm_established(struct rxe_qp *qp)
 	};
 
 	lockdep_assert_held(&qp->rq.lock);
-	if (qp->state != IB_QPS_RTR || qp->comm_established)
+	if (qp->state != IB_QPS_RTR || qp->comm_established ||
+	    rxe_broken(comm_established))
 		return;
 
 	qp->comm_established = true;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* The responder of the unreliable connection service: IBTA volume 1, 9.8.2. */
 #include "base/pkt.h"
+#include "base/rule.h"
 #include "base/wire.h"
 #include "obj/qp.h"
 #include "obj/recv_queue.h"
@@ -34,7 +35,7 @@ int rxe_uc_process(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 	/* a first packet begins anew, whatever was lost before it */
 	if (pkt->op->flags & RXE_OP_START)
 		rq->message = RXE_MESSAGE_NONE;
-	else if (pkt->psn != rq->epsn)
+	else if (pkt->psn != rq->epsn && !rxe_broken(uc_loss))
 		goto drop;
 	if (!rxe_request_valid(qp, pkt))
 		goto drop;

@@ -4,6 +4,7 @@
 #include <rdma/ib_cache.h>
 
 #include "base/pkt.h"
+#include "base/rule.h"
 #include "base/wire.h"
 #include "egress/ah.h"
 #include "mem/access.h"
@@ -104,6 +105,8 @@ bool rxe_ud_is_ours(struct rxe_dev *dev, const struct sk_buff *skb)
 	const struct ib_gid_attr *attr;
 	union ib_gid gid;
 
+	if (rxe_broken(own_address))
+		return true;
 	if (!rxe_skb_dgid(skb, &gid))
 		return false;
 
@@ -180,7 +183,7 @@ int rxe_ud_process(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 	int err;
 
 	lockdep_assert_held(&qp->rq.lock);
-	if (be32_to_cpu(deth->qkey) != qp->attr.qkey) {
+	if (be32_to_cpu(deth->qkey) != qp->attr.qkey && !rxe_broken(qkey)) {
 		rxe_count(qp->dev, RXE_STAT_QKEY_VIOLATION);
 		return 0;
 	}
@@ -188,7 +191,8 @@ int rxe_ud_process(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 		rxe_count(qp->dev, RXE_STAT_OUT_OF_BUFFER);
 		return 0;
 	}
-	if (sizeof(struct ib_grh) + pkt->payload_len > rq->wqe->length) {
+	if (sizeof(struct ib_grh) + pkt->payload_len > rq->wqe->length &&
+	    !rxe_broken(datagram_length)) {
 		rxe_count(qp->dev, RXE_STAT_RCVD_DROPS);
 		return 0;
 	}

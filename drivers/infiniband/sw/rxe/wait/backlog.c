@@ -3,6 +3,7 @@
 
 #include "base/dev.h"
 #include "base/pkt.h"
+#include "base/rule.h"
 #include "wait/backlog.h"
 
 /* parked packets of one device may use 1/32 of RAM */
@@ -27,6 +28,8 @@ bool rxe_backlog_has_room(struct rxe_dev *dev,
 {
 	unsigned long all = totalram_pages() / RXE_BACKLOG_SHARE << PAGE_SHIFT;
 
+	if (rxe_broken(parked_bytes))
+		return true;
 	return backlog->bytes + skb->truesize <= limit &&
 	       atomic_long_read(&dev->backlog) + skb->truesize <= all;
 }

@@ -23,12 +23,15 @@ is_shell()
 }
 
 # What checkpatch has against a file that is as it has to be: a header for
-# several kernels, the form of trace events, programs of user space.
+# several kernels, the form of trace events, a list of macros, programs of user space.
 accepted()
 {
 	case $1 in
 	*/compat.h)
 		echo LINUX_VERSION_CODE,CONSTANT_COMPARISON,NEW_TYPEDEFS
+		;;
+	*/rule.h)
+		echo COMPLEX_MACRO,MACRO_ARG_REUSE,MACRO_ARG_UNUSED
 		;;
 	*trace.h)
 		echo PARENTHESIS_ALIGNMENT,OPEN_ENDED_LINE

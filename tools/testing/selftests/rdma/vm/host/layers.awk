@@ -84,7 +84,7 @@ NR == FNR {
 }
 
 # what a test module defines, in its own build
-/^#ifdef ODP_TEST/ {
+/^#ifdef (ODP|RXE)_TEST/ {
 	other_build = 1
 }
 

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/*
+ * Rules that the driver keeps, and that a test build of it breaks, one at a time,
+ * to see that a test notices: tools/testing/selftests/rdma/rules. In any other
+ * build rxe_broken() is the constant false, and nothing of this is left.
+ *
+ * Broken is only the rule: whatever breaks it stays within memory that it may
+ * touch, and comes to its end.
+ */
+#ifndef RXE_RULE_H
+#define RXE_RULE_H
+
+#include <linux/types.h>
+
+#define RXE_RULES(rule)							\
+	/* packets: whose they are, and whether they are sound */	\
+	rule(icrc, "a packet with a wrong ICRC is dropped")		\
+	rule(transport_version, "a packet of another version is dropped") \
+	rule(partition, "a packet of another partition is dropped")	\
+	rule(payload_size, "a payload above 4096 bytes is dropped")	\
+	rule(service, "a packet of another service is dropped")		\
+	rule(peer_address, "a connection takes its peer's packets only") \
+	rule(own_address, "a datagram is for the device whose address it has") \
+	rule(netns, "a packet is for QPs of the namespace it came in")	\
+	rule(mcast_join, "a netdev joins the groups of its QPs")	\
+	/* what a responder does */					\
+	rule(opcode_sequence, "packets of a message come in their order") \
+	rule(enabled, "a QP does what its access flags enable")		\
+	rule(payload_length, "all packets but the last are as long as the MTU") \
+	rule(dma_length, "a write is as long as its RETH says")		\
+	rule(receive_length, "a send is not longer than its receive")	\
+	rule(psn_ahead, "a request ahead of its turn is not executed")	\
+	rule(psn_behind, "a request that was executed is not again")	\
+	rule(atomic_again, "a repeated atomic gets the result it had")	\
+	rule(read_again, "a repeated read asks for what it had asked for") \
+	rule(ack_after_data, "a request is acknowledged once it is done") \
+	rule(rnr_nak, "a send without a receive gets an RNR NAK")	\
+	rule(immediate, "immediate data is delivered")			\
+	rule(flush_persistent, "a flush to persistence is refused")	\
+	rule(atomic_write_length, "an atomic write is of eight bytes")	\
+	rule(comm_established, "a first packet before RTS raises an event") \
+	rule(parked_bytes, "packets that wait take bounded memory")	\
+	rule(fault_ahead, "a fault asks for bytes that packets have named") \
+	rule(uc_loss, "UC drops a message that has lost a packet")	\
+	rule(qkey, "a datagram with a wrong Q_Key is dropped")		\
+	rule(datagram_length, "a datagram longer than its receive is dropped")
+
+#define RXE_RULE_NUMBER(name, meaning)	RXE_RULE_##name,
+
+enum rxe_rule {
+	RXE_RULES(RXE_RULE_NUMBER)
+	RXE_RULE_NUM,
+};
+
+#ifdef RXE_TEST
+bool rxe_rule_broken(enum rxe_rule rule);
+#else
+/* constant, so that the compiler sees the code as it is without rules */
+#define rxe_rule_broken(rule)	((rule) == RXE_RULE_NUM)
+#endif
+
+/* at the rule's place: whether it is left out, for a test to notice */
+#define rxe_broken(name)	rxe_rule_broken(RXE_RULE_##name)
+
+#endif
