@@ -43,7 +43,23 @@
 	rule(fault_ahead, "a fault asks for bytes that packets have named") \
 	rule(uc_loss, "UC drops a message that has lost a packet")	\
 	rule(qkey, "a datagram with a wrong Q_Key is dropped")		\
-	rule(datagram_length, "a datagram longer than its receive is dropped")
+	rule(datagram_length, "a datagram longer than its receive is dropped") \
+	/* what a requester does */					\
+	rule(read_credit, "no more reads at once than the peer takes")	\
+	rule(window, "PSNs that are not acknowledged are bounded")	\
+	rule(fence, "a fence waits for the reads before it")		\
+	rule(go_back, "after a NAK all from its PSN on is sent again")	\
+	rule(retries, "a silent peer is asked so often, then given up")	\
+	rule(ack_timeout, "a request that nothing answers is sent again") \
+	rule(rnr, "an RNR NAK has the request sent again")		\
+	rule(rnr_timer, "the delay of an RNR NAK is waited for")	\
+	rule(rnr_retries, "RNR NAKs are taken so often, then no more")	\
+	rule(response_due, "responses to nothing are dropped")		\
+	rule(response_valid, "a response is of the kind and length due") \
+	rule(implied_nak, "what is behind a read does not acknowledge it") \
+	rule(sqd, "nothing begins while the send queue is drained")	\
+	rule(sq_drained, "the event comes when the queue is drained")	\
+	rule(ah_pd, "an address handle is used within its PD")
 
 #define RXE_RULE_NUMBER(name, meaning)	RXE_RULE_##name,
 

@@ -5,6 +5,7 @@
 
 #include "base/dev.h"
 #include "base/handle.h"
+#include "base/rule.h"
 #include "egress/ah.h"
 
 static int rxe_ah_publish(struct rxe_ah *ah, struct ib_udata *udata)
@@ -119,7 +120,7 @@ struct rxe_ah *rxe_ah_get(struct ib_pd *pd, u32 number)
 {
 	struct rxe_ah *ah = rxe_handle_get(&to_rdev(pd->device)->ahs, number);
 
-	if (ah && ah->ibah.pd != pd) {
+	if (ah && ah->ibah.pd != pd && !rxe_broken(ah_pd)) {
 		rxe_handle_put(ah->handle);
 		return NULL;
 	}

@@ -2,6 +2,7 @@
 /* Responses, and what they complete: IBTA volume 1, 9.7.5 to 9.7.8. */
 #include "base/compat.h"
 #include "base/pkt.h"
+#include "base/rule.h"
 #include "base/wire.h"
 #include "mem/access.h"
 #include "obj/cq.h"
@@ -28,7 +29,7 @@ static const u32 rxe_rnr_delay[32] = {
 
 static void rxe_retry(struct rxe_qp *qp)
 {
-	if (!qp->sq.retries) {
+	if (!qp->sq.retries && !rxe_broken(retries)) {
 		rxe_count(qp->dev, RXE_STAT_RETRY_EXCEEDED);
 		rxe_sq_fail(qp, IB_WC_RETRY_EXC_ERR);
 		return;
@@ -132,7 +133,8 @@ static bool rxe_acknowledge(struct rxe_qp *qp, u32 psn)
 		wqe = rxe_oldest(sq);
 		if (!wqe)
 			break;
-		missing = rxe_swqe_is_answered(wqe);
+		missing = rxe_swqe_is_answered(wqe) &&
+			  !rxe_broken(implied_nak);
 		if (missing)
 			break;
 		if (rxe_psn_diff(psn, wqe->last_psn) <= 0) {
@@ -153,10 +155,10 @@ static void rxe_handle_rnr_nak(struct rxe_qp *qp, u8 timer)
 	struct rxe_sq *sq = &qp->sq;
 
 	rxe_count(qp->dev, RXE_STAT_RCVD_RNR);
-	if (sq->rnr_waiting)
+	if (sq->rnr_waiting || rxe_broken(rnr))
 		return;
 
-	if (qp->attr.rnr_retry != RXE_MAX_RETRY) {
+	if (qp->attr.rnr_retry != RXE_MAX_RETRY && !rxe_broken(rnr_retries)) {
 		if (!sq->rnr_retries) {
 			rxe_count(qp->dev, RXE_STAT_RNR_RETRY_EXCEEDED);
 			rxe_sq_fail(qp, IB_WC_RNR_RETRY_EXC_ERR);
@@ -172,7 +174,8 @@ static void rxe_handle_rnr_nak(struct rxe_qp *qp, u8 timer)
 	sq->retries = qp->attr.retry_cnt;
 	rxe_sq_note_progress(sq);
 	hrtimer_start(&sq->rnr_timer,
-		      ns_to_ktime(rxe_rnr_delay[timer] * 10000ULL),
+		      ns_to_ktime(rxe_broken(rnr_timer) ?
+					  0 : rxe_rnr_delay[timer] * 10000ULL),
 		      HRTIMER_MODE_REL_SOFT);
 }
 
@@ -273,6 +276,8 @@ static bool rxe_response_valid(const struct rxe_qp *qp,
 {
 	u32 offset = rxe_psn_diff(pkt->psn, wqe->first_psn) * qp->mtu;
 
+	if (rxe_broken(response_valid))
+		return true;
 	if (pkt->op->flags & RXE_OP_ATOMIC)
 		return rxe_swqe_is_atomic(wqe);
 	if (wqe->opcode == IB_WR_FLUSH || wqe->opcode == IB_WR_ATOMIC_WRITE)
@@ -371,6 +376,8 @@ static bool rxe_completer_live(const struct rxe_qp *qp)
 /* Neither a late duplicate, nor an answer to what was never requested. */
 static bool rxe_response_due(const struct rxe_qp *qp, const struct rxe_pkt *pkt)
 {
+	if (rxe_broken(response_due))
+		return rxe_completer_live(qp);
 	return rxe_completer_live(qp) &&
 	       rxe_psn_diff(pkt->psn, qp->sq.una_psn) >= 0 &&
 	       rxe_psn_diff(pkt->psn, qp->sq.sent_psn) < 0;
@@ -403,7 +410,8 @@ static void rxe_check_drained(struct rxe_qp *qp)
 		.element.qp = &qp->ibqp,
 	};
 
-	if (qp->state != IB_QPS_SQD || !sq->draining || rxe_oldest(sq))
+	if (qp->state != IB_QPS_SQD || !sq->draining ||
+	    (rxe_oldest(sq) && !rxe_broken(sq_drained)))
 		return;
 
 	sq->draining = false;
@@ -531,7 +539,7 @@ void rxe_ack_timeout(struct timer_list *timer)
 	unsigned long timeout;
 
 	spin_lock(&sq->lock);
-	if (!rxe_completer_live(qp))
+	if (!rxe_completer_live(qp) || rxe_broken(ack_timeout))
 		goto unlock;
 
 	/* the peer is not late while we wait, or have packets queued here */

@@ -3,6 +3,7 @@
 #ifndef RXE_REQUEST_H
 #define RXE_REQUEST_H
 
+#include "base/rule.h"
 #include "mem/access.h"
 #include "obj/qp.h"
 
@@ -37,7 +38,8 @@ rxe_requester_access(struct rxe_qp *qp, int rights)
 static inline bool rxe_may_ask(const struct rxe_qp *qp)
 {
 	lockdep_assert_held(&qp->sq.lock);
-	return qp->sq.rd_outstanding < qp->attr.max_rd_atomic;
+	return qp->sq.rd_outstanding < qp->attr.max_rd_atomic ||
+	       rxe_broken(read_credit);
 }
 
 void rxe_requester_expect(struct rxe_qp *qp, struct rxe_bth *bth, u32 psns);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* The requester of the connected services: IBTA volume 1, 9.7.3 and 9.8.2. */
+#include "base/rule.h"
 #include "base/wire.h"
 #include "base/work.h"
 #include "mem/access.h"
@@ -55,9 +56,10 @@ static void rxe_number_wqe(struct rxe_qp *qp, struct rxe_swqe *wqe)
 /* IBTA 10.8.3.3: a fence waits for the reads and atomics before it. */
 static bool rxe_wqe_may_start(struct rxe_qp *qp, const struct rxe_swqe *wqe)
 {
-	if (qp->state == IB_QPS_SQD)
+	if (qp->state == IB_QPS_SQD && !rxe_broken(sqd))
 		return false;
-	return !(wqe->flags & IB_SEND_FENCE) || !qp->sq.rd_outstanding;
+	return !(wqe->flags & IB_SEND_FENCE) || !qp->sq.rd_outstanding ||
+	       rxe_broken(fence);
 }
 
 static struct rxe_swqe *rxe_requester_next(struct rxe_qp *qp)
@@ -130,7 +132,8 @@ static bool rxe_window_open(const struct rxe_qp *qp,
 	/* one packet: a whole window may be lost time and again */
 	if (sq->probing)
 		return sq->psn == sq->una_psn;
-	return rxe_psn_diff(sq->psn, sq->una_psn) < window;
+	return rxe_psn_diff(sq->psn, sq->una_psn) < window ||
+	       rxe_broken(window);
 }
 
 static int rxe_execute_locally(struct rxe_qp *qp, const struct rxe_swqe *wqe)
@@ -346,6 +349,8 @@ void rxe_requester_go_back(struct rxe_qp *qp)
 
 	lockdep_assert_held(&qp->sq.lock);
 	rxe_count(qp->dev, RXE_STAT_RETRANSMIT);
+	if (rxe_broken(go_back))
+		return;
 	/* what is repeated need not wait for the memory of what is behind it */
 	if (sq->psn != sq->una_psn)
 		rxe_try_unpark(&sq->requester);
