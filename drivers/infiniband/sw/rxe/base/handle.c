@@ -4,6 +4,7 @@
 #include <linux/slab.h>
 
 #include "base/handle.h"
+#include "base/rule.h"
 
 #define RXE_HANDLE_BITS		24
 /* QPNs 0 and 1 are the management QPs, 0xffffff is multicast: IBTA 3.5.3 */
@@ -84,8 +85,10 @@ struct rxe_handle *rxe_handle_create(struct rxe_handle_table *table)
 	handle->table = table;
 	do {
 		do {
-			handle->number = get_random_u32() >>
-					 (32 - RXE_HANDLE_BITS);
+			handle->number = rxe_broken(key_reuse) ?
+						 handle->number + 1 :
+						 get_random_u32() >>
+						 (32 - RXE_HANDLE_BITS);
 		} while (handle->number < RXE_HANDLE_FIRST ||
 			 handle->number > RXE_HANDLE_LAST);
 		err = rhashtable_lookup_insert_fast(&table->ht, &handle->node,

@@ -59,7 +59,21 @@
 	rule(implied_nak, "what is behind a read does not acknowledge it") \
 	rule(sqd, "nothing begins while the send queue is drained")	\
 	rule(sq_drained, "the event comes when the queue is drained")	\
-	rule(ah_pd, "an address handle is used within its PD")
+	rule(ah_pd, "an address handle is used within its PD")		\
+	/* memory */							\
+	rule(key, "all of a key has to be right, its low bits too")	\
+	rule(key_reuse, "the number of what is gone is not given again soon") \
+	rule(pd, "memory is accessed within its PD")			\
+	rule(rights, "memory is accessed by the rights it was given")	\
+	rule(bounds, "memory is accessed within its bounds")		\
+	rule(invalidate, "an invalidated key gives no access")		\
+	rule(window_key, "a window that is bound anew has one key")	\
+	rule(window_qp, "a window of type 2 is for one QP")		\
+	rule(window_rights, "a window gives the rights it was bound with") \
+	rule(window_bounds, "a window ends where it was bound to")	\
+	rule(bind_right, "a window is bound to a region that allows it") \
+	rule(bound_region, "a region stays while a window is bound to it") \
+	rule(foreign_memory, "memory moves only for the process that registered it")
 
 #define RXE_RULE_NUMBER(name, meaning)	RXE_RULE_##name,
 

@@ -2,19 +2,33 @@
 /* All accesses of the protocol to memory go through these functions. */
 #include <linux/highmem.h>
 
+#include "base/rule.h"
 #include "mem/access.h"
 #include "mem/kernel_mr.h"
 #include "mem/mw.h"
 #include "wait/direction.h"
 
+static u64 rxe_mr_length(const struct rxe_mr *mr)
+{
+	/* what is behind it in its last page is pinned, too */
+	if (rxe_broken(bounds) && mr->kind == RXE_MR_PINNED)
+		return PAGE_ALIGN(mr->addr + mr->ibmr.length) - mr->addr;
+	return mr->ibmr.length;
+}
+
 static bool rxe_mr_allows(const struct rxe_mr *mr,
 			  const struct rxe_access *access)
 {
-	if (mr->key != access->key || mr->ibmr.pd != access->pd ||
-	    (mr->access & access->rights) != access->rights)
+	if (mr->key != access->key && !(rxe_broken(key) && mr->key))
+		return false;
+	if (mr->ibmr.pd != access->pd && !rxe_broken(pd))
+		return false;
+	/* what was pinned to be read only is not written in any case */
+	if ((mr->access & access->rights) != access->rights &&
+	    !(rxe_broken(rights) && (mr->access & IB_ACCESS_LOCAL_WRITE)))
 		return false;
 	return access->whole ||
-	       rxe_in_bounds(mr->ibmr.iova, mr->ibmr.length, access->iova,
+	       rxe_in_bounds(mr->ibmr.iova, rxe_mr_length(mr), access->iova,
 			     access->len);
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/compat.h"
 #include "base/dev.h"
+#include "base/rule.h"
 #include "base/ucontext.h"
 #include "mem/memory.h"
 #include "mem/mr.h"
@@ -269,7 +270,8 @@ struct ib_mr *rxe_rereg_user_mr(struct ib_mr *ibmr, int flags, u64 start,
 	if (flags & ~IB_MR_REREG_SUPPORTED)
 		return ERR_PTR(-EOPNOTSUPP);
 	/* @start is the caller's: the region would silently change its owner */
-	if (trans && rxe_memory_is_foreign(mr->memory))
+	if (trans && rxe_memory_is_foreign(mr->memory) &&
+	    !rxe_broken(foreign_memory))
 		return ERR_PTR(-EPERM);
 
 	if (!(flags & IB_MR_REREG_PD))
@@ -289,6 +291,12 @@ struct ib_mr *rxe_rereg_user_mr(struct ib_mr *ibmr, int flags, u64 start,
 	return new;
 }
 
+/* Not freed then, but lost: its windows have it yet. */
+static bool rxe_leaves_windows(const struct rxe_mr *mr)
+{
+	return rxe_broken(bound_region) && mr->kind == RXE_MR_PINNED;
+}
+
 /**
  * rxe_dereg_mr - ib_device_ops.dereg_mr
  * @ibmr: the region
@@ -304,7 +312,7 @@ int rxe_dereg_mr(struct ib_mr *ibmr, struct ib_udata *udata)
 	struct rxe_mr *mr = to_rmr(ibmr);
 
 	if (atomic_cmpxchg(&mr->windows, 0, -1) > 0)
-		return -EBUSY;
+		return rxe_leaves_windows(mr) ? 0 : -EBUSY;
 
 	rxe_handle_destroy(mr->keyed.handle);
 	rxe_memory_put(mr->memory);

@@ -3,6 +3,7 @@
 #include "base/compat.h"
 #include "base/dev.h"
 #include "base/handle.h"
+#include "base/rule.h"
 #include "mem/mw.h"
 
 #define RXE_MW_RIGHTS	(IB_ACCESS_REMOTE_READ | IB_ACCESS_REMOTE_WRITE | \
@@ -82,7 +83,7 @@ static bool rxe_may_bind(const struct ib_pd *pd, const struct rxe_mr *mr,
 			 const struct rxe_bind *bind)
 {
 	if (mr->ibmr.lkey != bind->lkey || mr->ibmr.pd != pd ||
-	    !(mr->access & IB_ACCESS_MW_BIND))
+	    (!(mr->access & IB_ACCESS_MW_BIND) && !rxe_broken(bind_right)))
 		return false;
 	/* a region without the right to write cannot give it to a peer */
 	if ((bind->access & RXE_MW_WRITES) &&
@@ -194,7 +195,8 @@ int rxe_mw_invalidate(struct rxe_mw *mw, const struct ib_pd *pd, u32 qpn,
 	spin_lock(&mw->lock);
 	if (mw->ibmw.type == IB_MW_TYPE_2 && mw->ibmw.pd == pd &&
 	    mw->mr && mw->rkey == rkey && mw->qpn == qpn) {
-		rxe_mw_unbind(mw);
+		if (!rxe_broken(invalidate))
+			rxe_mw_unbind(mw);
 		err = 0;
 	}
 	spin_unlock(&mw->lock);
@@ -204,15 +206,23 @@ int rxe_mw_invalidate(struct rxe_mw *mw, const struct ib_pd *pd, u32 qpn,
 static bool rxe_mw_allows(const struct rxe_mw *mw,
 			  const struct rxe_access *access)
 {
-	if (!mw->mr || mw->rkey != access->key || mw->ibmw.pd != access->pd)
+	if (!mw->mr || (mw->rkey != access->key && !rxe_broken(window_key)) ||
+	    mw->ibmw.pd != access->pd)
 		return false;
-	if (mw->ibmw.type == IB_MW_TYPE_2 && mw->qpn != access->qpn)
+	if (mw->ibmw.type == IB_MW_TYPE_2 && mw->qpn != access->qpn &&
+	    !rxe_broken(window_qp))
 		return false;
 	/* a window gives no local access */
-	if (!(access->rights & mw->access))
+	if (!(access->rights & mw->access) &&
+	    !(rxe_broken(window_rights) &&
+	      (mw->mr->access & IB_ACCESS_LOCAL_WRITE)))
 		return false;
 	return access->whole ||
-	       rxe_in_bounds(mw->iova, mw->length, access->iova, access->len);
+	       rxe_in_bounds(mw->iova, mw->length, access->iova, access->len) ||
+	       /* it does not get out of the region */
+	       (rxe_broken(window_bounds) &&
+		rxe_in_bounds(mw->iova - mw->offset, mw->mr->ibmr.length,
+			      access->iova, access->len));
 }
 
 /**
