@@ -4,6 +4,7 @@
 #include <rdma/ib_addr.h>
 
 #include "base/compat.h"
+#include "base/rule.h"
 #include "base/wire.h"
 #include "obj/flush.h"
 #include "obj/qp.h"
@@ -18,6 +19,13 @@
 			 IB_ACCESS_FLUSH_PERSISTENT)
 #define RXE_MAX_TIMEOUT		31
 
+static enum ib_mtu rxe_most_path_mtu(const struct rxe_dev *dev)
+{
+	if (rxe_broken(path_mtu))
+		return IB_MTU_4096;
+	return iboe_get_mtu(READ_ONCE(dev->ndev->mtu));
+}
+
 static bool rxe_attr_valid(const struct rxe_qp *qp,
 			   const struct ib_qp_attr *attr, int mask)
 {
@@ -30,7 +38,7 @@ static bool rxe_attr_valid(const struct rxe_qp *qp,
 		return false;
 	if ((mask & IB_QP_PATH_MTU) &&
 	    (attr->path_mtu < IB_MTU_256 ||
-	     attr->path_mtu > iboe_get_mtu(READ_ONCE(qp->dev->ndev->mtu))))
+	     attr->path_mtu > rxe_most_path_mtu(qp->dev)))
 		return false;
 	if ((mask & IB_QP_DEST_QPN) && attr->dest_qp_num > RXE_QPN_MASK)
 		return false;
@@ -158,6 +166,15 @@ static int rxe_new_resources(struct rxe_resource **resources, u32 n)
 	return *resources ? 0 : -ENOMEM;
 }
 
+static bool rxe_transition_ok(enum ib_qp_state cur, enum ib_qp_state new,
+			      enum ib_qp_type type, int mask)
+{
+	/* from there on all is ready that packets need */
+	if (rxe_broken(transition) && cur == IB_QPS_RTR)
+		return true;
+	return ib_modify_qp_is_ok(cur, new, type, mask);
+}
+
 static int rxe_modify_locked(struct rxe_qp *qp, const struct ib_qp_attr *attr,
 			     int mask)
 {
@@ -167,7 +184,7 @@ static int rxe_modify_locked(struct rxe_qp *qp, const struct ib_qp_attr *attr,
 	int err;
 
 	if (cur != qp->state ||
-	    !ib_modify_qp_is_ok(cur, new, qp->ibqp.qp_type, mask))
+	    !rxe_transition_ok(cur, new, qp->ibqp.qp_type, mask))
 		return -EINVAL;
 
 	if (mask & IB_QP_AV) {

@@ -73,7 +73,19 @@
 	rule(window_bounds, "a window ends where it was bound to")	\
 	rule(bind_right, "a window is bound to a region that allows it") \
 	rule(bound_region, "a region stays while a window is bound to it") \
-	rule(foreign_memory, "memory moves only for the process that registered it")
+	rule(foreign_memory, "memory moves only for the process that registered it") \
+	/* queues and states */						\
+	rule(datagram_size, "a datagram is not longer than the MTU")	\
+	rule(sge_bound, "a request has no more SGEs than granted")	\
+	rule(inline_bound, "inline data is no longer than granted")	\
+	rule(queue_charged, "queues are charged to their program")	\
+	rule(solicited, "an event for solicited ones is for those only") \
+	rule(cq_overrun, "a full completion queue is not overwritten")	\
+	rule(srq_limit, "an SRQ tells that it runs low")		\
+	rule(last_wqe, "a QP that failed tells that it leaves its SRQ")	\
+	rule(flush, "requests of a QP that failed complete with an error") \
+	rule(path_mtu, "a path MTU is not above the netdev's")		\
+	rule(transition, "a QP changes its state by the attributes needed")
 
 #define RXE_RULE_NUMBER(name, meaning)	RXE_RULE_##name,
 

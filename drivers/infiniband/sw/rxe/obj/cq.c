@@ -2,6 +2,7 @@
 #include <rdma/uverbs_ioctl.h>
 
 #include "base/dev.h"
+#include "base/rule.h"
 #include "obj/cq.h"
 #include "obj/moderation.h"
 #include "obj/ring.h"
@@ -269,7 +270,8 @@ bool rxe_cq_post(struct rxe_cq *cq, const struct ib_wc *wc,
 		solicited = true;
 
 	spin_lock_irqsave(&cq->lock, irq);
-	if (cq->overrun || !rxe_ring_space(cq->ring, cq->producer)) {
+	if ((cq->overrun || !rxe_ring_space(cq->ring, cq->producer)) &&
+	    !rxe_broken(cq_overrun)) {
 		raise_overrun = !cq->overrun;
 		cq->overrun = true;
 		spin_unlock_irqrestore(&cq->lock, irq);
@@ -280,7 +282,8 @@ bool rxe_cq_post(struct rxe_cq *cq, const struct ib_wc *wc,
 
 	rxe_cq_add(cq, wc);
 	notify = cq->armed == IB_CQ_NEXT_COMP ||
-		 (cq->armed == IB_CQ_SOLICITED && solicited);
+		 (cq->armed == IB_CQ_SOLICITED &&
+		  (solicited || rxe_broken(solicited)));
 	if (notify && rxe_cq_hold_event(cq, wc->status != IB_WC_SUCCESS))
 		notify = false;
 	if (notify)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* Requests of a queue pair that has failed complete with an error. */
+#include "base/rule.h"
 #include "base/work.h"
 #include "obj/flush.h"
 #include "obj/qp.h"
@@ -20,6 +21,9 @@ static void rxe_qp_flush(struct work_struct *work)
 	struct rxe_qp *qp = container_of(to_delayed_work(work), struct rxe_qp,
 					 flush);
 	bool flushed = false;
+
+	if (rxe_broken(flush))
+		return;
 
 	spin_lock_bh(&qp->sq.lock);
 	if (qp->state == IB_QPS_ERR || qp->state == IB_QPS_SQE)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #include <linux/slab.h>
 
+#include "base/rule.h"
 #include "obj/cq.h"
 #include "obj/qp.h"
 #include "obj/recv_queue.h"
@@ -176,7 +177,7 @@ bool rxe_rq_flush(struct rxe_qp *qp, int budget)
 		rxe_rq_complete(qp, &wc, false);
 		flushed = true;
 	}
-	if (qp->ibqp.srq && !rq->last_wqe_told)
+	if (qp->ibqp.srq && !rq->last_wqe_told && !rxe_broken(last_wqe))
 		rxe_rq_tell_last_wqe(qp);
 	return flushed;
 }

@@ -14,13 +14,16 @@
 #include <rdma/ib_verbs.h>
 #include <rdma/rdma_user_rxe.h>
 
+#include "base/rule.h"
+
 /*
  * The program chooses a queue's size, and its memcg is charged. Where memory is
  * short, the request fails: with __GFP_RETRY_MAYFAIL the OOM killer ends no one
  * for it.
  */
-#define RXE_QUEUE_GFP	(GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | \
-			 __GFP_NOWARN)
+#define RXE_QUEUE_GFP	((rxe_broken(queue_charged) ? GFP_KERNEL :	\
+						      GFP_KERNEL_ACCOUNT) | \
+			 __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
 
 /**
  * struct rxe_ring - one ring

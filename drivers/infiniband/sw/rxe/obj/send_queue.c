@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #include <linux/mm.h>
 
+#include "base/rule.h"
 #include "base/wire.h"
 #include "obj/cq.h"
 #include "obj/ring.h"
@@ -149,8 +150,11 @@ static bool rxe_swqe_copy_inline(struct rxe_qp *qp, struct rxe_swqe *wqe,
 {
 	wqe->num_sge = 0;
 	wqe->length = READ_ONCE(slot->dma.length);
-	if (wqe->length > qp->cap.max_inline_data)
-		return false;
+	if (wqe->length > qp->cap.max_inline_data) {
+		if (!rxe_broken(inline_bound))
+			return false;
+		wqe->length = qp->cap.max_inline_data;
+	}
 
 	memcpy(wqe->inline_data, slot->dma.inline_data, wqe->length);
 	return true;
@@ -163,8 +167,11 @@ static bool rxe_swqe_copy_sges(struct rxe_qp *qp, struct rxe_swqe *wqe,
 	u64 length = 0;
 	u32 i;
 
-	if (num_sge > qp->cap.max_send_sge)
-		return false;
+	if (num_sge > qp->cap.max_send_sge) {
+		if (!rxe_broken(sge_bound))
+			return false;
+		num_sge = qp->cap.max_send_sge;
+	}
 
 	wqe->num_sge = num_sge;
 	memcpy(wqe->sge, slot->dma.sge, num_sge * sizeof(*wqe->sge));
@@ -291,7 +298,8 @@ u8 rxe_swqe_check(const struct rxe_qp *qp, const struct rxe_swqe *wqe,
 {
 	if (!rxe_swqe_allowed(qp, wqe) || !data_ok)
 		return IB_WC_LOC_QP_OP_ERR;
-	if (wqe->length > rxe_max_message(qp))
+	if (wqe->length > rxe_max_message(qp) &&
+	    !(rxe_broken(datagram_size) && wqe->length <= RXE_MAX_PAYLOAD))
 		return IB_WC_LOC_LEN_ERR;
 	if (!rxe_swqe_is_answered(wqe))
 		return IB_WC_SUCCESS;

@@ -4,6 +4,7 @@
 #include <rdma/uverbs_ioctl.h>
 
 #include "base/dev.h"
+#include "base/rule.h"
 #include "obj/ring.h"
 #include "obj/rwqe.h"
 #include "obj/srq.h"
@@ -301,7 +302,7 @@ bool rxe_srq_fetch(struct rxe_srq *srq, struct rxe_rwqe *wqe)
 	}
 	spin_unlock(&srq->lock);
 
-	if (low)
+	if (low && !rxe_broken(srq_limit))
 		rxe_srq_raise_limit(srq);
 	return fetched;
 }
