@@ -3,6 +3,7 @@
 #include <glob.h>
 #include <libgen.h>
 #include <limits.h>
+#include <poll.h>
 #include <rdma/ib_user_ioctl_cmds.h>
 #include <rdma/ib_user_ioctl_verbs.h>
 #include <rdma/ib_user_verbs.h>
@@ -437,6 +438,33 @@ void buf_reg(struct buf *buf, struct host *host, void *addr,
 	buf->access = access;
 	buf->mr = ibv_reg_mr(host->pd, addr, len, access);
 	CHECK(buf->mr);
+}
+
+static int poll_event(struct host *host, int ms)
+{
+	struct pollfd pollfd = { .fd = host->ctx->async_fd, .events = POLLIN };
+
+	return poll(&pollfd, 1, ms);
+}
+
+enum ibv_event_type next_async_event(struct host *host)
+{
+	struct ibv_async_event event;
+
+	CHECK_EQ(poll_event(host, HUNG_MS * limit_factor()), 1);
+	CHECK_EQ(ibv_get_async_event(host->ctx, &event), 0);
+	ibv_ack_async_event(&event);
+	return event.event_type;
+}
+
+void expect_async_event(struct host *host, enum ibv_event_type type)
+{
+	CHECK_EQ(next_async_event(host), type);
+}
+
+void no_async_event(struct host *host)
+{
+	CHECK_EQ(poll_event(host, 0), 0);
 }
 
 void buf_get(struct buf *buf, struct host *host, size_t len,

@@ -147,6 +147,12 @@ void end_to_error(struct end *end);
 void end_to_reset(struct end *end);
 enum ibv_qp_state end_state(struct end *end);
 
+/* the next asynchronous event of a host; that it is of this type */
+enum ibv_event_type next_async_event(struct host *host);
+void expect_async_event(struct host *host, enum ibv_event_type type);
+/* none is there */
+void no_async_event(struct host *host);
+
 /**
  * struct buf - registered memory
  * @addr: anonymous pages, none populated, or what buf_reg() was given

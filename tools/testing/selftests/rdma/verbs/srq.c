@@ -4,7 +4,6 @@
  * the order in which requests were posted; nobody's error takes what is left.
  */
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -185,24 +184,6 @@ static void empty(void)
 	shared_down(&shared);
 }
 
-static void next_event(struct host *host, enum ibv_event_type type)
-{
-	struct pollfd pollfd = { .fd = host->ctx->async_fd, .events = POLLIN };
-	struct ibv_async_event event;
-
-	CHECK_EQ(poll(&pollfd, 1, 30000 * limit_factor()), 1);
-	CHECK_EQ(ibv_get_async_event(host->ctx, &event), 0);
-	CHECK_EQ(event.event_type, type);
-	ibv_ack_async_event(&event);
-}
-
-static void no_event(struct host *host)
-{
-	struct pollfd pollfd = { .fd = host->ctx->async_fd, .events = POLLIN };
-
-	CHECK_EQ(poll(&pollfd, 1, 0), 0);
-}
-
 static int modify(struct shared *shared, int mask, unsigned int max_wr,
 		  unsigned int limit)
 {
@@ -230,16 +211,16 @@ static void limits(void)
 	CHECK_EQ(modify(&shared, IBV_SRQ_LIMIT, 0, 5), 0);
 	CHECK_EQ(query(&shared).srq_limit, 5);
 	move(&shared, 0, 0, 10, 1);
-	no_event(&shared.hosts[1]);
+	no_async_event(&shared.hosts[1]);
 	/* four are left: it tells, and will not tell again */
 	move(&shared, 1, 1, 10, 1);
-	next_event(&shared.hosts[1], IBV_EVENT_SRQ_LIMIT_REACHED);
+	expect_async_event(&shared.hosts[1], IBV_EVENT_SRQ_LIMIT_REACHED);
 	CHECK_EQ(query(&shared).srq_limit, 0);
 	move(&shared, 2, 2, 10, 1);
-	no_event(&shared.hosts[1]);
+	no_async_event(&shared.hosts[1]);
 	CHECK_EQ(modify(&shared, IBV_SRQ_LIMIT, 0, 3), 0);
 	move(&shared, 2, 3, 10, 1);
-	next_event(&shared.hosts[1], IBV_EVENT_SRQ_LIMIT_REACHED);
+	expect_async_event(&shared.hosts[1], IBV_EVENT_SRQ_LIMIT_REACHED);
 	CHECK_EQ(modify(&shared, IBV_SRQ_LIMIT, 0, 10000), EINVAL);
 	shared_down(&shared);
 }
@@ -285,7 +266,7 @@ static void one_fails(void)
 	for (i = 0; i < 4; i++)
 		post(&shared, i);
 	end_to_error(&shared.to[0]);
-	next_event(&shared.hosts[1], IBV_EVENT_QP_LAST_WQE_REACHED);
+	expect_async_event(&shared.hosts[1], IBV_EVENT_QP_LAST_WQE_REACHED);
 	check_idle(shared.to[0].recv_cq);
 	for (i = 0; i < 4; i++)
 		move(&shared, 1 + i % 2, i, 700, i);
@@ -297,8 +278,8 @@ static void one_fails(void)
 		 NULL, 0);
 	wait_status(shared.to[1].recv_cq, IBV_WC_LOC_LEN_ERR);
 	wait_status(shared.from[1].send_cq, IBV_WC_REM_INV_REQ_ERR);
-	next_event(&shared.hosts[1], IBV_EVENT_QP_REQ_ERR);
-	next_event(&shared.hosts[1], IBV_EVENT_QP_LAST_WQE_REACHED);
+	expect_async_event(&shared.hosts[1], IBV_EVENT_QP_REQ_ERR);
+	expect_async_event(&shared.hosts[1], IBV_EVENT_QP_LAST_WQE_REACHED);
 	memset(shared.in.addr, 0, SLOT);
 	move(&shared, 2, 1, 700, 9);
 	move(&shared, 2, 2, 700, 9);
