@@ -422,11 +422,11 @@ static void invalidations_refused(void)
 	down(&w);
 }
 
-static void region_stays(void)
+static void region_stays_of(int access)
 {
 	struct windowed w;
 
-	up(&w, IBV_MW_TYPE_1, OWNER | IBV_ACCESS_ON_DEMAND);
+	up(&w, IBV_MW_TYPE_1, access);
 	bind_1(&w, START, LEN, REMOTE);
 	CHECK_EQ(ibv_dereg_mr(w.to.mr), EBUSY);
 	use_all(&w, 1);
@@ -435,6 +435,12 @@ static void region_stays(void)
 	refused(&w, IBV_WR_RDMA_WRITE, START, 8);
 	w.mw = ibv_alloc_mw(w.pair.hosts[1].pd, IBV_MW_TYPE_1);
 	down(&w);
+}
+
+static void region_stays(void)
+{
+	region_stays_of(OWNER);
+	region_stays_of(OWNER | IBV_ACCESS_ON_DEMAND);
 }
 
 /* A window that is older than its region is in the way when both go. */

@@ -3,6 +3,7 @@
  * Every operation of RC moves its bytes and no others, whatever the path MTU,
  * the address family and the kind of memory on either side.
  */
+#include <poll.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -577,6 +578,56 @@ static void drained(void)
 	flow_down(&flow);
 }
 
+/* As long as the peer has no receive, the queue is not drained, nor says so. */
+static void drained_late(void)
+{
+	struct pair_config config = { .rnr_timer = 14 };
+	struct flow flow;
+
+	flow_up(&flow, &config, 1, 1);
+	fill_pattern(flow.local.addr, 100, 1);
+	post_one(&flow.pair.a, IBV_WR_SEND, buf_sge(&flow.local, 0, 100), NULL,
+		 0);
+	to_sq_state(&flow.pair.a, IBV_QPS_SQD, 1);
+	no_async_event(&flow.pair.hosts[0]);
+	post_recv(&flow.pair.b, &flow.remote, 0, 100, 1);
+	expect_async_event(&flow.pair.hosts[0], IBV_EVENT_SQ_DRAINED);
+	wait_ok(flow.pair.a.send_cq);
+	wait_ok(flow.pair.b.recv_cq);
+	check_pattern(flow.remote.addr, 100, 1);
+	flow_down(&flow);
+}
+
+/* Who may send as soon as somebody has sent to it is told that somebody has. */
+static void established(void)
+{
+	struct pair_config config = {};
+	struct buf local, remote;
+	struct pair p = {};
+
+	host_open(&p.hosts[0], 0);
+	host_open(&p.hosts[1], 1);
+	end_create(&p.a, &p.hosts[0], &config);
+	end_create(&p.b, &p.hosts[1], &config);
+	end_to_init(&p.a, &config);
+	end_to_init(&p.b, &config);
+	end_to_rtr(&p.a, p.b.qp->qp_num, &p.hosts[1].gids[0].gid, &config);
+	end_to_rtr(&p.b, p.a.qp->qp_num, &p.hosts[0].gids[0].gid, &config);
+	end_to_rts(&p.a, &config);
+	buf_get(&local, &p.hosts[0], SIZE, ALL_ACCESS);
+	buf_get(&remote, &p.hosts[1], SIZE, ALL_ACCESS);
+	no_async_event(&p.hosts[1]);
+	do_one(&p.a, IBV_WR_RDMA_WRITE, buf_sge(&local, 0, 8), &remote, 0);
+	expect_async_event(&p.hosts[1], IBV_EVENT_COMM_EST);
+	do_one(&p.a, IBV_WR_RDMA_WRITE, buf_sge(&local, 0, 8), &remote, 0);
+	no_async_event(&p.hosts[1]);
+	end_to_rts(&p.b, &config);
+	do_one(&p.b, IBV_WR_RDMA_WRITE, buf_sge(&remote, 0, 8), &local, 0);
+	buf_put(&local);
+	buf_put(&remote);
+	pair_down(&p);
+}
+
 /* There is no other path to migrate to: a connection is, and stays, migrated. */
 static void path_migration(void)
 {
@@ -627,6 +678,13 @@ static void fence(void)
 	flow_down(&flow);
 }
 
+static void no_completion_event(struct ibv_comp_channel *channel)
+{
+	struct pollfd pollfd = { .fd = channel->fd, .events = POLLIN };
+
+	CHECK_EQ(poll(&pollfd, 1, 0), 0);
+}
+
 static void wait_event(struct ibv_comp_channel *channel, struct ibv_cq *cq)
 {
 	struct ibv_cq *got;
@@ -662,6 +720,8 @@ static void events(void)
 		post_send(&flow.pair.a, &wr);
 		wait_event(flow.pair.a.send_channel, flow.pair.a.send_cq);
 		wait_ok(flow.pair.a.send_cq);
+		/* acknowledged, so complete */
+		no_completion_event(flow.pair.b.recv_channel);
 		wr.send_flags |= IBV_SEND_SOLICITED;
 		post_send(&flow.pair.a, &wr);
 		/* the one event is the second message's: both are there */
@@ -689,6 +749,8 @@ static const struct test tests[] = {
 	{ "inline data", inline_data },
 	{ "many operations in flight", many_in_flight },
 	{ "a send queue that is drained", drained },
+	{ "a send queue that is drained late", drained_late },
+	{ "the event of a first packet", established },
 	{ "path migration", path_migration },
 	{ "fence", fence },
 	{ "completion events, solicited ones too", events },

@@ -162,6 +162,7 @@ static void transitions(void)
 			IBV_QP_ACCESS_FLAGS;
 	struct pair_config config = {};
 	struct ibv_device_attr device;
+	struct ibv_port_attr port;
 	struct buf local, remote;
 	struct ibv_qp_attr attr;
 	struct pair p = {};
@@ -170,6 +171,7 @@ static void transitions(void)
 	host_open(&p.hosts[0], 0);
 	host_open(&p.hosts[1], 1);
 	CHECK_EQ(ibv_query_device(p.hosts[0].ctx, &device), 0);
+	CHECK_EQ(ibv_query_port(p.hosts[0].ctx, 1, &port), 0);
 	end_create(&p.a, &p.hosts[0], &config);
 	end_create(&p.b, &p.hosts[1], &config);
 
@@ -203,6 +205,7 @@ do {									\
 	REFUSED(qp_state, IBV_QPS_RTS);
 	REFUSED(path_mtu, 0);
 	REFUSED(path_mtu, 6);
+	REFUSED(path_mtu, port.active_mtu + 1);
 	REFUSED(max_dest_rd_atomic, 255);
 	REFUSED(min_rnr_timer, 32);
 	REFUSED(ah_attr.port_num, 2);
@@ -513,6 +516,30 @@ static void wrong_requests_odp(void)
 	wrong_requests(1);
 }
 
+/* A region ends where it was registered to, its last page behind that. */
+static void ends_within_page(void)
+{
+	size_t len = SIZE - 100;
+	struct pair_config config = {};
+	struct buf part;
+	struct trial t;
+	int odp;
+
+	for (odp = 0; odp < 2; odp++) {
+		test_at("%s", odp ? "ODP" : "pinned");
+		trial_up(&t, &config, odp);
+		buf_reg(&part, &t.pair.hosts[1], t.remote.addr, len,
+			odp ? ODP_ACCESS : ALL_ACCESS);
+		do_one(&t.pair.a, W, buf_sge(&t.local, 0, 8), &part, len - 8);
+		check_bytes(t.remote.addr + len - 8, 8, 0x11);
+		post_one(&t.pair.a, W, buf_sge(&t.local, 0, 8), &part, len - 7);
+		check_fails(&t, REM);
+		check_bytes(t.remote.addr + len, 100, 0x22);
+		CHECK_EQ(ibv_dereg_mr(part.mr), 0);
+		trial_down(&t);
+	}
+}
+
 /* No byte is moved, so no key is looked at: IBTA 9.7.4.1.2, 9.4.3. */
 static void no_length_no_key(void)
 {
@@ -717,7 +744,7 @@ static void cq_overrun(void)
 {
 	struct pair_config config = { .depth = 64 };
 	struct ibv_cq *small, *old;
-	struct ibv_async_event event;
+	enum ibv_event_type type;
 	struct trial t;
 	int i;
 
@@ -748,10 +775,8 @@ static void cq_overrun(void)
 	end_to_rts(&t.pair.b, &config);
 	for (i = 0; i < small->cqe + 10; i++)
 		post_one(&t.pair.a, W, buf_sge(&t.local, 0, 8), &t.remote, 0);
-	CHECK_EQ(ibv_get_async_event(t.pair.hosts[0].ctx, &event), 0);
-	CHECK(event.event_type == IBV_EVENT_CQ_ERR ||
-	      event.event_type == IBV_EVENT_QP_FATAL);
-	ibv_ack_async_event(&event);
+	type = next_async_event(&t.pair.hosts[0]);
+	CHECK(type == IBV_EVENT_CQ_ERR || type == IBV_EVENT_QP_FATAL);
 	t.pair.a.send_cq = old;
 	CHECK_EQ(ibv_destroy_qp(t.pair.a.qp), 0);
 	CHECK_EQ(ibv_destroy_cq(small), 0);
@@ -764,6 +789,7 @@ static const struct test tests[] = {
 	{ "state transitions that are refused", transitions },
 	{ "wrong requests, pinned memory", wrong_requests_pinned },
 	{ "wrong requests, ODP memory", wrong_requests_odp },
+	{ "a region that ends within a page", ends_within_page },
 	{ "requests without length need no key", no_length_no_key },
 	{ "a receive that is too short", recv_too_short },
 	{ "a receive with a wrong key", recv_wrong_key },

@@ -513,6 +513,35 @@ static void cpus_gone(void)
 	check_works();
 }
 
+#define NUMBERS	16
+
+/* What a peer may still name is not at once something else's name. */
+static void numbers_gone(void)
+{
+	unsigned int qpns[NUMBERS], keys[NUMBERS];
+	struct pair_config config = {};
+	struct host host;
+	struct end end;
+	struct buf buf;
+	int i, j;
+
+	host_open(&host, 0);
+	for (i = 0; i < NUMBERS; i++) {
+		end_create(&end, &host, &config);
+		qpns[i] = end.qp->qp_num;
+		end_destroy(&end);
+		buf_get(&buf, &host, SIZE, ALL_ACCESS);
+		/* the other bits of a key are random in any case */
+		keys[i] = buf.mr->rkey >> 8;
+		buf_put(&buf);
+		for (j = 0; j < i; j++) {
+			CHECK(qpns[i] != qpns[j]);
+			CHECK(keys[i] != keys[j]);
+		}
+	}
+	host_close(&host);
+}
+
 static const struct test tests[] = {
 	{ "processes are killed in traffic", processes_killed },
 	{ "processes end while their page fault sleeps", faults_asleep },
@@ -521,6 +550,7 @@ static const struct test tests[] = {
 	{ "reset and error in traffic, and up again", up_again },
 	{ "a child of fork ends, its parent goes on", fork_and_go_on },
 	{ "processors go and come in traffic", cpus_gone },
+	{ "numbers of queue pairs and regions that are gone", numbers_gone },
 	{}
 };
 

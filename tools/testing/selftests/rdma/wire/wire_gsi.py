@@ -7,9 +7,10 @@ against what went over the wire. IBTA volume 1, 13.4 and 16.1.
 """
 
 import struct
+import subprocess
 
 import roce_wire
-from roce_packet import Op
+from roce_packet import ETH_LEN, Op, put, seal
 from roce_wire import Wire, counter, pattern
 
 UD_SEND_ONLY = 0x64
@@ -150,6 +151,37 @@ def refusals():
         assert status == BAD_METHOD_ATTRIB, hex(status)
 
 
+def send_elsewhere(w, where, there):
+    """
+    A datagram with a wrong key to another address, which differs by some bytes at
+    an offset of the IP header; and one to the device, whose key alone is counted.
+    """
+    before = counter("qkey_violations")
+    deth = struct.pack("!II", GSI_QKEY + 1, w.qpn)
+    frame = w.frame(UD_SEND_ONLY, deth, psn=0, dqpn=GSI_QPN,
+                    payload=mad(GET, PORT_COUNTERS))
+    w.inject(seal(put(frame, ETH_LEN + where, there)))
+    w.inject(frame)
+    get(w, PORT_COUNTERS)
+    roce_wire.wait_until(lambda: counter("qkey_violations") > before,
+                         "a wrong key is not counted")
+    assert counter("qkey_violations") == before + 1, "it was taken"
+
+
+def other_addresses():
+    """What is for another address of the host is not for the device."""
+    for ipv6, address, where, there in (
+            (False, "10.0.9.9/32", 16, bytes((10, 0, 9, 9))),
+            (True, "fd00::9/128", 39, b"\x09")):
+        on_lo = address, "dev", "lo"
+        subprocess.check_call(["ip", "-n", "hosta", "addr", "add", *on_lo])
+        try:
+            with Wire(ipv6=ipv6) as w:
+                send_elsewhere(w, where, there)
+        finally:
+            subprocess.check_call(["ip", "-n", "hosta", "addr", "del", *on_lo])
+
+
 def silence():
     """
     No answer to answers, to datagrams with a wrong key, of a wrong version or
@@ -175,6 +207,7 @@ TESTS = {
     "counters in sysfs": counters_in_sysfs,
     "requests that are refused": refusals,
     "datagrams that are not answered": silence,
+    "datagrams to other addresses of the host": other_addresses,
 }
 
 if __name__ == "__main__":

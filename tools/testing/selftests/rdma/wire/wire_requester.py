@@ -19,6 +19,8 @@ from roce_wire import RETRY_TIMEOUT, Fault, Wire, check_waiting, counter, e, \
     pattern, wait_until
 
 MTU = 256
+# packets that may be under way
+WINDOW = 256
 LENGTHS = (0, 1, 2, 3, 4, 5, MTU - 1, MTU, MTU + 1, 2 * MTU, 3 * MTU + 6)
 FAMILIES = (False, True)
 REMOTE = (0x123456789abcdef0, 0xfeedbead)
@@ -600,6 +602,50 @@ def read_limit():
         w.memory.check()
 
 
+def until_served():
+    """Another queue pair is answered: what was to be sent before it has been."""
+    with Wire() as other:
+        other.check_alive()
+
+
+def window():
+    """A long message stops at the window's end, and goes on as that moves."""
+    count = WINDOW + 20
+    with Wire(size=count * MTU) as w:
+        w.post("SEND", 0, count * MTU, wr_id=1)
+        sent = 0
+        for acknowledged in (0, 10, 20):
+            if acknowledged:
+                w.ack(psn_add(w.psn, acknowledged - 1))
+            while sent < acknowledged + WINDOW:
+                assert w.receive().psn == psn_add(w.psn, sent)
+                sent += 1
+            until_served()
+            w.check_silent()
+        w.ack(psn_add(w.psn, count - 1))
+        expect_done(w, 1)
+        w.psn = psn_add(w.psn, count)
+        finish(w)
+
+
+def fenced():
+    """Nothing of a request with a fence leaves before the read ahead is answered."""
+    with Wire() as w:
+        w.post("RDMA_READ", 0, 8, remote=REMOTE, wr_id=1)
+        w.post("SEND", 8, 8, wr_id=2, flags=e.IBV_SEND_FENCE)
+        expect_read(w, w.psn, 8)
+        until_served()
+        w.check_silent()
+        respond_read(w, w.psn, b"response")
+        w.memory.expected[:8] = b"response"
+        psn = expect_message(w, "SEND", memory_at(w, 8, 8), psn_add(w.psn, 1))
+        w.ack(psn)
+        expect_done(w, 1, 2)
+        w.memory.check()
+        w.psn = psn_add(psn, 1)
+        finish(w)
+
+
 def repeated_responses():
     """What has come is not taken again."""
     length = 3 * MTU
@@ -914,6 +960,8 @@ TESTS = {
     "responses without the one that is due": last_retry,
     "a read's response is overtaken": read_overtaken,
     "reads and atomics at once": read_limit,
+    "more packets than may be under way": window,
+    "a fence behind a read": fenced,
     "responses that come again": repeated_responses,
     "bad responses": bad_responses,
     "a silent peer": silent_peer,
