@@ -14,6 +14,7 @@
 #include "ktap_test.h"
 
 #define TEST_SECONDS	120
+#define HUNG_SECONDS	60
 
 static char at[200];
 
@@ -103,6 +104,14 @@ unsigned int limit_factor(void)
 	const char *factor = getenv("LIMIT_FACTOR");
 
 	return factor && atoi(factor) > 0 ? atoi(factor) : 1;
+}
+
+unsigned int hung_ms(void)
+{
+	const char *seconds = getenv("HUNG_SECONDS");
+
+	return 1000 * (seconds && atoi(seconds) > 0 ? atoi(seconds) :
+						      HUNG_SECONDS);
 }
 
 static bool wanted(const struct test *test, char **names)

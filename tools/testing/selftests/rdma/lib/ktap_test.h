@@ -64,8 +64,12 @@ void sleep_ms(unsigned int ms);
 /* how much longer than usual things may take before they count as hung */
 unsigned int limit_factor(void);
 
-/* how long what is sure to come may take, times limit_factor() */
-#define HUNG_MS		60000
+/*
+ * How long what is sure to come may take, times limit_factor(); HUNG_SECONDS of the
+ * environment, where it is going to be waited for in vain.
+ */
+#define HUNG_MS		hung_ms()
+unsigned int hung_ms(void);
 
 /* what the kernel or another process does by and by */
 #define UNTIL(condition)						\

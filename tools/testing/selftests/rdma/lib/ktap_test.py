@@ -66,19 +66,31 @@ def _run_apart(function):
     return status
 
 
+def _break_rule(rule):
+    """Have the test build of the driver do so: see rules/broken.sh."""
+    if rule:
+        with open("/sys/module/rdma_rxe/parameters/broken", "w",
+                  encoding="ascii") as file:
+            file.write(rule)
+
+
 def run_tests(tests):
     """
     Run functions by name, all or those that the command line names, and exit.
 
-    A test fails by an exception, and is skipped by Skip. It may take TEST_SECONDS, and LIMIT_FACTOR of
-    the environment times that where the kernel is slow.
+    A test fails by an exception, and is skipped by Skip. It may take TEST_SECONDS, and
+    LIMIT_FACTOR of the environment times that where the kernel is slow. Of rule=name
+    the test runs with that rule of the driver broken.
     """
     sys.stdout.reconfigure(line_buffering=True)
     names = sys.argv[1:] or list(tests)
     ksft.print_header()
     ksft.set_plan(len(names))
     for name in names:
-        status = _run_apart(tests[name])
+        rule, _, test = name.rpartition("=")
+        _break_rule(rule)
+        status = _run_apart(tests[test])
+        _break_rule(rule and "none")
         if status == ksft.KSFT_SKIP:
             ksft.test_result_skip(name)
         else:
