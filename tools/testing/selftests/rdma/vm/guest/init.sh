@@ -9,6 +9,7 @@ export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export HOME=/root TERM=${TERM:-vt100} LC_ALL=C.UTF-8
 export ODP_CORE_KO=/rxe-odp/odp_core_test.ko RXE_KO=/rxe-odp/rdma_rxe.ko
 export FAST_REG_KO=/rxe-odp/rdma_fast_reg.ko
+export BROKEN_KO=/rxe-odp/broken/rdma_rxe.ko
 export RDMA_CORE_ROOT=/opt/rdma-core
 export KSFT=/usr/src/kselftest/tools/testing/selftests
 export RXE_SELFTESTS=/opt/newest-kernel/selftests/rdma

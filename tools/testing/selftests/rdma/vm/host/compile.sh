@@ -25,12 +25,13 @@ rsync -a --delete --exclude '*.o' --exclude '*.ko' --exclude '*.mod' \
 	--exclude '*.mod.c' --exclude '.*.cmd' --exclude modules.order \
 	--exclude Module.symvers "${parts[@]}" /mnt/build/src/
 
+# build_module DIR [DEST]: into DEST of what comes out
 build_module()
 {
 	# shellcheck disable=SC2086 # a list of words
 	chroot "$MODULES_IN" make -j"$jobs" -C "$KDIR" M="$PWD/$1" W=1 \
 		$MAKE_ARGS modules &&
-		cp "$1"/*.ko $out/
+		install -m 644 -D -t "$out/${2-}" "$1"/*.ko
 }
 
 build_tests()
@@ -48,7 +49,12 @@ may_fail()
 }
 
 cd /mnt/build/src
-[ -z "$DRIVER" ] || build_module "$DRIVER"
+if [ -n "$DRIVER" ]; then
+	build_module "$DRIVER"
+	[ ! -e $tests/rules/module/Kbuild ] ||
+		may_fail $tests/rules/module \
+			build_module $tests/rules/module broken
+fi
 for module in $TEST_MODULES; do
 	may_fail "$module" build_module "$module"
 done
