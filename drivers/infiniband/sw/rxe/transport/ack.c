@@ -65,8 +65,7 @@ void rxe_defer_ack(struct rxe_rq *rq, u32 psn)
 /* Make the deferred acknowledgment due, once all before it is answered. */
 static void rxe_note_deferred_ack(struct rxe_rq *rq)
 {
-	if (!rq->ack_deferred || rq->read.active ||
-	    rq->redo_psn != rq->redo_end ||
+	if (!rq->ack_deferred || rxe_owes_answer(rq) ||
 	    rxe_psn_diff(rq->deferred_psn, rq->epsn) >= 0)
 		return;
 
@@ -85,7 +84,7 @@ static void rxe_note_deferred_ack(struct rxe_rq *rq)
 void rxe_acknowledge_progress(struct rxe_rq *rq)
 {
 	lockdep_assert_held(&rq->lock);
-	if (!rq->read.active && rq->redo_psn == rq->redo_end)
+	if (!rxe_owes_answer(rq))
 		rxe_note_ack_due(rq, rxe_psn_add(rq->epsn, -1));
 }
 
@@ -103,8 +102,7 @@ void rxe_send_ack(struct rxe_qp *qp, u8 syndrome, u32 psn)
 	/* this one says all that the one due would */
 	qp->rq.ack_due = false;
 	/* the peer takes none ahead of a missing answer: defer another */
-	if (syndrome == RXE_SYN_ACK_UNLIMITED &&
-	    qp->rq.redo_psn != qp->rq.redo_end)
+	if (syndrome == RXE_SYN_ACK_UNLIMITED && rxe_has_redo(&qp->rq))
 		rxe_defer_ack(&qp->rq, psn);
 	rxe_send_aeth(qp, IB_OPCODE_RC_ACKNOWLEDGE, syndrome, psn);
 }

@@ -21,6 +21,33 @@ void rxe_responder_flush(struct rxe_qp *qp);
 void rxe_responder_fail(struct rxe_qp *qp, u8 syndrome, u32 psn);
 
 /**
+ * rxe_has_redo - check whether repeated requests wait to be answered again
+ * @rq: the receive queue
+ *
+ * Context: the receive queue's lock is held.
+ * Return: true if some do.
+ */
+static inline bool rxe_has_redo(const struct rxe_rq *rq)
+{
+	lockdep_assert_held(&rq->lock);
+	return rq->redo_psn != rq->redo_end;
+}
+
+/**
+ * rxe_owes_answer - check whether a request that was taken is not answered yet
+ * @rq: the receive queue
+ *
+ * An acknowledgment of all executed requests would be ahead of that answer.
+ *
+ * Context: the receive queue's lock is held.
+ * Return: true if one is not.
+ */
+static inline bool rxe_owes_answer(const struct rxe_rq *rq)
+{
+	return rq->read.active || rxe_has_redo(rq);
+}
+
+/**
  * rxe_note_ack_due - have rxe_responder_flush() send an acknowledgment
  * @rq: the receive queue
  * @psn: the last PSN acknowledged

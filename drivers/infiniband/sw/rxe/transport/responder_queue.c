@@ -36,11 +36,6 @@ static u32 rxe_waiting_psn(const struct rxe_rq *rq)
 	return rq->read.active ? rq->read.psn : rq->epsn;
 }
 
-static bool rxe_has_redo(const struct rxe_rq *rq)
-{
-	return rq->redo_psn != rq->redo_end;
-}
-
 /* PSNs that a request takes: a read, those of its response. */
 static u32 rxe_request_psns(const struct rxe_qp *qp, const struct rxe_pkt *pkt)
 {
@@ -106,18 +101,17 @@ static bool rxe_is_held(const struct rxe_qp *qp, const struct rxe_pkt *pkt)
 static void rxe_count_repetition(struct rxe_rq *rq, u32 psn)
 {
 	u32 waiting = rxe_waiting_psn(rq);
-	bool begins = !rq->repeats || rxe_psn_diff(psn, rq->repeat_psn) <= 0;
 
 	if (rq->repeated_psn != waiting) {
 		if (rq->repeats)
 			rxe_acknowledge_progress(rq);
 		rq->repeated_psn = waiting;
 		rq->repeats = 0;
-		begins = true;
 	}
-	rq->repeat_psn = psn;
-	if (begins && rq->repeats < U8_MAX)
+	if (rq->repeats < U8_MAX &&
+	    (!rq->repeats || rxe_psn_diff(psn, rq->repeat_psn) <= 0))
 		rq->repeats++;
+	rq->repeat_psn = psn;
 }
 
 static void rxe_send_long_rnr_nak(struct rxe_qp *qp, u32 psn)
@@ -242,7 +236,7 @@ static bool rxe_acknowledge_repeated(struct rxe_qp *qp,
 	    (rxe_has_redo(rq) && rxe_psn_diff(pkt->psn, rq->redo_psn) >= 0))
 		return false;
 
-	if (rq->read.active || rxe_has_redo(rq))
+	if (rxe_owes_answer(rq))
 		rxe_acknowledge_one(qp, pkt);
 	else
 		rxe_responder_repeat(qp, pkt);
