@@ -863,8 +863,7 @@ static void parks_check(struct parks *parks, unsigned int times)
 	unsigned int traced = trace_lines("rxe_park:", parks->qpn);
 
 	/* the core asks for a counter once in 10 ms */
-	while (counter_of(parks->which, "parked") - parks->before < traced)
-		sleep_ms(1);
+	UNTIL(counter_of(parks->which, "parked") - parks->before >= traced);
 	CHECK_EQ(counter_of(parks->which, "parked") - parks->before, traced);
 	CHECK(traced >= times);
 }
