@@ -26,6 +26,7 @@ keep_figures()
 # to failed if it does not end well.
 bench_boot()
 {
+	without_broken=yes
 	prepare "$KERNEL"
 	cat >>"$share/env" <<-ENV
 		export RXE=none QUICK=${QUICK-} PAIRS=${PAIRS-}

@@ -33,6 +33,8 @@ kernel_headers()
 	headers=/usr/src/linux-headers-$(kernel_release "$1")
 }
 
+# With without_broken the driver's test build is left out: it is the whole driver once
+# more, for broken.sh only.
 compile()
 {
 	local driver='' test_modules='' module
@@ -46,7 +48,7 @@ compile()
 		"${binds[@]}" env KDIR="$headers" MODULES_IN="$modules_in" \
 		DRIVER="$driver" TEST_MODULES="$test_modules" \
 		MAKE_ARGS="${make_args-}" \
-		STRICT="${STRICT-}" \
+		STRICT="${STRICT-}" WITHOUT_BROKEN="${without_broken-}" \
 		bash "/mnt/tree/$selftests/vm/host/compile.sh"
 }
 

@@ -123,6 +123,7 @@ prepare_pair()
 
 	declare -gA pids=() statuses=()
 	TOPOLOGY=cable
+	without_broken=yes
 	STRICT=1 RXE=${2/none/ours} prepare "$1"
 	cable_guest_env "$1" ours "$2" 10.0.1.1 10.0.1.2 >"$share/env"
 	first=$share

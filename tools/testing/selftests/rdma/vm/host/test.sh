@@ -91,6 +91,7 @@ cmd_test_kernel()
 	mapfile -t names < <(printf '%s\n' "${@:3}")
 	# For all tests together; the guest sees to the limits of each.
 	: "${TOPOLOGY:=two_hosts}" "${TIME_LIMIT:=5400}"
+	[[ " ${names[*]} " == *" broken.sh "* ]] || without_broken=yes
 	STRICT=1 prepare "$kernel"
 	add_test_devices
 	tune_for_tests "$kernel"
