@@ -8,10 +8,10 @@ RXE_DIR := $(CURDIR)/drivers/infiniband/sw/rxe
 SELFTESTS := $(CURDIR)/tools/testing/selftests/rdma
 VM := $(SELFTESTS)/vm/vm
 
-# What the harness takes from make's command line.
+# Variables that the harness takes from make's command line.
 export RXE_ODP_CACHE CMD DEBUG_NEED DEBUG_TESTS DEBUG_WITHIN KERNEL KERNELS PEERS TESTS \
 	RXE TOPOLOGY GUEST_CMDLINE MTU MEM CPUS STORM_SECONDS LONG_TESTS \
-	TIME_LIMIT QUIET_LIMIT BOOT_LIMIT QUICK PAIRS ROWS DRIVERS BOOTS
+	TIME_LIMIT QUIET_LIMIT BOOT_LIMIT AT_ONCE QUICK PAIRS ROWS DRIVERS BOOTS
 
 .DELETE_ON_ERROR:
 .PHONY: all headers modules run shell test test-all test-debug bench check install \
@@ -19,7 +19,7 @@ export RXE_ODP_CACHE CMD DEBUG_NEED DEBUG_TESTS DEBUG_WITHIN KERNEL KERNELS PEER
 
 all: modules
 
-# One line, instead of what kbuild makes of it.
+# An error in one line, instead of kbuild's many.
 headers:
 	@$(if $(wildcard $(KDIR)/include/generated/utsrelease.h),,$(error \
 		no kernel headers in $(KDIR): install them (Debian: linux-headers-amd64) \
@@ -39,10 +39,11 @@ test:
 
 test-all: export LONG_TESTS := yes
 test-all: export STORM_SECONDS := 600
-test-all: export TIME_LIMIT := 9000
+test-all: export TIME_LIMIT := 43200
 test-all:
 	@'$(VM)' test
 
+test-debug: export TIME_LIMIT := 43200
 test-debug:
 	@'$(VM)' test-debug
 
@@ -73,15 +74,17 @@ help:
 	@echo 'make run CMD="..."    run another command in that guest'
 	@echo 'make shell            an interactive guest; leave the shell to end it'
 	@echo 'make test             the tests on the Debian kernels 6.1, 6.12 and the newest'
-	@echo 'make test-all         all tests on each, and what takes long: an hour and a half more'
-	@echo 'make test-debug       the same on a kernel with KASAN, lockdep and more'
+	@echo 'make test-all         all tests on each, also the long ones: a night'
+	@echo 'make test-debug       the same on a kernel with KASAN, lockdep and more; KERNEL=kcsan: with'
+	@echo '                      KCSAN, which finds data races; KERNEL=rt: on Debian'"'"'s PREEMPT_RT kernel'
 	@echo 'make bench            this driver beside the kernel'"'"'s own, and with it as a peer: 50 minutes;'
 	@echo '                      QUICK=1: ten minutes; BOOTS="tuned stock peers": parts of it'
-	@echo 'make check            checkpatch, shellcheck, sparse, and the order of layers'
+	@echo 'make check            checkpatch, shellcheck, sparse, coccicheck, order of layers'
 	@echo 'make clean            remove what "make" built'
-	@echo 'make distclean        remove the cache: Debian root, debug kernel, logs; no others'"'"' files'
+	@echo 'make distclean        remove the cache: Debian root, built kernels, logs; no files of others'
 	@echo
-	@echo 'Guests take KERNEL=6.1|6.12|6.12-deb13|newest|debug (run, shell), KERNELS="6.1 6.12" and'
-	@echo 'TESTS="name ..." (test), MTU=, MEM= (MiB), CPUS=, TIME_LIMIT= (seconds). A value that is'
-	@echo 'none is refused, with those that there are.'
+	@echo 'Guests take KERNEL=6.1|6.12|6.12-deb13|newest|debug|kcsan|rt (run, shell), KERNELS="6.1 6.12"'
+	@echo 'and TESTS="name ..." (test), MTU=, MEM= (MiB), CPUS=, TIME_LIMIT= (seconds); tests take'
+	@echo 'AT_ONCE=2 (kernels that are tested at the same time). A wrong value is refused, with a list'
+	@echo 'of the valid ones.'
 	@echo 'The cache is RXE_ODP_CACHE ('"$${XDG_CACHE_HOME:-\$$HOME/.cache}"'/rxe-odp).'

@@ -1,11 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
-# install.sh install|uninstall: what "make install" and "make uninstall" do. Puts
+# install.sh install|uninstall: for "make install" and "make uninstall". Puts
 # the built module where modprobe takes it instead of the kernel's own, stripped,
 # signed where there is a key, and compressed as that kernel's modules are.
 #
-# Kbuild's modules_install does not suit: it complains of the key that a kernel's
+# Kbuild's modules_install is not enough: it complains of the key that a kernel's
 # headers come without, cannot be given a certificate, leaves depmod out where there
 # is no System.map, and takes no path with a blank. Nor does its kernelrelease, which
 # on Debian's 6.1 is not the release. The variables are kbuild's: KDIR,
@@ -52,7 +52,7 @@ release()
 	fi
 }
 
-# What the kernel's modules are compressed with: the suffix, or nothing. Since 6.12
+# The suffix of the kernel's compressed modules, or nothing. Since 6.12
 # a kernel may be able to read compressed modules and have none.
 suffix()
 {
@@ -105,8 +105,8 @@ is_key()
 	esac
 }
 
-# Sets SIGN_KEY and SIGN_CERT: what the user gave, else the kernel's own, which only
-# who built the kernel has.
+# Sets SIGN_KEY and SIGN_CERT: the user's, else the kernel's own, which exists only
+# where the kernel was built.
 find_key()
 {
 	if [ -n "${SIGN_KEY-}${SIGN_CERT-}" ]; then

@@ -87,6 +87,8 @@ struct odp_umem_ops {
 #define ODP_FAULT_PRESENT	BIT(2)
 /* odp_umem_fault(): give up when a notifier takes away what is looked up */
 #define ODP_FAULT_TRY		BIT(3)
+/* odp_umem_fault(): give up where the memory's owner could let us wait */
+#define ODP_FAULT_NOWAIT	BIT(4)
 
 /*
  * One contiguous run of accessible memory. Runs in the context of the access,

@@ -8,6 +8,7 @@
 #include "base/dev.h"
 #include "ingress/net.h"
 #include "link.h"
+#include "wait/flow.h"
 
 static bool rxe_port_is_up(const struct rxe_dev *dev)
 {
@@ -69,6 +70,7 @@ void rxe_dev_destroy(struct rxe_dev *dev)
 		rxe_net_remove(dev);
 	dev_put(dev->ndev);
 	free_percpu(dev->stats);
+	rxe_in_flight_put(dev->in_flight);
 	rxe_handle_table_destroy(&dev->ahs);
 	rxe_handle_table_destroy(&dev->mrs);
 }
@@ -130,6 +132,8 @@ int rxe_dev_create(const char *name, struct net_device *ndev,
 
 	spin_lock_init(&dev->advice_lock);
 	INIT_LIST_HEAD(&dev->advices);
+	rxe_share_init(&dev->backlog, NULL);
+	rxe_share_init(&dev->kernel_backlog, &dev->backlog);
 
 	err = rxe_handle_table_init(&dev->mrs);
 	if (err)
@@ -144,7 +148,8 @@ int rxe_dev_create(const char *name, struct net_device *ndev,
 	dev->ndev = ndev;
 
 	dev->stats = alloc_percpu(struct rxe_stats);
-	if (!dev->stats) {
+	dev->in_flight = rxe_in_flight_create();
+	if (!dev->stats || !dev->in_flight) {
 		err = -ENOMEM;
 		goto destroy;
 	}

@@ -4,7 +4,9 @@
 
 #include <linux/if_vlan.h>
 #include <linux/module.h>
+#include <linux/mutex.h>
 #include <linux/netdevice.h>
+#include <linux/rtnetlink.h>
 #include <rdma/ib_marshall.h>
 #include <rdma/ib_verbs.h>
 #include <rdma/rdma_netlink.h>
@@ -25,20 +27,52 @@
 #include "verbs.h"
 #include "version.h"
 
+/* makes links one after another, as a netdev has one at most */
+static DEFINE_MUTEX(rxe_newlink_lock);
+
+/*
+ * While a link is made, nobody finds it by its netdev. If that has ended meanwhile, or
+ * moved to another namespace, the notifier has not removed the link.
+ */
+static int rxe_newlink_check(struct net_device *ndev)
+{
+	struct ib_device *ibdev;
+	bool stays;
+
+	ibdev = ib_device_get_by_netdev(ndev, RDMA_DRIVER_RXE);
+	if (!ibdev)
+		return -ENODEV;
+
+	rtnl_lock();
+	stays = ndev->reg_state == NETREG_REGISTERED &&
+		net_eq(dev_net(ndev), to_rdev(ibdev)->net);
+	rtnl_unlock();
+	if (!stays) {
+		ib_unregister_device_and_put(ibdev);
+		return -ENODEV;
+	}
+	ib_device_put(ibdev);
+	return 0;
+}
+
 static int rxe_newlink(const char *name, struct net_device *ndev)
 {
 	struct ib_device *ibdev;
+	int err = -EEXIST;
 
 	/* the core gives a VLAN's GIDs to the device of the netdev below */
 	if (is_vlan_dev(ndev))
 		return -EPERM;
 
+	mutex_lock(&rxe_newlink_lock);
 	ibdev = ib_device_get_by_netdev(ndev, RDMA_DRIVER_RXE);
-	if (ibdev) {
+	if (ibdev)
 		ib_device_put(ibdev);
-		return -EEXIST;
-	}
-	return rxe_dev_create(name, ndev, &rxe_dev_ops);
+	else
+		err = rxe_dev_create(name, ndev, &rxe_dev_ops) ?:
+		      rxe_newlink_check(ndev);
+	mutex_unlock(&rxe_newlink_lock);
+	return err;
 }
 
 static struct rdma_link_ops rxe_link_ops = {

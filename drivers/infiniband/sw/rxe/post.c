@@ -8,6 +8,7 @@
 #include "base/work.h"
 #include "egress/ah.h"
 #include "mem/mr.h"
+#include "obj/flush.h"
 #include "obj/qp.h"
 #include "obj/recv_queue.h"
 #include "obj/rwqe.h"
@@ -17,6 +18,7 @@
 
 static int rxe_doorbell(struct rxe_qp *qp)
 {
+	bool flush = false;
 	int err = 0;
 
 	spin_lock_bh(&qp->sq.lock);
@@ -28,7 +30,7 @@ static int rxe_doorbell(struct rxe_qp *qp)
 		break;
 	case IB_QPS_SQE:
 	case IB_QPS_ERR:
-		mod_delayed_work(rxe_wq, &qp->flush, 0);
+		flush = true;
 		break;
 	default:
 		rxe_sq_reset(qp);
@@ -36,6 +38,9 @@ static int rxe_doorbell(struct rxe_qp *qp)
 	}
 	spin_unlock_bh(&qp->sq.lock);
 
+	/* a program flushes its failed QP in its own time */
+	if (flush)
+		rxe_flush_sends(qp);
 	return err;
 }
 
@@ -197,7 +202,7 @@ int rxe_post_send(struct ib_qp *ibqp, const struct ib_send_wr *wr,
 	/* either we see the error state, or its flush sees what was posted */
 	smp_mb();
 	if (rxe_state_flushes(READ_ONCE(qp->state)))
-		mod_delayed_work(rxe_wq, &qp->flush, 0);
+		rxe_flush_again(qp);
 	else
 		queue_delayed_work(rxe_wq, &qp->sq.requester.work, 0);
 	return err;
@@ -229,6 +234,6 @@ int rxe_post_recv(struct ib_qp *ibqp, const struct ib_recv_wr *wr,
 	/* as in rxe_post_send() */
 	smp_mb();
 	if (READ_ONCE(qp->state) == IB_QPS_ERR)
-		mod_delayed_work(rxe_wq, &qp->flush, 0);
+		rxe_flush_again(qp);
 	return err;
 }

@@ -38,7 +38,7 @@ static bool rxe_attr_valid(const struct rxe_qp *qp,
 		return false;
 	if ((mask & IB_QP_PATH_MTU) &&
 	    (attr->path_mtu < IB_MTU_256 ||
-	     attr->path_mtu > rxe_most_path_mtu(qp->dev)))
+	     attr->path_mtu > rxe_most_path_mtu(rxe_qp_dev(qp))))
 		return false;
 	if ((mask & IB_QP_DEST_QPN) && attr->dest_qp_num > RXE_QPN_MASK)
 		return false;
@@ -71,8 +71,6 @@ static void rxe_set_path_attr(struct rxe_qp *qp, const struct ib_qp_attr *attr,
 		qp->attr.path_mtu = attr->path_mtu;
 		qp->mtu = ib_mtu_enum_to_int(attr->path_mtu);
 	}
-	if (mask & IB_QP_DEST_QPN)
-		qp->attr.dest_qp_num = attr->dest_qp_num;
 	if (mask & IB_QP_QKEY)
 		qp->attr.qkey = attr->qkey;
 	if (mask & IB_QP_PORT)
@@ -101,8 +99,7 @@ static void rxe_set_sq_attr(struct rxe_qp *qp, const struct ib_qp_attr *attr,
 	if (mask & IB_QP_MAX_QP_RD_ATOMIC)
 		qp->attr.max_rd_atomic = attr->max_rd_atomic;
 	if (mask & IB_QP_SQ_PSN) {
-		qp->attr.sq_psn = attr->sq_psn & RXE_PSN_MASK;
-		sq->psn = qp->attr.sq_psn;
+		sq->psn = attr->sq_psn & RXE_PSN_MASK;
 		sq->sent_psn = sq->psn;
 		sq->una_psn = sq->psn;
 		sq->ack_psn = rxe_psn_add(sq->psn, -1);
@@ -115,10 +112,8 @@ static void rxe_set_rq_attr(struct rxe_qp *qp, const struct ib_qp_attr *attr,
 {
 	if (mask & IB_QP_MIN_RNR_TIMER)
 		qp->attr.min_rnr_timer = attr->min_rnr_timer;
-	if (mask & IB_QP_RQ_PSN) {
-		qp->attr.rq_psn = attr->rq_psn & RXE_PSN_MASK;
-		qp->rq.epsn = qp->attr.rq_psn;
-	}
+	if (mask & IB_QP_RQ_PSN)
+		qp->rq.epsn = attr->rq_psn & RXE_PSN_MASK;
 }
 
 static void rxe_qp_reset(struct rxe_qp *qp)
@@ -126,6 +121,7 @@ static void rxe_qp_reset(struct rxe_qp *qp)
 	rxe_sq_reset(qp);
 	rxe_rq_reset(qp);
 	memset(&qp->attr, 0, sizeof(qp->attr));
+	qp->path.peer_qpn = 0;
 	qp->comm_established = false;
 }
 
@@ -169,7 +165,7 @@ static int rxe_new_resources(struct rxe_resource **resources, u32 n)
 static bool rxe_transition_ok(enum ib_qp_state cur, enum ib_qp_state new,
 			      enum ib_qp_type type, int mask)
 {
-	/* from there on all is ready that packets need */
+	/* broken: but only from RTR on, where packets find all that they need */
 	if (rxe_broken(transition) && cur == IB_QPS_RTR)
 		return true;
 	return ib_modify_qp_is_ok(cur, new, type, mask);
@@ -187,12 +183,13 @@ static int rxe_modify_locked(struct rxe_qp *qp, const struct ib_qp_attr *attr,
 	    !rxe_transition_ok(cur, new, qp->ibqp.qp_type, mask))
 		return -EINVAL;
 
+	/* the peer's number comes with its address: IBTA 11.2.4.2 */
 	if (mask & IB_QP_AV) {
-		err = rxe_path_init(&qp->path, qp->dev, &attr->ah_attr,
+		err = rxe_path_init(&qp->path, rxe_qp_dev(qp), &attr->ah_attr,
 				    qp->ibqp.qp_num,
 				    mask & IB_QP_DEST_QPN ?
 					    attr->dest_qp_num :
-					    qp->attr.dest_qp_num);
+					    be32_to_cpu(qp->path.peer_qpn));
 		if (err)
 			return err;
 		qp->attr.ah_attr = attr->ah_attr;
@@ -215,7 +212,7 @@ static int rxe_modify(struct rxe_qp *qp, const struct ib_qp_attr *attr, int mask
 	lockdep_assert_held(&qp->modify_lock);
 
 	if ((mask & IB_QP_STATE) && attr->qp_state == IB_QPS_RTS)
-		rxe_qp_flush_sqe(qp);
+		rxe_flush_sends(qp);
 	if ((mask & IB_QP_STATE) && attr->qp_state == IB_QPS_INIT) {
 		err = rxe_qp_prepare(qp);
 		if (err)
@@ -235,13 +232,18 @@ static int rxe_modify(struct rxe_qp *qp, const struct ib_qp_attr *attr, int mask
 		swap(qp->rq.resources, resources);
 		qp->rq.num_resources = attr->max_dest_rd_atomic;
 		qp->rq.next_resource = 0;
-		qp->attr.max_dest_rd_atomic = attr->max_dest_rd_atomic;
 	}
 	spin_unlock(&qp->rq.lock);
 	if (!err)
 		rxe_completer_progress(qp);
 	spin_unlock_bh(&qp->sq.lock);
 
+	/* handlers of kernel users may take locks that their caller holds */
+	if (!err && (mask & IB_QP_STATE) && attr->qp_state == IB_QPS_ERR &&
+	    !rxe_is_kernel(qp)) {
+		rxe_flush_sends(qp);
+		rxe_flush_receives(qp);
+	}
 	kfree(resources);
 	return err;
 }
@@ -292,14 +294,29 @@ int rxe_query_qp(struct ib_qp *ibqp, struct ib_qp_attr *attr, int mask,
 
 	spin_lock_bh(&qp->sq.lock);
 	spin_lock(&qp->rq.lock);
-	*attr = qp->attr;
-	attr->qp_state = qp->state;
-	attr->cur_qp_state = qp->state;
-	attr->sq_draining = qp->state == IB_QPS_SQD && qp->sq.draining;
-	attr->path_mig_state = IB_MIG_MIGRATED;
-	attr->sq_psn = qp->sq.psn;
-	attr->rq_psn = qp->rq.epsn;
-	attr->cap = qp->cap;
+	*attr = (struct ib_qp_attr) {
+		.qp_state = qp->state,
+		.cur_qp_state = qp->state,
+		.path_mtu = qp->attr.path_mtu,
+		.path_mig_state = IB_MIG_MIGRATED,
+		.qkey = qp->attr.qkey,
+		.rq_psn = qp->rq.epsn,
+		.sq_psn = qp->sq.psn,
+		.dest_qp_num = be32_to_cpu(qp->path.peer_qpn),
+		.qp_access_flags = qp->attr.qp_access_flags,
+		.cap = qp->cap,
+		.ah_attr = qp->attr.ah_attr,
+		.en_sqd_async_notify = qp->attr.en_sqd_async_notify,
+		.sq_draining = qp->state == IB_QPS_SQD &&
+			       qp->sq.draining,
+		.max_rd_atomic = qp->attr.max_rd_atomic,
+		.max_dest_rd_atomic = qp->rq.num_resources,
+		.min_rnr_timer = qp->attr.min_rnr_timer,
+		.port_num = qp->attr.port_num,
+		.timeout = qp->attr.timeout,
+		.retry_cnt = qp->attr.retry_cnt,
+		.rnr_retry = qp->attr.rnr_retry,
+	};
 	spin_unlock(&qp->rq.lock);
 	spin_unlock_bh(&qp->sq.lock);
 

@@ -49,12 +49,16 @@ static int rxe_check_init(const struct ib_qp_init_attr *init,
 	return 0;
 }
 
-static struct rxe_fault_queue *rxe_faulter_of(struct ib_udata *udata)
+static struct rxe_anchor *rxe_make_anchor(struct rxe_dev *dev,
+					  struct ib_udata *udata)
 {
+	struct rxe_ucontext *uctx;
+
 	if (!udata)
-		return NULL;
-	return rdma_udata_to_drv_context(udata, struct rxe_ucontext,
-					 ibuc)->faulter;
+		return rxe_anchor_create(dev, &dev->kernel_backlog, NULL);
+
+	uctx = rdma_udata_to_drv_context(udata, struct rxe_ucontext, ibuc);
+	return rxe_anchor_create(dev, uctx->backlog, uctx->faulter);
 }
 
 static int rxe_qp_publish(struct rxe_qp *qp)
@@ -90,7 +94,6 @@ int rxe_create_qp(struct ib_qp *ibqp, struct ib_qp_init_attr *init,
 	if (err)
 		return err;
 
-	qp->dev = to_rdev(ibqp->device);
 	qp->service = rxe_service_of(init->qp_type);
 	/* connections have a path MTU; a datagram is one packet, of any size */
 	qp->mtu = RXE_MAX_PAYLOAD;
@@ -101,7 +104,7 @@ int rxe_create_qp(struct ib_qp *ibqp, struct ib_qp_init_attr *init,
 	hrtimer_setup(&qp->sq.rnr_timer, rxe_rnr_timeout, CLOCK_MONOTONIC,
 		      HRTIMER_MODE_REL_SOFT);
 
-	qp->anchor = rxe_anchor_create(qp->dev, rxe_faulter_of(udata));
+	qp->anchor = rxe_make_anchor(rxe_qp_dev(qp), udata);
 	if (!qp->anchor)
 		return -ENOMEM;
 	rxe_direction_init(&qp->sq.requester, qp->anchor, RXE_REQUESTER,

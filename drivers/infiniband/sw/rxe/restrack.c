@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* What "rdma resource" and "rdma statistic" show of memory regions. */
+/* Attributes of memory regions for "rdma resource" and "rdma statistic". */
 #include <net/netlink.h>
 #include <rdma/rdma_netlink.h>
 #include <rdma/restrack.h>

@@ -6,6 +6,7 @@
 
 #include "base/compat.h"
 #include "base/dev.h"
+#include "base/limit.h"
 #include "base/stats.h"
 #include "base/ucontext.h"
 #include "base/wire.h"
@@ -23,6 +24,7 @@
 #include "obj/srq.h"
 #include "wait/fault.h"
 #include "link.h"
+#include "objects.h"
 #include "pma.h"
 #include "post.h"
 #include "qp_attr.h"
@@ -58,30 +60,30 @@ static int rxe_query_device(struct ib_device *ibdev,
 				 RXE_PLACEMENT_CAPS |
 				 IB_DEVICE_PORT_ACTIVE_EVENT;
 	attr->kernel_cap_flags = IBK_ALLOW_USER_UNREG | IBK_ON_DEMAND_PAGING;
-	attr->max_qp = RXE_MAX_QP;
+	attr->max_qp = rxe_object_max(RXE_OBJECT_QP);
 	attr->max_qp_wr = RXE_MAX_QP_WR;
 	attr->max_send_sge = RXE_MAX_SGE;
 	attr->max_recv_sge = RXE_MAX_SGE;
 	attr->max_sge_rd = RXE_MAX_SGE;
-	attr->max_cq = RXE_MAX_CQ;
+	attr->max_cq = rxe_object_max(RXE_OBJECT_CQ);
 	attr->max_cqe = RXE_MAX_CQE;
 	attr->cq_caps.max_cq_moderation_count = U16_MAX;
 	attr->cq_caps.max_cq_moderation_period = U16_MAX;
-	attr->max_mr = RXE_MAX_MR;
+	attr->max_mr = rxe_object_max(RXE_OBJECT_MR);
 	attr->max_fast_reg_page_list_len = RXE_MAX_FAST_BLOCKS;
-	attr->max_srq = RXE_MAX_SRQ;
+	attr->max_srq = rxe_object_max(RXE_OBJECT_SRQ);
 	attr->max_srq_wr = RXE_MAX_SRQ_WR;
 	attr->max_srq_sge = RXE_MAX_SGE;
-	attr->max_ah = RXE_MAX_AH;
-	attr->max_mw = RXE_MAX_MR;
-	attr->max_pd = RXE_MAX_PD;
+	attr->max_ah = rxe_object_max(RXE_OBJECT_AH);
+	attr->max_mw = rxe_object_max(RXE_OBJECT_MW);
+	attr->max_pd = rxe_object_max(RXE_OBJECT_PD);
 	attr->max_mcast_grp = RXE_MAX_MCAST_GROUPS;
 	attr->max_mcast_qp_attach = RXE_MAX_MCAST_QPS;
 	attr->max_total_mcast_qp_attach =
 		RXE_MAX_MCAST_GROUPS * RXE_MAX_MCAST_QPS;
 	attr->max_qp_rd_atom = RXE_MAX_RD_ATOMIC;
 	attr->max_qp_init_rd_atom = RXE_MAX_RD_ATOMIC;
-	attr->max_res_rd_atom = U16_MAX;
+	attr->max_res_rd_atom = attr->max_qp * RXE_MAX_RD_ATOMIC;
 	attr->atomic_cap = IB_ATOMIC_GLOB;
 	attr->max_pkeys = 1;
 	attr->odp_caps.general_caps = IB_ODP_SUPPORT | IB_ODP_SUPPORT_IMPLICIT;
@@ -149,9 +151,15 @@ static int rxe_alloc_ucontext(struct ib_ucontext *ibuc,
 {
 	struct rxe_ucontext *uctx = to_ruc(ibuc);
 
-	uctx->faulter = rxe_fault_queue_create();
-	if (!uctx->faulter)
+	uctx->backlog = rxe_share_create(&to_rdev(ibuc->device)->backlog);
+	if (!uctx->backlog)
 		return -ENOMEM;
+
+	uctx->faulter = rxe_fault_queue_open();
+	if (!uctx->faulter) {
+		rxe_share_destroy(uctx->backlog);
+		return -ENOMEM;
+	}
 
 	odp_owner_init(&uctx->odp);
 	return 0;
@@ -163,6 +171,7 @@ static void rxe_dealloc_ucontext(struct ib_ucontext *ibuc)
 
 	odp_owner_destroy(&uctx->odp);
 	rxe_fault_queue_put(uctx->faulter);
+	rxe_share_destroy(uctx->backlog);
 }
 
 /*
@@ -173,21 +182,11 @@ static void rxe_disassociate_ucontext(struct ib_ucontext *ibuc)
 {
 }
 
-static int rxe_alloc_pd(struct ib_pd *ibpd, struct ib_udata *udata)
-{
-	return 0;
-}
-
-static int rxe_dealloc_pd(struct ib_pd *ibpd, struct ib_udata *udata)
-{
-	return 0;
-}
-
 static int rxe_create_cq_op(struct ib_cq *ibcq,
 			    const struct ib_cq_init_attr *attr,
 			    RXE_CREATE_CQ_ARG)
 {
-	return rxe_create_cq(ibcq, attr, rxe_create_cq_udata());
+	return rxe_create_counted_cq(ibcq, attr, rxe_create_cq_udata());
 }
 
 static struct ib_mr *rxe_reg_user_mr_op(struct ib_pd *ibpd, u64 start,
@@ -249,26 +248,26 @@ const struct ib_device_ops rxe_dev_ops = {
 	.advise_mr = rxe_advise_mr,
 	.alloc_hw_port_stats = rxe_alloc_hw_port_stats,
 	.alloc_mr = rxe_alloc_mr,
-	.alloc_mw = rxe_alloc_mw,
+	.alloc_mw = rxe_alloc_counted_mw,
 	.alloc_pd = rxe_alloc_pd,
 	.alloc_ucontext = rxe_alloc_ucontext,
 	.attach_mcast = rxe_attach_mcast,
-	.create_ah = rxe_create_ah,
+	.create_ah = rxe_create_counted_ah,
 	.create_cq = rxe_create_cq_op,
-	.create_qp = rxe_create_qp,
-	.create_srq = rxe_create_srq,
-	.create_user_ah = rxe_create_ah,
+	.create_qp = rxe_create_counted_qp,
+	.create_srq = rxe_create_counted_srq,
+	.create_user_ah = rxe_create_counted_ah,
 	.dealloc_driver = rxe_dealloc_driver,
-	.dealloc_mw = rxe_dealloc_mw,
+	.dealloc_mw = rxe_dealloc_counted_mw,
 	.dealloc_pd = rxe_dealloc_pd,
 	.dealloc_ucontext = rxe_dealloc_ucontext,
 	.dereg_mr = rxe_dereg_mr,
 	.detach_mcast = rxe_detach_mcast,
-	.destroy_ah = rxe_destroy_ah,
-	.destroy_cq = rxe_destroy_cq,
+	.destroy_ah = rxe_destroy_counted_ah,
+	.destroy_cq = rxe_destroy_counted_cq,
 	.rxe_resize_cq_op = rxe_resize_cq,
-	.destroy_qp = rxe_destroy_qp,
-	.destroy_srq = rxe_destroy_srq,
+	.destroy_qp = rxe_destroy_counted_qp,
+	.destroy_srq = rxe_destroy_counted_srq,
 	.disassociate_ucontext = rxe_disassociate_ucontext,
 	.enable_driver = rxe_enable_driver,
 	.fill_res_mr_entry = rxe_fill_res_mr,

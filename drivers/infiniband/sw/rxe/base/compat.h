@@ -6,6 +6,7 @@
 #include <linux/hrtimer.h>
 #include <linux/hugetlb_inline.h>
 #include <linux/mm.h>
+#include <linux/rcupdate.h>
 #include <linux/timer.h>
 #include <linux/version.h>
 #include <rdma/ib_umem.h>
@@ -144,6 +145,12 @@ static inline void hrtimer_setup(struct hrtimer *timer,
 	hrtimer_init(timer, clock, mode);
 	timer->function = function;
 }
+#endif
+
+/* 6.1 does not have it */
+#ifndef lockdep_assert_in_rcu_read_lock
+#define lockdep_assert_in_rcu_read_lock()	\
+	RCU_LOCKDEP_WARN(!rcu_read_lock_held(), "RCU is not read-locked")
 #endif
 
 /* 6.3: a mapping's flags are changed through functions only */

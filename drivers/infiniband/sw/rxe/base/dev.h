@@ -10,23 +10,21 @@
 #include <rdma/odp_umem.h>
 
 #include "base/handle.h"
+#include "base/limit.h"
+#include "base/share.h"
 #include "base/stats.h"
+
+struct rxe_in_flight;
 
 #define RXE_UVERBS_ABI		2
 #define RXE_VENDOR_ID		0xffffff
-#define RXE_MAX_QP		0x100000
 #define RXE_MAX_QP_WR		0x100000
 #define RXE_MAX_SGE		32
 #define RXE_MAX_INLINE		(RXE_MAX_SGE * sizeof(struct ib_sge))
 #define RXE_MAX_RD_ATOMIC	128
-#define RXE_MAX_CQ		0x100000
 #define RXE_MAX_CQE		32767
-#define RXE_MAX_MR		0x400000
 #define RXE_MAX_FAST_BLOCKS	512
-#define RXE_MAX_SRQ		0x100000
 #define RXE_MAX_SRQ_WR		0x100000
-#define RXE_MAX_AH		0x400000
-#define RXE_MAX_PD		0x100000
 #define RXE_MAX_MCAST_GROUPS	8192
 #define RXE_MAX_MCAST_QPS	1024
 /* of fast registrations: from 4 KiB to the largest that fits the core's u32 */
@@ -42,10 +40,13 @@
  * @net_entry: in the list of @net's devices
  * @sock4: socket to send from over IPv4: the one bound to @net's RoCEv2 port
  * @sock6: the same for IPv6; NULL: the host has no IPv6
+ * @objects: what it has, of each kind that it announces a number of
  * @mrs: memory regions by key
  * @ahs: address handles by number
  * @stats: counters of each CPU
- * @backlog: bytes of parked packets, of all QPs
+ * @in_flight: packets in the network, of all QPs
+ * @backlog: parked packets, of all QPs
+ * @kernel_backlog: those of QPs of kernel users, which count as one program
  * @odp: paging totals of the device's memory regions
  * @advice_lock: guards the next two
  * @advices: prefetches that a call waits for
@@ -60,10 +61,13 @@ struct rxe_dev {
 	struct list_head net_entry;
 	struct sock *sock4;
 	struct sock *sock6;
+	struct rxe_objects objects;
 	struct rxe_handle_table mrs;
 	struct rxe_handle_table ahs;
 	struct rxe_stats __percpu *stats;
-	atomic_long_t backlog;
+	struct rxe_in_flight *in_flight;
+	struct rxe_share backlog;
+	struct rxe_share kernel_backlog;
 	struct odp_counters odp;
 	/* held briefly, in process context; a completion's lock is inside */
 	spinlock_t advice_lock;

@@ -68,15 +68,16 @@ struct rxe_handle *rxe_handle_create_unlisted(u32 number)
  * @table: where it is reserved; look-ups miss it until it is published
  *
  * Context: may sleep.
- * Return: the handle or an ERR_PTR.
+ * Return: the handle or an ERR_PTR; -ENOMEM: no memory, or no number.
  */
 struct rxe_handle *rxe_handle_create(struct rxe_handle_table *table)
 {
 	struct rxe_handle *handle;
 	int err;
 
-	if (atomic_read(&table->ht.nelems) >= RXE_HANDLE_MAX)
-		return ERR_PTR(-ENOSPC);
+	if (atomic_read(&table->ht.nelems) >= rxe_most(RXE_HANDLE_MAX) &&
+	    !rxe_broken(handle_max))
+		return ERR_PTR(-ENOMEM);
 
 	handle = rxe_handle_create_unlisted(0);
 	if (IS_ERR(handle))

@@ -3,7 +3,10 @@
 #include <linux/ipv6.h>
 #include <linux/udp.h>
 #include <net/ip.h>
+#include <net/ipv6.h>
+#include <net/l3mdev.h>
 
+#include "base/compat.h"
 #include "base/icrc.h"
 #include "base/order.h"
 #include "base/pkt.h"
@@ -74,7 +77,7 @@ bool rxe_pkt_parse(struct rxe_pkt *pkt, struct sk_buff *skb, u32 offset)
 
 	pkt->skb = skb;
 	pkt->offset = offset;
-	pkt->index = offset / batch->packet_len;
+	pkt->index = batch->first + offset / batch->packet_len;
 	pkt->len = min(batch->packet_len, batch->end - offset);
 	rxe_pkt_find(pkt);
 	len = min_t(u32, pkt->len, sizeof(pkt->headers));
@@ -318,6 +321,40 @@ bool rxe_skb_dgid(const struct sk_buff *skb, union ib_gid *gid)
 		memcpy(gid->raw, &ipv6_hdr(skb)->daddr, sizeof(gid->raw));
 	}
 	return true;
+}
+
+static bool rxe_skb_is_link_local(const struct sk_buff *skb)
+{
+	const struct ipv6hdr *ip6h = ipv6_hdr(skb);
+
+	return ip6h->version == 6 &&
+	       ((ipv6_addr_type(&ip6h->saddr) | ipv6_addr_type(&ip6h->daddr)) &
+		IPV6_ADDR_LINKLOCAL);
+}
+
+/**
+ * rxe_skb_reaches - ask whether packets may come where they came for a netdev's address
+ * @skb: the packets
+ * @ndev: the netdev, in the namespace that they came in; has their destination address
+ *
+ * Other netdevs may have the same link-local addresses: packets from or to one come by
+ * @ndev itself. Other addresses are the host's, or a VRF's: packets come by any netdev
+ * there, as for sockets, since routes of the two directions may differ.
+ *
+ * Context: under RCU.
+ * Return: whether they may.
+ */
+bool rxe_skb_reaches(const struct sk_buff *skb, const struct net_device *ndev)
+{
+	const struct rxe_batch *batch = rxe_batch(skb);
+
+	lockdep_assert_in_rcu_read_lock();
+	if (batch->iif == ndev->ifindex)
+		return true;
+	if (rxe_skb_is_link_local(skb) && !rxe_broken(incoming_scope))
+		return false;
+	return batch->domain == l3mdev_master_ifindex_rcu(ndev) ||
+	       rxe_broken(incoming_domain);
 }
 
 /**

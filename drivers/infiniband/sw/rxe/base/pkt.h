@@ -9,6 +9,7 @@
 
 #include "base/wire.h"
 
+struct net_device;
 struct rxe_icrc_prefix;
 
 #define RXE_NO_VLAN	0xffff
@@ -19,9 +20,13 @@ struct rxe_icrc_prefix;
  * @end: offset behind the last packet
  * @packet_len: bytes of each, from BTH to ICRC; the last may have fewer
  * @merged: there was more than one, under one common IP and UDP header
+ * @first: how many packets were ahead that are in it no more
  * @ident_step: from one packet's IPv4 identification to the next one's
  * @vlan_id: VLAN that they came by, or RXE_NO_VLAN
  * @ifindex: netdev that they came by, below the VLAN
+ * @iif: netdev that they came by, as the IP layer has it: the VLAN, not the VRF that
+ *	 it is in; of what the host sends to itself over IPv6, the one that has the
+ *	 destination address
  * @domain: VRF that they came in, or 0
  * @net: network namespace that they came in, while they wait to be processed
  *
@@ -32,9 +37,11 @@ struct rxe_batch {
 	u32 end;
 	u32 packet_len;
 	bool merged;
+	u16 first;
 	u16 ident_step;
 	u16 vlan_id;
 	int ifindex;
+	int iif;
 	int domain;
 	const struct net *net;
 };
@@ -57,7 +64,7 @@ static inline void rxe_batch_detach(struct sk_buff *skb)
  * struct rxe_pkt - a packet of a batch
  * @skb: the batch
  * @offset: of the BTH in the skb's data
- * @index: how many packets of the batch are ahead of it
+ * @index: how many packets were ahead of it in the batch that came
  * @len: bytes from the BTH to the ICRC
  * @op: what the opcode means
  * @qpn: of the BTH
@@ -166,6 +173,7 @@ u32 rxe_pkts_check_icrc(const struct rxe_pkt *pkt,
 			struct rxe_icrc_prefix *prefix, u32 n);
 
 bool rxe_skb_dgid(const struct sk_buff *skb, union ib_gid *gid);
+bool rxe_skb_reaches(const struct sk_buff *skb, const struct net_device *ndev);
 void rxe_pkt_grh(const struct rxe_pkt *pkt, u8 *grh);
 int rxe_copy_payload(void *kaddr, size_t len, void *arg);
 

@@ -19,6 +19,7 @@ static const struct rdma_stat_desc rxe_stat_descs[RXE_STAT_ALL] = {
 	/* from the BTH to the ICRC */
 	[RXE_STAT_SENT_BYTES].name = "sent_bytes",
 	[RXE_STAT_RCVD_BYTES].name = "rcvd_bytes",
+	/* requests that have been executed, or wait, and come again */
 	[RXE_STAT_DUP_REQUEST].name = "duplicate_request",
 	[RXE_STAT_OUT_OF_SEQ_REQUEST].name = "out_of_seq_request",
 	[RXE_STAT_RCVD_RNR].name = "rcvd_rnr_err",
@@ -33,8 +34,12 @@ static const struct rdma_stat_desc rxe_stat_descs[RXE_STAT_ALL] = {
 	[RXE_STAT_RDMA_RECVS].name = "rdma_recvs",
 	[RXE_STAT_ICRC_ERR].name = "rcvd_icrc_err",
 	[RXE_STAT_PARKED].name = "parked",
+	/* batches that had no room to wait for memory in */
+	[RXE_STAT_PARKED_REFUSED].name = "parked_refused",
 	/* faults that failed because no memory became free for the pages */
 	[RXE_STAT_FAULT_NO_MEMORY].name = "page_fault_no_memory",
+	/* packets that could not be made without memory, each try */
+	[RXE_STAT_SEND_NO_MEMORY].name = "send_no_memory",
 	[RXE_STAT_OUT_OF_BUFFER].name = "out_of_buffer",
 	[RXE_STAT_RCVD_DROPS].name = "rcvd_drops",
 	[RXE_STAT_QKEY_VIOLATION].name = "qkey_violations",
@@ -42,6 +47,16 @@ static const struct rdma_stat_desc rxe_stat_descs[RXE_STAT_ALL] = {
 	[RXE_STAT_ACK_DEFERRED].name = "ack_deferred",
 	[RXE_STAT_MCAST_SENT_PKTS].name = "sent_mcast_pkts",
 	[RXE_STAT_MCAST_RCVD_PKTS].name = "rcvd_mcast_pkts",
+	/* no packet of the services, or with a length that is not its opcode's */
+	[RXE_STAT_RCVD_MALFORMED].name = "rcvd_malformed",
+	/* for no queue pair that takes packets from there */
+	[RXE_STAT_RCVD_NO_QP].name = "rcvd_no_qp",
+	/* the queue pair had failed, or was reset */
+	[RXE_STAT_RCVD_NOT_READY].name = "rcvd_not_ready",
+	/* answered by a NAK that ends the connection */
+	[RXE_STAT_REFUSED_REQUEST].name = "refused_request",
+	/* answers to nothing that is asked for, or no more, or not yet */
+	[RXE_STAT_UNEXPECTED_RESPONSE].name = "unexpected_response",
 	[RXE_STAT_PAGE_FAULTS].name = "page_faults",
 	[RXE_STAT_PAGE_INVALIDATIONS].name = "page_invalidations",
 	[RXE_STAT_PAGE_PREFETCH].name = "page_prefetch",
@@ -105,7 +120,8 @@ int rxe_get_hw_stats(struct ib_device *ibdev, struct rdma_hw_stats *stats,
 	for (i = 0; i < RXE_STAT_NUM; i++)
 		stats->value[i] = rxe_stat_sum(dev, i);
 
-	stats->value[RXE_STAT_PARKED_BYTES] = atomic_long_read(&dev->backlog);
+	stats->value[RXE_STAT_PARKED_BYTES] =
+		atomic_long_read(&dev->backlog.bytes);
 	stats->value[RXE_STAT_PAGE_FAULTS] =
 		atomic64_read(&dev->odp.page_faults);
 	stats->value[RXE_STAT_PAGE_INVALIDATIONS] =

@@ -6,16 +6,19 @@
 #include <rdma/odp_umem.h>
 
 struct rxe_fault_queue;
+struct rxe_share;
 
 /**
  * struct rxe_ucontext - a program's user context of a device
  * @ibuc: the core's part
  * @faulter: its workers for page faults
+ * @backlog: packets that wait in its QPs
  * @odp: the address spaces that it has registered for on-demand paging
  */
 struct rxe_ucontext {
 	struct ib_ucontext ibuc;
 	struct rxe_fault_queue *faulter;
+	struct rxe_share *backlog;
 	struct odp_owner odp;
 };
 

@@ -6,6 +6,8 @@
 
 /* runs protocol work that must not run in the context that found it */
 extern struct workqueue_struct *rxe_wq;
+/* flushes the requests of QPs that have failed, of all one after the other */
+extern struct workqueue_struct *rxe_flush_wq;
 
 int rxe_work_init(void);
 void rxe_work_exit(void);

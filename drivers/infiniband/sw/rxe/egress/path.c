@@ -15,6 +15,7 @@
 #include "base/compat.h"
 #include "base/dev.h"
 #include "base/icrc.h"
+#include "base/rule.h"
 #include "egress/path.h"
 
 /**
@@ -29,7 +30,8 @@ struct rxe_exit {
 
 /*
  * The netdev of a source address: the device's own, or one above it, such as a
- * VLAN. -EINVAL: it was moved to another net namespace, with the address.
+ * VLAN. -EINVAL: the address is gone, or the netdev was moved to another net
+ * namespace with it.
  */
 static int rxe_ifindex_of(const struct rxe_dev *dev,
 			  const struct ib_gid_attr *sgid)
@@ -39,9 +41,7 @@ static int rxe_ifindex_of(const struct rxe_dev *dev,
 
 	rcu_read_lock();
 	ndev = rdma_read_gid_attr_ndev_rcu(sgid);
-	if (IS_ERR(ndev))
-		ndev = dev->ndev;
-	if (net_eq(dev_net(ndev), dev->net))
+	if (!IS_ERR(ndev) && net_eq(dev_net(ndev), dev->net))
 		ifindex = ndev->ifindex;
 	rcu_read_unlock();
 
@@ -56,27 +56,35 @@ static int rxe_ifindex_of(const struct rxe_dev *dev,
  * @qpn: the sender's number, or another one to choose the UDP source port by
  * @peer_qpn: the receiver's, or 0
  *
- * Context: may sleep; no packet is being sent along @path.
- * Return: 0 or -EINVAL: not a RoCEv2 address.
+ * Context: any; no packet is being sent along @path.
+ * Return: 0; -EINVAL: not a RoCEv2 address, or one that is gone; @path is as before.
  */
 int rxe_path_init(struct rxe_path *path, struct rxe_dev *dev,
 		  const struct rdma_ah_attr *ah, u32 qpn, u32 peer_qpn)
 {
 	const struct ib_global_route *grh = rdma_ah_read_grh(ah);
 	const struct ib_gid_attr *sgid = grh->sgid_attr;
+	struct in6_addr saddr, daddr;
+	int ifindex;
 
 	if (!sgid || sgid->gid_type != IB_GID_TYPE_ROCE_UDP_ENCAP)
 		return -EINVAL;
 
-	memcpy(&path->saddr, &sgid->gid, sizeof(path->saddr));
-	memcpy(&path->daddr, &grh->dgid, sizeof(path->daddr));
-	path->ipv4 = ipv6_addr_v4mapped(&path->saddr);
-	if (path->ipv4 != ipv6_addr_v4mapped(&path->daddr))
+	memcpy(&saddr, &sgid->gid, sizeof(saddr));
+	memcpy(&daddr, &grh->dgid, sizeof(daddr));
+	if (rxe_broken(address_vector))
+		path->daddr = daddr;
+	if (ipv6_addr_v4mapped(&saddr) != ipv6_addr_v4mapped(&daddr))
 		return -EINVAL;
 
-	path->ifindex = rxe_ifindex_of(dev, sgid);
-	if (path->ifindex < 0)
-		return path->ifindex;
+	ifindex = rxe_ifindex_of(dev, sgid);
+	if (ifindex < 0)
+		return ifindex;
+
+	path->saddr = saddr;
+	path->daddr = daddr;
+	path->ipv4 = ipv6_addr_v4mapped(&saddr);
+	path->ifindex = ifindex;
 	path->on_link = rdma_is_multicast_addr(&path->daddr) ||
 			(ipv6_addr_type(&path->daddr) & IPV6_ADDR_LINKLOCAL);
 
@@ -251,15 +259,20 @@ static struct dst_entry *rxe_route6(struct net *net, struct sock *sk,
 
 static struct iphdr rxe_path_iphdr(const struct rxe_path *path)
 {
-	return (struct iphdr) {
+	struct iphdr iph = {
 		.version = 4,
-		.ihl = sizeof(struct iphdr) / 4,
+		.ihl = sizeof(iph) / 4,
 		.tos = path->traffic_class,
 		.frag_off = cpu_to_be16(IP_DF),
 		.protocol = IPPROTO_UDP,
 		.saddr = path->saddr.s6_addr32[3],
 		.daddr = path->daddr.s6_addr32[3],
 	};
+
+	/* a neighbour's */
+	if (rxe_broken(source_address))
+		iph.saddr ^= cpu_to_be32(8);
+	return iph;
 }
 
 static struct ipv6hdr rxe_path_ipv6hdr(const struct rxe_path *path)
@@ -376,6 +389,23 @@ struct dst_entry *rxe_path_route(struct rxe_path *path, struct rxe_dev *dev)
 	return IS_ERR(dst) ? NULL : dst;
 }
 
+/* calls of rxe_path_output() on a CPU; with BH disabled they nest */
+static DEFINE_PER_CPU(int, rxe_path_outputs);
+
+/**
+ * rxe_path_is_in_output - ask whether the network has been called by the driver
+ *
+ * Then a queue's lock is held on this CPU, and another one must not be taken.
+ *
+ * Context: BH disabled.
+ * Return: true in what rxe_path_output() calls.
+ */
+bool rxe_path_is_in_output(void)
+{
+	lockdep_assert_in_softirq();
+	return this_cpu_read(rxe_path_outputs);
+}
+
 /**
  * rxe_path_output - hand packets to the network
  * @path: the way to the receiver
@@ -396,6 +426,7 @@ void rxe_path_output(const struct rxe_path *path, struct rxe_dev *dev,
 	lockdep_assert_in_softirq();
 	skb->priority = rt_tos2priority(path->traffic_class);
 	rxe_push_udp(skb, path);
+	this_cpu_inc(rxe_path_outputs);
 	if (path->ipv4) {
 		rxe_push_ip4(skb, path, ident);
 		ip_local_out(net, sk, skb);
@@ -403,4 +434,5 @@ void rxe_path_output(const struct rxe_path *path, struct rxe_dev *dev,
 		rxe_push_ip6(skb, path);
 		ip6_local_out(net, sk, skb);
 	}
+	this_cpu_dec(rxe_path_outputs);
 }

@@ -43,6 +43,7 @@ int rxe_path_init(struct rxe_path *path, struct rxe_dev *dev,
 void rxe_path_icrc_prefix(const struct rxe_path *path,
 			  struct rxe_icrc_prefix *prefix);
 struct dst_entry *rxe_path_route(struct rxe_path *path, struct rxe_dev *dev);
+bool rxe_path_is_in_output(void);
 void rxe_path_output(const struct rxe_path *path, struct rxe_dev *dev,
 		     struct sk_buff *skb, u16 ident);
 

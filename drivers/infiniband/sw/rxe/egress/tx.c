@@ -118,7 +118,8 @@ static bool rxe_tx_open(struct rxe_tx *tx, struct rxe_path *path)
  *
  * Context: BH disabled, the queue's lock is held.
  * Return: its BTH, as for a connection and complete except for AckReq and SE,
- * with room for the other headers of @opcode behind it; or NULL: no memory.
+ * with room for the other headers of @opcode behind it; or NULL: no memory,
+ * which is counted.
  */
 struct rxe_bth *rxe_tx_begin(struct rxe_tx *tx, struct rxe_path *path,
 			     u8 opcode, u32 psn, u32 payload_len)
@@ -126,16 +127,17 @@ struct rxe_bth *rxe_tx_begin(struct rxe_tx *tx, struct rxe_path *path,
 	struct rxe_bth *bth;
 
 	lockdep_assert_in_softirq();
+	rxe_flow_assert_held(tx->flow);
 	tx->pad = -payload_len & 3;
 	tx->len = rxe_opcodes[opcode].hdr_len + payload_len + tx->pad +
 		  RXE_ICRC_BYTES;
 	if (!rxe_tx_find_room(&tx->room, tx->len))
-		return NULL;
+		goto no_memory;
 	if (tx->skb && (!rxe_tx_fits(tx, path, tx->len) ||
 			!rxe_tx_has_frag(tx)))
 		rxe_tx_flush(tx);
 	if (!rxe_tx_open(tx, path))
-		return NULL;
+		goto no_memory;
 
 	bth = page_address(tx->room.page) + tx->room.offset;
 	tx->bth = bth;
@@ -145,6 +147,10 @@ struct rxe_bth *rxe_tx_begin(struct rxe_tx *tx, struct rxe_path *path,
 	bth->qpn = path->peer_qpn;
 	bth->apsn = cpu_to_be32(psn);
 	return bth;
+
+no_memory:
+	rxe_count(rxe_tx_dev(tx), RXE_STAT_SEND_NO_MEMORY);
+	return NULL;
 }
 
 /**
@@ -156,6 +162,7 @@ struct rxe_bth *rxe_tx_begin(struct rxe_tx *tx, struct rxe_path *path,
  */
 u32 rxe_tx_packets_left(const struct rxe_tx *tx)
 {
+	rxe_flow_assert_held(tx->flow);
 	/* a shorter one is the last */
 	if (tx->packets && tx->len < tx->packet_len)
 		return 1;
@@ -173,6 +180,7 @@ void rxe_tx_headers_done(struct rxe_tx *tx)
 {
 	struct rxe_bth *bth = tx->bth;
 
+	rxe_flow_assert_held(tx->flow);
 	tx->crc = rxe_icrc_begin_one(&tx->prefix, bth, tx->len, tx->ident);
 	tx->summed = (u8 *)(bth + 1);
 	tx->to = (u8 *)bth + rxe_opcodes[bth->opcode].hdr_len;
@@ -216,8 +224,9 @@ int rxe_tx_copy(void *kaddr, size_t len, void *arg)
  *
  * The caller keeps to rxe_tx_packets_left(), so that gathered packets are
  * handed to the network after the access. Only an skb without room for another
- * page is handed over during it, under the access's locks. This is safe: the
- * network takes none of the driver's locks but an anchor's, the innermost.
+ * page is handed over during it, under the access's locks. This is safe: of the
+ * driver's locks the network takes an anchor's, and, if tc redirects the skb to
+ * ingress in the same call, that of the CPU's batches. Both are innermost.
  *
  * Return: 0 or -ENOMEM: a packet could not be begun.
  */
@@ -283,6 +292,7 @@ static void rxe_tx_complete(struct rxe_tx *tx)
  */
 void rxe_tx_commit(struct rxe_tx *tx)
 {
+	rxe_flow_assert_held(tx->flow);
 	rxe_tx_complete(tx);
 	rxe_tx_gather(tx);
 }
@@ -304,6 +314,7 @@ bool rxe_tx_begin_alike(struct rxe_tx *tx, u32 psn)
 	u32 len = tx->ready + 2 * tx->len;
 	const struct rxe_bth *last = tx->bth;
 
+	rxe_flow_assert_held(tx->flow);
 	if (len > tx->room.len || tx->skb->len + len > tx->max_len ||
 	    tx->packets + 2 > tx->max_packets ||
 	    (tx->packets && tx->len < tx->packet_len))
@@ -327,6 +338,7 @@ bool rxe_tx_begin_alike(struct rxe_tx *tx, u32 psn)
  */
 void rxe_tx_cancel(struct rxe_tx *tx)
 {
+	rxe_flow_assert_held(tx->flow);
 	if (tx->ready)
 		rxe_tx_gather(tx);
 }
@@ -347,6 +359,7 @@ void rxe_tx_flush(struct rxe_tx *tx)
 	u32 packets = tx->packets;
 
 	lockdep_assert_in_softirq();
+	rxe_flow_assert_held(tx->flow);
 	if (!skb)
 		return;
 

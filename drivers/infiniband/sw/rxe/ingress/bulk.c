@@ -13,6 +13,7 @@
 #include "base/dev.h"
 #include "base/pkt.h"
 #include "base/work.h"
+#include "egress/path.h"
 #include "ingress/bulk.h"
 #include "ingress/rcv.h"
 
@@ -47,12 +48,12 @@ static bool rxe_bulk_step(struct rxe_bulk *bulk)
 	struct sk_buff *skb;
 
 	local_bh_disable();
+	/* for rxe_bulk_drop() it is in the queue, or under RCU */
+	rcu_read_lock();
 	skb = skb_dequeue(&bulk->skbs);
-	if (skb) {
-		rcu_read_lock();
+	if (skb)
 		rxe_rcv(rxe_batch(skb)->net, skb);
-		rcu_read_unlock();
-	}
+	rcu_read_unlock();
 	local_bh_enable();
 
 	return skb;
@@ -93,12 +94,13 @@ static void rxe_bulk_run_overdue(struct rxe_bulk *bulk)
  * @skb: the batch
  *
  * Context: BH disabled.
- * Return: true if they are many, or behind others that wait.
+ * Return: true if they are many, behind others that wait, or came while packets
+ * are being sent here: then a queue's lock is held.
  */
 bool rxe_is_bulk(const struct sk_buff *skb)
 {
 	lockdep_assert_in_softirq();
-	return skb->len > RXE_BULK_MIN ||
+	return skb->len > RXE_BULK_MIN || rxe_path_is_in_output() ||
 	       !skb_queue_empty_lockless(&this_cpu_ptr(&rxe_bulk)->skbs);
 }
 
@@ -107,15 +109,21 @@ bool rxe_is_bulk(const struct sk_buff *skb)
  * @net: where they came in
  * @skb: the batch; consumed
  *
- * If the work does not get to run, batches that wait are processed here.
+ * If the work does not get to run, batches that wait are processed here, or, where
+ * that must not be, dropped.
  *
  * Context: BH disabled.
  */
 void rxe_bulk_add(const struct net *net, struct sk_buff *skb)
 {
 	struct rxe_bulk *bulk = this_cpu_ptr(&rxe_bulk);
+	bool later = rxe_path_is_in_output();
 
 	lockdep_assert_in_softirq();
+	if (later && skb_queue_len_lockless(&bulk->skbs) >= RXE_BULK_MAX) {
+		kfree_skb(skb);
+		return;
+	}
 	while (skb_queue_len_lockless(&bulk->skbs) >= RXE_BULK_MAX)
 		rxe_bulk_step(bulk);
 
@@ -125,31 +133,44 @@ void rxe_bulk_add(const struct net *net, struct sk_buff *skb)
 	rxe_batch(skb)->net = net;
 	skb_queue_tail(&bulk->skbs, skb);
 	queue_work_on(smp_processor_id(), rxe_wq, &bulk->work);
-	rxe_bulk_run_overdue(bulk);
+	if (!later)
+		rxe_bulk_run_overdue(bulk);
+}
+
+static void rxe_bulk_drop_on(struct rxe_bulk *bulk, const struct net *net)
+{
+	struct sk_buff *skb, *next;
+	struct sk_buff_head dropped;
+
+	__skb_queue_head_init(&dropped);
+	/* the CPU adds to the queue, and takes from it, meanwhile */
+	spin_lock_bh(&bulk->skbs.lock);
+	skb_queue_walk_safe(&bulk->skbs, skb, next) {
+		if (rxe_batch(skb)->net == net) {
+			__skb_unlink(skb, &bulk->skbs);
+			__skb_queue_tail(&dropped, skb);
+		}
+	}
+	spin_unlock_bh(&bulk->skbs.lock);
+	__skb_queue_purge(&dropped);
 }
 
 /**
- * rxe_bulk_drain - process all that waits
+ * rxe_bulk_drop - drop what has come to a net namespace, and wait for what is
+ *		   being processed
+ * @net: the namespace; it has no QP that takes packets, and gets no more of them
  *
- * A batch that comes meanwhile may still wait afterwards, or overtake those
- * processed here, which its sender takes for a loss.
+ * Those of other namespaces stay where they are, and so in their order.
  *
  * Context: may sleep.
  */
-void rxe_bulk_drain(void)
+void rxe_bulk_drop(const struct net *net)
 {
-	struct rxe_bulk *bulk;
-	u32 waiting;
 	int cpu;
 
-	for_each_possible_cpu(cpu) {
-		bulk = per_cpu_ptr(&rxe_bulk, cpu);
-		waiting = skb_queue_len_lockless(&bulk->skbs);
-		while (waiting-- && rxe_bulk_step(bulk))
-			;
-		/* the work may be busy with one that it has taken out before */
-		flush_work(&bulk->work);
-	}
+	for_each_possible_cpu(cpu)
+		rxe_bulk_drop_on(per_cpu_ptr(&rxe_bulk, cpu), net);
+	synchronize_rcu();
 }
 
 /**

@@ -11,6 +11,6 @@ struct sk_buff;
 void rxe_bulk_init(void);
 bool rxe_is_bulk(const struct sk_buff *skb);
 void rxe_bulk_add(const struct net *net, struct sk_buff *skb);
-void rxe_bulk_drain(void);
+void rxe_bulk_drop(const struct net *net);
 
 #endif

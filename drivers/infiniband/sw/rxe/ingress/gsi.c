@@ -5,9 +5,9 @@
  */
 #include <linux/mutex.h>
 #include <linux/rculist.h>
-#include <net/l3mdev.h>
 #include <net/net_namespace.h>
 
+#include "base/compat.h"
 #include "base/pkt.h"
 #include "base/wire.h"
 #include "ingress/gsi.h"
@@ -25,7 +25,7 @@ static bool rxe_has_gsi(const struct rxe_dev *dev)
 
 	list_for_each_entry(handle, &rxe_gsis, entry) {
 		qp = handle->object;
-		if (qp->dev == dev)
+		if (rxe_qp_dev(qp) == dev)
 			return true;
 	}
 	return false;
@@ -48,7 +48,7 @@ int rxe_gsi_publish(struct rxe_qp *qp)
 		return PTR_ERR(handle);
 
 	mutex_lock(&rxe_gsi_lock);
-	if (rxe_has_gsi(qp->dev)) {
+	if (rxe_has_gsi(rxe_qp_dev(qp))) {
 		err = -EBUSY;
 		rxe_handle_discard(handle);
 	} else {
@@ -75,19 +75,14 @@ void rxe_gsi_withdraw(struct rxe_qp *qp)
 }
 
 /*
- * How well a packet fits a device; 0: it does not. Netdevs in different VRFs
- * may have the same addresses, all netdevs may have the same link-local ones,
- * and a packet for one netdev may come in by another.
+ * How well a packet fits a device; 0: it does not. Several netdevs may have the
+ * address, and a packet for one may come in by another.
  */
 static int rxe_gsi_rank(struct rxe_dev *dev, const struct sk_buff *skb)
 {
-	const struct rxe_batch *batch = rxe_batch(skb);
-
 	if (!rxe_ud_is_ours(dev, skb))
 		return 0;
-	if (batch->ifindex == dev->ndev->ifindex)
-		return 3;
-	return batch->domain == l3mdev_master_ifindex(dev->ndev) ? 2 : 1;
+	return rxe_batch(skb)->ifindex == dev->ndev->ifindex ? 2 : 1;
 }
 
 /**
@@ -103,16 +98,17 @@ struct rxe_qp *rxe_gsi_get(const struct net *net, const struct sk_buff *skb)
 {
 	struct rxe_handle *handle, *found = NULL;
 	int rank, best = 0;
+	struct rxe_dev *dev;
 	struct rxe_qp *qp;
 
 	lockdep_assert_in_softirq();
-	rcu_read_lock();
+	lockdep_assert_in_rcu_read_lock();
 	list_for_each_entry_rcu(handle, &rxe_gsis, entry) {
 		if (!rxe_handle_hold(handle))
 			continue;
 		qp = handle->object;
-		rank = net_eq(net, qp->dev->net) ? rxe_gsi_rank(qp->dev, skb) :
-						   0;
+		dev = rxe_qp_dev(qp);
+		rank = net_eq(net, dev->net) ? rxe_gsi_rank(dev, skb) : 0;
 		if (rank <= best) {
 			rxe_handle_put(handle);
 			continue;
@@ -122,7 +118,5 @@ struct rxe_qp *rxe_gsi_get(const struct net *net, const struct sk_buff *skb)
 		found = handle;
 		best = rank;
 	}
-	rcu_read_unlock();
-
 	return found ? found->object : NULL;
 }

@@ -20,7 +20,9 @@
 #include <net/xfrm.h>
 #include <rdma/ib_addr.h>
 
+#include "base/compat.h"
 #include "base/pkt.h"
+#include "egress/path.h"
 #include "ingress/bulk.h"
 #include "ingress/hook.h"
 #include "ingress/port.h"
@@ -43,6 +45,7 @@ static void rxe_batch_init(struct sk_buff *skb, u32 packet_len)
 {
 	u32 len = be16_to_cpu(udp_hdr(skb)->len) - sizeof(struct udphdr);
 	const struct net_device *ndev = rxe_ingress_netdev(skb);
+	int iif = ip_hdr(skb)->version == 4 ? ndev->ifindex : IP6CB(skb)->iif;
 	u16 vlan_id = RXE_NO_VLAN;
 
 	if (is_vlan_dev(ndev)) {
@@ -58,6 +61,7 @@ static void rxe_batch_init(struct sk_buff *skb, u32 packet_len)
 		.ident_step = 1,
 		.vlan_id = vlan_id,
 		.ifindex = ndev->ifindex,
+		.iif = iif,
 		.domain = netif_is_l3_master(skb->dev) ? skb->dev->ifindex : 0,
 	};
 }
@@ -67,6 +71,14 @@ static bool rxe_udp_len_ok(const struct udphdr *udp, u32 len)
 {
 	return be16_to_cpu(udp->len) >= sizeof(*udp) &&
 	       be16_to_cpu(udp->len) <= len;
+}
+
+static void rxe_hook_rcv(const struct net *net, struct sk_buff *skb)
+{
+	if (rxe_is_bulk(skb))
+		rxe_bulk_add(net, skb);
+	else
+		rxe_rcv(net, skb);
 }
 
 /**
@@ -83,16 +95,21 @@ int rxe_udp_rcv(struct sock *sk, struct sk_buff *skb)
 	union ib_gid dgid;
 
 	lockdep_assert_in_softirq();
-	if (!rxe_udp_len_ok(udp_hdr(skb), skb->len) || !rxe_skb_dgid(skb, &dgid)) {
+	lockdep_assert_in_rcu_read_lock();
+	rxe_batch_init(skb, 0);
+	if (!rxe_udp_len_ok(udp_hdr(skb), skb->len + sizeof(struct udphdr)) ||
+	    !rxe_skb_dgid(skb, &dgid)) {
+		rxe_count_dropped(sock_net(sk), skb, RXE_STAT_RCVD_MALFORMED);
 		kfree_skb(skb);
 		return 0;
 	}
 
-	rxe_batch_init(skb, 0);
-	if (rdma_is_multicast_addr((struct in6_addr *)dgid.raw))
-		rxe_rcv_group(sock_net(sk), skb);
+	if (!rdma_is_multicast_addr((struct in6_addr *)dgid.raw))
+		rxe_hook_rcv(sock_net(sk), skb);
+	else if (rxe_path_is_in_output())
+		kfree_skb(skb);
 	else
-		rxe_rcv(sock_net(sk), skb);
+		rxe_rcv_group(sock_net(sk), skb);
 	return 0;
 }
 
@@ -125,10 +142,7 @@ static unsigned int rxe_hook_take(const struct net *net, struct sk_buff *skb)
 
 	nf_reset_ct(skb);
 	rxe_batch_init(skb, packet_len);
-	if (rxe_is_bulk(skb))
-		rxe_bulk_add(net, skb);
-	else
-		rxe_rcv(net, skb);
+	rxe_hook_rcv(net, skb);
 	return NF_STOLEN;
 }
 
@@ -206,7 +220,18 @@ static unsigned int rxe_hook6(void *priv, struct sk_buff *skb,
  *    hook point's packet that user space has handed back (NFQUEUE);
  *  - process, BH enabled, preemptible: a packet that user space has handed back
  *    to a queue at this hook point. nf_reinject() calls the hooks behind the
- *    queue's as it was called, by the program's sendmsg().
+ *    queue's as it was called, by the program's sendmsg();
+ *  - any of these inside of rxe_path_output(), with a queue's lock held: tc may
+ *    redirect what leaves to where it comes in (mirred), and before 6.8 the
+ *    receiver was then called at once, as it may be by a netdev that is not known
+ *    here. Such packets are left to the work of bulk.c.
+ *
+ * A bridge, defragmentation and tc on the way in add no context. The bridge's own
+ * hooks, and those that br_netfilter calls in it, are others than local input; a
+ * frame for the host, and one that ebtables has routed, go through the IP layer,
+ * in softirq or as a queue's program hands them back. Defragmentation is done at
+ * earlier hooks, and its packets are in several skbs, which may_pull and the parser
+ * take. Packets that tc redirects on the way in come by softirq, with another netdev.
  *
  * The code behind them takes locks that softirqs take, and stays on one CPU
  * while it does: the hooks disable BH themselves. It relies on the following,
@@ -268,13 +293,15 @@ void rxe_unhook_net(struct net *net)
 
 /**
  * rxe_hook_wait - wait for packets that the hook or the socket has taken
+ * @net: as there
  *
- * To close a socket does not wait for callers that are in rxe_udp_rcv().
+ * To close a socket does not wait for callers that are in rxe_udp_rcv(), which may
+ * add a batch.
  *
  * Context: may sleep; after rxe_unhook_net(), and when the sockets are closed.
  */
-void rxe_hook_wait(void)
+void rxe_hook_wait(struct net *net)
 {
 	synchronize_rcu();
-	rxe_bulk_drain();
+	rxe_bulk_drop(net);
 }

@@ -9,7 +9,7 @@ struct sock;
 
 int rxe_hook_net(struct net *net);
 void rxe_unhook_net(struct net *net);
-void rxe_hook_wait(void);
+void rxe_hook_wait(struct net *net);
 int rxe_udp_rcv(struct sock *sk, struct sk_buff *skb);
 
 #endif

@@ -9,6 +9,7 @@
 #include <net/addrconf.h>
 #include <net/ipv6.h>
 
+#include "base/compat.h"
 #include "base/dev.h"
 #include "base/pkt.h"
 #include "base/rule.h"
@@ -22,6 +23,7 @@
  * @mgid: the group's address
  * @qp: the QP, which leaves its groups before it goes
  * @handle: of the QP; outlives it as long as look-ups may see this
+ * @attached: how often it was attached: by several LIDs, which mean nothing here
  * @rcu: frees this when no look-up sees it any more
  */
 struct rxe_member {
@@ -29,6 +31,7 @@ struct rxe_member {
 	union ib_gid mgid;
 	struct rxe_qp *qp;
 	struct rxe_handle *handle;
+	u32 attached;
 	struct rcu_head rcu;
 };
 
@@ -55,7 +58,7 @@ static struct rxe_member *rxe_member_find(const struct rxe_qp *qp,
 	rcu_read_lock();
 	list = rhltable_lookup(&rxe_members, mgid, rxe_member_params);
 	rhl_for_each_entry_rcu(member, pos, list, node) {
-		if (member->qp->dev == qp->dev)
+		if (rxe_qp_dev(member->qp) == rxe_qp_dev(qp))
 			(*of_device)++;
 		if (member->qp == qp)
 			found = member;
@@ -77,6 +80,7 @@ static int rxe_member_add(struct rxe_qp *qp, const union ib_gid *mgid)
 	member->mgid = *mgid;
 	member->qp = qp;
 	member->handle = qp->handle;
+	member->attached = 1;
 	err = rhltable_insert(&rxe_members, &member->node, rxe_member_params);
 	if (err)
 		kfree(member);
@@ -138,13 +142,18 @@ static int rxe_join(struct rxe_dev *dev, const union ib_gid *mgid)
 	return err;
 }
 
-/* The counterpart of rxe_join(). A netdev that is gone has left all groups. */
+/*
+ * The counterpart of rxe_join(). A netdev that is gone, or has moved to another namespace,
+ * has left all groups; there programs may have had it join them.
+ */
 static void rxe_leave(struct rxe_dev *dev, const union ib_gid *mgid)
 {
 	const struct in6_addr *addr = (const struct in6_addr *)mgid->raw;
 	struct in_device *in_dev;
 
 	rtnl_lock();
+	if (!net_eq(dev_net(dev->ndev), dev->net))
+		goto unlock;
 	if (ipv6_addr_v4mapped(addr)) {
 		in_dev = __in_dev_get_rtnl(dev->ndev);
 		if (in_dev)
@@ -152,6 +161,7 @@ static void rxe_leave(struct rxe_dev *dev, const union ib_gid *mgid)
 	} else {
 		ipv6_dev_mc_dec(dev->ndev, addr);
 	}
+unlock:
 	rtnl_unlock();
 }
 
@@ -161,37 +171,44 @@ static void rxe_leave(struct rxe_dev *dev, const union ib_gid *mgid)
  * @mgid: the group's address, which is a multicast one
  * @mlid: unused
  *
- * The first of a device's QPs makes the netdev join the group.
+ * The first of a device's QPs makes the netdev join the group. The core tells
+ * attachments of one QP by their LIDs, too: it detaches the QP as often, and does
+ * not destroy it before.
  *
  * Context: may sleep; takes RTNL.
  * Return: 0 or a negative errno.
  */
 int rxe_attach_mcast(struct ib_qp *ibqp, union ib_gid *mgid, u16 mlid)
 {
+	struct rxe_dev *dev = to_rdev(ibqp->device);
 	struct rxe_qp *qp = to_rqp(ibqp);
+	struct rxe_member *member;
 	u32 others;
 	int err = 0;
 
 	mutex_lock(&rxe_members_lock);
-	if (rxe_member_find(qp, mgid, &others))
+	member = rxe_member_find(qp, mgid, &others);
+	if (member) {
+		member->attached++;
 		goto unlock;
+	}
 
 	err = -ENOMEM;
-	if (others >= RXE_MAX_MCAST_QPS)
+	if (others >= RXE_MAX_MCAST_QPS && !rxe_broken(mcast_qps))
 		goto unlock;
 	if (!others) {
-		if (qp->dev->mcast_groups >= RXE_MAX_MCAST_GROUPS)
+		if (dev->mcast_groups >= RXE_MAX_MCAST_GROUPS)
 			goto unlock;
-		err = rxe_join(qp->dev, mgid);
+		err = rxe_join(dev, mgid);
 		if (err)
 			goto unlock;
-		qp->dev->mcast_groups++;
+		dev->mcast_groups++;
 	}
 
 	err = rxe_member_add(qp, mgid);
 	if (err && !others) {
-		rxe_leave(qp->dev, mgid);
-		qp->dev->mcast_groups--;
+		rxe_leave(dev, mgid);
+		dev->mcast_groups--;
 	}
 unlock:
 	mutex_unlock(&rxe_members_lock);
@@ -209,6 +226,7 @@ unlock:
  */
 int rxe_detach_mcast(struct ib_qp *ibqp, union ib_gid *mgid, u16 mlid)
 {
+	struct rxe_dev *dev = to_rdev(ibqp->device);
 	struct rxe_qp *qp = to_rqp(ibqp);
 	struct rxe_member *member;
 	int err = -EINVAL;
@@ -216,41 +234,49 @@ int rxe_detach_mcast(struct ib_qp *ibqp, union ib_gid *mgid, u16 mlid)
 
 	mutex_lock(&rxe_members_lock);
 	member = rxe_member_find(qp, mgid, &members);
-	if (member) {
-		rxe_member_remove(member);
-		if (members == 1) {
-			rxe_leave(qp->dev, mgid);
-			qp->dev->mcast_groups--;
-		}
-		err = 0;
+	if (!member)
+		goto unlock;
+
+	err = 0;
+	if (--member->attached)
+		goto unlock;
+	rxe_member_remove(member);
+	if (members == 1) {
+		rxe_leave(dev, mgid);
+		dev->mcast_groups--;
 	}
+unlock:
 	mutex_unlock(&rxe_members_lock);
 
 	return err;
 }
 
-static void rxe_mcast_deliver(const struct rxe_member *member,
+static bool rxe_mcast_deliver(const struct rxe_member *member,
 			      const struct net *net, const struct rxe_pkt *pkt)
 {
 	struct rxe_qp *qp = member->qp;
 	struct sk_buff *copy;
+	bool takes = false;
 
 	if (!rxe_handle_hold(member->handle))
-		return;
+		return false;
 
 	/* pairs with rxe_enter_state(), as for any packet */
 	if (smp_load_acquire(&qp->state) >= IB_QPS_RTR &&
-	    net_eq(net, qp->dev->net) &&
-	    rxe_batch(pkt->skb)->ifindex == qp->dev->ndev->ifindex) {
-		rxe_count_rcvd(qp->dev, pkt->len, 1);
-		rxe_count(qp->dev, RXE_STAT_MCAST_RCVD_PKTS);
+	    net_eq(net, rxe_qp_dev(qp)->net) &&
+	    (rxe_batch(pkt->skb)->ifindex == rxe_qp_dev(qp)->ndev->ifindex ||
+	     rxe_broken(mcast_netdev))) {
+		takes = true;
+		rxe_count_rcvd(rxe_qp_dev(qp), pkt->len, 1);
+		rxe_count(rxe_qp_dev(qp), RXE_STAT_MCAST_RCVD_PKTS);
 		copy = skb_clone(pkt->skb, GFP_ATOMIC);
 		if (copy)
 			rxe_responder_rcv(qp, copy);
 		else
-			rxe_count(qp->dev, RXE_STAT_RCVD_DROPS);
+			rxe_count(rxe_qp_dev(qp), RXE_STAT_RCVD_DROPS);
 	}
 	rxe_handle_put(member->handle);
+	return takes;
 }
 
 /**
@@ -259,22 +285,24 @@ static void rxe_mcast_deliver(const struct rxe_member *member,
  * @pkt: the packet, alone in its batch
  *
  * Context: BH disabled, under RCU.
+ * Return: whether there was one.
  */
-void rxe_mcast_rcv(const struct net *net, const struct rxe_pkt *pkt)
+bool rxe_mcast_rcv(const struct net *net, const struct rxe_pkt *pkt)
 {
 	struct rhlist_head *list, *pos;
 	struct rxe_member *member;
 	union ib_gid mgid;
+	bool taken = false;
 
 	lockdep_assert_in_softirq();
+	lockdep_assert_in_rcu_read_lock();
 	if (!rxe_skb_dgid(pkt->skb, &mgid))
-		return;
+		return false;
 
-	rcu_read_lock();
 	list = rhltable_lookup(&rxe_members, &mgid, rxe_member_params);
 	rhl_for_each_entry_rcu(member, pos, list, node)
-		rxe_mcast_deliver(member, net, pkt);
-	rcu_read_unlock();
+		taken |= rxe_mcast_deliver(member, net, pkt);
+	return taken;
 }
 
 /**

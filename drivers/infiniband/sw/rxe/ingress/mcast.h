@@ -10,7 +10,7 @@ struct rxe_pkt;
 int rxe_attach_mcast(struct ib_qp *ibqp, union ib_gid *mgid, u16 mlid);
 int rxe_detach_mcast(struct ib_qp *ibqp, union ib_gid *mgid, u16 mlid);
 
-void rxe_mcast_rcv(const struct net *net, const struct rxe_pkt *pkt);
+bool rxe_mcast_rcv(const struct net *net, const struct rxe_pkt *pkt);
 
 int rxe_mcast_init(void);
 void rxe_mcast_exit(void);

@@ -5,6 +5,7 @@
 #include <net/netns/generic.h>
 
 #include "base/dev.h"
+#include "ingress/guard.h"
 #include "ingress/hook.h"
 #include "ingress/net.h"
 #include "ingress/port.h"
@@ -30,17 +31,32 @@ static int rxe_open(struct net *net)
 	if (err)
 		return err;
 
+	err = rxe_guard_net(net);
+	if (err)
+		goto close_port;
+
 	err = rxe_hook_net(net);
 	if (err)
-		rxe_port_close(net);
+		goto unguard;
+	return 0;
+
+unguard:
+	rxe_unguard_net(net);
+	/* the guard may still run */
+	synchronize_net();
+close_port:
+	rxe_port_close(net);
+	/* packets that came meanwhile may be in a batch */
+	rxe_hook_wait(net);
 	return err;
 }
 
 static void rxe_close(struct net *net)
 {
+	rxe_unguard_net(net);
 	rxe_unhook_net(net);
 	rxe_port_close(net);
-	rxe_hook_wait();
+	rxe_hook_wait(net);
 }
 
 /**

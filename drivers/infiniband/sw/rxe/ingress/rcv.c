@@ -4,6 +4,7 @@
 #include <linux/ipv6.h>
 #include <net/net_namespace.h>
 
+#include "base/compat.h"
 #include "base/icrc.h"
 #include "base/pkt.h"
 #include "base/rule.h"
@@ -28,6 +29,22 @@ struct rxe_run {
 	u32 begin;
 	u32 end;
 };
+
+/*
+ * By the netdev that has the connection's address, as almost all packets come, or
+ * by another one that leads there.
+ */
+static bool rxe_came_by_path(const struct rxe_qp *qp, const struct sk_buff *skb)
+{
+	const struct rxe_path *path = &qp->path;
+	const struct net_device *ndev;
+
+	if (likely(rxe_batch(skb)->iif == path->ifindex))
+		return true;
+
+	ndev = dev_get_by_index_rcu(rxe_qp_dev(qp)->net, path->ifindex);
+	return ndev && rxe_skb_reaches(skb, ndev);
+}
 
 static bool rxe_from_peer(const struct rxe_qp *qp, const struct sk_buff *skb)
 {
@@ -55,10 +72,11 @@ static bool rxe_is_for(const struct rxe_qp *qp, const struct net *net,
 {
 	if (rxe_service(pkt->opcode) != qp->service && !rxe_broken(service))
 		return false;
-	if (!net_eq(net, qp->dev->net) && !rxe_broken(netns))
+	if (!net_eq(net, rxe_qp_dev(qp)->net) && !rxe_broken(netns))
 		return false;
-	return rxe_is_datagram(qp) ? rxe_ud_is_ours(qp->dev, pkt->skb) :
-				     rxe_from_peer(qp, pkt->skb);
+	if (rxe_is_datagram(qp))
+		return rxe_ud_is_ours(rxe_qp_dev(qp), pkt->skb);
+	return rxe_from_peer(qp, pkt->skb) && rxe_came_by_path(qp, pkt->skb);
 }
 
 static struct rxe_qp *rxe_find_qp(const struct net *net,
@@ -78,6 +96,31 @@ static struct rxe_qp *rxe_find_qp(const struct net *net,
 
 	rxe_handle_put(qp->handle);
 	return NULL;
+}
+
+/**
+ * rxe_count_dropped - count a packet that is for no queue pair
+ * @net: where it came in
+ * @skb: its batch
+ * @stat: why it is dropped; of the device of the netdev that it came by, if any
+ *
+ * Context: BH disabled, under RCU.
+ */
+void rxe_count_dropped(const struct net *net, const struct sk_buff *skb,
+		       enum rxe_stat stat)
+{
+	struct net_device *ndev;
+	struct ib_device *ibdev;
+
+	lockdep_assert_in_softirq();
+	lockdep_assert_in_rcu_read_lock();
+	ndev = dev_get_by_index_rcu((struct net *)net, rxe_batch(skb)->ifindex);
+	ibdev = ndev ? ib_device_get_by_netdev(ndev, RDMA_DRIVER_RXE) : NULL;
+	if (!ibdev)
+		return;
+
+	rxe_count(to_rdev(ibdev), stat);
+	ib_device_put(ibdev);
 }
 
 static bool rxe_is_response(const struct rxe_pkt *pkt)
@@ -109,7 +152,7 @@ static void rxe_run_deliver(struct rxe_run *run, struct sk_buff *skb)
 
 	run->qp = NULL;
 	if (!skb) {
-		rxe_count(qp->dev, RXE_STAT_RCVD_DROPS);
+		rxe_count(rxe_qp_dev(qp), RXE_STAT_RCVD_DROPS);
 	} else if (run->begin == run->end) {
 		kfree_skb(skb);
 	} else {
@@ -147,26 +190,31 @@ void rxe_rcv(const struct net *net, struct sk_buff *skb)
 	struct rxe_run run = {};
 	struct rxe_pkt pkt;
 
-	RCU_LOCKDEP_WARN(!rcu_read_lock_held(), "received without RCU");
 	lockdep_assert_in_softirq();
+	lockdep_assert_in_rcu_read_lock();
+	if (!end)
+		rxe_count_dropped(net, skb, RXE_STAT_RCVD_MALFORMED);
 	rxe_batch_icrc_prefix(skb, &prefix);
 	for (offset = 0; offset < end; offset += n * pkt.len) {
 		n = 1;
 		if (!rxe_pkt_parse(&pkt, skb, offset)) {
+			rxe_count_dropped(net, skb, RXE_STAT_RCVD_MALFORMED);
 			rxe_run_split(&run, skb);
 			continue;
 		}
 		if (run.qp && !rxe_run_continues(&run, qpn, &pkt))
 			rxe_run_split(&run, skb);
-		if (!run.qp && !rxe_run_begin(&run, net, &pkt))
+		if (!run.qp && !rxe_run_begin(&run, net, &pkt)) {
+			rxe_count_dropped(net, skb, RXE_STAT_RCVD_NO_QP);
 			continue;
+		}
 		qpn = pkt.qpn;
 		n = rxe_pkts_alike(&pkt);
 		sound = rxe_pkts_check_icrc(&pkt, &prefix, n);
-		rxe_count_rcvd(run.qp->dev, pkt.len, sound);
+		rxe_count_rcvd(rxe_qp_dev(run.qp), pkt.len, sound);
 		run.end = offset + sound * pkt.len;
 		if (sound < n) {
-			rxe_count(run.qp->dev, RXE_STAT_ICRC_ERR);
+			rxe_count(rxe_qp_dev(run.qp), RXE_STAT_ICRC_ERR);
 			rxe_run_split(&run, skb);
 			n = sound + 1;
 		}
@@ -190,12 +238,17 @@ void rxe_rcv_group(const struct net *net, struct sk_buff *skb)
 	struct rxe_icrc_prefix prefix;
 	struct rxe_pkt pkt;
 
-	RCU_LOCKDEP_WARN(!rcu_read_lock_held(), "received without RCU");
 	lockdep_assert_in_softirq();
+	lockdep_assert_in_rcu_read_lock();
 	rxe_batch_icrc_prefix(skb, &prefix);
-	if (rxe_pkt_next(&pkt, skb) && pkt.qpn == RXE_MULTICAST_QPN &&
-	    rxe_service(pkt.opcode) == IB_OPCODE_UD &&
-	    rxe_pkts_check_icrc(&pkt, &prefix, 1))
-		rxe_mcast_rcv(net, &pkt);
+	if (!rxe_pkt_next(&pkt, skb))
+		rxe_count_dropped(net, skb, RXE_STAT_RCVD_MALFORMED);
+	else if (pkt.qpn != RXE_MULTICAST_QPN ||
+		 rxe_service(pkt.opcode) != IB_OPCODE_UD)
+		rxe_count_dropped(net, skb, RXE_STAT_RCVD_NO_QP);
+	else if (!rxe_pkts_check_icrc(&pkt, &prefix, 1))
+		rxe_count_dropped(net, skb, RXE_STAT_ICRC_ERR);
+	else if (!rxe_mcast_rcv(net, &pkt))
+		rxe_count_dropped(net, skb, RXE_STAT_RCVD_NO_QP);
 	consume_skb(skb);
 }

@@ -3,10 +3,14 @@
 #ifndef RXE_RCV_H
 #define RXE_RCV_H
 
+#include "base/stats.h"
+
 struct net;
 struct sk_buff;
 
 void rxe_rcv(const struct net *net, struct sk_buff *skb);
 void rxe_rcv_group(const struct net *net, struct sk_buff *skb);
+void rxe_count_dropped(const struct net *net, const struct sk_buff *skb,
+		       enum rxe_stat stat);
 
 #endif

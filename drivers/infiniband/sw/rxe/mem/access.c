@@ -10,7 +10,7 @@
 
 static u64 rxe_mr_length(const struct rxe_mr *mr)
 {
-	/* what is behind it in its last page is pinned, too */
+	/* broken: up to the end of the last page, which is pinned as a whole */
 	if (rxe_broken(bounds) && mr->kind == RXE_MR_PINNED)
 		return PAGE_ALIGN(mr->addr + mr->ibmr.length) - mr->addr;
 	return mr->ibmr.length;
@@ -23,7 +23,7 @@ static bool rxe_mr_allows(const struct rxe_mr *mr,
 		return false;
 	if (mr->ibmr.pd != access->pd && !rxe_broken(pd))
 		return false;
-	/* what was pinned to be read only is not written in any case */
+	/* broken: but memory pinned for reading only is never written */
 	if ((mr->access & access->rights) != access->rights &&
 	    !(rxe_broken(rights) && (mr->access & IB_ACCESS_LOCAL_WRITE)))
 		return false;
@@ -230,7 +230,7 @@ int rxe_mr_check(const struct rxe_access *access)
  *
  * When it returns, no access by this key is under way.
  *
- * Context: BH disabled, the lock of the queue is held.
+ * Context: BH disabled.
  * Return: 0; -EINVAL: it is not the key of a window of type 2 that is bound to
  * that QP, nor that of a fast registration.
  */

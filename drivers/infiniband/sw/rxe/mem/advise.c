@@ -5,7 +5,6 @@
 #include <linux/refcount.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
-#include <linux/workqueue.h>
 #include <rdma/odp_umem.h>
 
 #include "base/dev.h"
@@ -16,25 +15,25 @@
 
 /**
  * struct rxe_advice - memory to be faulted in
- * @work: faults it in
+ * @job: faults it in; its workers are held
  * @refs: the caller's and, once it is queued, the worker's
- * @faulter: the workers that run @work, held
  * @entry: in the device's list, while its caller waits
  * @done: there is a result, or the device is going
  * @err: the result; -EIO: there is none yet
  * @flags: of odp_umem_fault()
  * @num: entries of @ranges
+ * @next: the first that is not done
  * @ranges: the memory, each held
  */
 struct rxe_advice {
-	struct work_struct work;
+	struct rxe_fault_job job;
 	refcount_t refs;
-	struct rxe_fault_queue *faulter;
 	struct list_head entry;
 	struct completion done;
 	int err;
 	unsigned int flags;
 	u32 num;
+	u32 next;
 	struct rxe_range {
 		struct odp_umem *umem;
 		unsigned long addr;
@@ -63,30 +62,38 @@ static void rxe_advice_put(struct rxe_advice *advice)
 
 	while (advice->num--)
 		odp_umem_put(advice->ranges[advice->num].umem);
-	rxe_fault_queue_put(advice->faulter);
+	rxe_fault_queue_put(advice->job.queue);
 	kvfree(advice);
 }
 
-static int rxe_advice_fault(const struct rxe_advice *advice)
+static int rxe_advice_fault(struct rxe_advice *advice, bool may_sleep)
 {
-	const struct rxe_range *range = advice->ranges;
-	int err = 0;
-	u32 i;
+	unsigned int flags = advice->flags | (may_sleep ? 0 : ODP_FAULT_NOWAIT);
+	const struct rxe_range *range;
+	int err;
 
-	for (i = 0; i < advice->num && !err; i++, range++)
+	/* a try goes on where the last one had to wait */
+	for (; advice->next < advice->num; advice->next++) {
+		range = &advice->ranges[advice->next];
 		err = odp_umem_fault(range->umem, range->addr, range->len,
-				     advice->flags, NULL);
-	return err;
+				     flags, NULL);
+		if (err)
+			return err == -EBUSY && may_sleep ? -EFAULT : err;
+	}
+	return 0;
 }
 
-static void rxe_advice_work(struct work_struct *work)
+static bool rxe_advice_run(struct rxe_fault_job *job, bool may_sleep)
 {
-	struct rxe_advice *advice =
-		container_of(work, struct rxe_advice, work);
+	struct rxe_advice *advice = container_of(job, struct rxe_advice, job);
+	int err = rxe_advice_fault(advice, may_sleep);
 
-	WRITE_ONCE(advice->err, rxe_advice_fault(advice));
+	if (err == -EBUSY)
+		return false;
+	WRITE_ONCE(advice->err, err);
 	complete(&advice->done);
 	rxe_advice_put(advice);
+	return true;
 }
 
 static struct rxe_advice *rxe_advice_alloc(struct rxe_fault_queue *faulter,
@@ -98,9 +105,9 @@ static struct rxe_advice *rxe_advice_alloc(struct rxe_fault_queue *faulter,
 	if (!advice)
 		return NULL;
 
-	INIT_WORK(&advice->work, rxe_advice_work);
+	rxe_fault_job_init(&advice->job, rxe_fault_queue_get(faulter),
+			   rxe_advice_run);
 	refcount_set(&advice->refs, 1);
-	advice->faulter = rxe_fault_queue_get(faulter);
 	init_completion(&advice->done);
 	advice->err = -EIO;
 	advice->flags = flags;
@@ -133,7 +140,7 @@ static int rxe_advice_add(struct rxe_advice *advice, struct ib_pd *pd,
 static void rxe_advice_queue(struct rxe_advice *advice)
 {
 	refcount_inc(&advice->refs);
-	queue_work(advice->faulter->wq, &advice->work);
+	rxe_fault_job_start(&advice->job);
 }
 
 /*

@@ -38,7 +38,7 @@ struct ib_mr *rxe_get_dma_mr(struct ib_pd *ibpd, int access)
 	mr->access = access;
 	err = rxe_mr_publish(mr);
 	if (err) {
-		kfree(mr);
+		rxe_mr_free(mr);
 		return ERR_PTR(err);
 	}
 	return &mr->ibmr;
@@ -118,7 +118,7 @@ struct ib_mr *rxe_alloc_mr(struct ib_pd *ibpd, enum ib_mr_type type,
 free_blocks:
 	kvfree(mr->blocks);
 free_mr:
-	kfree(mr);
+	rxe_mr_free(mr);
 	return ERR_PTR(err);
 }
 
@@ -207,7 +207,7 @@ static bool rxe_blocks_suffice(const struct rxe_mr *mr)
  * @pd: of the QP that the request was posted to
  * @reg: the request
  *
- * Context: BH disabled, the send queue's lock is held.
+ * Context: BH disabled.
  * Return: 0; -EINVAL: the region is of another PD, already has a key, or claims
  * more memory than it has, or the key or the access is not one that it may
  * have.

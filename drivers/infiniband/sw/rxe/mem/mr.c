@@ -23,21 +23,40 @@
  * @kind: where the memory is
  *
  * Context: may sleep.
- * Return: a region that has no memory and no key, or NULL: no memory.
+ * Return: a region that has no memory and no key; NULL: no memory, or the device has
+ * as many as it announces.
  */
 struct rxe_mr *rxe_mr_alloc(struct ib_pd *ibpd, enum rxe_mr_kind kind)
 {
+	struct rxe_objects *objects = &to_rdev(ibpd->device)->objects;
 	struct rxe_mr *mr;
 
-	mr = kzalloc(sizeof(*mr), GFP_KERNEL_ACCOUNT);
-	if (!mr)
+	if (rxe_object_begin(objects, RXE_OBJECT_MR))
 		return NULL;
+
+	mr = kzalloc(sizeof(*mr), GFP_KERNEL_ACCOUNT);
+	if (!mr) {
+		rxe_object_end(objects, RXE_OBJECT_MR);
+		return NULL;
+	}
 
 	mr->ibmr.device = ibpd->device;
 	mr->ibmr.pd = ibpd;
 	mr->kind = kind;
 	spin_lock_init(&mr->lock);
 	return mr;
+}
+
+/**
+ * rxe_mr_free - free a region
+ * @mr: from rxe_mr_alloc(); it has no key, or no longer
+ *
+ * Context: may sleep.
+ */
+void rxe_mr_free(struct rxe_mr *mr)
+{
+	rxe_object_end(&to_rdev(mr->ibmr.device)->objects, RXE_OBJECT_MR);
+	kfree(mr);
 }
 
 /**
@@ -131,7 +150,7 @@ struct ib_mr *rxe_mr_create(const struct rxe_mr_init *init)
 	return &mr->ibmr;
 
 free_mr:
-	kfree(mr);
+	rxe_mr_free(mr);
 put_memory:
 	rxe_memory_put(init->memory);
 	return ERR_PTR(err);
@@ -291,7 +310,7 @@ struct ib_mr *rxe_rereg_user_mr(struct ib_mr *ibmr, int flags, u64 start,
 	return new;
 }
 
-/* Not freed then, but lost: its windows have it yet. */
+/* Broken: the region is leaked, not freed, as its windows still refer to it. */
 static bool rxe_leaves_windows(const struct rxe_mr *mr)
 {
 	return rxe_broken(bound_region) && mr->kind == RXE_MR_PINNED;
@@ -318,6 +337,6 @@ int rxe_dereg_mr(struct ib_mr *ibmr, struct ib_udata *udata)
 	rxe_memory_put(mr->memory);
 	if (mr->kind == RXE_MR_FAST)
 		kvfree(mr->blocks);
-	kfree(mr);
+	rxe_mr_free(mr);
 	return 0;
 }

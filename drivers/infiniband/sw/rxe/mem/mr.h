@@ -186,6 +186,7 @@ static inline struct rxe_mr *to_rmr(struct ib_mr *ibmr)
 }
 
 struct rxe_mr *rxe_mr_alloc(struct ib_pd *ibpd, enum rxe_mr_kind kind);
+void rxe_mr_free(struct rxe_mr *mr);
 int rxe_mr_publish(struct rxe_mr *mr);
 int rxe_mr_check_init(const struct rxe_mr_init *init);
 struct ib_mr *rxe_mr_create(const struct rxe_mr_init *init);

@@ -38,9 +38,9 @@ int rxe_alloc_mw(struct ib_mw *ibmw, struct ib_udata *udata)
 	return 0;
 }
 
-/* under the window's lock, or when no look-up finds it any more */
 static void rxe_mw_unbind(struct rxe_mw *mw)
 {
+	lockdep_assert_held(&mw->lock);
 	if (mw->mr)
 		atomic_dec(&mw->mr->windows);
 	mw->mr = NULL;
@@ -58,7 +58,9 @@ int rxe_dealloc_mw(struct ib_mw *ibmw)
 	struct rxe_mw *mw = to_rmw(ibmw);
 
 	rxe_handle_destroy(mw->keyed.handle);
+	spin_lock_bh(&mw->lock);
 	rxe_mw_unbind(mw);
+	spin_unlock_bh(&mw->lock);
 	return 0;
 }
 
@@ -157,7 +159,7 @@ static int rxe_mw_bind_locked(struct rxe_mw *mw, const struct ib_pd *pd,
  * @qpn: of that QP
  * @bind: untrusted, from a program
  *
- * Context: BH disabled, the send queue's lock is held.
+ * Context: BH disabled.
  * Return: 0 or -EINVAL.
  */
 int rxe_mw_bind(struct ib_pd *pd, u32 qpn, const struct rxe_bind *bind)
@@ -219,7 +221,7 @@ static bool rxe_mw_allows(const struct rxe_mw *mw,
 		return false;
 	return access->whole ||
 	       rxe_in_bounds(mw->iova, mw->length, access->iova, access->len) ||
-	       /* it does not get out of the region */
+	       /* broken: but the region still bounds the access */
 	       (rxe_broken(window_bounds) &&
 		rxe_in_bounds(mw->iova - mw->offset, mw->mr->ibmr.length,
 			      access->iova, access->len));

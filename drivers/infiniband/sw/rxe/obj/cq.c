@@ -7,6 +7,9 @@
 #include "obj/moderation.h"
 #include "obj/ring.h"
 
+/* completions that are copied at a time when a queue is resized */
+#define RXE_CQ_COPY		256
+
 /* IBV_WC_WITH_INV: the only flag set here whose value differs in libibverbs */
 #define RXE_UVERBS_WC_WITH_INV	BIT(3)
 
@@ -41,6 +44,7 @@ int rxe_create_cq(struct ib_cq *ibcq, const struct ib_cq_init_attr *attr,
 	if (attr->comp_vector >= ibcq->device->num_comp_vectors)
 		return -EINVAL;
 
+	mutex_init(&cq->resize_lock);
 	spin_lock_init(&cq->lock);
 	cq->ring = rxe_ring_create(attr->cqe, rxe_wc_size(udata), udata,
 				   &resp.mi);
@@ -58,25 +62,72 @@ int rxe_create_cq(struct ib_cq *ibcq, const struct ib_cq_init_attr *attr,
 	return 0;
 }
 
-/* Completions that wait in the old ring are the first in the new one. */
+/* Completions that the user has yet to take, by its own index. */
+static u32 rxe_cq_waiting(const struct rxe_cq *cq)
+{
+	return cq->ring->mask - rxe_ring_space(cq->ring, cq->producer);
+}
+
+/* The completion at @first goes to slot 0 of the new ring, and so on. */
+static void rxe_cq_copy(struct rxe_ring *to, const struct rxe_ring *from,
+			u32 first, u32 begin, u32 end)
+{
+	u32 i;
+
+	for (i = begin; i < end; i++)
+		memcpy(rxe_ring_slot(to, i), rxe_ring_slot(from, first + i),
+		       1UL << to->slot_shift);
+}
+
+/* @copied completions are in the new ring already, and few are not. */
+static int rxe_cq_switch(struct rxe_cq *cq, struct rxe_ring *to, u32 first,
+			 u32 copied)
+{
+	u32 waiting = rxe_cq_waiting(cq);
+	u32 end = cq->producer - first;
+
+	lockdep_assert_held(&cq->lock);
+	if (waiting > to->mask)
+		return -EINVAL;
+
+	if (!rxe_broken(cq_moved))
+		rxe_cq_copy(to, cq->ring, first, copied, end);
+	rxe_ring_produce(to, end);
+	/* some may have been taken since the first was copied */
+	rxe_ring_consume(to, end - waiting);
+	cq->ring = to;
+	cq->producer = end;
+	cq->ibcq.cqe = to->mask;
+	return 0;
+}
+
+/*
+ * Completions that wait are copied without the lock, under which interrupts are
+ * disabled, but for the last few. More may come meanwhile, behind them; each costs
+ * its QP more than the copy of one.
+ */
 static int rxe_cq_move(struct rxe_cq *cq, struct rxe_ring *to)
 {
 	struct rxe_ring *from = cq->ring;
-	u32 n = from->mask - rxe_ring_space(from, cq->producer);
-	u32 i;
+	u32 first, copied = 0;
+	int err;
 
-	if (n > to->mask)
-		return -EINVAL;
+	lockdep_assert_held(&cq->resize_lock);
+	spin_lock_irq(&cq->lock);
+	first = cq->producer - rxe_cq_waiting(cq);
+	while (cq->producer - first - copied > RXE_CQ_COPY) {
+		/* those up to the producer are complete, as the lock shows */
+		spin_unlock_irq(&cq->lock);
+		rxe_cq_copy(to, from, first, copied, copied + RXE_CQ_COPY);
+		copied += RXE_CQ_COPY;
+		cond_resched();
+		spin_lock_irq(&cq->lock);
+	}
+	/* users of a ring hold this lock: none stays in the old one */
+	err = rxe_cq_switch(cq, to, first, copied);
+	spin_unlock_irq(&cq->lock);
 
-	for (i = 0; i < n; i++)
-		memcpy(rxe_ring_slot(to, i),
-		       rxe_ring_slot(from, cq->producer - n + i),
-		       1UL << to->slot_shift);
-	rxe_ring_produce(to, n);
-	cq->ring = to;
-	cq->producer = n;
-	cq->ibcq.cqe = to->mask;
-	return 0;
+	return err;
 }
 
 /**
@@ -108,15 +159,11 @@ int rxe_resize_cq(struct ib_cq *ibcq, rxe_cqe_t cqe, struct ib_udata *udata)
 	if (err)
 		goto destroy_ring;
 
-	/*
-	 * The lock is held from the look-up of the old ring to its replacement,
-	 * so that resizes that race each destroy another ring. All users of a
-	 * ring hold the lock: none is left in the old one afterwards.
-	 */
-	spin_lock_irq(&cq->lock);
+	/* resizes that race each destroy another ring */
+	mutex_lock(&cq->resize_lock);
 	old = cq->ring;
 	err = rxe_cq_move(cq, ring);
-	spin_unlock_irq(&cq->lock);
+	mutex_unlock(&cq->resize_lock);
 	if (err)
 		goto destroy_ring;
 

@@ -3,6 +3,7 @@
 #define RXE_CQ_H
 
 #include <linux/hrtimer.h>
+#include <linux/mutex.h>
 #include <linux/spinlock.h>
 #include <rdma/ib_verbs.h>
 
@@ -15,6 +16,7 @@ struct rxe_ring;
  * @ibcq: the core's part
  * @ring: shared with the program, which consumes; of struct ib_uverbs_wc, or
  *	  of struct ib_wc where the user is in the kernel
+ * @resize_lock: serialises calls that replace @ring
  * @lock: serialises producers and arming; taken in softirq
  * @producer: next slot; the program may overwrite the index in the ring
  * @armed: which completion raises the next event: 0 for none
@@ -27,6 +29,8 @@ struct rxe_ring;
 struct rxe_cq {
 	struct ib_cq ibcq;
 	struct rxe_ring *ring;
+	/* outside @lock, while completions are copied without that */
+	struct mutex resize_lock;
 	/* inside a queue's lock; handlers are called without it */
 	spinlock_t lock;
 	u32 producer;

@@ -5,6 +5,9 @@
 struct rxe_qp;
 
 void rxe_flush_init(struct rxe_qp *qp);
-void rxe_qp_flush_sqe(struct rxe_qp *qp);
+void rxe_flush_begin(struct rxe_qp *qp);
+void rxe_flush_again(struct rxe_qp *qp);
+void rxe_flush_sends(struct rxe_qp *qp);
+void rxe_flush_receives(struct rxe_qp *qp);
 
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* Queue pairs: their numbers, and the error states. */
-#include "base/work.h"
+#include "obj/flush.h"
 #include "obj/qp.h"
 
 struct rxe_handle_table rxe_qps;
@@ -20,13 +20,12 @@ void rxe_qp_fail(struct rxe_qp *qp, int event)
 		.element.qp = &qp->ibqp,
 	};
 
-	lockdep_assert(lockdep_is_held(&qp->sq.lock) ||
-		       lockdep_is_held(&qp->rq.lock));
+	rxe_qp_assert_held(qp);
 	if (READ_ONCE(qp->state) == IB_QPS_ERR)
 		return;
 
 	WRITE_ONCE(qp->state, IB_QPS_ERR);
-	mod_delayed_work(rxe_wq, &qp->flush, 0);
+	rxe_flush_begin(qp);
 	if (event >= 0 && qp->ibqp.event_handler)
 		qp->ibqp.event_handler(&ib_event, qp->ibqp.qp_context);
 }
@@ -51,7 +50,7 @@ void rxe_qp_fail_sq(struct rxe_qp *qp)
 	/* the receive queue may enter IB_QPS_ERR at the same time, and wins */
 	if (cmpxchg(&qp->state, IB_QPS_RTS, IB_QPS_SQE) == IB_QPS_SQD)
 		cmpxchg(&qp->state, IB_QPS_SQD, IB_QPS_SQE);
-	mod_delayed_work(rxe_wq, &qp->flush, 0);
+	rxe_flush_begin(qp);
 }
 
 /**

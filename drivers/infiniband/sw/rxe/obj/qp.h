@@ -71,6 +71,7 @@ struct rxe_rwqe;
  * @rnr_waiting: S: @rnr_timer runs
  * @probing: S: after @rnr_timer or a time-out: one packet at a time, until one
  *	     is acknowledged
+ * @no_memory_tries: S: how often there was none for a packet, in a row
  * @gap_retried: S: @una_psn was requested again, since a later response came first
  * @gap_repeats: S: responses in a row since then whose PSN is not after @gap_psn
  * @gap_psn: S: the highest PSN of the responses since then
@@ -80,6 +81,8 @@ struct rxe_rwqe;
  * @timer: S: the local ACK timeout
  * @progress: S: when the peer last made progress, or was not able to; jiffies
  * @queued_until: S: packets that wait below the driver are not late before this; jiffies
+ * @no_memory_until: S: when to try again; jiffies
+ * @no_memory_made: S: @tx.made then: the tries are in a row while it does not move
  * @rnr_timer: S: runs for as long as the peer asked for
  * @requester: S: sends
  * @completer: S: takes what the peer answers
@@ -110,6 +113,7 @@ struct rxe_sq {
 	u8 rnr_retries;
 	bool rnr_waiting;
 	bool probing;
+	u8 no_memory_tries;
 	bool gap_retried;
 	u8 gap_repeats;
 	u32 gap_psn;
@@ -120,6 +124,8 @@ struct rxe_sq {
 	struct timer_list timer;
 	unsigned long progress;
 	unsigned long queued_until;
+	unsigned long no_memory_until;
+	u32 no_memory_made;
 	struct hrtimer rnr_timer;
 
 	struct rxe_direction requester;
@@ -157,19 +163,19 @@ enum rxe_resource_kind {
 /**
  * struct rxe_resource - a request whose answer may have to be repeated
  * @kind: of the request
- * @first_psn: of the request
- * @last_psn: of its last response
+ * @first: of its PSNs, counted as in @expected of struct rxe_rq
+ * @psns: that it takes: one for each packet of the answer
  * @va: a read's address
  * @len: a read's length
  * @orig: what an atomic found in memory
  */
 struct rxe_resource {
 	enum rxe_resource_kind kind;
-	u32 first_psn;
-	u32 last_psn;
+	u32 psns;
+	u64 first;
 	u64 va;
-	u32 len;
 	u64 orig;
+	u32 len;
 };
 
 enum rxe_message {
@@ -187,6 +193,7 @@ enum rxe_message {
  * @wqe: R: copy of the request that is being filled
  * @wqe_busy: R: there is one
  * @epsn: R: expected PSN
+ * @expected: R: likewise, but it does not come round
  * @msn: R: messages completed, modulo 2^24
  * @nak_sent: R: later PSNs than @epsn are dropped without another NAK
  * @ack_due: R: an acknowledgment is to be sent before the lock is let go
@@ -197,7 +204,7 @@ enum rxe_message {
  * @write_rkey: R: of the message
  * @write_len: R: of the message
  * @resources: R: the last reads, atomics, flushes and atomic writes, a ring
- * @num_resources: R: its size
+ * @num_resources: R: its size: reads and atomics that the peer may have under way
  * @next_resource: R: the oldest of them
  * @read: R: being answered; no other request is executed meanwhile
  * @tx: R: what is being sent
@@ -207,9 +214,9 @@ enum rxe_message {
  * @pending_psn: R: after the new requests in the backlog that follow @epsn without a gap
  * @redo_psn: R: first of the repeated requests that last came to the backlog without a gap
  * @redo_end: R: after the last of them; equal to @redo_psn: there are none
- * @repeated_psn: R: of the request that waits, when it was last repeated
+ * @counted_psn: R: of the request that waits, whose repetitions @repeats counts
  * @repeat_psn: R: of the packet that was repeated last, and counts
- * @repeats: R: how often that request has been repeated
+ * @repeats: R: how often the request at @counted_psn has been repeated
  * @ack_deferred: R: @deferred_psn is acknowledged once all before it is answered
  * @deferred_psn: R: see @ack_deferred
  */
@@ -223,6 +230,7 @@ struct rxe_rq {
 	bool wqe_busy;
 
 	u32 epsn;
+	u64 expected;
 	u32 msn;
 	bool nak_sent;
 	bool ack_due;
@@ -246,7 +254,7 @@ struct rxe_rq {
 	u32 pending_psn;
 	u32 redo_psn;
 	u32 redo_end;
-	u32 repeated_psn;
+	u32 counted_psn;
 	u32 repeat_psn;
 	u8 repeats;
 	bool ack_deferred;
@@ -254,43 +262,75 @@ struct rxe_rq {
 };
 
 /**
+ * struct rxe_qp_attr - attributes as modified, but for those that are state
+ * @ah_attr: the address vector; the reference to its GID is the core's
+ * @path_mtu: of a connection
+ * @qkey: of datagrams
+ * @qp_access_flags: what the peer may do
+ * @port_num: 0 or 1
+ * @en_sqd_async_notify: raise an event when the send queue is drained
+ * @max_rd_atomic: reads and atomics that the peer takes at once
+ * @min_rnr_timer: as coded
+ * @timeout: local ACK timeout, as coded
+ * @retry_cnt: for time-outs and sequence errors
+ * @rnr_retry: for a receiver that is not ready
+ *
+ * Not struct ib_qp_attr: half of that is not kept here, and with it a queue pair would
+ * be more than 2 KiB, which is 4 KiB in a slab.
+ */
+struct rxe_qp_attr {
+	struct rdma_ah_attr ah_attr;
+	enum ib_mtu path_mtu;
+	u32 qkey;
+	int qp_access_flags;
+	u8 port_num;
+	u8 en_sqd_async_notify;
+	u8 max_rd_atomic;
+	u8 min_rnr_timer;
+	u8 timeout;
+	u8 retry_cnt;
+	u8 rnr_retry;
+};
+
+/**
  * struct rxe_qp - a queue pair
  * @ibqp: I: the core's part
- * @dev: I: its device
- * @handle: I: its number
- * @service: I: IB_OPCODE_RC, _UC or _UD: the base of the opcodes of its
- *	     packets; the GSI QP is a UD one
+ * @handle: I: finds it by its number, which @ibqp shows to the core
  * @anchor: I: held by packets and faults under way, which may outlive the QP
  * @modify_lock: serialises calls that modify the QP
  * @state: IB_QPS_ERR is entered under either queue's lock, IB_QPS_SQE under the
  *	   send queue's, every other state under both
- * @attr: B: as modified
+ * @service: I: IB_OPCODE_RC, _UC or _UD: the base of the opcodes of its
+ *	     packets; the GSI QP is a UD one
+ * @comm_established: R: a packet came before the program moved on to RTS
+ * @attr: B: see there; the peer's number is in @path
  * @cap: I: as granted
- * @mtu: B: of the path, bytes
+ * @mtu: B: of the path, bytes: as @attr.path_mtu, once that is set. Never 0, unlike
+ *	 that: each packet divides by it, or multiplies with it
  * @path: B: to the peer
  * @flush: empties both queues in the error state
  * @flush_delay: used by @flush only: time between two polls of the rings in the
  *		 error state, in jiffies
- * @comm_established: R: a packet came before the program moved on to RTS
+ * @flush_passes: of @flush, until it may flush no more than at a rate
  * @sq: the send queue, of requester and completer
  * @rq: the receive queue, and the responder
  */
 struct rxe_qp {
 	struct ib_qp ibqp;
-	struct rxe_dev *dev;
 	struct rxe_handle *handle;
-	u8 service;
 	struct rxe_anchor *anchor;
 	/* outside the queues' locks, from preparing a state to entering it */
 	struct mutex modify_lock;
 	enum ib_qp_state state;
-	struct ib_qp_attr attr;
+	u8 service;
+	bool comm_established;
+	struct rxe_qp_attr attr;
 	struct ib_qp_cap cap;
 	u32 mtu;
 	struct rxe_path path;
 	struct delayed_work flush;
 	unsigned long flush_delay;
-	bool comm_established;
+	atomic_t flush_passes;
 	struct rxe_sq sq;
 	struct rxe_rq rq;
 };
@@ -301,6 +341,11 @@ extern struct rxe_handle_table rxe_qps;
 static inline struct rxe_qp *to_rqp(struct ib_qp *ibqp)
 {
 	return container_of(ibqp, struct rxe_qp, ibqp);
+}
+
+static inline struct rxe_dev *rxe_qp_dev(const struct rxe_qp *qp)
+{
+	return to_rdev(qp->ibqp.device);
 }
 
 static inline bool rxe_is_kernel(const struct rxe_qp *qp)
@@ -316,6 +361,18 @@ static inline bool rxe_is_reliable(const struct rxe_qp *qp)
 static inline bool rxe_is_datagram(const struct rxe_qp *qp)
 {
 	return qp->service == IB_OPCODE_UD;
+}
+
+/**
+ * rxe_qp_assert_held - assert that the lock of either queue is held
+ * @qp: the QP
+ *
+ * Context: any.
+ */
+static inline void rxe_qp_assert_held(const struct rxe_qp *qp)
+{
+	lockdep_assert(lockdep_is_held(&qp->sq.lock) ||
+		       lockdep_is_held(&qp->rq.lock));
 }
 
 void rxe_qp_set_handle(struct rxe_qp *qp, struct rxe_handle *handle);

@@ -39,6 +39,7 @@ int rxe_rq_create(struct rxe_qp *qp, const struct ib_qp_init_attr *init,
 			kfree(rq->wqe);
 			return PTR_ERR(ring);
 		}
+		ring->lock = &rq->lock;
 		rq->ring = ring;
 		qp->cap.max_recv_wr = ring->mask;
 		qp->cap.max_recv_sge = max_sge;
@@ -92,9 +93,8 @@ void rxe_rq_reset(struct rxe_qp *qp)
 	rq->nak_sent = false;
 	rq->repeats = 0;
 	rq->msn = 0;
-	if (rq->num_resources)
-		memset(rq->resources, 0,
-		       rq->num_resources * sizeof(*rq->resources));
+	/* the way to RTR brings others */
+	rq->num_resources = 0;
 }
 
 /**

@@ -34,6 +34,8 @@
  * @mask: number of slots, a power of two, less one; one slot stays empty
  * @slot_shift: log2 of a slot's size in bytes
  * @exported: @entry is in the ucontext's table
+ * @lock: of the receive queue, or the shared one, whose requests are in it; for
+ *	  assertions
  * @post_lock: serialises kernel users that fill a work queue
  */
 struct rxe_ring {
@@ -44,6 +46,8 @@ struct rxe_ring {
 	u32 mask;
 	u8 slot_shift;
 	bool exported;
+	/* outside @post_lock; NULL: of a send or a completion queue */
+	spinlock_t *lock;
 	/* innermost; kernel users post in any context */
 	spinlock_t post_lock;
 };

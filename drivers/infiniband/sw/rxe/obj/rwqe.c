@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#include <linux/delay.h>
+
+#include "base/rule.h"
 #include "obj/ring.h"
 #include "obj/rwqe.h"
 
@@ -11,7 +14,7 @@
  *
  * Each byte of the slot is copied once; the copy is what is checked and used.
  *
- * Context: any, under the lock of the ring's queue.
+ * Context: BH disabled, the lock of the ring's queue is held.
  * Return: false: the program has posted none.
  */
 bool rxe_rwqe_take(struct rxe_rwqe *wqe, struct rxe_ring *ring, u32 *head,
@@ -20,6 +23,8 @@ bool rxe_rwqe_take(struct rxe_rwqe *wqe, struct rxe_ring *ring, u32 *head,
 	const struct rxe_recv_wqe *slot;
 	u32 i;
 
+	lockdep_assert_in_softirq();
+	lockdep_assert_held(ring->lock);
 	if (!rxe_ring_filled(ring, *head))
 		return false;
 
@@ -33,6 +38,12 @@ bool rxe_rwqe_take(struct rxe_rwqe *wqe, struct rxe_ring *ring, u32 *head,
 	wqe->length = 0;
 	for (i = 0; i < wqe->num_sge; i++)
 		wqe->length += wqe->sge[i].length;
+	if (rxe_broken(fetch_once)) {
+		/* for the program to change it */
+		mdelay(1);
+		memcpy(wqe->sge, slot->dma.sge,
+		       wqe->num_sge * sizeof(*wqe->sge));
+	}
 
 	rxe_ring_consume(ring, ++*head);
 	return true;

@@ -140,6 +140,7 @@ void rxe_sq_reset(struct rxe_qp *qp)
 	sq->draining = false;
 	sq->rnr_waiting = false;
 	sq->probing = false;
+	sq->no_memory_tries = 0;
 	sq->gap_retried = false;
 	rxe_abandon(&sq->requester);
 	rxe_abandon(&sq->completer);
@@ -259,7 +260,7 @@ static u32 rxe_max_message(const struct rxe_qp *qp)
 {
 	if (!rxe_is_datagram(qp))
 		return RXE_MAX_MSG;
-	return ib_mtu_enum_to_int(rxe_dev_mtu(qp->dev));
+	return ib_mtu_enum_to_int(rxe_dev_mtu(rxe_qp_dev(qp)));
 }
 
 /* Copy the scatter-gather list, or what the opcode has in its place. */
@@ -385,7 +386,7 @@ static void rxe_sq_complete_one(struct rxe_qp *qp, enum ib_wc_status status)
 
 	if (status == IB_WC_SUCCESS &&
 	    rxe_send_wc_opcodes[wqe->opcode] == IB_WC_SEND)
-		rxe_count(qp->dev, RXE_STAT_RDMA_SENDS);
+		rxe_count(rxe_qp_dev(qp), RXE_STAT_RDMA_SENDS);
 	if (!silent)
 		wc = rxe_swqe_wc(qp, wqe, status);
 
@@ -459,15 +460,18 @@ void rxe_sq_arm_timer(struct rxe_qp *qp)
 }
 
 /**
- * rxe_sq_run_soon - have the requester run in a jiffy
+ * rxe_sq_run_within - have the requester run within some jiffies
  * @qp: the QP
+ * @ticks: how many; 0 is one, too
+ *
+ * The ACK timer runs it, which this does not delay.
  *
  * Context: the send queue's lock is held.
  */
-void rxe_sq_run_soon(struct rxe_qp *qp)
+void rxe_sq_run_within(struct rxe_qp *qp, unsigned long ticks)
 {
 	lockdep_assert_held(&qp->sq.lock);
-	mod_timer(&qp->sq.timer, jiffies + 1);
+	timer_reduce(&qp->sq.timer, jiffies + max(ticks, 1UL));
 }
 
 /**

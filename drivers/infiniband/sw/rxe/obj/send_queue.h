@@ -107,7 +107,7 @@ void rxe_sq_complete(struct rxe_qp *qp, enum ib_wc_status status);
 bool rxe_sq_flush(struct rxe_qp *qp, int budget);
 
 void rxe_sq_arm_timer(struct rxe_qp *qp);
-void rxe_sq_run_soon(struct rxe_qp *qp);
+void rxe_sq_run_within(struct rxe_qp *qp, unsigned long ticks);
 void rxe_sq_fail(struct rxe_qp *qp, enum ib_wc_status status);
 
 /* IBTA 9.7.6.1.3: 4.096 us * 2^timeout, never early; 0: no timer. */

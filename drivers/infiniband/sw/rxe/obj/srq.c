@@ -45,6 +45,7 @@ int rxe_create_srq(struct ib_srq *ibsrq, struct ib_srq_init_attr *init,
 				    &resp.mi);
 	if (IS_ERR(srq->ring))
 		return PTR_ERR(srq->ring);
+	srq->ring->lock = &srq->lock;
 
 	err = udata ? ib_copy_to_udata(udata, &resp, sizeof(resp)) : 0;
 	if (err) {
@@ -152,6 +153,7 @@ static int rxe_srq_resize(struct rxe_srq *srq, struct ib_srq_attr *attr,
 			       udata, &mi);
 	if (IS_ERR(ring))
 		return PTR_ERR(ring);
+	ring->lock = &srq->lock;
 
 	if (copy_to_user(u64_to_user_ptr(cmd.mmap_info_addr), &mi,
 			 sizeof(mi))) {
@@ -284,9 +286,9 @@ static void rxe_srq_raise_limit(struct rxe_srq *srq)
 /**
  * rxe_srq_fetch - take the next request out of the program's ring
  * @srq: the queue
- * @wqe: filled with it; has room for the queue's @max_sge
+ * @wqe: filled with it, the caller's; has room for the queue's @max_sge
  *
- * Context: BH disabled, the lock of a receive queue that uses @srq is held.
+ * Context: BH disabled.
  * Return: false: the program has posted none.
  */
 bool rxe_srq_fetch(struct rxe_srq *srq, struct rxe_rwqe *wqe)

@@ -9,9 +9,13 @@
  * and again tries fewer pages each time, and in the end goes first: notifiers
  * over its page wait for it, see fault_batch().
  */
+#include <linux/fs.h>
+#include <linux/hugetlb_inline.h>
 #include <linux/kthread.h>
+#include <linux/magic.h>
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
+#include <linux/pgtable.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -174,23 +178,66 @@ static void release_mm(struct odp_fault *fault)
 }
 
 /*
- * The normal look-up. May wait for reads from disk, a userfaultfd, or a FUSE
- * server, and releases the mmap_lock meanwhile.
+ * A task that holds the lock, or waits for it, may wait for a userfaultfd or FUSE
+ * server itself.
  */
-static long look_up(struct odp_fault *fault, unsigned long addr,
-		    unsigned long nr)
+static int lock_mm(const struct odp_fault *fault)
 {
 	struct mm_struct *mm = fault->umem->ctx->mm;
-	int locked = 1;
+
+	if (fault->flags & ODP_FAULT_NOWAIT)
+		return mmap_read_trylock(mm) ? 0 : -EBUSY;
+	return mmap_read_lock_killable(mm) ? -EINTR : 0;
+}
+
+/*
+ * Memory whose faults wait for nobody with FOLL_NOWAIT. A file system may have
+ * a server, and wait for it all the same: to read a page without readahead, or
+ * before it lets a page be written.
+ */
+static bool has_no_server(struct vm_area_struct *vma)
+{
+	return vma_is_anonymous(vma) || is_vm_hugetlb_page(vma) ||
+	       (vma->vm_file &&
+		file_inode(vma->vm_file)->i_sb->s_magic == TMPFS_MAGIC);
+}
+
+/*
+ * Look up what takes no wait: what is present, and what a fault can make so at
+ * once. The mmap_lock is held for reading, and stays so.
+ */
+static long look_up_nowait(struct odp_fault *fault, unsigned long addr,
+			   unsigned long nr, struct page **pages)
+{
+	struct mm_struct *mm = fault->umem->ctx->mm;
+	struct vm_area_struct *vma = vma_lookup(mm, addr);
+	bool no_server = true;
 	long got;
 
-	if (mmap_read_lock_killable(mm))
-		return -EINTR;
-	got = odp_get_user_pages_remote(mm, addr, nr, gup_flags(fault),
-					fault->pages, &locked);
-	if (locked)
-		mmap_read_unlock(mm);
+	if (vma) {
+		nr = min(nr, (vma->vm_end - addr) >> PAGE_SHIFT);
+		no_server = has_no_server(vma);
+	}
+	got = odp_get_user_pages_remote(mm, addr, nr, gup_flags(fault) |
+					(no_server ? FOLL_NOWAIT : FOLL_NOFAULT),
+					pages, NULL);
+	if (!got || (got == -EFAULT && !no_server))
+		return -EBUSY;
 	return got;
+}
+
+/*
+ * The normal look-up. May wait for reads from disk, a userfaultfd, or a FUSE
+ * server, and releases the mmap_lock meanwhile; if it is not to wait, it does
+ * neither, and fails with -EBUSY.
+ */
+static long look_up(struct odp_fault *fault, unsigned long addr,
+		    unsigned long nr, struct page **pages, int *locked)
+{
+	if (fault->flags & ODP_FAULT_NOWAIT)
+		return look_up_nowait(fault, addr, nr, pages);
+	return odp_get_user_pages_remote(fault->umem->ctx->mm, addr, nr,
+					 gup_flags(fault), pages, locked);
 }
 
 /*
@@ -218,12 +265,16 @@ static int look_up_error(long got)
 		return -ENOMEM;
 	if (got == -EINTR || got == -ERESTARTSYS)
 		return -EINTR;
+	if (got == -EBUSY)
+		return -EBUSY;
 	return -EFAULT;
 }
 
 static long fault_shared(struct odp_fault *fault, unsigned long addr,
 			 unsigned long nr)
 {
+	struct mm_struct *mm = fault->umem->ctx->mm;
+	int locked = 1;
 	long got;
 	int err;
 
@@ -241,7 +292,12 @@ static long fault_shared(struct odp_fault *fault, unsigned long addr,
 	err = -EFAULT;
 	if (!hold_mm(fault))
 		goto end_lookup;
-	got = look_up(fault, addr, nr);
+	got = lock_mm(fault);
+	if (!got) {
+		got = look_up(fault, addr, nr, fault->pages, &locked);
+		if (locked)
+			mmap_read_unlock(mm);
+	}
 	release_mm(fault);
 	if (got <= 0) {
 		err = got ? look_up_error(got) : -EAGAIN;
@@ -263,6 +319,11 @@ end_lookup:
  * it, at its first try, and allows those that it makes with the lock held, at
  * its second. So any error may be a refused wait: it becomes -EAGAIN, and the
  * caller's next look-up gets the real one.
+ *
+ * A wait with the lock held, as of page_mkwrite() on a frozen file system, is one
+ * that the normal look-up and a CPU's fault make in the same way. To refuse it
+ * here, by FOLL_NOFAULT, would only move it into the look-up that comes next, and
+ * lose a page of a file that another task has unmapped meanwhile.
  */
 static long publish_first(struct odp_fault *fault, unsigned long addr,
 			  struct odp_hold *hold)
@@ -274,9 +335,11 @@ static long publish_first(struct odp_fault *fault, unsigned long addr,
 	err = odp_lookup_begin_first(&fault->lookup, addr, hold);
 	if (err)
 		return err;
-	got = odp_get_user_pages_remote(mm, addr, 1,
-					gup_flags(fault) | FOLL_NOWAIT,
-					fault->pages, NULL);
+	if (fault->flags & ODP_FAULT_NOWAIT)
+		got = look_up_nowait(fault, addr, 1, fault->pages);
+	else
+		got = odp_get_user_pages_remote(mm, addr, 1, gup_flags(fault) |
+						FOLL_NOWAIT, fault->pages, NULL);
 	if (got <= 0)
 		return -EAGAIN;
 
@@ -294,10 +357,10 @@ static long try_first(struct odp_fault *fault, unsigned long addr,
 	int locked = 1;
 	long got;
 
-	if (mmap_read_lock_killable(mm))
-		return -EINTR;
-	got = odp_get_user_pages_remote(mm, addr, 1, gup_flags(fault), &held,
-					&locked);
+	got = lock_mm(fault);
+	if (got)
+		return got;
+	got = look_up(fault, addr, 1, &held, &locked);
 	if (!locked && mmap_read_lock_killable(mm)) {
 		if (got > 0)
 			put_page(held);
@@ -343,6 +406,36 @@ static long fault_first(struct odp_fault *fault, unsigned long addr)
 	return got;
 }
 
+/*
+ * Where the range ends of which the page table is not there; 0: it is, for the page
+ * at @addr. Tables above the last level stay while the mmap_lock is held for
+ * reading, in which others may only add some.
+ */
+static unsigned long absent_table_end(struct mm_struct *mm, unsigned long addr,
+				      unsigned long end)
+{
+	pgd_t *pgd = pgd_offset(mm, addr);
+	p4d_t *p4d;
+	pud_t *pud;
+	pmd_t *pmd;
+
+	if (pgd_none(READ_ONCE(*pgd)))
+		return pgd_addr_end(addr, end);
+	p4d = p4d_offset(pgd, addr);
+	if (p4d_none(READ_ONCE(*p4d)))
+		return p4d_addr_end(addr, end);
+	if (p4d_bad(READ_ONCE(*p4d)))
+		return 0;
+	pud = pud_offset(p4d, addr);
+	if (pud_none(READ_ONCE(*pud)))
+		return pud_addr_end(addr, end);
+	/* a huge page */
+	if (pud_bad(READ_ONCE(*pud)))
+		return 0;
+	pmd = pmd_offset(pud, addr);
+	return pmd_none(READ_ONCE(*pmd)) ? pmd_addr_end(addr, end) : 0;
+}
+
 /* How many pages from @addr on are known to be absent, as the first one is. */
 static unsigned long count_absent(struct mm_struct *mm, unsigned long addr,
 				  unsigned long end)
@@ -355,7 +448,7 @@ static unsigned long count_absent(struct mm_struct *mm, unsigned long addr,
 	else if (vma->vm_start > addr)
 		next = min(vma->vm_start, end);
 	else
-		next = addr + PAGE_SIZE;
+		next = absent_table_end(mm, addr, end) ?: addr + PAGE_SIZE;
 	return (next - addr) >> PAGE_SHIFT;
 }
 
@@ -383,8 +476,9 @@ static long publish_present(struct odp_fault *fault, unsigned long addr,
 }
 
 /*
- * Publish what the CPU has present of @nr pages, and skip unmapped space up to
- * @end: with one look-up, since most of the pages may be absent.
+ * Publish what the CPU has present of @nr pages, and skip up to @end what is not
+ * mapped or has no page table: with one look-up, since most of the pages may be
+ * absent.
  */
 static long fault_present(struct odp_fault *fault, unsigned long addr,
 			  unsigned long nr, unsigned long end)
@@ -401,8 +495,8 @@ static long fault_present(struct odp_fault *fault, unsigned long addr,
 	got = -EFAULT;
 	if (!hold_mm(fault))
 		goto end_lookup;
-	got = -EINTR;
-	if (mmap_read_lock_killable(mm))
+	got = lock_mm(fault);
+	if (got)
 		goto put_mm;
 	do {
 		got = publish_present(fault, at, (stop - at) >> PAGE_SHIFT,
@@ -530,7 +624,8 @@ static int fault_range(struct odp_fault *fault, unsigned long addr,
  * @umem: held by the caller
  * @addr: first byte
  * @len: in bytes; as much as is known to be wanted soon
- * @flags: ODP_FAULT_WRITE, ODP_FAULT_PREFETCH, ODP_FAULT_PRESENT, ODP_FAULT_TRY
+ * @flags: ODP_FAULT_WRITE, ODP_FAULT_PREFETCH, ODP_FAULT_PRESENT, ODP_FAULT_TRY,
+ *	   ODP_FAULT_NOWAIT
  * @hold: of odp_umem_hold(), of all of it, or NULL
  *
  * Does what an access by the CPU would do: swaps in, copies on write, waits
@@ -539,14 +634,16 @@ static int fault_range(struct odp_fault *fault, unsigned long addr,
  * odp_umem_unhold(), unless the notifier cannot wait, or not for so long.
  *
  * Context: a thread of the umem's mm or of the kernel; sleeps, for as long as
- * the memory's owner likes. No lock of the mm's held, nor any that a notifier's
+ * the memory's owner likes, but with ODP_FAULT_NOWAIT only for memory and for
+ * notifiers. No lock of the mm's held, nor any that a notifier's
  * caller may wait for.
  * Return: 0: each page was present at some moment during the call, or with
  * ODP_FAULT_PRESENT each that the CPU had and no task was taking away; -EFAULT:
  * outside the umem, no mapping, no permission, memory that has no pages,
  * another process's, or the umem or its mm are gone; -ENOMEM, also where the
  * memcg of the memory's owner is at its limit; -EINTR: the calling task is
- * killed; -EAGAIN: ODP_FAULT_TRY has given up.
+ * killed; -EAGAIN: ODP_FAULT_TRY has given up; -EBUSY: ODP_FAULT_NOWAIT, and the
+ * next page may take a wait.
  */
 int odp_umem_fault(struct odp_umem *umem, unsigned long addr, size_t len,
 		   unsigned int flags, struct odp_hold *hold)

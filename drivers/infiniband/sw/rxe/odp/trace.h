@@ -32,7 +32,8 @@ TRACE_EVENT(odp_fault,
 				{ ODP_FAULT_WRITE, "write" },
 				{ ODP_FAULT_PREFETCH, "prefetch" },
 				{ ODP_FAULT_PRESENT, "present" },
-				{ ODP_FAULT_TRY, "try" }))
+				{ ODP_FAULT_TRY, "try" },
+				{ ODP_FAULT_NOWAIT, "nowait" }))
 );
 
 /* Pages were looked up and can be accessed; @added of them could not before. */

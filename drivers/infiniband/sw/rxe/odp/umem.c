@@ -129,8 +129,8 @@ void odp_umem_destroy(struct odp_umem *umem)
  * odp_umem_allow_write - make a read-only umem writable
  * @umem: not destroyed yet
  *
- * What is published for reading stays so: a write misses it, and its fault asks
- * the mapping for permission, as every fault does. Cannot be taken back.
+ * Pages that are published for reading stay so: a write misses them, and its fault
+ * asks the mapping for permission, as every fault does. Cannot be taken back.
  *
  * Context: any. The caller orders it before the accesses that write.
  */

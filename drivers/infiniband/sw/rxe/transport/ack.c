@@ -117,7 +117,7 @@ void rxe_send_ack(struct rxe_qp *qp, u8 syndrome, u32 psn)
  */
 void rxe_send_rnr_nak(struct rxe_qp *qp, u8 timer, u32 psn)
 {
-	rxe_count(qp->dev, RXE_STAT_SENT_RNR);
+	rxe_count(rxe_qp_dev(qp), RXE_STAT_SENT_RNR);
 	rxe_send_ack(qp, RXE_SYN_RNR_NAK | timer, psn);
 }
 

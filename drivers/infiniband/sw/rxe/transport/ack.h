@@ -44,6 +44,7 @@ static inline bool rxe_has_redo(const struct rxe_rq *rq)
  */
 static inline bool rxe_owes_answer(const struct rxe_rq *rq)
 {
+	lockdep_assert_held(&rq->lock);
 	return rq->read.active || rxe_has_redo(rq);
 }
 

@@ -4,6 +4,7 @@
 #include "base/pkt.h"
 #include "base/rule.h"
 #include "base/wire.h"
+#include "base/work.h"
 #include "mem/access.h"
 #include "obj/cq.h"
 #include "obj/qp.h"
@@ -17,6 +18,10 @@
 
 /* bytes that may wait: more than rxe_window_open() lets be requested */
 #define RXE_PARKED_RESPONSES	(8U << 20)
+/* bytes of them completed under one hold of the lock, before others get a turn */
+#define RXE_COMPLETER_BUDGET	(256 << 10)
+/* ACK timeouts until the peer is late for a requester that waits for memory itself */
+#define RXE_PARKED_PATIENCE	4
 /* responses in a row, out of order, that mean that a repetition was lost */
 #define RXE_GAP_REPEATS		3
 
@@ -30,7 +35,7 @@ static const u32 rxe_rnr_delay[32] = {
 static void rxe_retry(struct rxe_qp *qp)
 {
 	if (!qp->sq.retries && !rxe_broken(retries)) {
-		rxe_count(qp->dev, RXE_STAT_RETRY_EXCEEDED);
+		rxe_count(rxe_qp_dev(qp), RXE_STAT_RETRY_EXCEEDED);
 		rxe_sq_fail(qp, IB_WC_RETRY_EXC_ERR);
 		return;
 	}
@@ -154,13 +159,13 @@ static void rxe_handle_rnr_nak(struct rxe_qp *qp, u8 timer)
 {
 	struct rxe_sq *sq = &qp->sq;
 
-	rxe_count(qp->dev, RXE_STAT_RCVD_RNR);
+	rxe_count(rxe_qp_dev(qp), RXE_STAT_RCVD_RNR);
 	if (sq->rnr_waiting || rxe_broken(rnr))
 		return;
 
 	if (qp->attr.rnr_retry != RXE_MAX_RETRY && !rxe_broken(rnr_retries)) {
 		if (!sq->rnr_retries) {
-			rxe_count(qp->dev, RXE_STAT_RNR_RETRY_EXCEEDED);
+			rxe_count(rxe_qp_dev(qp), RXE_STAT_RNR_RETRY_EXCEEDED);
 			rxe_sq_fail(qp, IB_WC_RNR_RETRY_EXC_ERR);
 			return;
 		}
@@ -183,7 +188,7 @@ static void rxe_handle_nak(struct rxe_qp *qp, u8 syndrome)
 {
 	switch (syndrome) {
 	case RXE_SYN_NAK_PSN_SEQ:
-		rxe_count(qp->dev, RXE_STAT_RCVD_SEQ_ERR);
+		rxe_count(rxe_qp_dev(qp), RXE_STAT_RCVD_SEQ_ERR);
 		rxe_retry(qp);
 		break;
 	case RXE_SYN_NAK_INV_REQ:
@@ -299,13 +304,16 @@ static int rxe_complete_response(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 	int err;
 
 	if (!rxe_acknowledge(qp, psn)) {
+		rxe_count(rxe_qp_dev(qp), RXE_STAT_UNEXPECTED_RESPONSE);
 		rxe_retry_gap(qp, psn, false);
 		return 0;
 	}
 
 	wqe = rxe_oldest(sq);
-	if (!wqe || psn != sq->una_psn)
+	if (!wqe || psn != sq->una_psn) {
+		rxe_count(rxe_qp_dev(qp), RXE_STAT_UNEXPECTED_RESPONSE);
 		return 0;
+	}
 
 	if (!rxe_response_valid(qp, wqe, pkt)) {
 		rxe_sq_fail(qp, IB_WC_BAD_RESP_ERR);
@@ -383,13 +391,13 @@ static bool rxe_response_due(const struct rxe_qp *qp, const struct rxe_pkt *pkt)
 	       rxe_psn_diff(pkt->psn, qp->sq.sent_psn) < 0;
 }
 
-/* Complete a packet, or a run of them (@many); -EAGAIN: it waits for memory. */
-static __always_inline int rxe_complete(struct rxe_qp *qp, void *arg, bool many)
+/* Complete a packet, or @try a run of them; -EAGAIN: it waits for memory. */
+static __always_inline int rxe_complete(struct rxe_qp *qp, void *arg, bool try)
 {
 	const struct rxe_pkt *pkt = arg;
 	int err = 0;
 
-	if (many)
+	if (try)
 		return rxe_complete_run(qp, pkt) ? 0 : -EAGAIN;
 
 	if (pkt->opcode == IB_OPCODE_RC_ACKNOWLEDGE)
@@ -432,14 +440,31 @@ void rxe_completer_progress(struct rxe_qp *qp)
 	rxe_check_drained(qp);
 }
 
+/* A response that is not due will not be: it answers nothing that was sent. */
+static bool rxe_response_may_wait(const struct rxe_pkt *pkt, void *arg)
+{
+	struct rxe_qp *qp = arg;
+
+	if (rxe_response_due(qp, pkt) || rxe_broken(wait_due))
+		return true;
+
+	rxe_count(rxe_qp_dev(qp), RXE_STAT_UNEXPECTED_RESPONSE);
+	return false;
+}
+
+/* Responses wait, so that those that come have to wait behind them. */
+static bool rxe_completer_busy(const struct rxe_sq *sq)
+{
+	return sq->completer.parked || !rxe_backlog_empty(&sq->completer.backlog);
+}
+
 static void rxe_defer_responses(struct rxe_qp *qp, struct sk_buff *skb)
 {
-	struct rxe_backlog *backlog = &qp->sq.completer.backlog;
-
-	rxe_count(qp->dev, RXE_STAT_ACK_DEFERRED);
+	rxe_count(rxe_qp_dev(qp), RXE_STAT_ACK_DEFERRED);
 	/* the gap that a dropped response leaves has it requested again */
-	if (rxe_backlog_has_room(qp->dev, backlog, skb, RXE_PARKED_RESPONSES))
-		rxe_backlog_add(qp->dev, backlog, skb);
+	if (rxe_backlog_add_some(rxe_qp_dev(qp), &qp->sq.completer.backlog, skb,
+				 RXE_PARKED_RESPONSES, rxe_response_may_wait, qp))
+		consume_skb(skb);
 	else
 		kfree_skb(skb);
 }
@@ -450,10 +475,12 @@ static bool rxe_complete_batch(struct rxe_qp *qp, struct sk_buff *skb)
 	struct rxe_pkt pkt;
 
 	while (rxe_pkt_next(&pkt, skb)) {
-		if (!rxe_response_due(qp, &pkt))
+		if (!rxe_response_due(qp, &pkt)) {
+			rxe_count(rxe_qp_dev(qp), RXE_STAT_UNEXPECTED_RESPONSE);
 			rxe_pkt_done(&pkt);
-		else if (rxe_many_or_one(rxe_complete, qp, &pkt) == -EAGAIN)
+		} else if (rxe_try_then_park(rxe_complete, qp, &pkt) == -EAGAIN) {
 			return false;
+		}
 	}
 	return true;
 }
@@ -470,8 +497,9 @@ void rxe_completer_rcv(struct rxe_qp *qp, struct sk_buff *skb)
 	struct rxe_sq *sq = &qp->sq;
 
 	lockdep_assert_in_softirq();
+	lockdep_assert_in_rcu_read_lock();
 	spin_lock(&sq->lock);
-	if (sq->completer.parked) {
+	if (rxe_completer_busy(sq)) {
 		rxe_defer_responses(qp, skb);
 		goto unlock;
 	}
@@ -490,16 +518,25 @@ static void rxe_requester_continue(struct rxe_direction *dir)
 	rxe_completer_progress(container_of(dir, struct rxe_qp, sq.requester));
 }
 
-/* Complete responses that waited, then go on with the send queue. */
+/*
+ * Complete responses that waited, then go on with the send queue. The work goes
+ * on once the budget is spent.
+ */
 static void rxe_completer_continue(struct rxe_direction *dir)
 {
 	struct rxe_qp *qp = container_of(dir, struct rxe_qp, sq.completer);
+	int budget = RXE_COMPLETER_BUDGET;
 	struct sk_buff *skb;
 
 	while ((skb = rxe_backlog_peek(&dir->backlog))) {
+		if (budget <= 0) {
+			queue_delayed_work(rxe_wq, &dir->work, 0);
+			break;
+		}
+		budget -= skb->len;
 		if (!rxe_complete_batch(qp, skb))
 			break;
-		rxe_backlog_consume(qp->dev, &dir->backlog);
+		rxe_backlog_consume(&dir->backlog);
 	}
 	rxe_completer_progress(qp);
 	rxe_key_release(&qp->sq.hold);
@@ -526,6 +563,12 @@ const struct rxe_direction_ops rxe_completer_ops = {
 	.wait_over = rxe_completer_wait_over,
 };
 
+/* Whether the peer has been asked for an acknowledgment that has not come. */
+static bool rxe_awaits_ack(const struct rxe_sq *sq)
+{
+	return rxe_psn_diff(sq->ack_psn, sq->una_psn) >= 0;
+}
+
 /**
  * rxe_ack_timeout - the local ACK timer fired
  * @timer: of a send queue
@@ -536,23 +579,27 @@ void rxe_ack_timeout(struct timer_list *timer)
 {
 	struct rxe_sq *sq = timer_container_of(sq, timer, timer);
 	struct rxe_qp *qp = container_of(sq, struct rxe_qp, sq);
-	unsigned long timeout;
+	unsigned long timeout, patience;
 
 	spin_lock(&sq->lock);
 	if (!rxe_completer_live(qp) || rxe_broken(ack_timeout))
 		goto unlock;
 
 	/* the peer is not late while we wait, or have packets queued here */
-	if (sq->rnr_waiting || sq->requester.parked || sq->completer.parked)
+	if (sq->rnr_waiting || rxe_completer_busy(sq) ||
+	    (sq->requester.parked &&
+	     (!rxe_awaits_ack(sq) || rxe_broken(retry_parked))))
 		rxe_sq_note_progress(sq);
 	else if (atomic_read(&qp->anchor->flows[RXE_FLOW_REQUESTS].in_flight) &&
 		 time_before(jiffies, sq->queued_until))
 		sq->progress = jiffies;
 
 	timeout = rxe_ack_timeout_jiffies(qp);
+	/* the peer's memory may be missing, too, and nothing else could be sent */
+	patience = sq->requester.parked ? RXE_PARKED_PATIENCE * timeout : timeout;
 	/* sent_psn, not psn: also if nothing was sent since going back */
 	if (qp->attr.timeout && sq->sent_psn != sq->una_psn) {
-		if (time_after_eq(jiffies, sq->progress + timeout)) {
+		if (time_after_eq(jiffies, sq->progress + patience)) {
 			/*
 			 * Nothing has come back at all. If the path or the peer
 			 * is overloaded, repeating the whole windows of all
@@ -561,8 +608,10 @@ void rxe_ack_timeout(struct timer_list *timer)
 			sq->probing = true;
 			rxe_retry(qp);
 		}
+		/* a requester that goes on meanwhile is as patient as ever */
 		if (rxe_completer_live(qp))
-			mod_timer(&sq->timer, sq->progress + timeout);
+			mod_timer(&sq->timer, timeout +
+				  (sq->requester.parked ? jiffies : sq->progress));
 	}
 	rxe_completer_progress(qp);
 unlock:

@@ -205,8 +205,8 @@ struct rxe_message_turn {
 	u32 budget;
 };
 
-/* Send the next packet, or @many that can leave together. */
-static int rxe_message_send(struct rxe_qp *qp, void *arg, bool many)
+/* Send the next packet; on @try as many as can leave together. */
+static int rxe_message_send(struct rxe_qp *qp, void *arg, bool try)
 {
 	const struct rxe_message_turn *turn = arg;
 	struct rxe_swqe *wqe = turn->wqe;
@@ -226,9 +226,9 @@ static int rxe_message_send(struct rxe_qp *qp, void *arg, bool many)
 		return -ENOMEM;
 
 	access.ahead = wqe->length - offset;
-	if (many)
+	if (try)
 		access.dir = NULL;
-	packets = rxe_message_packets(qp, wqe, many ? turn->budget : 0);
+	packets = rxe_message_packets(qp, wqe, try ? turn->budget : 0);
 	len = min(wqe->length - offset, packets * qp->mtu);
 	if (wqe->flags & IB_SEND_INLINE)
 		err = rxe_tx_run_copy(wqe->inline_data + offset, len, &m.run);
@@ -253,13 +253,13 @@ static int rxe_message_send(struct rxe_qp *qp, void *arg, bool many)
  * @budget: bytes at most; a single packet may exceed it
  *
  * Context: BH disabled, the send queue's lock is held.
- * Return: as rxe_mr_access(), or -ENOMEM. What was sent before an error is
- * accounted for.
+ * Return: as rxe_mr_access(), or -ENOMEM. Packets that were sent before an error
+ * are accounted for.
  */
 int rxe_request_message(struct rxe_qp *qp, struct rxe_swqe *wqe, u32 budget)
 {
 	struct rxe_message_turn turn = { .wqe = wqe, .budget = budget };
 
 	lockdep_assert_held(&qp->sq.lock);
-	return rxe_many_or_one(rxe_message_send, qp, &turn);
+	return rxe_try_then_park(rxe_message_send, qp, &turn);
 }

@@ -24,23 +24,26 @@ static struct rxe_resource *rxe_new_resource(struct rxe_qp *qp,
 	res = &rq->resources[rq->next_resource];
 	rq->next_resource = (rq->next_resource + 1) % rq->num_resources;
 	res->kind = kind;
-	res->first_psn = rq->epsn;
-	res->last_psn = rxe_psn_add(rq->epsn, psns - 1);
+	res->first = rq->expected;
+	res->psns = psns;
 	return res;
 }
 
+/*
+ * Find the request that a repeated one repeats, and which of its PSNs is the first that
+ * is asked for again. The PSN alone does not tell: it may have come round since.
+ */
 static struct rxe_resource *rxe_find_resource(struct rxe_qp *qp,
 					      enum rxe_resource_kind kind,
-					      u32 psn)
+					      u32 psn, u64 *nth)
 {
+	struct rxe_rq *rq = &qp->rq;
+	u64 first = rq->expected + rxe_psn_diff(psn, rq->epsn);
 	struct rxe_resource *res;
-	u32 i;
 
-	for (i = 0; i < qp->rq.num_resources; i++) {
-		res = &qp->rq.resources[i];
-		if (res->kind == kind &&
-		    rxe_psn_diff(psn, res->first_psn) >= 0 &&
-		    rxe_psn_diff(psn, res->last_psn) <= 0)
+	for (res = rq->resources; res < rq->resources + rq->num_resources; res++) {
+		*nth = first - res->first;
+		if (res->kind == kind && *nth < res->psns)
 			return res;
 	}
 	return NULL;
@@ -50,7 +53,7 @@ static void rxe_request_done(struct rxe_qp *qp, u32 psns)
 {
 	struct rxe_rq *rq = &qp->rq;
 
-	rq->epsn = rxe_psn_add(rq->epsn, psns);
+	rxe_rq_advance(rq, psns);
 	rq->msn = (rq->msn + 1) & RXE_PSN_MASK;
 }
 
@@ -155,8 +158,8 @@ static u32 rxe_read_packets(const struct rxe_qp *qp, u32 budget)
 	return max(min(packets, rxe_tx_packets_left(&qp->rq.tx)), 1U);
 }
 
-/* Send the next response, or @many that can leave together. */
-static int rxe_read_send(struct rxe_qp *qp, void *arg, bool many)
+/* Send the next response; on @try as many as can leave together. */
+static int rxe_read_send(struct rxe_qp *qp, void *arg, bool try)
 {
 	int budget = *(const int *)arg;
 	struct rxe_read *read = &qp->rq.read;
@@ -175,9 +178,9 @@ static int rxe_read_send(struct rxe_qp *qp, void *arg, bool many)
 	access.key = read->rkey;
 	access.iova = read->va;
 	access.len = min(read->resid,
-			 rxe_read_packets(qp, many ? budget : 0) * qp->mtu);
+			 rxe_read_packets(qp, try ? budget : 0) * qp->mtu);
 	access.ahead = read->resid;
-	if (many)
+	if (try)
 		access.dir = NULL;
 	if (access.len)
 		err = rxe_mr_access(&access, rxe_tx_run_copy, &r.run);
@@ -212,14 +215,14 @@ bool rxe_read_continue(struct rxe_qp *qp)
 			return false;
 		}
 
-		err = rxe_many_or_one(rxe_read_send, qp, &budget);
+		err = rxe_try_then_park(rxe_read_send, qp, &budget);
 		switch (err) {
 		case 0:
 			break;
 		case -EAGAIN:
 			return false;
 		case -ENOMEM:
-			/* as if the network had lost the rest of it */
+			/* counted, and asked for again: as if the network had lost it */
 			rq->read.active = false;
 			break;
 		default:
@@ -280,14 +283,14 @@ void rxe_repeat_read(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 	const struct rxe_reth *reth = rxe_pkt_eth(pkt);
 	u32 psn = pkt->psn;
 	struct rxe_resource *res;
-	u64 offset;
+	u64 nth, offset;
 
 	lockdep_assert_held(&qp->rq.lock);
-	res = rxe_find_resource(qp, RXE_RESOURCE_READ, psn);
+	res = rxe_find_resource(qp, RXE_RESOURCE_READ, psn, &nth);
 	if (!res)
 		return;
 
-	offset = (u64)rxe_psn_diff(psn, res->first_psn) * qp->mtu;
+	offset = nth * qp->mtu;
 	if ((be64_to_cpu(reth->va) != res->va + offset ||
 	     offset + be32_to_cpu(reth->len) > res->len) &&
 	    !rxe_broken(read_again))
@@ -399,9 +402,10 @@ void rxe_repeat_atomic(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 {
 	u32 psn = pkt->psn;
 	struct rxe_resource *res;
+	u64 nth;
 
 	lockdep_assert_held(&qp->rq.lock);
-	res = rxe_find_resource(qp, RXE_RESOURCE_ATOMIC, psn);
+	res = rxe_find_resource(qp, RXE_RESOURCE_ATOMIC, psn, &nth);
 	if (res && rxe_broken(atomic_again))
 		rxe_respond_atomic(qp, pkt);
 	else if (res)
@@ -443,8 +447,9 @@ void rxe_answer_placement(struct rxe_qp *qp, u32 psn)
 void rxe_repeat_placement(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 {
 	u32 psn = pkt->psn;
+	u64 nth;
 
 	lockdep_assert_held(&qp->rq.lock);
-	if (rxe_find_resource(qp, RXE_RESOURCE_PLACEMENT, psn))
+	if (rxe_find_resource(qp, RXE_RESOURCE_PLACEMENT, psn, &nth))
 		rxe_send_placement_ack(qp, psn);
 }

@@ -180,6 +180,37 @@ static bool rxe_all_arrived(const struct rxe_qp *qp)
 	return sq->psn == sq->una_psn;
 }
 
+/*
+ * There is no memory for a packet: try again after 1, 2, 4 ms and so on, as some may
+ * become free. In the end the request of a program fails, as it does without memory for
+ * its pages. One of the kernel's may be what frees memory, as that of a swap device:
+ * it is tried for as long as it takes. Returns whether the request has failed.
+ */
+static bool rxe_wait_for_memory(struct rxe_qp *qp, struct rxe_swqe *wqe)
+{
+	struct rxe_sq *sq = &qp->sq;
+	unsigned int delay = RXE_NO_MEMORY_MS;
+
+	if (sq->no_memory_made != sq->tx.made) {
+		sq->no_memory_made = sq->tx.made;
+		sq->no_memory_tries = 0;
+	}
+	/* tries that something else brings about do not count */
+	if (!sq->no_memory_tries ||
+	    time_after_eq(jiffies, sq->no_memory_until)) {
+		if (1 << sq->no_memory_tries <= RXE_NO_MEMORY_MS) {
+			delay = 1 << sq->no_memory_tries++;
+		} else if (qp->anchor->faulter) {
+			sq->no_memory_tries = 0;
+			wqe->error = IB_WC_LOC_QP_OP_ERR;
+			return true;
+		}
+		sq->no_memory_until = jiffies + msecs_to_jiffies(delay);
+	}
+	rxe_sq_run_within(qp, sq->no_memory_until - jiffies);
+	return false;
+}
+
 /* Send something; false: there is nothing to send, or it has to wait. */
 static bool rxe_requester_step(struct rxe_qp *qp, u32 budget)
 {
@@ -223,8 +254,7 @@ static bool rxe_requester_step(struct rxe_qp *qp, u32 budget)
 	case -EAGAIN:
 		return false;
 	case -ENOMEM:
-		rxe_sq_run_soon(qp);
-		return false;
+		return rxe_wait_for_memory(qp, wqe);
 	case -ENXIO:
 		wqe->error = IB_WC_LOC_QP_OP_ERR;
 		return true;
@@ -259,7 +289,7 @@ bool rxe_requester_should_batch(struct rxe_qp *qp)
 	while (sq->fetched - sq->next < RXE_GATHER_MAX) {
 		wqe = rxe_sq_fetch(qp);
 		if (!wqe) {
-			rxe_sq_run_soon(qp);
+			rxe_sq_run_within(qp, 1);
 			return true;
 		}
 		if (wqe->length > RXE_GATHER_LEN)
@@ -348,10 +378,10 @@ void rxe_requester_go_back(struct rxe_qp *qp)
 	struct rxe_sq *sq = &qp->sq;
 
 	lockdep_assert_held(&qp->sq.lock);
-	rxe_count(qp->dev, RXE_STAT_RETRANSMIT);
+	rxe_count(rxe_qp_dev(qp), RXE_STAT_RETRANSMIT);
 	if (rxe_broken(go_back))
 		return;
-	/* what is repeated need not wait for the memory of what is behind it */
+	/* a retransmission need not wait for memory of later requests */
 	if (sq->psn != sq->una_psn)
 		rxe_try_unpark(&sq->requester);
 	sq->next = sq->done;

@@ -46,7 +46,7 @@ static int rxe_respond(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 void rxe_responder_repeat(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 {
 	lockdep_assert_held(&qp->rq.lock);
-	rxe_count(qp->dev, RXE_STAT_DUP_REQUEST);
+	rxe_count(rxe_qp_dev(qp), RXE_STAT_DUP_REQUEST);
 	if (pkt->op->flags & RXE_OP_READ)
 		rxe_repeat_read(qp, pkt);
 	else if (pkt->op->flags & RXE_OP_ATOMIC)
@@ -57,13 +57,20 @@ void rxe_responder_repeat(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 		rxe_note_ack_due(&qp->rq, rxe_psn_add(qp->rq.epsn, -1));
 }
 
+/* Requests that wait behind the one that gets a NAK are dropped when their turn comes. */
+static void rxe_note_nak(struct rxe_rq *rq)
+{
+	rq->nak_sent = true;
+	rq->pending_psn = rq->epsn;
+}
+
 static void rxe_out_of_sequence(struct rxe_qp *qp)
 {
-	rxe_count(qp->dev, RXE_STAT_OUT_OF_SEQ_REQUEST);
+	rxe_count(rxe_qp_dev(qp), RXE_STAT_OUT_OF_SEQ_REQUEST);
 	if (qp->rq.nak_sent)
 		return;
 
-	qp->rq.nak_sent = true;
+	rxe_note_nak(&qp->rq);
 	rxe_send_ack(qp, RXE_SYN_NAK_PSN_SEQ, qp->rq.epsn);
 }
 
@@ -128,7 +135,7 @@ bool rxe_responder_take_run(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 
 	rq->nak_sent = false;
 	rq->offset += n * pkt->payload_len;
-	rq->epsn = rxe_psn_add(pkt->psn, n);
+	rxe_rq_advance(rq, n);
 	rxe_pkts_done(pkt, n);
 	return true;
 }
@@ -166,10 +173,11 @@ static int rxe_rc_process(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 	case -EAGAIN:
 		return err;
 	case RXE_SYN_RNR_NAK:
-		rq->nak_sent = true;
+		rxe_note_nak(rq);
 		rxe_send_rnr_nak(qp, qp->attr.min_rnr_timer, pkt->psn);
 		return 0;
 	default:
+		rxe_count(rxe_qp_dev(qp), RXE_STAT_REFUSED_REQUEST);
 		rxe_responder_fail(qp, err, pkt->psn);
 		return 0;
 	}
@@ -186,8 +194,10 @@ static int rxe_rc_process(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 int rxe_responder_process(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 {
 	lockdep_assert_held(&qp->rq.lock);
-	if (!rxe_responder_live(qp))
+	if (!rxe_responder_live(qp)) {
+		rxe_count(rxe_qp_dev(qp), RXE_STAT_RCVD_NOT_READY);
 		return 0;
+	}
 
 	switch (qp->service) {
 	case IB_OPCODE_UC:

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* How requests come to the responder, and how they wait. */
+/* How the responder receives requests, and how they wait. */
+#include "base/compat.h"
 #include "base/pkt.h"
+#include "base/rule.h"
 #include "base/work.h"
 #include "obj/qp.h"
 #include "obj/recv_queue.h"
@@ -9,19 +11,20 @@
 #include "transport/responder.h"
 #include "transport/responder_queue.h"
 #include "transport/run.h"
+#include "transport/ud.h"
 #include "wait/anchor.h"
 #include "wait/backlog.h"
 #include "wait/direction.h"
 
-/* what a parked QP may hold: above the window of the usual requester */
+/* bytes that a parked QP may hold: more than the window of a usual requester */
 #define RXE_PENDING_REQUESTS	(4U << 20)
-/* 1.28 ms, as coded: who has lost patience need not ask every 10 microseconds */
+/* 1.28 ms, as coded: a parked responder need not be asked every 10 us */
 #define RXE_LONG_RNR_TIMER	14
 /* bytes processed under one hold of the lock, before others get a turn */
 #define RXE_RESPONDER_BUDGET	(256 << 10)
-/* bytes sent meanwhile, where more is to be answered */
+/* bytes sent under one hold, if more requests wait to be answered */
 #define RXE_ANSWERS_BUDGET	(200 << 10)
-/* as many as the smallest packets count for */
+/* bytes that a packet counts for at least */
 #define RXE_RESPONDER_COST	(4 << 10)
 
 static bool rxe_responder_busy(const struct rxe_rq *rq)
@@ -30,13 +33,13 @@ static bool rxe_responder_busy(const struct rxe_rq *rq)
 	       !rxe_backlog_empty(&rq->responder.backlog);
 }
 
-/* Of what is not answered in full yet, but for what is answered again. */
+/* PSN of the oldest request not yet answered in full, duplicates aside. */
 static u32 rxe_waiting_psn(const struct rxe_rq *rq)
 {
 	return rq->read.active ? rq->read.psn : rq->epsn;
 }
 
-/* PSNs that a request takes: a read, those of its response. */
+/* PSNs that a request takes; a read takes those of its response. */
 static u32 rxe_request_psns(const struct rxe_qp *qp, const struct rxe_pkt *pkt)
 {
 	const struct rxe_reth *reth = rxe_pkt_eth(pkt);
@@ -59,8 +62,8 @@ static bool rxe_psns_within(u32 psn, u32 end, u32 from, u32 to)
 /* The PSN after the new requests that wait, without a gap. */
 static u32 rxe_pending_psn(const struct rxe_rq *rq)
 {
-	/* after a NAK they are dropped when their turn comes */
-	if (rxe_backlog_empty(&rq->responder.backlog) || rq->nak_sent ||
+	if (rxe_backlog_empty(&rq->responder.backlog) ||
+	    (rq->nak_sent && rxe_broken(wait_once)) ||
 	    rxe_psn_diff(rq->pending_psn, rq->epsn) < 0)
 		return rq->epsn;
 	return rq->pending_psn;
@@ -75,7 +78,7 @@ static bool rxe_being_read(const struct rxe_qp *qp, u32 psn, u32 end)
 					       rxe_psn_add(read->psn, psns));
 }
 
-/* Whether a request is worked on, or waits: it need not wait once more. */
+/* Whether a request is in progress, or waits: it is not queued once more. */
 static bool rxe_is_held(const struct rxe_qp *qp, const struct rxe_pkt *pkt)
 {
 	const struct rxe_rq *rq = &qp->rq;
@@ -89,23 +92,24 @@ static bool rxe_is_held(const struct rxe_qp *qp, const struct rxe_pkt *pkt)
 }
 
 /*
- * The requester repeats what waits, from @psn on. One that repeats all of it comes
- * by two PSNs: that of what is answered again, and that of the request that waits;
- * after a time-out ours repeats the first packet only, which may be at either. So a
- * repetition begins where the PSN is not behind the last one.
+ * The requester repeats requests that wait, from @psn on. A repetition of all of
+ * them passes two PSNs: that of a duplicate that is answered again, and that of
+ * the new request that waits. After a timeout our requester repeats one packet
+ * only, at either PSN. So a repetition begins where the PSN is not after the
+ * last one.
  *
- * If another request waited the last time, the requester is told of those in
- * between: they may have asked for no acknowledgment, and it would use its retries
- * up while the responder goes on, if slowly.
+ * If another request waited the last time, acknowledge those in between: they
+ * may not have asked for it, and the requester would use its retries up while
+ * the responder makes progress, if slowly.
  */
 static void rxe_count_repetition(struct rxe_rq *rq, u32 psn)
 {
 	u32 waiting = rxe_waiting_psn(rq);
 
-	if (rq->repeated_psn != waiting) {
+	if (rq->counted_psn != waiting) {
 		if (rq->repeats)
 			rxe_acknowledge_progress(rq);
-		rq->repeated_psn = waiting;
+		rq->counted_psn = waiting;
 		rq->repeats = 0;
 	}
 	if (rq->repeats < U8_MAX &&
@@ -118,18 +122,19 @@ static void rxe_send_long_rnr_nak(struct rxe_qp *qp, u32 psn)
 {
 	u8 timer = qp->attr.min_rnr_timer;
 
-	/* 0 is the longest */
+	/* code 0 is the longest delay */
 	if (timer && timer < RXE_LONG_RNR_TIMER)
 		timer = RXE_LONG_RNR_TIMER;
 	rxe_send_rnr_nak(qp, timer, psn);
 }
 
 /*
- * How often the requester may repeat what waits before it is told to wait: it may
- * have no retries for RNR NAKs, and the NAK would be the end of it. But when the
- * others are used up the NAK is all that can keep it waiting. It is taken to have
- * as many as this end, or all that there may be where this end has yet to be told;
- * of the last two, or half of a few, each gets a NAK, as one may be lost.
+ * How often the requester may repeat a request that waits before it gets an RNR
+ * NAK. Its rnr_retry may be 0: then the NAK ends the connection. But once its
+ * retry_cnt is used up, only an RNR NAK keeps it waiting. The requester is taken
+ * to have the retry_cnt of this QP, or the maximum if that is not set yet. Each
+ * of its last two repetitions, or of the second half of a few, gets a NAK, as
+ * one may be lost.
  */
 static int rxe_tolerated_repeats(const struct rxe_qp *qp)
 {
@@ -139,11 +144,11 @@ static int rxe_tolerated_repeats(const struct rxe_qp *qp)
 }
 
 /*
- * The requester asks again for what is under way, and held: for as long as it is
- * likely to ask once more that is all. Then an RNR NAK makes it wait without
- * spending its retries, and acknowledges all before it. It is sent at the request
- * that waits, and at those before that whose answer is missed. The rest of what
- * comes with those needs none.
+ * The requester repeats a request that is held. It is ignored while the requester
+ * is likely to have retries left. Then an RNR NAK makes the requester wait without
+ * spending them, and acknowledges all requests before. It is sent at the PSN of
+ * the request that waits, and of earlier ones whose answer the requester misses;
+ * the other packets of the repetition get none.
  */
 static void rxe_handle_held_repeat(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 {
@@ -154,7 +159,7 @@ static void rxe_handle_held_repeat(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 
 	if (!diff || redo)
 		rxe_count_repetition(rq, pkt->psn);
-	if (rq->repeated_psn == waiting && rq->repeats > rxe_tolerated_repeats(qp) &&
+	if (rq->counted_psn == waiting && rq->repeats > rxe_tolerated_repeats(qp) &&
 	    (!diff || redo || (diff < 0 && rxe_is_answered(pkt))))
 		rxe_send_long_rnr_nak(qp, pkt->psn);
 }
@@ -178,28 +183,47 @@ static void rxe_note_pending(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 	rq->pending_psn = pending;
 }
 
-static void rxe_queue_requests(struct rxe_qp *qp, struct sk_buff *skb)
+/*
+ * Requests of a connection wait all or not at all: whatever is wrong with one, its
+ * turn decides what the requester is told. Returns false where there is no room.
+ */
+static bool rxe_queue_requests(struct rxe_qp *qp, struct sk_buff *skb)
 {
-	struct rxe_batch *batch = rxe_batch(skb);
+	const struct rxe_batch *batch = rxe_batch(skb);
 	struct rxe_rq *rq = &qp->rq;
-	u32 first = batch->next;
 	struct rxe_pkt pkt;
 
-	/* those that a NAK had dropped do not wait any more */
+	/* requests dropped after a NAK do not wait any more */
 	if (rxe_backlog_empty(&rq->responder.backlog))
 		rq->pending_psn = rq->epsn;
-	rxe_backlog_add(qp->dev, &rq->responder.backlog, skb);
-	/* nobody repeats anything */
+	if (!rxe_backlog_add(rxe_qp_dev(qp), &rq->responder.backlog, skb, batch->next,
+			     batch->end, RXE_PENDING_REQUESTS))
+		return false;
+	/* unreliable: no requester repeats */
 	if (!rxe_is_reliable(qp))
-		return;
+		return true;
+
 	while (rxe_pkt_next(&pkt, skb)) {
 		rxe_note_pending(qp, &pkt);
 		rxe_pkt_done(&pkt);
 	}
-	batch->next = first;
+	return true;
 }
 
-/* A request was processed, maybe a repeated one: that waits no more. */
+/* Whether a datagram may wait: one with a wrong Q_Key is counted, and dropped. */
+static bool rxe_datagram_may_wait(const struct rxe_pkt *pkt, void *qp)
+{
+	return rxe_broken(wait_qkey) || rxe_ud_has_qkey(qp, pkt);
+}
+
+static bool rxe_queue_datagrams(struct rxe_qp *qp, struct sk_buff *skb)
+{
+	return rxe_backlog_add_some(rxe_qp_dev(qp), &qp->rq.responder.backlog, skb,
+				    RXE_PENDING_REQUESTS, rxe_datagram_may_wait,
+				    qp);
+}
+
+/* A request was processed: if it is a duplicate that waited, it no longer does. */
 static void rxe_note_redone(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 {
 	struct rxe_rq *rq = &qp->rq;
@@ -216,15 +240,15 @@ static void rxe_note_redone(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 
 static void rxe_acknowledge_one(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 {
-	rxe_count(qp->dev, RXE_STAT_DUP_REQUEST);
+	rxe_count(rxe_qp_dev(qp), RXE_STAT_DUP_REQUEST);
 	if (pkt->ack_req || (pkt->op->flags & RXE_OP_END))
 		rxe_note_ack_due(&qp->rq, pkt->psn);
 }
 
 /*
- * A message that was taken long ago is acknowledged at once, with all that was
- * executed since; or alone, where something behind it has yet to be answered, and
- * not at all behind that.
+ * Acknowledge a duplicate send or write at once, with all that was executed
+ * since. If a later request has yet to be answered, the acknowledgment is for
+ * the duplicate alone; a duplicate behind that request gets none.
  */
 static bool rxe_acknowledge_repeated(struct rxe_qp *qp,
 				     const struct rxe_pkt *pkt)
@@ -243,13 +267,14 @@ static bool rxe_acknowledge_repeated(struct rxe_qp *qp,
 	return true;
 }
 
-/* The first of a batch are repeated, and there is no need for them to wait. */
+/* Take the duplicates at the head of a batch; true: nothing is left to wait. */
 static bool rxe_absorb_repeats(struct rxe_qp *qp, struct sk_buff *skb)
 {
 	struct rxe_pkt pkt;
 
 	while (rxe_pkt_next(&pkt, skb)) {
 		if (rxe_is_held(qp, &pkt)) {
+			rxe_count(rxe_qp_dev(qp), RXE_STAT_DUP_REQUEST);
 			if (pkt.ack_req)
 				rxe_defer_ack(&qp->rq, pkt.psn);
 			rxe_handle_held_repeat(qp, &pkt);
@@ -261,7 +286,7 @@ static bool rxe_absorb_repeats(struct rxe_qp *qp, struct sk_buff *skb)
 	return true;
 }
 
-/* Requests that wait, or are behind one that does: since they came, or @before. */
+/* Queue a batch; @before: the responder was busy when the batch came. */
 static void rxe_defer(struct rxe_qp *qp, struct sk_buff *skb, bool before)
 {
 	struct rxe_rq *rq = &qp->rq;
@@ -271,25 +296,25 @@ static void rxe_defer(struct rxe_qp *qp, struct sk_buff *skb, bool before)
 		return;
 	}
 
-	if (rxe_backlog_has_room(qp->dev, &rq->responder.backlog, skb,
-				 RXE_PENDING_REQUESTS)) {
-		rxe_queue_requests(qp, skb);
+	if (rxe_is_datagram(qp) ? rxe_queue_datagrams(qp, skb) :
+				  rxe_queue_requests(qp, skb)) {
+		consume_skb(skb);
 		return;
 	}
 
 	if (rxe_is_reliable(qp))
 		rxe_send_long_rnr_nak(qp, rxe_waiting_psn(rq));
 	else
-		rxe_count(qp->dev, RXE_STAT_RCVD_DROPS);
+		rxe_count(rxe_qp_dev(qp), RXE_STAT_RCVD_DROPS);
 	kfree_skb(skb);
 }
 
-/* Do what a packet asks for, or @many; -EAGAIN: it has to wait for memory. */
-static __always_inline int rxe_process(struct rxe_qp *qp, void *arg, bool many)
+/* Execute a packet, or @try a run of them; -EAGAIN: it waits for memory. */
+static __always_inline int rxe_process(struct rxe_qp *qp, void *arg, bool try)
 {
 	const struct rxe_pkt *pkt = arg;
 
-	if (many)
+	if (try)
 		return rxe_responder_take_run(qp, pkt) ? 0 : -EAGAIN;
 	if (rxe_responder_process(qp, pkt) == -EAGAIN)
 		return -EAGAIN;
@@ -299,7 +324,7 @@ static __always_inline int rxe_process(struct rxe_qp *qp, void *arg, bool many)
 	return 0;
 }
 
-/* Process what has come; false: the rest of it has to wait. */
+/* Process a batch; false: the rest of it has to wait. */
 static bool rxe_process_batch(struct rxe_qp *qp, struct sk_buff *skb)
 {
 	struct rxe_rq *rq = &qp->rq;
@@ -308,7 +333,7 @@ static bool rxe_process_batch(struct rxe_qp *qp, struct sk_buff *skb)
 	while (rxe_pkt_next(&pkt, skb)) {
 		if (rxe_responder_busy(rq))
 			return false;
-		if (rxe_many_or_one(rxe_process, qp, &pkt) == -EAGAIN)
+		if (rxe_try_then_park(rxe_process, qp, &pkt) == -EAGAIN)
 			return false;
 		rxe_read_continue(qp);
 	}
@@ -316,8 +341,8 @@ static bool rxe_process_batch(struct rxe_qp *qp, struct sk_buff *skb)
 }
 
 /*
- * Requests that wait say that the requester has, or is going to have, enough to
- * do; or else see RXE_TX_FIRST.
+ * While requests wait, the requester has enough responses to work on: send many
+ * in one turn. Else send the first ones early: see RXE_TX_FIRST.
  */
 static void rxe_begin_turn(struct rxe_rq *rq)
 {
@@ -328,7 +353,7 @@ static void rxe_begin_turn(struct rxe_rq *rq)
 }
 
 /**
- * rxe_responder_rcv - requests came
+ * rxe_responder_rcv - receive requests
  * @qp: the QP they are for, held
  * @skb: the batch; consumed
  *
@@ -340,6 +365,7 @@ void rxe_responder_rcv(struct rxe_qp *qp, struct sk_buff *skb)
 	bool busy;
 
 	lockdep_assert_in_softirq();
+	lockdep_assert_in_rcu_read_lock();
 	spin_lock(&rq->lock);
 	rxe_begin_turn(rq);
 	busy = rxe_responder_busy(rq);
@@ -365,21 +391,20 @@ static void rxe_process_pending(struct rxe_qp *qp)
 		if (!skb)
 			return;
 		if (!rxe_pkt_next(&pkt, skb)) {
-			rxe_backlog_consume(qp->dev,
-					    &rq->responder.backlog);
+			rxe_backlog_consume(&rq->responder.backlog);
 			continue;
 		}
 		if (budget <= 0) {
 			queue_delayed_work(rxe_wq, &rq->responder.work, 0);
 			return;
 		}
-		rxe_many_or_one(rxe_process, qp, &pkt);
+		rxe_try_then_park(rxe_process, qp, &pkt);
 		budget -= max_t(u32, rxe_batch(skb)->next - pkt.offset,
 				RXE_RESPONDER_COST);
 	}
 }
 
-/* Answer what waits to be answered; after a batch the rest is left to the work. */
+/* Answer requests that wait; the work goes on once the budget is spent. */
 static void rxe_responder_continue(struct rxe_direction *dir)
 {
 	struct rxe_qp *qp = container_of(dir, struct rxe_qp, rq.responder);

@@ -8,6 +8,7 @@
 #include "obj/rwqe.h"
 #include "transport/ack.h"
 #include "transport/response.h"
+#include "transport/run.h"
 
 /**
  * rxe_fail_receive - complete a receive request that is itself at fault
@@ -36,7 +37,7 @@ static void rxe_complete_receive(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 		.status = IB_WC_SUCCESS,
 		.opcode = IB_WC_RECV,
 		.byte_len = qp->rq.offset,
-		.src_qp = qp->attr.dest_qp_num,
+		.src_qp = be32_to_cpu(qp->path.peer_qpn),
 	};
 
 	if (pkt->op->flags & RXE_OP_WRITE)
@@ -50,7 +51,7 @@ static void rxe_complete_receive(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 		wc.ex.imm_data = rxe_pkt_imm(pkt);
 	}
 
-	rxe_count(qp->dev, RXE_STAT_RDMA_RECVS);
+	rxe_count(rxe_qp_dev(qp), RXE_STAT_RDMA_RECVS);
 	rxe_rq_complete(qp, &wc, pkt->solicited);
 }
 
@@ -115,17 +116,19 @@ static u32 rxe_send_ahead(const struct rxe_qp *qp, const struct rxe_pkt *pkt)
 	return len;
 }
 
-/* Store a packet of a send; -EAGAIN: memory is missing, and @dir, if any, parks. */
-static int rxe_store_send(struct rxe_qp *qp, const struct rxe_pkt *pkt,
-			  u32 offset, struct rxe_direction *dir)
+/* Store a packet of a send; -EAGAIN: it has to wait for memory. */
+static int rxe_store_send(struct rxe_qp *qp, void *arg, bool try)
 {
+	const struct rxe_pkt *pkt = arg;
 	struct rxe_access access = rxe_receive_access(qp);
 	struct rxe_payload payload = rxe_pkt_payload(pkt);
 	const struct rxe_rwqe *wqe = qp->rq.wqe;
+	u32 offset = qp->rq.offset;
 
-	access.dir = dir;
 	/* look through the packets only for a fault */
-	if (dir)
+	if (try)
+		access.dir = NULL;
+	else
 		access.ahead = rxe_broken(fault_ahead) ?
 				       wqe->length - offset :
 				       rxe_send_ahead(qp, pkt);
@@ -145,15 +148,15 @@ static int rxe_store_send(struct rxe_qp *qp, const struct rxe_pkt *pkt,
 int rxe_respond_send(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 {
 	struct rxe_rq *rq = &qp->rq;
-	u32 offset;
 	int err;
 
 	lockdep_assert_held(&qp->rq.lock);
 	if (!rxe_rq_fetch(qp))
 		return rxe_broken(rnr_nak) ? 0 : RXE_SYN_RNR_NAK;
 
-	offset = pkt->op->flags & RXE_OP_START ? 0 : rq->offset;
-	if ((u64)offset + pkt->payload_len > rq->wqe->length &&
+	if (pkt->op->flags & RXE_OP_START)
+		rq->offset = 0;
+	if ((u64)rq->offset + pkt->payload_len > rq->wqe->length &&
 	    !rxe_broken(receive_length)) {
 		/* only a reliable sender learns of it, and stops */
 		if (rxe_is_reliable(qp))
@@ -161,9 +164,7 @@ int rxe_respond_send(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 		return RXE_SYN_NAK_INV_REQ;
 	}
 
-	err = rxe_store_send(qp, pkt, offset, NULL);
-	if (err == -EAGAIN)
-		err = rxe_store_send(qp, pkt, offset, &rq->responder);
+	err = rxe_try_then_park(rxe_store_send, qp, (void *)pkt);
 	if (err == -EAGAIN)
 		return err;
 	if (err) {
@@ -176,7 +177,7 @@ int rxe_respond_send(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 			   rxe_invalidated_rkey(pkt)))
 		return RXE_SYN_NAK_REM_ACCESS;
 
-	rq->offset = offset + pkt->payload_len;
+	rq->offset += pkt->payload_len;
 	return 0;
 }
 
@@ -321,7 +322,9 @@ void rxe_responder_advance(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 	struct rxe_rq *rq = &qp->rq;
 
 	lockdep_assert_held(&qp->rq.lock);
-	rq->epsn = rxe_psn_add(pkt->psn, 1);
+	/* of UC, which may have lost some before it */
+	rq->epsn = pkt->psn;
+	rxe_rq_advance(rq, 1);
 	rq->message = rxe_message_of(pkt);
 	if (pkt->op->flags & RXE_OP_END) {
 		rq->message = RXE_MESSAGE_NONE;

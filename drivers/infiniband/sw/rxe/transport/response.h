@@ -5,6 +5,7 @@
 
 #include <rdma/ib_verbs.h>
 
+#include "base/wire.h"
 #include "mem/access.h"
 #include "obj/qp.h"
 
@@ -27,6 +28,14 @@ rxe_responder_access(struct rxe_qp *qp, int rights)
 		.dir = &qp->rq.responder,
 		.hold = &qp->rq.hold,
 	};
+}
+
+/* account for PSNs, from the expected one on, that need not come again */
+static inline void rxe_rq_advance(struct rxe_rq *rq, u32 psns)
+{
+	lockdep_assert_held(&rq->lock);
+	rq->epsn = rxe_psn_add(rq->epsn, psns);
+	rq->expected += psns;
 }
 
 struct rxe_access rxe_receive_access(struct rxe_qp *qp);

@@ -11,7 +11,7 @@
 /* Drops the rest of the message, too: without a beginning it is not valid. */
 static void rxe_uc_drop(struct rxe_qp *qp)
 {
-	rxe_count(qp->dev, RXE_STAT_RCVD_DROPS);
+	rxe_count(rxe_qp_dev(qp), RXE_STAT_RCVD_DROPS);
 	qp->rq.message = RXE_MESSAGE_NONE;
 }
 
@@ -50,7 +50,7 @@ int rxe_uc_process(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 	case -EAGAIN:
 		return err;
 	case RXE_SYN_RNR_NAK:
-		rxe_count(qp->dev, RXE_STAT_OUT_OF_BUFFER);
+		rxe_count(rxe_qp_dev(qp), RXE_STAT_OUT_OF_BUFFER);
 		break;
 	case RXE_SYN_NAK_REM_OP:
 		/* the receive request is at fault, and has completed so */

@@ -3,6 +3,7 @@
 #include <linux/ip.h>
 #include <rdma/ib_cache.h>
 
+#include "base/compat.h"
 #include "base/pkt.h"
 #include "base/rule.h"
 #include "base/wire.h"
@@ -82,7 +83,7 @@ int rxe_ud_request(struct rxe_qp *qp, struct rxe_swqe *wqe)
 	err = rxe_ud_load(qp, wqe);
 	if (!err) {
 		if (rdma_is_multicast_addr(&ah->path.daddr))
-			rxe_count(qp->dev, RXE_STAT_MCAST_SENT_PKTS);
+			rxe_count(rxe_qp_dev(qp), RXE_STAT_MCAST_SENT_PKTS);
 		rxe_requester_send(qp, wqe, 1);
 	}
 put_ah:
@@ -93,30 +94,82 @@ put_ah:
 }
 
 /**
- * rxe_ud_is_ours - whether a packet is addressed to a device
+ * struct rxe_receiver - whom a datagram may be for
  * @dev: the device
- * @skb: the packet
- *
- * Context: any.
- * Return: whether its destination address is one of the device's GIDs.
+ * @gid: the datagram's destination address
+ * @skb: the datagram
  */
-bool rxe_ud_is_ours(struct rxe_dev *dev, const struct sk_buff *skb)
-{
-	const struct ib_gid_attr *attr;
+struct rxe_receiver {
+	struct rxe_dev *dev;
 	union ib_gid gid;
+	const struct sk_buff *skb;
+};
 
-	if (rxe_broken(own_address))
-		return true;
-	if (!rxe_skb_dgid(skb, &gid))
+static bool rxe_netdev_is_reached(const struct rxe_receiver *to,
+				  const struct net_device *ndev)
+{
+	return net_eq(dev_net(ndev), to->dev->net) &&
+	       rxe_skb_reaches(to->skb, ndev);
+}
+
+/* Whether the datagram may be for an address of a netdev, which has it. */
+static int rxe_netdev_takes(struct net_device *ndev,
+			    struct netdev_nested_priv *priv)
+{
+	const struct rxe_receiver *to = priv->data;
+	const struct ib_gid_attr *attr;
+
+	if (!rxe_netdev_is_reached(to, ndev))
 		return false;
 
-	attr = rdma_find_gid(&dev->ibdev, &gid, IB_GID_TYPE_ROCE_UDP_ENCAP,
-			     NULL);
+	attr = rdma_find_gid(&to->dev->ibdev, &to->gid,
+			     IB_GID_TYPE_ROCE_UDP_ENCAP, ndev);
 	if (IS_ERR(attr))
 		return false;
 
 	rdma_put_gid_attr(attr);
 	return true;
+}
+
+/**
+ * rxe_ud_is_ours - whether a packet is addressed to a device
+ * @dev: the device
+ * @skb: the packet
+ *
+ * Netdevs above the device's, such as VLANs, have their GIDs there, too, and two of
+ * them may have the same: on other links, or in other VRFs.
+ *
+ * Context: under RCU.
+ * Return: whether its destination address is one of the device's GIDs, of a netdev for
+ * whose addresses packets may come where it came.
+ */
+bool rxe_ud_is_ours(struct rxe_dev *dev, const struct sk_buff *skb)
+{
+	struct rxe_receiver to = { .dev = dev, .skb = skb };
+	struct netdev_nested_priv priv = { .data = &to };
+	const struct ib_gid_attr *attr;
+	const struct net_device *ndev;
+	bool ours;
+
+	lockdep_assert_in_rcu_read_lock();
+	if (rxe_broken(own_address))
+		return true;
+	if (!rxe_skb_dgid(skb, &to.gid))
+		return false;
+
+	attr = rdma_find_gid(&dev->ibdev, &to.gid, IB_GID_TYPE_ROCE_UDP_ENCAP,
+			     NULL);
+	if (IS_ERR(attr))
+		return false;
+
+	/* there is hardly ever another one */
+	ndev = rdma_read_gid_attr_ndev_rcu(attr);
+	ours = !IS_ERR(ndev) && rxe_netdev_is_reached(&to, ndev);
+	rdma_put_gid_attr(attr);
+
+	return ours || rxe_netdev_takes(dev->ndev, &priv) ||
+	       netdev_walk_all_upper_dev_rcu(dev->ndev, rxe_netdev_takes,
+					     &priv);
 }
 
 static int rxe_ud_store(struct rxe_qp *qp, const struct rxe_pkt *pkt)
@@ -162,8 +215,28 @@ static void rxe_ud_complete(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 		wc.wc_flags |= IB_WC_WITH_IMM;
 		wc.ex.imm_data = rxe_pkt_imm(pkt);
 	}
-	rxe_count(qp->dev, RXE_STAT_RDMA_RECVS);
+	rxe_count(rxe_qp_dev(qp), RXE_STAT_RDMA_RECVS);
 	rxe_rq_complete(qp, &wc, pkt->solicited);
+}
+
+/**
+ * rxe_ud_has_qkey - check the Q_Key of a datagram; counts one that is wrong
+ * @qp: the receiver
+ * @pkt: the packet
+ *
+ * Context: the receive queue's lock is held.
+ * Return: whether it is the QP's.
+ */
+bool rxe_ud_has_qkey(struct rxe_qp *qp, const struct rxe_pkt *pkt)
+{
+	const struct rxe_deth *deth = rxe_pkt_eth(pkt);
+
+	lockdep_assert_held(&qp->rq.lock);
+	if (be32_to_cpu(deth->qkey) == qp->attr.qkey || rxe_broken(qkey))
+		return true;
+
+	rxe_count(rxe_qp_dev(qp), RXE_STAT_QKEY_VIOLATION);
+	return false;
 }
 
 /**
@@ -178,22 +251,19 @@ static void rxe_ud_complete(struct rxe_qp *qp, const struct rxe_pkt *pkt)
  */
 int rxe_ud_process(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 {
-	const struct rxe_deth *deth = rxe_pkt_eth(pkt);
 	struct rxe_rq *rq = &qp->rq;
 	int err;
 
 	lockdep_assert_held(&qp->rq.lock);
-	if (be32_to_cpu(deth->qkey) != qp->attr.qkey && !rxe_broken(qkey)) {
-		rxe_count(qp->dev, RXE_STAT_QKEY_VIOLATION);
+	if (!rxe_ud_has_qkey(qp, pkt))
 		return 0;
-	}
 	if (!rxe_rq_fetch(qp)) {
-		rxe_count(qp->dev, RXE_STAT_OUT_OF_BUFFER);
+		rxe_count(rxe_qp_dev(qp), RXE_STAT_OUT_OF_BUFFER);
 		return 0;
 	}
 	if (sizeof(struct ib_grh) + pkt->payload_len > rq->wqe->length &&
 	    !rxe_broken(datagram_length)) {
-		rxe_count(qp->dev, RXE_STAT_RCVD_DROPS);
+		rxe_count(rxe_qp_dev(qp), RXE_STAT_RCVD_DROPS);
 		return 0;
 	}
 

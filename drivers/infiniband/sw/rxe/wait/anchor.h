@@ -17,6 +17,8 @@ struct rxe_anchor;
 struct rxe_dev;
 struct rxe_fault_queue;
 struct rxe_handle;
+struct rxe_in_flight;
+struct rxe_share;
 
 enum rxe_flow_direction {
 	RXE_FLOW_REQUESTS,
@@ -47,9 +49,13 @@ struct rxe_flow {
  * @refs: the QP's, and one for each late event that is under way
  * @lock: guards @handle; taken in any context
  * @handle: the QP's; NULL before it has one, and once it is being destroyed
- * @qpn: the QP's number, for traces of what outlives @handle
+ * @qpn: the QP's number, as in @handle: the destruction of the QP abandons its
+ *	 faults after @handle is gone, and their traces name it
  * @dev: the QP's device, which is there for as long as the QP is
+ * @in_flight: of all flows of @dev, held
+ * @backlog: its program's packets that wait; there for as long as the QP is
  * @faulter: workers that fault for it, held; NULL: a kernel user, never faults
+ * @unparked: faults that the QP has gone on without, and that are under way
  * @flows: packets that the QP sends, for each direction
  */
 struct rxe_anchor {
@@ -59,11 +65,15 @@ struct rxe_anchor {
 	struct rxe_handle *handle;
 	u32 qpn;
 	struct rxe_dev *dev;
+	struct rxe_in_flight *in_flight;
+	struct rxe_share *backlog;
 	struct rxe_fault_queue *faulter;
+	atomic_t unparked;
 	struct rxe_flow flows[RXE_FLOW_NUM];
 };
 
 struct rxe_anchor *rxe_anchor_create(struct rxe_dev *dev,
+				     struct rxe_share *backlog,
 				     struct rxe_fault_queue *faulter);
 void rxe_anchor_attach(struct rxe_anchor *anchor, struct rxe_handle *handle);
 void rxe_anchor_detach(struct rxe_anchor *anchor);

@@ -6,21 +6,27 @@
 #include <linux/skbuff.h>
 
 struct rxe_dev;
+struct rxe_pkt;
+struct rxe_share;
 
 /**
  * struct rxe_backlog - packets that wait in one direction of a QP
  * @skbs: in the order in which they came
  * @bytes: memory that they take
+ * @share: the program's, which they are a part of
  *
- * Guarded by the lock of the queue that it is part of.
+ * The first two are guarded by the lock of the queue that it is part of.
  */
 struct rxe_backlog {
 	struct sk_buff_head skbs;
 	u32 bytes;
+	struct rxe_share *share;
 };
 
-static inline void rxe_backlog_init(struct rxe_backlog *backlog)
+static inline void rxe_backlog_init(struct rxe_backlog *backlog,
+				    struct rxe_share *share)
 {
+	backlog->share = share;
 	__skb_queue_head_init(&backlog->skbs);
 }
 
@@ -42,12 +48,13 @@ rxe_backlog_behind(const struct rxe_backlog *backlog, struct sk_buff *skb)
 	return skb_peek_next(skb, &backlog->skbs);
 }
 
-bool rxe_backlog_has_room(struct rxe_dev *dev,
-			  const struct rxe_backlog *backlog,
-			  const struct sk_buff *skb, u32 limit);
-void rxe_backlog_add(struct rxe_dev *dev, struct rxe_backlog *backlog,
-		     struct sk_buff *skb);
-void rxe_backlog_consume(struct rxe_dev *dev, struct rxe_backlog *backlog);
-void rxe_backlog_purge(struct rxe_dev *dev, struct rxe_backlog *backlog);
+bool rxe_backlog_add(struct rxe_dev *dev, struct rxe_backlog *backlog,
+		     const struct sk_buff *skb, u32 begin, u32 end, u32 limit);
+bool rxe_backlog_add_some(struct rxe_dev *dev, struct rxe_backlog *backlog,
+			  struct sk_buff *skb, u32 limit,
+			  bool (*may_wait)(const struct rxe_pkt *pkt, void *arg),
+			  void *arg);
+void rxe_backlog_consume(struct rxe_backlog *backlog);
+void rxe_backlog_purge(struct rxe_backlog *backlog);
 
 #endif

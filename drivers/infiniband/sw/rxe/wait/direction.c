@@ -6,6 +6,7 @@
 #include <rdma/odp_umem.h>
 
 #include "base/dev.h"
+#include "base/rule.h"
 #include "wait/anchor.h"
 #include "wait/direction.h"
 #include "wait/fault.h"
@@ -14,10 +15,13 @@
 #define CREATE_TRACE_POINTS
 #include "wait/trace.h"
 
-/* longest sleep before a fault that gets -ENOMEM is retried: 255 ms in all */
-#define RXE_NO_MEMORY_MS	128
-/* limit of a user context's abandoned faults that are still under way */
-#define RXE_ABANDONED_MAX	64
+/*
+ * limit of a program's abandoned faults that are still under way: those that it
+ * waits for may have the other half of its turns to sleep
+ */
+#define RXE_ABANDONED_MAX	(RXE_ASLEEP_PROGRAM / 2)
+/* limit of those of one QP that it has gone on without */
+#define RXE_UNPARKED_MAX	2
 /* how long to wait until some of them end, as those that wait for a disk do */
 #define RXE_ABANDONED_WAIT	msecs_to_jiffies(1000)
 
@@ -42,7 +46,7 @@ struct rxe_place {
 
 /**
  * struct rxe_fault - a page fault
- * @work: the worker
+ * @job: the worker's
  * @refs: its direction's, until that abandons it, and its worker's
  * @dir: its direction, part of a QP that may be gone: found by @anchor
  * @anchor: the QP's, held
@@ -50,6 +54,7 @@ struct rxe_place {
  * @ahead: bytes that are known to be accessed from there on
  * @lost: the pages were faulted in, and taken away before the access
  * @abandoned: no direction waits for it
+ * @unparked: its QP has gone on without it
  * @places: earlier misses of the direction, since it last ran without one
  * @num_places: number of @places in use
  *
@@ -57,7 +62,7 @@ struct rxe_place {
  * @num_places belong to the worker, and grow while that runs the direction.
  */
 struct rxe_fault {
-	struct work_struct work;
+	struct rxe_fault_job job;
 	refcount_t refs;
 	struct rxe_direction *dir;
 	struct rxe_anchor *anchor;
@@ -65,6 +70,7 @@ struct rxe_fault {
 	size_t ahead;
 	bool lost;
 	bool abandoned;
+	bool unparked;
 	struct rxe_place places[RXE_PLACES];
 	unsigned int num_places;
 };
@@ -78,65 +84,81 @@ static void rxe_fault_put(struct rxe_fault *fault)
 		atomic_dec(&fault->anchor->faulter->abandoned);
 		wake_up_var(&fault->anchor->faulter->abandoned);
 	}
+	if (fault->unparked)
+		atomic_dec(&fault->anchor->unparked);
 	rxe_anchor_put(fault->anchor);
 	kfree(fault);
 }
 
-static int rxe_fault_place(struct rxe_place *place, struct odp_hold *hold)
+static int rxe_fault_place(struct rxe_place *place, unsigned int nowait,
+			   struct odp_hold *hold)
 {
 	return odp_umem_fault(place->umem, place->addr, place->need,
-			      place->flags, hold);
+			      place->flags | nowait, hold);
 }
 
 /*
  * Other tasks take pages away: fault in, under their holds, all places where
  * the access has missed. Only an error at the place that it missed last counts.
  */
-static int rxe_fault_all_places(struct rxe_fault *fault)
+static int rxe_fault_all_places(struct rxe_fault *fault, unsigned int nowait)
 {
 	unsigned int i;
 
 	for (i = 0; i < fault->num_places; i++)
-		rxe_fault_place(&fault->places[i], &fault->places[i].hold);
-	return rxe_fault_place(&fault->missed, &fault->missed.hold);
+		if (rxe_fault_place(&fault->places[i], nowait,
+				    &fault->places[i].hold) == -EBUSY)
+			return -EBUSY;
+	return rxe_fault_place(&fault->missed, nowait, &fault->missed.hold);
 }
 
-static int rxe_fault_try(struct rxe_fault *fault)
+/* @nowait: ODP_FAULT_NOWAIT, or 0 */
+static int rxe_fault_try(struct rxe_fault *fault, unsigned int nowait)
 {
 	struct rxe_place *missed = &fault->missed;
 	int err = -EAGAIN;
 
 	if (unlikely(fault->lost))
-		return rxe_fault_all_places(fault);
+		return rxe_fault_all_places(fault, nowait);
 
 	if (fault->ahead > missed->need)
 		err = odp_umem_fault(missed->umem, missed->addr, fault->ahead,
-				     missed->flags | ODP_FAULT_TRY, NULL);
+				     missed->flags | nowait | ODP_FAULT_TRY,
+				     NULL);
 	/*
-	 * The pages ahead are optional: they may be beyond a hole, or be taken
-	 * away by other tasks. Only the bytes that the access needs decide.
+	 * The pages ahead are optional: they may be beyond a hole, be taken away
+	 * by other tasks, or take a wait that the first ones do not take. Only
+	 * the bytes that the access needs decide.
 	 */
 	if (err)
-		err = rxe_fault_place(missed, NULL);
+		err = rxe_fault_place(missed, nowait, NULL);
 	return err;
 }
 
 /*
  * Without memory for the pages, retry: some may become free. In the end the
- * access fails with an error of its own: see rxe_access_status().
+ * access fails with an error of its own: see rxe_access_status(). -EBUSY: this
+ * takes a worker that may sleep.
  */
-static int rxe_fault_pages(struct rxe_fault *fault)
+static int rxe_fault_pages(struct rxe_fault *fault, bool may_sleep)
 {
 	unsigned int ms = 1;
 	int err;
 
-	while ((err = rxe_fault_try(fault)) == -ENOMEM) {
+	if (READ_ONCE(fault->abandoned))
+		return -ECANCELED;
+	if (!may_sleep) {
+		err = rxe_fault_try(fault, ODP_FAULT_NOWAIT);
+		return err == -ENOMEM ? -EBUSY : err;
+	}
+	while ((err = rxe_fault_try(fault, 0)) == -ENOMEM) {
 		if (ms > RXE_NO_MEMORY_MS || READ_ONCE(fault->abandoned))
 			return -ENOBUFS;
 		msleep(ms);
 		ms *= 2;
 	}
-	return err;
+	/* only a fault that is not to wait ends so */
+	return err == -EBUSY ? -EFAULT : err;
 }
 
 /*
@@ -198,53 +220,62 @@ static void rxe_forget_places(struct rxe_fault *fault)
 		odp_umem_put(fault->places[--fault->num_places].umem);
 }
 
-/* Returns whether the direction has parked again, on another miss. */
-static bool rxe_fault_finish(struct rxe_fault *fault)
+/* Returns 0 or -EBUSY, and whether the direction has parked again. */
+static int rxe_fault_finish(struct rxe_fault *fault, bool may_sleep,
+			    bool *parked)
 {
-	int err = rxe_fault_pages(fault);
+	int err = rxe_fault_pages(fault, may_sleep);
 	struct rxe_handle *qp;
-	bool parked;
 
+	if (err == -EBUSY)
+		return err;
 	qp = rxe_anchor_hold_qp(fault->anchor);
 	if (!qp)
-		return false;
+		return 0;
 
 	/* the direction may start its next fault with the same object */
-	parked = rxe_resume(fault->dir, fault, err);
+	*parked = rxe_resume(fault->dir, fault, err);
 	rxe_handle_put(qp);
-	return parked;
+	return 0;
 }
 
 /* The pages were taken away before the access: hold them until it is made. */
-static bool rxe_fault_finish_held(struct rxe_fault *fault)
+static int rxe_fault_finish_held(struct rxe_fault *fault, bool may_sleep,
+				 bool *parked)
 {
 	unsigned int i, held = fault->num_places;
-	bool parked;
+	int err;
 
 	rxe_hold_place(&fault->missed);
 	for (i = 0; i < held; i++)
 		rxe_hold_place(&fault->places[i]);
-	parked = rxe_fault_finish(fault);
+	err = rxe_fault_finish(fault, may_sleep, parked);
 	for (i = 0; i < held; i++)
 		odp_umem_unhold(&fault->places[i].hold);
 	odp_umem_unhold(&fault->missed.hold);
-	return parked;
+	return err;
 }
 
-static void rxe_fault_work(struct work_struct *work)
+static bool rxe_fault_run(struct rxe_fault_job *job, bool may_sleep)
 {
-	struct rxe_fault *fault = container_of(work, struct rxe_fault, work);
+	struct rxe_fault *fault = container_of(job, struct rxe_fault, job);
 	struct odp_umem *umem = fault->missed.umem;
-	bool parked;
+	bool parked = false;
+	int err;
 
 	if (unlikely(fault->num_places == RXE_PLACES))
 		rxe_drop_oldest_place(fault);
-	parked = unlikely(fault->lost) ? rxe_fault_finish_held(fault) :
-					  rxe_fault_finish(fault);
+	err = unlikely(fault->lost) ?
+		      rxe_fault_finish_held(fault, may_sleep, &parked) :
+		      rxe_fault_finish(fault, may_sleep, &parked);
+	if (err)
+		return false;
+
 	if (!parked && fault->num_places)
 		rxe_forget_places(fault);
 	odp_umem_put(umem);
 	rxe_fault_put(fault);
+	return true;
 }
 
 static void rxe_direction_work(struct work_struct *work)
@@ -282,7 +313,7 @@ void rxe_direction_init(struct rxe_direction *dir, struct rxe_anchor *anchor,
 	if (dir->flow)
 		dir->flow->work = &dir->work;
 	INIT_DELAYED_WORK(&dir->work, rxe_direction_work);
-	rxe_backlog_init(&dir->backlog);
+	rxe_backlog_init(&dir->backlog, anchor->backlog);
 }
 
 static struct rxe_fault *rxe_fault_create(struct rxe_direction *dir, gfp_t gfp)
@@ -293,11 +324,17 @@ static struct rxe_fault *rxe_fault_create(struct rxe_direction *dir, gfp_t gfp)
 	if (!fault)
 		return NULL;
 
-	INIT_WORK(&fault->work, rxe_fault_work);
+	rxe_fault_job_init(&fault->job, dir->anchor->faulter, rxe_fault_run);
 	refcount_set(&fault->refs, 1);
 	fault->dir = dir;
 	fault->anchor = rxe_anchor_get(dir->anchor);
 	return fault;
+}
+
+static bool rxe_has_abandoned_few(const struct rxe_fault_queue *faulter)
+{
+	return atomic_read(&faulter->abandoned) < RXE_ABANDONED_MAX ||
+	       rxe_broken(abandoned);
 }
 
 /**
@@ -306,7 +343,7 @@ static struct rxe_fault *rxe_fault_create(struct rxe_direction *dir, gfp_t gfp)
  *
  * An access must not fail because no fault can be allocated. A program gets
  * none while too many of its abandoned faults are under way: each of them
- * occupies a kernel thread.
+ * occupies a kernel thread, and the program's others would wait for these.
  *
  * Context: may sleep, for a second at most; nobody else modifies the QP.
  * Return: 0; -EBUSY: too many abandoned faults; -ENOMEM.
@@ -320,8 +357,7 @@ int rxe_direction_prepare(struct rxe_direction *dir)
 	if (!anchor->faulter || READ_ONCE(dir->fault))
 		return 0;
 	if (!wait_var_event_timeout(&anchor->faulter->abandoned,
-				    atomic_read(&anchor->faulter->abandoned) <
-					    RXE_ABANDONED_MAX,
+				    rxe_has_abandoned_few(anchor->faulter),
 				    RXE_ABANDONED_WAIT))
 		return -EBUSY;
 
@@ -344,7 +380,7 @@ int rxe_direction_prepare(struct rxe_direction *dir)
 void rxe_direction_destroy(struct rxe_direction *dir)
 {
 	cancel_delayed_work_sync(&dir->work);
-	rxe_backlog_purge(dir->anchor->dev, &dir->backlog);
+	rxe_backlog_purge(&dir->backlog);
 	if (dir->fault)
 		rxe_fault_put(dir->fault);
 }
@@ -429,11 +465,11 @@ int rxe_park(struct rxe_direction *dir, struct odp_umem *umem,
 		       write);
 
 	refcount_inc(&fault->refs);
-	queue_work(fault->anchor->faulter->wq, &fault->work);
+	rxe_fault_job_start(&fault->job);
 	return -EAGAIN;
 }
 
-/* Not cancelled: the worker may sleep as long as the memory's owner likes. */
+/* Not waited for: the worker may sleep as long as the memory's owner likes. */
 static void rxe_abandon_fault(struct rxe_direction *dir)
 {
 	struct rxe_fault *fault = dir->fault;
@@ -443,6 +479,7 @@ static void rxe_abandon_fault(struct rxe_direction *dir)
 	dir->fault = NULL;
 	atomic_inc(&fault->anchor->faulter->abandoned);
 	WRITE_ONCE(fault->abandoned, true);
+	rxe_fault_job_cancel(&fault->job);
 	rxe_fault_put(fault);
 }
 
@@ -457,9 +494,16 @@ static void rxe_abandon_fault(struct rxe_direction *dir)
 void rxe_abandon(struct rxe_direction *dir)
 {
 	lockdep_assert_held(dir->lock);
-	rxe_backlog_purge(dir->anchor->dev, &dir->backlog);
+	rxe_backlog_purge(&dir->backlog);
 	if (dir->parked)
 		rxe_abandon_fault(dir);
+}
+
+static bool rxe_may_abandon_more(const struct rxe_anchor *anchor)
+{
+	return rxe_has_abandoned_few(anchor->faulter) &&
+	       (atomic_read(&anchor->unparked) < RXE_UNPARKED_MAX ||
+		rxe_broken(unparked));
 }
 
 /**
@@ -467,7 +511,9 @@ void rxe_abandon(struct rxe_direction *dir)
  * @dir: the direction, which may go on after this
  *
  * The fault that is under way is left to its worker. The direction stays parked
- * if no other one can be allocated, or if the program has abandoned too many.
+ * if no other one can be allocated, or if the program, or the QP by itself, has
+ * abandoned too many: a peer that asks for repetitions again and again would
+ * otherwise use those of the program up.
  *
  * Context: BH disabled, @dir->lock is held.
  */
@@ -476,13 +522,14 @@ void rxe_try_unpark(struct rxe_direction *dir)
 	struct rxe_fault *next;
 
 	lockdep_assert_held(dir->lock);
-	if (!dir->parked || atomic_read(&dir->anchor->faulter->abandoned) >=
-				    RXE_ABANDONED_MAX)
+	if (!dir->parked || !rxe_may_abandon_more(dir->anchor))
 		return;
 
 	next = rxe_fault_create(dir, GFP_ATOMIC | __GFP_NOWARN);
 	if (!next)
 		return;
+	dir->fault->unparked = true;
+	atomic_inc(&dir->anchor->unparked);
 	rxe_abandon_fault(dir);
 	dir->fault = next;
 }

@@ -39,6 +39,12 @@ enum rxe_direction_kind {
  */
 #define RXE_FAULT_BATCH		(1024 * 1024UL)
 
+/*
+ * The longest sleep before a fault that gets -ENOMEM, or a packet without memory, is
+ * retried: about 255 ms in all.
+ */
+#define RXE_NO_MEMORY_MS	128
+
 /**
  * struct rxe_direction_ops - a queue's callbacks for its direction
  * @run: make as much progress as is possible now

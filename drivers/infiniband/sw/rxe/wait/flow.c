@@ -1,28 +1,60 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #include <linux/cpumask.h>
 #include <linux/skbuff.h>
+#include <linux/slab.h>
 
+#include "base/rule.h"
 #include "base/work.h"
 #include "wait/anchor.h"
 #include "wait/flow.h"
 
 /*
  * A queue in the network that is full drops packets without telling the sender:
- * veth's backlog holds 1000 for each CPU. All flows that have packets in flight
- * share RXE_IN_FLIGHT_ALL.
+ * veth's backlog holds 1000 for each CPU, of all devices. So the flows of a device
+ * share RXE_IN_FLIGHT_ALL, and each may have as many as it leaves free: n flows that
+ * send all they can have 1/(n + 1) each. Packets that are stuck take their own
+ * places only, and those of other devices none. A queue that several devices share
+ * is not bounded by this: it may drop some packets, which are sent again.
  */
 #define RXE_IN_FLIGHT_ALL	512
 #define RXE_IN_FLIGHT_MAX	64
 #define RXE_IN_FLIGHT_MIN	4
 
-static atomic_t rxe_busy_flows;
-
-static int rxe_flow_limit(void)
+/**
+ * rxe_in_flight_create - begin to count the packets of a device
+ *
+ * Context: may sleep.
+ * Return: the count with one reference, the device's, or NULL: no memory.
+ */
+struct rxe_in_flight *rxe_in_flight_create(void)
 {
-	int busy = atomic_read(&rxe_busy_flows);
+	struct rxe_in_flight *all = kzalloc(sizeof(*all), GFP_KERNEL);
 
-	return clamp(RXE_IN_FLIGHT_ALL / max(busy, 1), RXE_IN_FLIGHT_MIN,
-		     RXE_IN_FLIGHT_MAX);
+	if (all)
+		refcount_set(&all->refs, 1);
+	return all;
+}
+
+/**
+ * rxe_in_flight_put - drop a reference to a device's count
+ * @all: held by the caller; or NULL
+ *
+ * Context: any.
+ */
+void rxe_in_flight_put(struct rxe_in_flight *all)
+{
+	if (all && refcount_dec_and_test(&all->refs))
+		kfree(all);
+}
+
+static int rxe_flow_limit(const struct rxe_flow *flow)
+{
+	int free = RXE_IN_FLIGHT_ALL -
+		   atomic_read(&flow->anchor->in_flight->skbs);
+
+	if (rxe_broken(flow_limit))
+		return INT_MAX;
+	return clamp(free, RXE_IN_FLIGHT_MIN, RXE_IN_FLIGHT_MAX);
 }
 
 /**
@@ -35,6 +67,7 @@ static int rxe_flow_limit(void)
 bool rxe_flow_is_here(const struct rxe_flow *flow)
 {
 	lockdep_assert_in_softirq();
+	rxe_flow_assert_held(flow);
 	return flow->cpu == smp_processor_id();
 }
 
@@ -73,12 +106,11 @@ static void rxe_skb_free(struct sk_buff *skb)
 
 	/* see rxe_anchors_wait() */
 	rcu_read_lock();
+	atomic_dec(&flow->anchor->in_flight->skbs);
 	left = atomic_dec_return(&flow->in_flight);
-	if (!left)
-		atomic_dec(&rxe_busy_flows);
 
 	/* the decrement is a full barrier: see rxe_flow_may_send() */
-	if (test_bit(0, &flow->blocked) && left <= rxe_flow_limit() / 2 &&
+	if (test_bit(0, &flow->blocked) && left <= rxe_flow_limit(flow) / 2 &&
 	    test_and_clear_bit(0, &flow->blocked))
 		rxe_flow_continue(flow);
 
@@ -100,8 +132,8 @@ void rxe_flow_add(struct rxe_flow *flow, struct sk_buff *skb)
 	rxe_anchor_get(flow->anchor);
 	skb_shinfo(skb)->destructor_arg = flow;
 	skb->destructor = rxe_skb_free;
-	if (atomic_inc_return(&flow->in_flight) == 1)
-		atomic_inc(&rxe_busy_flows);
+	atomic_inc(&flow->in_flight);
+	atomic_inc(&flow->anchor->in_flight->skbs);
 }
 
 /*
@@ -136,9 +168,10 @@ static bool rxe_flow_claim_cpu(struct rxe_flow *flow, bool arrived)
  */
 bool rxe_flow_may_send(struct rxe_flow *flow, bool arrived)
 {
-	int limit = rxe_flow_limit();
+	int limit = rxe_flow_limit(flow);
 
 	lockdep_assert_in_softirq();
+	rxe_flow_assert_held(flow);
 	if (!rxe_flow_claim_cpu(flow, arrived)) {
 		rxe_flow_continue(flow);
 		return false;
