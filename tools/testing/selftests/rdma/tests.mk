@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
-# What the Makefiles of the folders include, once they have named their tests: the
+# The Makefiles of the folders include this once they have named their tests: the
 # kernel's lib.mk, by whose rule each program is one file; here with the library, and
 # with PARTS, where there are more files.
 KSFT ?= $(abspath ../..)

@@ -8,10 +8,10 @@ turn, measured by unmodified perftest between the two hosts of two_hosts.sh.
 
 Needs root, no loaded rdma_rxe, RXE_KO (this driver's module), LIMIT_KO (that of
 rxe_limit), perftest and iperf3. PAIRS= says how often both drivers have their
-turn, QUICK=1 leaves most rows out, ROWS= those whose names it does not match,
+turn, QUICK=1 leaves most rows out, ROWS= those whose names do not match it,
 DRIVERS="ours" the other driver. Each line of the output is one figure:
-pair, driver, MTU of the netdevs, row, metric, value. The metric "no figure" is of
-a run that gave none.
+pair, driver, MTU of the netdevs, row, metric, value. The metric "no figure" stands
+for a run that gave none.
 
 hosta is on CPU 0 and hostb on CPU 1, as two machines would be: programs by
 their affinity, received packets by RPS. That is so for both drivers.
@@ -36,10 +36,10 @@ DRIVERS = (os.environ.get("DRIVERS") or "ours intree").split()
 # The kernel's own driver hangs now and then, e.g. where 64 QPs read.
 RUN_SECONDS = 20
 PROGRAM_SECONDS = 120
-# so often a row is tried that gives no figure, ever
+# tries of a row that never gives a figure
 MOST_FAILURES = 2
-# Netdevs with paths of 1024 and 4096 bytes a packet. On those with more, packets
-# are as on the last one, and only rows of long messages are there to tell.
+# Netdevs with path MTUs of 1024 and 4096. Larger netdev MTUs do not change the
+# packets: only rows of long messages are measured there.
 PATH_MTUS = (1500, 4200)
 # messages, so that a fast driver takes a fifth of a second at least: the beginning,
 # when emulation has yet to translate what was loaded, counts for little then; and
@@ -80,7 +80,7 @@ class Host:
                 str(self.cpu), *map(str, words)]
 
     def gid(self):
-        """As it is since hosts_up(): to look for it takes long."""
+        """The GID index since hosts_up(): a search takes long."""
         return GIDS[self]
 
 
@@ -91,7 +91,7 @@ GIDS = {}
 
 
 def listens(process, port):
-    """Whether something does in the net namespace of a process."""
+    """Whether a TCP port is listened to in the net namespace of a process."""
     for table in ("tcp", "tcp6"):
         try:
             with open(f"/proc/{process.pid}/net/{table}",
@@ -117,7 +117,7 @@ def end(process):
 
 
 def between(port, server_words, client_words, server_ends=True):
-    """What a client says that meets a server."""
+    """Run a server and a client; returns the client's output."""
     with subprocess.Popen(SERVER.command(*server_words),
                           stdout=subprocess.DEVNULL,
                           stderr=subprocess.DEVNULL) as server:
@@ -139,7 +139,7 @@ def between(port, server_words, client_words, server_ends=True):
 
 
 def busy_ticks():
-    """What all CPUs have done, in hundredths of a second."""
+    """The CPU time of all CPUs, in hundredths of a second."""
     with open("/proc/stat", encoding="ascii") as file:
         fields = [int(word) for word in file.readline().split()[1:]]
     idle, iowait = fields[3:5]
@@ -155,7 +155,7 @@ class Perftest:
                  posted=1):
         self.program = program
         self.size = size
-        # its version 4.5 has --odp for nothing else
+        # perftest 4.5 has --odp for these only
         self.odp = odp and service == "RC" and "atomic" not in program
         self.qps = qps
         self.service = service
@@ -171,7 +171,7 @@ class Perftest:
         return mtu in PATH_MTUS
 
     def words(self, count, *options):
-        """The command, but for what a side has of its own."""
+        """The command, without the arguments of either side."""
         words = [self.program, "-F", "-u", "18", "-s", self.size, "-n", count,
                  "-q", self.qps, *options]
         if "atomic" in self.program:
@@ -209,7 +209,7 @@ class Bandwidth(Perftest):
     def figures(numbers):
         # iterations, peak, average, million messages a second
         _, _, average, messages = numbers
-        # it takes a clock by another one that an emulated machine may stop
+        # perftest measures its clock by one that may stop on an emulated machine
         if not average:
             raise Failed("perftest says 0")
         return {"MiB/s": average, "messages/s": messages * 1e6}
@@ -227,8 +227,8 @@ class Latency(Perftest):
 
 class CpuTime(Perftest):
     """
-    Both sides sleep until they are woken, which perftest has not for writes. What
-    a start costs is taken off.
+    Both sides wait for events, which perftest cannot do for writes. The cost of the
+    start is subtracted.
     """
 
     def __init__(self, *args, **options):
@@ -248,8 +248,8 @@ class CpuTime(Perftest):
 
 class Program:
     """
-    One of our own that prints its figures, and their names. @once is a driver that
-    has it in its first turn only, as it takes long there.
+    A program of our own that prints names and figures. @once: a driver that runs
+    it in its first turn only, as it takes long there.
     """
 
     def __init__(self, name, program, mtus=PATH_MTUS, once=None):
@@ -275,7 +275,7 @@ class Program:
 
 
 class Tcp:
-    """What the same pair of netdevs does for TCP, for information."""
+    """The throughput of TCP over the same netdevs, for information."""
 
     name = "TCP, iperf3"
 
@@ -292,7 +292,7 @@ class Tcp:
 
 
 def main_rows():
-    """What the README shows, and the targets are set for."""
+    """The rows of the README, and of the targets."""
     kinds = ("write", "read", "send")
     return [
         *(Bandwidth(f"ib_{kind}_bw", 65536) for kind in kinds),
@@ -309,7 +309,7 @@ def main_rows():
 
 
 def all_rows():
-    """Those and the rest, none of them twice."""
+    """The main rows and the rest, none of them twice."""
     sizes = (2, 64, 4096, 65536, 1 << 20)
     rows = main_rows()
     for kind in ("write", "read", "send"):
@@ -321,13 +321,13 @@ def all_rows():
         rows.append(Latency(f"ib_{kind}_lat", 8, odp=False))
     rows += [Bandwidth("ib_send_bw", size, service="UD") for size in (64, 1024)]
     rows.append(Latency("ib_send_lat", 8, service="UD"))
-    # Nothing of it depends on the MTU; what is asked for is of ours.
+    # It does not depend on the MTU; the targets are for ours.
     rows.append(Program("scale", "bench_scale", (4200,), "intree"))
     return list({row.name: row for row in rows}.values())
 
 
 def insert(module):
-    """Load a module from its file, and before it what it needs."""
+    """Load a module from its file, after its dependencies."""
     needs = call("modinfo", "-F", "depends", module).strip()
     for name in filter(None, needs.split(",")):
         call("modprobe", name)
@@ -352,8 +352,8 @@ def hosts_up():
 
 class Progress:
     """
-    All figures, as they come, and how far it has got. @steps is what will be
-    measured, each by its driver, MTU and row.
+    Writes all figures, as they come, and prints the progress. @steps: all
+    measurements to be done, each by its driver, MTU and row.
     """
 
     def __init__(self, path, steps):
@@ -373,7 +373,7 @@ class Progress:
         self.file.flush()
 
     def count(self, driver, row):
-        """One more is done, with all that came before it."""
+        """Count a step, and all steps before it, as done."""
         now = time.monotonic()
         self.done += 1
         self.left[driver, row.name] -= 1
@@ -381,7 +381,7 @@ class Progress:
         self.last = now
 
     def time(self):
-        """Gone by, and expected: what is left takes as long as it last took."""
+        """Time gone by, and expected: a step takes as long as it last took."""
         gone = self.last - self.began
         left = sum(number * self.took.get(step, gone / self.done)
                    for step, number in self.left.items())
@@ -429,7 +429,7 @@ class Bench:
         return DRIVERS if pair % 2 == 0 else DRIVERS[::-1]
 
     def steps(self, pair, driver):
-        """What is measured while a driver is there."""
+        """The rows that are measured with a driver."""
         for mtu in self.mtus:
             if driver == "ours":
                 yield "any", mtu, self.tcp
@@ -438,7 +438,7 @@ class Bench:
                     yield driver, mtu, row
 
     def attempt(self, *step):
-        """Its figures, unless it has never given any."""
+        """A row's figures, unless it has never given any."""
         if self.failures[step] >= MOST_FAILURES:
             raise Failed("left out, it has given none before")
         self.failures[step] += 1
@@ -447,7 +447,7 @@ class Bench:
         return figures
 
     def turn(self, pair, driver):
-        """One driver is loaded, and gone afterwards."""
+        """Load a driver, measure it, and unload it."""
         load(driver)
         hosts_up()
         now = None
@@ -461,7 +461,7 @@ class Bench:
         call("modprobe", "-r", "rdma_rxe")
 
     def limits(self, pair):
-        """What this machine copies and sums, on one CPU: others may use it, too."""
+        """The machine's limit of copy and CRC on one CPU, which other loads may lower."""
         insert(os.environ["LIMIT_KO"])
         for name in ("copy_ns", "crc_ns"):
             with open(f"/sys/module/rxe_limit/parameters/{name}",

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * How fast pages come: the first touch of memory through a peer's writes and
- * reads, beside that by the CPU; the first byte after an invalidation; and what
- * is left of the throughput while pages are taken away. For bench.py, on
- * any driver that has on-demand paging. Prints "name value", a line each. What
- * arrives is not looked at: that is the tests' to do.
+ * The speed of page faults: the first touch of memory by a peer's writes and
+ * reads, and by the CPU; the first byte after an invalidation; and the throughput
+ * while pages are taken away. For bench.py, on any driver that has on-demand
+ * paging. Prints "name value", a line each. Data is not verified: tests do that.
  */
 #include <pthread.h>
 #include <stdint.h>
@@ -40,7 +39,7 @@ static void *cold_memory(void)
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	CHECK(addr != MAP_FAILED);
-	/* pages of one size, whatever the host's policy */
+	/* small pages, whatever the host's policy of huge ones */
 	CHECK_EQ(madvise(addr, COLD_SIZE, MADV_NOHUGEPAGE), 0);
 	return addr;
 }
@@ -126,9 +125,9 @@ static void first_bytes(struct pair *pair)
 
 /**
  * struct thief - takes single pages away
- * @buf: of which
+ * @buf: memory that loses pages
  * @per_second: pages
- * @over: there is nothing to be taken any more
+ * @over: the thread is to end
  */
 struct thief {
 	const struct buf *buf;
@@ -136,7 +135,7 @@ struct thief {
 	bool over;
 };
 
-/* As many as are due, however late they are. */
+/* Take as many pages as are due, also if late. */
 static void *steal(void *arg)
 {
 	struct thief *thief = arg;
@@ -144,7 +143,7 @@ static void *steal(void *arg)
 	unsigned long taken = 0, due;
 	unsigned int state = 1;
 
-	/* where pages are written, see bench.py */
+	/* the CPU of hostb, see bench.py */
 	run_on(1);
 	while (!__atomic_load_n(&thief->over, __ATOMIC_ACQUIRE)) {
 		due = (now_ns() - began) * thief->per_second / 1000000000ULL;
@@ -193,7 +192,7 @@ static void under_theft(struct pair *pair, unsigned int percent)
 	buf_put(&remote);
 }
 
-/* the largest that the netdev has room for */
+/* the largest that fits the netdev's MTU */
 static enum ibv_mtu path_mtu(void)
 {
 	struct ibv_port_attr port;

@@ -10,7 +10,7 @@ rdma_rxe, and RXE_KO:
 
 The guest whose ROLE is ours has all clients, the other one all servers; "drivers"
 in the output, which is as bench.py's, are those of client and server. Memory is
-pinned: of what the kernel's own driver does on demand bench.py tells. PAIRS= says
+pinned: bench.py measures on-demand memory of the kernel's own driver. PAIRS= says
 how often each two drivers have their turn, ROWS= leaves rows out.
 """
 
@@ -31,7 +31,7 @@ ADDRESS = os.environ["CABLE_ADDR"]
 PEER = os.environ["CABLE_PEER"]
 MEETING_PORT = 18691
 PORT = 18515
-# as many as take some seconds
+# enough for some seconds
 MESSAGES = 1000
 TURNS = int(os.environ.get("PAIRS") or 5)
 # of client and server
@@ -52,7 +52,7 @@ class Side:
                                   MEETING_PORT, RUN_SECONDS + 60)
 
     def load(self, driver):
-        """Have this driver, with a link on the cable."""
+        """Load this driver, and add a link on the cable."""
         if driver != self.driver:
             if self.driver:
                 call("rdma", "link", "delete", "rxe0")

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 """
-What came of bench.py: medians and ratios of both drivers, as a table on the
+Report of bench.py: medians and ratios of both drivers, as a table on the
 terminal, and as a page with pictures by gnuplot.
 
     bench_report.py DIRECTORY
 
 DIRECTORY holds tuned.csv, maybe stock.csv (the same on a guest with nothing
-switched off) and peers.csv (of bench_peers.py), and about.txt, which says what was
-measured; the report goes there, too.
+switched off) and peers.csv (of bench_peers.py), and about.txt, which describes the
+run; the report goes there, too.
 """
 
 import collections
@@ -20,11 +20,11 @@ import subprocess
 import sys
 
 OURS, INTREE = "ours", "intree"
-# client and server; the last one is what the others are compared with
+# client and server; the others are compared with the last one
 PEERS = {"ours-intree": "ours to in-tree", "intree-ours": "in-tree to ours",
          "intree-intree": "in-tree to in-tree"}
 MTUS = {1500: 1024, 4200: 4096}
-# what bench.py writes in the place of a metric where a run gave none
+# what bench.py writes in place of a metric if a run gave none
 NO_FIGURE = "no figure"
 # the file, the title, the metric, and the rows as the picture calls them
 PLOTS = (
@@ -60,7 +60,7 @@ class Figures:
         return self.measured
 
     def median(self, *key):
-        """None: there is no such figure."""
+        """The median of a row; None: there is no such figure."""
         values = self.values.get(key)
         return statistics.median(values) if values else None
 
@@ -107,7 +107,7 @@ class Figures:
         return MTUS[mtu] / (rate * (1 << 20)) * 1e9 if rate else None
 
     def overhead_ns(self, mtu, driver):
-        """What of that is neither copying nor summing, of two sides."""
+        """The part of that time which is neither copy nor CRC on either side."""
         packet, limit = self.packet_ns(mtu, driver), self.limit_ns(MTUS[mtu])
         return packet - 2 * limit if packet and limit else None
 
@@ -117,7 +117,7 @@ def quotient(a, b):
 
 
 def targets(f, peers):
-    """What is asked for: text, value, bound, whether more is better."""
+    """The targets: text, value, bound, whether more is better."""
     for mtu in MTUS:
         yield (f"overhead per packet ÷ in-tree, MTU {mtu}",
                quotient(f.overhead_ns(mtu, OURS), f.overhead_ns(mtu, INTREE)),
@@ -151,7 +151,7 @@ def targets(f, peers):
 
 
 def scale_targets(f):
-    """Look-ups stay flat, and regions can be shared."""
+    """Rates do not depend on the number of objects, and regions can be shared."""
     def ours(metric):
         return f.median(4200, "scale", metric, OURS)
 
@@ -165,7 +165,7 @@ def scale_targets(f):
 
 
 def peer_targets(f):
-    """The kernel's driver is to gain from a peer with ours, or lose nothing."""
+    """The kernel's driver gains from a peer with ours, or loses nothing."""
     base = list(PEERS)[-1]
     for mtu in MTUS:
         for kind in ("write", "read", "send"):
@@ -177,7 +177,7 @@ def peer_targets(f):
 
 
 def number(value):
-    """For people: small ones with what is behind the point."""
+    """Format a number; small ones with decimals."""
     if value is None:
         return "-"
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.2f}"
@@ -212,7 +212,7 @@ def row_lines(f, stock):
 
 
 def peer_lines(f):
-    """All that was to be measured, with a figure or without."""
+    """All rows to be measured, with a figure or without."""
     for mtu in MTUS:
         for kind in ("write", "read", "send"):
             key = (mtu, f"{kind} bw 64 KiB, pinned", "MiB/s")
@@ -226,7 +226,7 @@ def peer_lines(f):
 
 
 def run_lines(boots):
-    """What was run how often, by the figures there are."""
+    """How often each row was run, by its figures."""
     for boot, f in boots.items():
         for (mtu, driver, times), rows in f.times():
             what = f"{len(rows)} rows" if len(rows) > 2 else "; ".join(rows)
@@ -303,7 +303,7 @@ def tables(f, stock, peers):
                 "÷ in-tree to in-tree", "spread", NO_FIGURE],
                peer_lines(peers))
     yield ("For information", ["MTU", "row", "unit", "median"], tcp_lines(f))
-    yield ("What was run how often",
+    yield ("Number of runs",
            ["boot", "MTU", "driver or pairing", "rows", "figures of each"],
            run_lines(boots))
     yield ("Targets", ["target", "measured", "wanted", ""],

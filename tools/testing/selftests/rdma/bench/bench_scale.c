@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * What many objects cost: the rate of small writes with nothing else there, with
- * a thousand idle connections, with ten and a hundred thousand memory regions;
- * what memory each of them takes; and two busy queue pairs that share a region,
- * beside two with one each. For bench.py, on any driver that has on-demand paging.
+ * The cost of many objects: the rate of small writes alone, beside a thousand idle
+ * connections, and beside ten and a hundred thousand memory regions; the memory
+ * that each object takes; and two busy queue pairs that share a region, against
+ * two with one each. For bench.py, on any driver that has on-demand paging.
  * Prints "name value", a line each.
  */
 #include <stdint.h>
@@ -34,7 +34,7 @@ static double seconds(void)
 	return now.tv_sec + now.tv_nsec / 1e9;
 }
 
-/* what the kernel would have for others, in bytes */
+/* the kernel's MemAvailable, in bytes */
 static double available(void)
 {
 	FILE *file = fopen("/proc/meminfo", "r");

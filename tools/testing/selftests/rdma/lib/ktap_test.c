@@ -14,6 +14,8 @@
 #include "ktap_test.h"
 
 #define TEST_SECONDS	120
+/* of what LONG_TESTS repeats */
+#define LONG_ROUNDS	100
 #define HUNG_SECONDS	60
 
 static char at[200];
@@ -25,6 +27,32 @@ void test_at(const char *fmt, ...)
 	va_start(args, fmt);
 	vsnprintf(at, sizeof(at), fmt, args);
 	va_end(args);
+}
+
+pid_t fork_ready(int *ready)
+{
+	char byte;
+	int fd[2];
+	pid_t pid;
+
+	CHECK_EQ(pipe(fd), 0);
+	pid = fork();
+	CHECK(pid >= 0);
+	if (pid) {
+		close(fd[1]);
+		CHECK_EQ(read(fd[0], &byte, 1), 1);
+		close(fd[0]);
+	} else {
+		*ready = fd[1];
+	}
+	return pid;
+}
+
+void ready_until_killed(int ready)
+{
+	CHECK_EQ(write(ready, "", 1), 1);
+	pause();
+	_exit(0);
 }
 
 static void give_up(const char *where, int code)
@@ -99,6 +127,11 @@ void sleep_ms(unsigned int ms)
 	usleep(ms * 1000);
 }
 
+unsigned int rounds_of(unsigned int n)
+{
+	return getenv("LONG_TESTS") ? LONG_ROUNDS : n;
+}
+
 unsigned int limit_factor(void)
 {
 	const char *factor = getenv("LIMIT_FACTOR");
@@ -160,6 +193,8 @@ static int run_test(const struct test *test)
 	if (pid < 0)
 		return KSFT_FAIL;
 	setpgid(pid, pid);
+	if (test->in_rounds)
+		seconds *= (rounds_of(3) + 2) / 3;
 	return wait_for_test(pid, seconds * limit_factor());
 }
 

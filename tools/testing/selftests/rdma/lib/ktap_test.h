@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* Tests that run each in a process of its own and tell their results as KTAP. */
+/* Each test runs in a process of its own; results are printed as KTAP. */
 #ifndef KTAP_TEST_H
 #define KTAP_TEST_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #define NUM(array)	(sizeof(array) / sizeof((array)[0]))
 
@@ -13,12 +14,14 @@
  * @name: says what is tested, without its neighbours: a report shows it alone
  * @run: fails by CHECK() and skips by skip(); in a process of its own, which
  *	 leads a process group of its own
- * @seconds: that it may take (120)
+ * @seconds: its time limit (120)
+ * @in_rounds: rounds_of() says how many it has: the limit is for three
  */
 struct test {
 	const char *name;
 	void (*run)(void);
 	unsigned int seconds;
+	bool in_rounds;
 };
 
 /**
@@ -26,12 +29,15 @@ struct test {
  * @tests: ended by one without a name
  * @names: of the tests to run, ended by NULL; none for all
  *
- * A test may take its time, and LIMIT_FACTOR of the environment times that where
- * the kernel is slow. What it leaves running is ended with it.
+ * The time limit of each test is multiplied by LIMIT_FACTOR of the environment,
+ * for slow kernels. Processes that a test leaves running are killed at its end.
  */
 void run_tests(const struct test *tests, char **names) __attribute__((noreturn));
 
-/* what the process is at, shown when a check fails */
+/* how often to repeat what is usually done @n times: LONG_TESTS makes it 100 */
+unsigned int rounds_of(unsigned int n);
+
+/* note the current step, which a failed check shows */
 void test_at(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 #define CHECK(condition)						\
@@ -50,13 +56,18 @@ void check_eq(const char *file, int line, const char *what, long value,
 	      long expected);
 void skip(const char *why) __attribute__((noreturn));
 
+/* fork a child, where it returns 0; otherwise return when that is ready (@ready) */
+pid_t fork_ready(int *ready);
+/* in that child */
+void ready_until_killed(int ready) __attribute__((noreturn));
+
 /* a number below @n, the next of the sequence that @state is at */
 unsigned int draw(unsigned int *state, unsigned int n);
 
 /* run a program by the shell; CHECK()s that it worked */
 void command(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* the calling thread; @cpu counts on beyond the last one at the first */
+/* move the calling thread to a CPU; @cpu is taken modulo their number */
 void run_on(unsigned int cpu);
 
 unsigned long long now_ms(void);
@@ -65,13 +76,13 @@ void sleep_ms(unsigned int ms);
 unsigned int limit_factor(void);
 
 /*
- * How long what is sure to come may take, times limit_factor(); HUNG_SECONDS of the
- * environment, where it is going to be waited for in vain.
+ * How long an event may take that must come, times limit_factor(). HUNG_SECONDS
+ * of the environment shortens this for runs in which it may never come.
  */
 #define HUNG_MS		hung_ms()
 unsigned int hung_ms(void);
 
-/* what the kernel or another process does by and by */
+/* poll for a condition that the kernel or another process brings about */
 #define UNTIL(condition)						\
 do {									\
 	unsigned long long end_ = now_ms() + HUNG_MS * limit_factor();	\

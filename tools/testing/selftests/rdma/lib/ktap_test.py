@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-"""Tests that run each in a process of its own, and tell KTAP."""
+"""Each test runs in a process of its own; results are printed as KTAP."""
 
 import faulthandler
 import os
@@ -7,7 +7,7 @@ import sys
 import traceback
 
 HERE = os.path.dirname(os.path.realpath(__file__))
-# in a kernel tree, and where kselftests are installed, it is beside all of us
+# ksft.py is beside rdma/, in a kernel tree and where kselftests are installed
 sys.path.append(os.path.join(os.environ.get("KSFT", f"{HERE}/../.."),
                              "kselftest"))
 import ksft  # pylint: disable=wrong-import-position,import-error
@@ -19,17 +19,17 @@ _at = ""
 
 
 def at(where):
-    """What the process is at, shown when it fails."""
+    """Note the current step, which a failure shows."""
     global _at  # pylint: disable=global-statement
     _at = where
 
 
 class Skip(Exception):
-    """Why a test cannot be done here."""
+    """The reason why a test cannot be done here."""
 
 
 def skip_all(why):
-    """Leave without having tested anything."""
+    """Skip the whole program."""
     print(f"1..0 # SKIP {why}")
     sys.exit(ksft.KSFT_SKIP)
 
@@ -58,7 +58,7 @@ def _run_apart(function):
             status = _run(function)
         finally:
             sys.stdout.flush()
-            # what is left of queue pairs and memory, the kernel cleans up
+            # the kernel cleans up remaining queue pairs and memory
             os._exit(status)  # pylint: disable=protected-access
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     if status < 0:
@@ -67,7 +67,7 @@ def _run_apart(function):
 
 
 def _break_rule(rule):
-    """Have the test build of the driver do so: see rules/broken.sh."""
+    """Have the test build of the driver break a rule: see rules/broken.sh."""
     if rule:
         with open("/sys/module/rdma_rxe/parameters/broken", "w",
                   encoding="ascii") as file:
@@ -78,9 +78,9 @@ def run_tests(tests):
     """
     Run functions by name, all or those that the command line names, and exit.
 
-    A test fails by an exception, and is skipped by Skip. It may take TEST_SECONDS, and
-    LIMIT_FACTOR of the environment times that where the kernel is slow. Of rule=name
-    the test runs with that rule of the driver broken.
+    A test fails by an exception, and is skipped by Skip. Its time limit is
+    TEST_SECONDS times LIMIT_FACTOR of the environment, for slow kernels. For an
+    argument rule=name the test runs with that rule of the driver broken.
     """
     sys.stdout.reconfigure(line_buffering=True)
     names = sys.argv[1:] or list(tests)

@@ -16,7 +16,7 @@ bool is_device(const char *name)
 	return !access(path, F_OK);
 }
 
-/* The devices of the test before may take a moment. */
+/* The devices of the previous test may take a moment to go. */
 void own_namespace(void)
 {
 	UNTIL(!is_device("link0") && !is_device("link1") &&
@@ -39,8 +39,9 @@ union ibv_gid gid_of(const char *address)
 	return gid;
 }
 
-int gid_index(struct ibv_context *ctx, const char *address,
-	      unsigned int *ifindex)
+/* the RoCE v2 GID of an address; @ifindex: of that netdev; 0: of any */
+static int find_gid(struct ibv_context *ctx, const char *address,
+		    unsigned int ifindex, struct ibv_gid_entry *entry)
 {
 	union ibv_gid gid = gid_of(address);
 	struct ibv_gid_entry entries[64];
@@ -50,13 +51,24 @@ int gid_index(struct ibv_context *ctx, const char *address,
 	CHECK(n >= 0);
 	for (i = 0; i < n; i++) {
 		if (entries[i].gid_type != IBV_GID_TYPE_ROCE_V2 ||
-		    memcmp(&entries[i].gid, &gid, sizeof(gid)))
+		    memcmp(&entries[i].gid, &gid, sizeof(gid)) ||
+		    (ifindex && entries[i].ndev_ifindex != ifindex))
 			continue;
-		if (ifindex)
-			*ifindex = entries[i].ndev_ifindex;
+		*entry = entries[i];
 		return entries[i].gid_index;
 	}
 	return -1;
+}
+
+int gid_index(struct ibv_context *ctx, const char *address,
+	      unsigned int *ifindex)
+{
+	struct ibv_gid_entry entry;
+	int index = find_gid(ctx, address, 0, &entry);
+
+	if (index >= 0 && ifindex)
+		*ifindex = entry.ndev_ifindex;
+	return index;
 }
 
 bool has_gid(struct host *host, const char *address)
@@ -71,6 +83,18 @@ void be_at(struct host *host, const char *address)
 	gid->gid = gid_of(address);
 	UNTIL(has_gid(host, address));
 	gid->index = gid_index(host->ctx, address, NULL);
+}
+
+void be_on(struct host *host, const char *ns, const char *netdev,
+	   const char *address)
+{
+	unsigned int ifindex = netdev_number(ns, netdev, "ifindex");
+	struct host_gid *gid = &host->gids[!!strchr(address, ':')];
+	struct ibv_gid_entry entry;
+
+	UNTIL(find_gid(host->ctx, address, ifindex, &entry) >= 0);
+	gid->gid = entry.gid;
+	gid->index = entry.gid_index;
 }
 
 void open_at(struct host *host, const char *device, const char *address)
@@ -102,18 +126,24 @@ void host_up(const char *ns, const char *netdev, const char *address,
 		device, netdev);
 }
 
-unsigned long sent_bytes(const char *ns, const char *netdev)
+unsigned long netdev_number(const char *ns, const char *netdev,
+			    const char *attribute)
 {
 	char text[100];
 	unsigned long n;
 	FILE *pipe;
 
 	snprintf(text, sizeof(text),
-		 "ip netns exec %s cat /sys/class/net/%s/statistics/tx_bytes",
-		 ns, netdev);
+		 "ip netns exec %s cat /sys/class/net/%s/%s", ns, netdev,
+		 attribute);
 	pipe = popen(text, "r");
 	CHECK(pipe);
 	CHECK_EQ(fscanf(pipe, "%lu", &n), 1);
 	CHECK_EQ(pclose(pipe), 0);
 	return n;
+}
+
+unsigned long sent_bytes(const char *ns, const char *netdev)
+{
+	return netdev_number(ns, netdev, "statistics/tx_bytes");
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
  * Links that a test makes itself, named link0, link1 and so on, in net namespaces
- * that end with it. Everything here CHECK()s, as in pair.h.
+ * that end with it. All functions CHECK() their success, as in pair.h.
  */
 #ifndef LINKS_H
 #define LINKS_H
@@ -12,8 +12,8 @@
 bool is_device(const char *name);
 
 /*
- * Leave the net namespaces that there are. Those that are named from now on are
- * seen here alone, and end with the test.
+ * Enter a new net namespace, and a new directory of named ones: namespaces named
+ * from now on are seen by this test only, and end with it.
  */
 void own_namespace(void);
 
@@ -24,19 +24,26 @@ int gid_index(struct ibv_context *ctx, const char *address,
 	      unsigned int *ifindex);
 bool has_gid(struct host *host, const char *address);
 
-/* open a device to be reached by that address */
+/* open a device, which peers reach by that address */
 void open_at(struct host *host, const char *device, const char *address);
-/* the same, of a device that is open already */
+/* the same, for a device that is open already */
 void be_at(struct host *host, const char *address);
 
-/* make a host of a namespace, which has the netdev already */
+/* the same, by the address of one of several netdevs that have it */
+void be_on(struct host *host, const char *ns, const char *netdev,
+	   const char *address);
+
+/* make a host of a namespace: addresses and a link on its netdev */
 void host_up(const char *ns, const char *netdev, const char *address,
 	     const char *device);
 
 /* a connection of its own moves data both ways */
 void check_moves(struct host *a, struct host *b, bool ipv6);
 
-/* that a namespace's netdev has sent so far */
+/* a number that sysfs has of a namespace's netdev */
+unsigned long netdev_number(const char *ns, const char *netdev,
+			    const char *attribute);
+/* bytes that it has sent so far */
 unsigned long sent_bytes(const char *ns, const char *netdev);
 
 #endif

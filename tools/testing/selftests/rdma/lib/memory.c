@@ -220,6 +220,17 @@ void group_write(const char *file, const char *text)
 	write_file(path, text);
 }
 
+int group_open(const char *file)
+{
+	char path[200];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", group, file);
+	fd = open(path, O_WRONLY);
+	CHECK(fd >= 0);
+	return fd;
+}
+
 unsigned long group_read(const char *file, const char *word)
 {
 	char path[200], line[200];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* What a test asks of the kernel's memory management, and what that tells. */
+/* Paging, userfaultfd and control groups, as tests use them. */
 #ifndef MEMORY_H
 #define MEMORY_H
 
@@ -19,12 +19,12 @@
 #define MADV_COLLAPSE	25
 #endif
 
-/* one value, to a file of the kernel's that is there */
+/* write a value to a file of sysfs or procfs, which must exist */
 void write_file(const char *name, const char *text);
 
-/* the number of the page that is mapped there; 0: none is */
+/* the PFN of the page that is mapped there; 0: none is */
 unsigned long page_frame(const void *at);
-/* its page is marked as used, apart from the page table that it is in */
+/* whether its page has PG_referenced, whatever the page table says */
 bool page_referenced(const void *at);
 bool any_present(const void *addr, size_t len);
 unsigned long pages_present(const void *addr, size_t len);
@@ -34,39 +34,41 @@ unsigned long pages_present(const void *addr, size_t len);
  * persistent memory by SCRATCH_PMEM.
  */
 const char *scratch(const char *variable);
-/* nobody uses the disk any more */
+/* free the disk: switch swap on it off */
 void scratch_free(void);
-/* there is swap: what there is already, or SCRATCH_DEV; skips without */
+/* make sure that there is swap, if need be on SCRATCH_DEV; skips without */
 void need_swap(void);
 /*
- * Every page goes to the swap or the file that it is of. Those that wait in a
- * CPU's list to be put on the LRU go from there only, so each CPU has its turn.
+ * Reclaim every page, to the swap or to its file. Pages in a per-CPU LRU batch
+ * are reclaimed only from that CPU, so each CPU has its turn.
  */
 void page_out(void *addr, size_t len);
 
 /*
  * A userfaultfd for memory, of UFFDIO_REGISTER_MODE_*: a fault sleeps until it has
- * been answered or the descriptor is closed. -1: the kernel has not got that.
+ * been answered or the descriptor is closed. -1: the kernel does not have the mode.
  */
 int userfaultfd_on(void *addr, size_t len, unsigned long mode);
 /* the same for missing pages; skips where there is none */
 int miss_pages(void *addr, size_t len);
-/* the page that somebody waits for; NULL: nobody has for that long */
+/* the page that a fault waits for; NULL: no fault came within @ms */
 void *userfaultfd_wait(int fd, unsigned int ms);
-/* the same, which is sure to come: hanging is a failure */
+/* the same, for a fault that must come: hanging is a failure */
 void *userfaultfd_wanted(int fd);
-/* provide it */
+/* provide the page */
 void userfaultfd_copy(int fd, void *page, const void *content);
 
-/* new memory, without a page as yet, that begins where a huge page could */
+/* new memory, not populated, aligned to a huge page */
 void *map_aligned(size_t len);
 
 /*
- * Get into a control group of our own, rxe-NAME-PID. It stays, empty, when the
- * process has ended: groups of the tests before are removed. Skips without.
+ * Enter a new control group, rxe-NAME-PID. It stays, empty, when the process has
+ * ended; groups of earlier tests are removed here. Skips without memcg.
  */
 void group_own(const char *name);
 void group_write(const char *file, const char *text);
+/* open a file of it, to be written by pwrite() */
+int group_open(const char *file);
 /* the number behind a word, or the file's only one */
 unsigned long group_read(const char *file, const char *word);
 

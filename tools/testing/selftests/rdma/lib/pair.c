@@ -19,6 +19,7 @@
 #include "pair.h"
 
 #define WORKS_SIZE	65536
+#define REMOVAL_MS	2000
 
 static const char *const device_names[] = { "rxe0", "rxe1" };
 
@@ -73,6 +74,31 @@ void two_hosts(const char *what)
 	CHECK_EQ(run_two_hosts(what), 0);
 }
 
+void make_link(int which)
+{
+	command("ip netns exec host%c rdma link add rxe%d type rxe netdev v%c",
+		'a' + which, which, 'a' + which);
+}
+
+unsigned int remove_once(void)
+{
+	unsigned long long began = now_ms();
+	unsigned int took;
+
+	command("rdma link delete rxe0");
+	took = now_ms() - began;
+	make_link(0);
+	return took;
+}
+
+void check_removed(unsigned long long began, unsigned int alone)
+{
+	unsigned int took = now_ms() - began;
+
+	printf("# removed within %u ms, alone %u ms\n", took, alone);
+	CHECK(took <= alone + REMOVAL_MS * limit_factor());
+}
+
 void set_mtu(unsigned int mtu)
 {
 	char what[40];
@@ -102,7 +128,7 @@ void set_netem(const char *how)
 	CHECK_EQ(try_netem(how), 0);
 }
 
-/* "parent" is what only this driver's devices have. */
+/* Only this driver's devices have the attribute "parent". */
 static void check_only_our_links(void)
 {
 	glob_t found;
@@ -331,8 +357,8 @@ void end_to_rtr(struct end *end, unsigned int peer_qpn,
 }
 
 /*
- * Twice or four times the time for each doubling of what a slow kernel is given,
- * up to the longest that there is.
+ * The ACK timeout, doubled or quadrupled for each doubling of limit_factor(), up
+ * to the maximum that can be coded.
  */
 static unsigned int timeout_of(const struct pair_config *config)
 {
@@ -362,6 +388,15 @@ int end_try_rts(struct end *end, const struct pair_config *config)
 void end_to_rts(struct end *end, const struct pair_config *config)
 {
 	CHECK_EQ(end_try_rts(end, config), 0);
+}
+
+void end_up(struct end *end, struct host *host,
+	    const struct pair_config *config)
+{
+	end_create(end, host, config);
+	end_to_init(end, config);
+	end_to_rtr(end, 0, &host->gids[0].gid, config);
+	end_to_rts(end, config);
 }
 
 void end_to_error(struct end *end)
@@ -500,7 +535,7 @@ struct ibv_sge buf_sge(const struct buf *buf, size_t offset, size_t len)
 	return sge;
 }
 
-/* Multiplying mixes the low bits up, shifting brings the mixed ones down. */
+/* Multiplying mixes the low bits upward, shifting brings them down again. */
 static unsigned char pattern(size_t i, unsigned int seed)
 {
 	uint64_t x = (i + ((uint64_t)seed << 32)) * 0x9e3779b97f4a7c15ULL;
@@ -761,22 +796,27 @@ void resources_check(const struct resources *before)
 	fail(__FILE__, __LINE__, "nothing is left behind");
 }
 
-unsigned long long counter_of(int which, const char *name)
+unsigned long long counter_at(const char *device, const char *name)
 {
 	unsigned long long value;
 	char path[200];
 	FILE *file;
 
-	/* what is read may be a copy that is up to 10 ms old */
+	/* the counters that are read may be up to 10 ms old */
 	sleep_ms(20);
 	snprintf(path, sizeof(path),
 		 "/sys/class/infiniband/%s/ports/1/hw_counters/%s",
-		 device_names[which], name);
+		 device, name);
 	file = fopen(path, "r");
 	CHECK(file);
 	CHECK_EQ(fscanf(file, "%llu", &value), 1);
 	fclose(file);
 	return value;
+}
+
+unsigned long long counter_of(int which, const char *name)
+{
+	return counter_at(device_names[which], name);
 }
 
 unsigned long long counter_sum(const char *name)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
  * Two hosts, both opened by one process, and queue pairs between them, of the RC
- * service if not told otherwise. Everything here CHECK()s: a test goes on only
+ * service by default. All functions CHECK() their success: a test goes on only
  * when it worked.
  */
 #ifndef PAIR_H
@@ -20,23 +20,33 @@
 /**
  * host_tests - run_tests() with the two hosts there
  *
- * Makes them by two_hosts.sh when they are not, and then removes them at the
- * end. Skips all when there is no way to make them.
+ * Makes them by two_hosts.sh if they are not there, and then removes them at the
+ * end. Skips all tests if the hosts cannot be made.
  */
 void host_tests(const struct test *tests, char **names) __attribute__((noreturn));
 
-/* how to load the module again once it is gone; skips where it must not go */
+/* the command that loads the module again; skips if it must not be unloaded */
 const char *load_command(void);
 /* run two_hosts.sh; CHECK()s that it worked */
 void two_hosts(const char *what);
+/* make the link rxe0 or rxe1 again, which was removed */
+void make_link(int which);
+/* remove rxe0, which nobody uses, and make it again: how long the removal takes, in ms */
+unsigned int remove_once(void);
+/*
+ * CHECK() that the removal of a device, which @began at that now_ms(), has taken two
+ * seconds at most, times limit_factor(), more than that takes @alone: it waits for no
+ * program's memory
+ */
+void check_removed(unsigned long long began, unsigned int alone);
 /* the MTU of both hosts' netdevs */
 void set_mtu(unsigned int mtu);
-/* how both hosts' netdevs send: tc-netem's words, or NULL: as they are */
+/* have both hosts' netdevs send through tc-netem; NULL: without it */
 void set_netem(const char *how);
-/* the same where the kernel may have none; not 0 then */
+/* the same if the kernel may lack netem; not 0 then */
 int try_netem(const char *how);
-#define ALL_TOGETHER	65535	/* as many as there can be */
-/* how many packets both hosts' netdevs take at once: 1, or ALL_TOGETHER */
+#define ALL_TOGETHER	65535	/* the maximum */
+/* packets per GSO packet on both hosts' netdevs: 1, or ALL_TOGETHER */
 void set_together(unsigned int packets);
 
 /**
@@ -61,7 +71,7 @@ void host_open_device(struct host *host, const char *name);
 void host_close(struct host *host);
 
 /**
- * struct pair_config - what a test wants of its queue pairs; zero is the default
+ * struct pair_config - how the queue pairs are configured; zero is the default
  * @type: of the service: RC, UC or UD (RC)
  * @srq: for what they receive
  * @qkey: of datagrams
@@ -136,21 +146,24 @@ void end_destroy(struct end *end);
 void end_create(struct end *end, struct host *host,
 		const struct pair_config *config);
 void end_to_init(struct end *end, const struct pair_config *config);
-/* the same where it may be refused; returns an errno */
+/* the same if it may be refused; returns an errno */
 int end_try_init(struct end *end, const struct pair_config *config);
 void end_to_rtr(struct end *end, unsigned int peer_qpn,
 		const union ibv_gid *peer_gid, const struct pair_config *config);
 void end_to_rts(struct end *end, const struct pair_config *config);
-/* the same where the queue pair may have failed since; returns an errno */
+/* create an end and take it to RTS, without a peer: of datagrams */
+void end_up(struct end *end, struct host *host,
+	    const struct pair_config *config);
+/* the same if the queue pair may have failed since; returns an errno */
 int end_try_rts(struct end *end, const struct pair_config *config);
 void end_to_error(struct end *end);
 void end_to_reset(struct end *end);
 enum ibv_qp_state end_state(struct end *end);
 
-/* the next asynchronous event of a host; that it is of this type */
+/* the next asynchronous event of a host, and CHECK() its type */
 enum ibv_event_type next_async_event(struct host *host);
 void expect_async_event(struct host *host, enum ibv_event_type type);
-/* none is there */
+/* no asynchronous event is there */
 void no_async_event(struct host *host);
 
 /**
@@ -169,19 +182,19 @@ struct buf {
 
 void buf_get(struct buf *buf, struct host *host, size_t len,
 	     int access);
-/* the same of memory that is there; @addr stays the caller's to unmap */
+/* register memory that exists; unmapping @addr is left to the caller */
 void buf_reg(struct buf *buf, struct host *host, void *addr,
 	     size_t len, int access);
 void buf_put(struct buf *buf);
-/* take the pages of on-demand memory away: the next access faults */
+/* discard the pages of on-demand memory: the next access faults */
 void buf_drop(struct buf *buf);
 struct ibv_sge buf_sge(const struct buf *buf, size_t offset, size_t len);
 
 /* a pattern in which each byte depends on its offset and on the seed */
 void fill_pattern(void *addr, size_t len, unsigned int seed);
-/* CHECK()s all of it, and shows the first byte that differs */
+/* CHECK() all bytes, and show the first that differs */
 void check_pattern(const void *addr, size_t len, unsigned int seed);
-/* that no byte differs from @value */
+/* CHECK() that each byte is @value */
 void check_bytes(const void *addr, size_t len, unsigned char value);
 
 void post_send(struct end *end, struct ibv_send_wr *wr);
@@ -194,18 +207,18 @@ void post_one(struct end *end, enum ibv_wr_opcode opcode, struct ibv_sge sge,
 
 /* the next completion; hanging for half a minute is a failure */
 struct ibv_wc wait_cqe(struct ibv_cq *cq);
-/* the next completion has succeeded */
+/* the next completion, which must have succeeded */
 struct ibv_wc wait_ok(struct ibv_cq *cq);
-/* it has failed so */
+/* the next completion, which must have this status */
 struct ibv_wc wait_status(struct ibv_cq *cq, enum ibv_wc_status status);
-/* none is there */
+/* no completion is there */
 void check_idle(struct ibv_cq *cq);
 /* post, as of post_one(), and wait for its success */
 void do_one(struct end *end, enum ibv_wr_opcode opcode, struct ibv_sge sge,
 	    const struct buf *remote, size_t offset);
 
 /**
- * struct rereg - what a region is to be from now on
+ * struct rereg - a re-registration
  * @flags: enum ibv_rereg_mr_flags, which of the others change
  * @addr: of the memory
  * @len: bytes
@@ -220,7 +233,7 @@ struct rereg {
 	struct ibv_pd *pd;
 };
 
-/* librxe has no call for it: as other providers send it. Returns an errno */
+/* re-register: librxe has no call for it, so send the command. Returns an errno */
 int try_rereg_mr(struct ibv_mr *mr, const struct rereg *again);
 /* ibv_advise_mr(), which librxe has from rdma-core 65 on. Returns an errno */
 int try_advise_mr(struct ibv_pd *pd, unsigned int advice, uint32_t flags,
@@ -232,7 +245,7 @@ void check_arrives(struct end *from, struct end *to, int access);
 void check_works(void);
 
 /**
- * struct resources - what the devices hold
+ * struct resources - the objects that the devices hold
  * @text: the counts, as "rdma res show" tells them
  */
 struct resources {
@@ -240,10 +253,12 @@ struct resources {
 };
 
 void resources_get(struct resources *resources);
-/* as many as @before, once what ends late has ended */
+/* wait until there are as many as @before: some objects end late */
 void resources_check(const struct resources *before);
 
-/* one of the port's hardware counters; of hosta or hostb */
+/* one of the port's hardware counters */
+unsigned long long counter_at(const char *device, const char *name);
+/* the same, of hosta or hostb */
 unsigned long long counter_of(int which, const char *name);
 /* the sum of both hosts' */
 unsigned long long counter_sum(const char *name);

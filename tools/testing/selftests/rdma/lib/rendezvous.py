@@ -12,7 +12,7 @@ import time
 
 
 def connect(address, port, seconds):
-    """To a host that may not be there yet, or not listen yet."""
+    """Connect to a host that may not be up, or not listen, yet."""
     end = time.monotonic() + seconds
     while True:
         try:
@@ -24,7 +24,7 @@ def connect(address, port, seconds):
 
 
 class Rendezvous:
-    """A connection of two, one of whom listens at @address."""
+    """A connection of two hosts, one of which listens at @address."""
 
     def __init__(self, listens, address, port, seconds=60):
         if listens:
@@ -37,14 +37,14 @@ class Rendezvous:
         self.lines = self.sock.makefile("r")
 
     def exchange(self, text=""):
-        """Say a line; the line that the other one has said."""
+        """Send a line, and return the other side's line."""
         self.sock.sendall(f"{text}\n".encode())
         said = self.lines.readline()
         assert said, "the other one has gone"
         return said.rstrip("\n")
 
     def meet(self):
-        """Both are here before either goes on."""
+        """Wait until both sides are here."""
         self.exchange()
 
     def close(self):

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
- * Messages of one connection, one after the other, posted by a thread while the
- * test does something to the memory that they come from and go to.
+ * Messages of one connection, posted one after the other by a thread, while the
+ * test changes their source and sink memory.
  */
 #ifndef STREAM_H
 #define STREAM_H
@@ -22,9 +22,9 @@
  *	      each of the sink is looked at
  * @status: of the last message
  * @messages: that have completed
- * @failed: one has not, and there are no more
- * @over: there are to be no more
- * @thread: that posts them
+ * @failed: one has failed; it was the last
+ * @over: the thread is to post no more
+ * @thread: posts the messages
  */
 struct stream {
 	struct pair pair;
@@ -51,18 +51,18 @@ static inline const struct buf *sink_of(const struct stream *s)
 
 /* with new on-demand memory at both ends */
 void stream_up(struct stream *s, enum ibv_wr_opcode opcode);
-/* with memory that is there */
+/* with memory of the caller's */
 void stream_up_on(struct stream *s, enum ibv_wr_opcode opcode, void *source,
 		  void *sink);
 /* the memory stays */
 void stream_down(struct stream *s);
 
 void stream_start(struct stream *s);
-/* let @n more messages go by, the first of which may be half done already */
+/* wait for @n more messages, the first of which may be half done already */
 void stream_pass(struct stream *s, unsigned long n);
-/* one will fail: @status is that one's */
+/* wait until a message fails; its status is in @status */
 void stream_join(struct stream *s);
-/* none has failed */
+/* end the stream; no message may have failed */
 void stream_stop(struct stream *s);
 
 #endif

@@ -17,7 +17,10 @@
 #define SLOT		8192UL
 #define SLOTS		16
 
-/* what is where in a side's memory */
+/* a second before a peer counts as gone: the machine may be busy */
+static unsigned int ack_timeout = 15;
+
+/* the layout of a side's memory */
 #define SEND_AT		0UL
 #define RECV_AT		(SEND_AT + SLOTS * SLOT)
 #define READ_AT		(RECV_AT + SLOTS * SLOT)
@@ -26,8 +29,8 @@
 #define BUF_SIZE	(SINK_AT + SLOT)
 
 /**
- * struct card - what a side tells the other
- * @dealt: the rest is there
+ * struct card - a side's address, as its peer needs it
+ * @dealt: the other fields are set
  * @ready: its queue pair takes requests
  * @gid: its address
  * @qpn: its queue pair
@@ -44,11 +47,11 @@ struct card {
 };
 
 /**
- * struct traffic - what the test and the two sides share
+ * struct traffic - state shared by the test and the two sides
  * @cards: of each side
  * @received: messages, by each side
  * @held: each side is in traffic_hold()
- * @go: sides are not held any longer
+ * @go: sides leave traffic_hold()
  * @pids: of the sides; 0 when it is known how they ended
  * @access: of their memory
  */
@@ -85,7 +88,7 @@ static unsigned int message_seed(int which, unsigned int n)
 	return 100 + 2 * n + which;
 }
 
-/* Of four requests one writes, one reads, and two send. */
+/* Of four requests one is a write, one a read, and two are sends. */
 static int post_next(struct traffic_side *side)
 {
 	unsigned int n = side->posted;
@@ -198,6 +201,7 @@ static void poll_events(struct traffic_side *side)
 		CHECK(event.event_type == IBV_EVENT_COMM_EST ||
 		      event.event_type == IBV_EVENT_GID_CHANGE ||
 		      event.event_type == IBV_EVENT_PORT_ERR ||
+		      event.event_type == IBV_EVENT_PORT_ACTIVE ||
 		      event.event_type == IBV_EVENT_DEVICE_FATAL);
 		if (event.event_type == IBV_EVENT_DEVICE_FATAL)
 			side->fatal = true;
@@ -247,7 +251,7 @@ static void connect_sides(struct traffic_side *side,
 	end_to_init(&side->end, config);
 	for (n = 0; n < SLOTS; n++)
 		post_receive(side, n);
-	/* the first takes as long as the peer's MAC address takes to be found */
+	/* the first takes as long as the neighbour look-up of the peer */
 	end_to_rtr(&side->end, theirs->qpn, &theirs->gid, config);
 	mine->ready = true;
 	wait_for(&theirs->ready);
@@ -258,8 +262,7 @@ static void side_main(struct traffic *traffic, int which,
 		      void (*ended)(struct traffic_side *side))
 {
 	struct traffic_side side = { .traffic = traffic, .which = which };
-	/* a second before a peer counts as gone: the machine may be busy */
-	struct pair_config config = { .timeout = 15 };
+	struct pair_config config = { .timeout = ack_timeout };
 	int fd;
 
 	host_open(&side.host, which);
@@ -298,7 +301,7 @@ struct traffic *traffic_start(int access,
 	return traffic;
 }
 
-/* A side that has found something wrong has said so, and exited. */
+/* A side that has failed a check has printed it, and exited. */
 static void wait_more(struct traffic *traffic, unsigned long long end)
 {
 	int i, status;
@@ -324,15 +327,36 @@ void traffic_moves(struct traffic *traffic)
 			wait_more(traffic, end);
 }
 
-void traffic_kill(struct traffic *traffic, int which)
+void traffic_timeout(unsigned int timeout)
+{
+	ack_timeout = timeout;
+}
+
+void traffic_signal(struct traffic *traffic, unsigned int which, int signal)
+{
+	CHECK_EQ(kill(traffic->pids[which], signal), 0);
+}
+
+pid_t traffic_pid(const struct traffic *traffic, unsigned int which)
+{
+	return traffic->pids[which];
+}
+
+void traffic_killed(struct traffic *traffic, unsigned int which)
 {
 	int status;
 
-	CHECK_EQ(kill(traffic->pids[which], SIGKILL), 0);
-	CHECK_EQ(waitpid(traffic->pids[which], &status, 0),
-		 traffic->pids[which]);
+	UNTIL(waitpid(traffic->pids[which], &status, WNOHANG) ==
+	      traffic->pids[which]);
 	CHECK(WIFSIGNALED(status));
+	CHECK_EQ(WTERMSIG(status), SIGKILL);
 	traffic->pids[which] = 0;
+}
+
+void traffic_kill(struct traffic *traffic, unsigned int which)
+{
+	traffic_signal(traffic, which, SIGKILL);
+	traffic_killed(traffic, which);
 }
 
 void traffic_wait_held(struct traffic *traffic)
@@ -367,7 +391,7 @@ void traffic_hold(struct traffic_side *side)
 		sleep_ms(2);
 }
 
-/* all that was posted has ended, and so does the side once it may */
+/* All requests have completed: wait for traffic_end(), then exit. */
 static void end_failed(struct traffic_side *side)
 {
 	unsigned long long end = now_ms() + HUNG_MS * limit_factor();
@@ -427,7 +451,7 @@ static void calls_fail(struct traffic_side *side)
 	CHECK_EQ(post_next(side), EIO);
 }
 
-/* Rings are memory of the process: they stay, whoever else goes. */
+/* Rings are memory of the process: they outlive the device. */
 static void touch_rings(void)
 {
 	unsigned long from, to;
@@ -450,11 +474,11 @@ static void touch_rings(void)
 		}
 	}
 	fclose(maps);
-	/* two of the queue pair, one of each completion queue */
+	/* two rings of the queue pair, one of each completion queue */
 	CHECK_EQ(rings, 4);
 }
 
-/* Some calls, on some kernels, find that there is nothing left to be done. */
+/* On some kernels some calls fail with EIO: the object is gone already. */
 static void check_destroyed(int err)
 {
 	if (err)
@@ -485,7 +509,7 @@ void traffic_device_gone(struct traffic_side *side)
 	touch_rings();
 	traffic_hold(side);
 	touch_rings();
-	/* the other side leaves it to its exit */
+	/* the other side leaves destruction to its exit */
 	if (side->which)
 		destroy_what_is_gone(side);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
- * Two processes, one on each host, that send to each other and check what they
- * get until something ends it. What may end it is what the tests are about.
+ * Two processes, one on each host, send to each other and check the data until
+ * the traffic ends. How it ends is the subject of the tests.
  */
 #ifndef TRAFFIC_H
 #define TRAFFIC_H
@@ -58,8 +58,15 @@ struct traffic *traffic_start(int access,
 			      void (*ended)(struct traffic_side *side));
 /* both sides have received some more since this was called */
 void traffic_moves(struct traffic *traffic);
+/* the local ACK timeout of traffics that are started from now on, as coded */
+void traffic_timeout(unsigned int timeout);
+/* side @which gets a signal that it survives */
+void traffic_signal(struct traffic *traffic, unsigned int which, int signal);
+pid_t traffic_pid(const struct traffic *traffic, unsigned int which);
 /* side @which dies by SIGKILL */
-void traffic_kill(struct traffic *traffic, int which);
+void traffic_kill(struct traffic *traffic, unsigned int which);
+/* the same, by somebody else's */
+void traffic_killed(struct traffic *traffic, unsigned int which);
 /* both sides are in traffic_hold() */
 void traffic_wait_held(struct traffic *traffic);
 /* let them go on, and see them exit without a complaint */
@@ -71,7 +78,7 @@ void traffic_hold(struct traffic_side *side);
 void traffic_peer_gone(struct traffic_side *side);
 /*
  * The same when a process was killed: its address space goes before its queue
- * pairs, and on-demand memory with it. Whoever still gets there is refused.
+ * pairs, and on-demand memory with it. An access that still comes is refused.
  */
 void traffic_peer_killed(struct traffic_side *side);
 /* for sides: the device is gone, all calls say so, none hangs */

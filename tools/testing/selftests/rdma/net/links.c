@@ -14,7 +14,7 @@
 
 #include "links.h"
 
-/* The command fails, and its complaint has @why in it. */
+/* The command fails, and its error message has @why in it. */
 static void refused(const char *what, const char *why)
 {
 	char text[300], out[500];
@@ -30,7 +30,7 @@ static void refused(const char *what, const char *why)
 	CHECK(pclose(pipe) != 0);
 	if (!strstr(out, why)) {
 		printf("# it said: %s\n", out);
-		fail(__FILE__, __LINE__, "the reason is the right one");
+		fail(__FILE__, __LINE__, "the error message has the reason");
 	}
 }
 
@@ -47,7 +47,7 @@ static void cable_up(void)
 static void read_attribute(char *to, size_t size, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* a file of sysfs; empty when it cannot be read */
+/* read a file of sysfs; empty if it cannot be read */
 static void read_attribute(char *to, size_t size, const char *fmt, ...)
 {
 	char path[200];
@@ -100,13 +100,13 @@ static void refusals(void)
 	refused("rdma link add link1 type rxe netdev nothing", "");
 	command("rdma link show link0/1 >/dev/null");
 
-	/* its addresses would be taken for those of the netdev below */
+	/* a VLAN's addresses belong to the link on the netdev below */
 	command("ip link add link vb name vlan5 type vlan id 5");
 	refused("rdma link add link1 type rxe netdev vlan5",
 		"Operation not permitted");
 	CHECK(!is_device("link1"));
 
-	/* a refusal holds nothing: the netdevs can go */
+	/* a refused link holds no reference: the netdevs can be deleted */
 	command("ip link delete vlan5");
 	command("rdma link add link1 type rxe netdev vb");
 	command("ip link delete va");
@@ -123,7 +123,7 @@ struct kind {
 	const char *make;
 };
 
-/* what the kernel's own driver takes, too: all but VLANs */
+/* kinds that the kernel's own driver takes, too: all but VLANs */
 static const struct kind kinds[] = {
 	{ "dummy", "ip link add t0 type dummy" },
 	{ "ifb", "ip link add t0 type ifb" },
@@ -161,7 +161,7 @@ static void get_guid(char guid[50], const char *device)
 	CHECK(strcmp(guid, "0000:0000:0000:0000"));
 }
 
-/* Tunnels may have the same address, or none; so has each lo. */
+/* Tunnels may share an address, or have none, as lo. */
 static void guids(void)
 {
 	char guid[3][50];
@@ -185,7 +185,7 @@ static void guids(void)
 	CHECK(strcmp(guid[0], guid[2]));
 }
 
-/* The next event of the port; other kinds are not looked at. */
+/* The next event of the port; others are skipped. */
 static enum ibv_event_type next_port_event(struct ibv_context *ctx)
 {
 	struct pollfd pollfd = { .fd = ctx->async_fd, .events = POLLIN };
@@ -217,7 +217,7 @@ static void all_kinds(void)
 	int taken = 0;
 
 	cable_up();
-	/* where the kernel has it as a module */
+	/* the kernel may have tun as a module */
 	system("modprobe -q tun; [ -e /dev/net ] || mkdir /dev/net");
 	system("[ -e /dev/net/tun ] || mknod /dev/net/tun c 10 200");
 	for (kind = kinds; kind->name; kind++) {
@@ -263,7 +263,7 @@ static void states(void)
 	cable_up();
 	host_open_device(&host, "link0");
 	UNTIL(port_of(&host).state == IBV_PORT_ACTIVE);
-	/* what came before the netdev had settled */
+	/* a new link, without the events from before the netdev settled */
 	command("rdma link delete link0");
 	command("rdma link add link0 type rxe netdev va");
 	host_close(&host);
@@ -325,7 +325,7 @@ static void addresses(void)
 	command("ip addr add 10.1.0.1/24 dev va");
 	command("ip addr add fd01::1/64 dev va nodad");
 	UNTIL(has_gid(&host, "10.1.0.1") && has_gid(&host, "fd01::1"));
-	/* those of others are not ours */
+	/* addresses of other netdevs are not in the GID table */
 	command("ip addr add 10.1.0.2/24 dev vb");
 	command("ip addr add 10.1.0.3/24 dev va");
 	UNTIL(has_gid(&host, "10.1.0.3"));
@@ -383,12 +383,12 @@ static void counters(void)
 	open_at(&a, "link0", "10.1.0.1");
 	open_at(&b, "link1", "10.1.0.2");
 	check_moves(&a, &b, false);
-	/* what is read may be a copy that is up to 10 ms old */
+	/* the counters that are read may be up to 10 ms old */
 	sleep_ms(20);
 	command("cd %s && test $(cat sent_pkts) -ge 64 && test $(cat rcvd_pkts) -ge 64",
 		directory);
 	command("cd %s && ! cat * | grep -qvE '^[0-9]+$'", directory);
-	/* the tool shows each of them */
+	/* rdma(8) shows each counter */
 	command("set -- $(%s); for name in $(ls %s | grep -vx lifespan); do %s; done",
 		"rdma statistic show link link0/1", directory,
 		"case \" $* \" in *\" $name \"*) ;; *) exit 1;; esac");
@@ -422,7 +422,7 @@ static void several(void)
 	for (i = 0; i < 4; i++)
 		check_moves(&hosts[i], &hosts[i], false);
 
-	/* the others are none the worse when one goes */
+	/* the others go on when one is deleted */
 	host_close(&hosts[0]);
 	command("rdma link delete link0");
 	check_moves(&hosts[2], &hosts[3], false);
@@ -437,7 +437,7 @@ static void link_local(void)
 	own_namespace();
 	command("ip netns add left");
 	command("ip netns add right");
-	/* two cables, so that an address alone does not say where to send */
+	/* two cables, so that an address alone does not select the netdev */
 	command("ip link add v0 netns left type veth peer name v0 netns right");
 	command("ip link add v1 netns left type veth peer name v1 netns right");
 	host_up("left", "v0", "fe80::1234/64", "link0");
@@ -457,8 +457,8 @@ static void link_local(void)
 }
 
 /*
- * Two cables with the same addresses. A queue pair of one that asks for one of
- * the other by its number reaches nobody, and the other's are none the worse.
+ * Two cables with the same addresses. Packets on one with the QPN of a queue pair
+ * on the other are dropped, and the other cable's connections go on.
  */
 static void equal_addresses(void)
 {
@@ -500,18 +500,18 @@ static void equal_addresses(void)
 }
 
 static const struct test tests[] = {
-	{ "a link has the name that it is given", names },
+	{ "a link has the name it was given", names },
 	{ "links that are refused", refusals },
-	{ "netdevs of all kinds", all_kinds },
+	{ "links on netdevs of all kinds", all_kinds },
 	{ "GUIDs of netdevs without an address of their own", guids },
-	{ "the port is up and down with the netdev, and says so", states },
+	{ "the port's state and events follow the netdev's", states },
 	{ "the active MTU follows the netdev's", mtus },
-	{ "GIDs follow the netdev's addresses, and its name", addresses },
-	{ "counters are there to be read", counters },
+	{ "GIDs follow the netdev's addresses and name", addresses },
+	{ "counters of a link can be read", counters },
 	{ "a link on lo", loopback },
 	{ "several links in one namespace", several },
 	{ "link-local addresses", link_local },
-	{ "equal addresses in other namespaces", equal_addresses },
+	{ "equal addresses in two namespaces", equal_addresses },
 	{}
 };
 

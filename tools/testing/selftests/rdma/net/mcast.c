@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Multicast groups of IPv4 and IPv6: what is sent to one comes to each of its
- * queue pairs once, and to no other. The netdev is a member as long as there are
- * any.
+ * Multicast groups of IPv4 and IPv6: a datagram to a group reaches each member
+ * queue pair once, and no other. The netdev is in the group while a queue pair is.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "failing.h"
 #include "pair.h"
 
 #define GRH	40
@@ -50,17 +49,9 @@ struct member {
 	unsigned int got;
 };
 
-static void end_up(struct end *end, struct host *host)
-{
-	end_create(end, host, &config);
-	end_to_init(end, &config);
-	end_to_rtr(end, 0, &host->gids[0].gid, &config);
-	end_to_rts(end, &config);
-}
-
 static void member_up(struct member *member, struct host *host)
 {
-	end_up(&member->end, host);
+	end_up(&member->end, host, &config);
 	buf_get(&member->buf, host, 64 * SLOT, ODP_ACCESS);
 	member->got = 0;
 }
@@ -87,7 +78,7 @@ static void expect(struct member *member)
 		  member->got);
 }
 
-/* the next datagram is the one with that number; nothing else has come */
+/* the next datagram has that number; no other has come */
 static void check_got(struct member *member, unsigned int seed)
 {
 	struct ibv_wc wc = wait_ok(member->end.recv_cq);
@@ -102,7 +93,7 @@ static void check_got(struct member *member, unsigned int seed)
 /**
  * struct sender - a queue pair that sends, which need not be a member
  * @end: the queue pair
- * @buf: what is sent
+ * @buf: its memory
  */
 struct sender {
 	struct end end;
@@ -111,7 +102,7 @@ struct sender {
 
 static void sender_up(struct sender *sender, struct host *host)
 {
-	end_up(&sender->end, host);
+	end_up(&sender->end, host, &config);
 	buf_get(&sender->buf, host, SLOT, ALL_ACCESS);
 }
 
@@ -121,7 +112,7 @@ static void sender_down(struct sender *sender)
 	end_destroy(&sender->end);
 }
 
-/* to a group, or to a queue pair of a host */
+/* send to a group, or to a queue pair of a host */
 static void send_to(struct sender *sender, union ibv_gid to, unsigned int qpn,
 		    bool ipv6, unsigned int seed)
 {
@@ -151,7 +142,7 @@ static void send_to(struct sender *sender, union ibv_gid to, unsigned int qpn,
 	CHECK_EQ(ibv_destroy_ah(wr.wr.ud.ah), 0);
 }
 
-/* whether the netdev of a host is in a group, as the kernel tells it */
+/* whether the netdev of a host is in a group, by "ip maddr" */
 static bool netdev_in(int host, bool ipv6, unsigned int n)
 {
 	char text[200], address[40];
@@ -191,8 +182,8 @@ static unsigned int netdev_groups(int host)
 
 /*
  * @members: 0 and 1 are in group 1, 1 and 2 in group 2, and the last one in none;
- * the last but one is on the sender's host. What comes to a member is in the order
- * in which it was sent, so that one to it alone tells that there was no other.
+ * the last but one is on the sender's host. A member gets datagrams in the order
+ * of sending, so a unicast datagram behind them shows that no other came.
  */
 static void send_around(struct sender *sender, struct member *members,
 			bool ipv6)
@@ -244,7 +235,7 @@ static void data_over(bool ipv6)
 	CHECK(!netdev_in(0, ipv6, 1));
 	send_around(&sender, members, ipv6);
 
-	/* one leaves, and gets no more; the other does */
+	/* one member leaves, and gets no more; the other does */
 	CHECK_EQ(detach(&members[0], group(ipv6, 1)), 0);
 	CHECK(netdev_in(1, ipv6, 1));
 	expect(&members[0]);
@@ -257,7 +248,7 @@ static void data_over(bool ipv6)
 	CHECK_EQ(detach(&members[1], group(ipv6, 1)), 0);
 	CHECK(!netdev_in(1, ipv6, 1));
 
-	/* and comes back */
+	/* it joins again */
 	CHECK_EQ(attach(&members[0], group(ipv6, 1)), 0);
 	expect(&members[0]);
 	send_to(&sender, group(ipv6, 1), QPN, ipv6, 5002);
@@ -298,7 +289,7 @@ static void refused(void)
 		unicast = host.gids[ipv6].gid;
 		CHECK_EQ(attach(&member, unicast), EINVAL);
 		CHECK_EQ(detach(&member, group(ipv6, 1)), EINVAL);
-		/* twice is once */
+		/* to attach twice is to attach once */
 		CHECK_EQ(attach(&member, group(ipv6, 1)), 0);
 		CHECK_EQ(attach(&member, group(ipv6, 1)), 0);
 		CHECK_EQ(ibv_destroy_qp(member.end.qp), EBUSY);
@@ -317,14 +308,63 @@ static void refused(void)
 	pair_down(&pair);
 }
 
-/* What the kernel bounds for a socket is no bound of the device's. */
+/*
+ * LIDs mean nothing to RoCE, but the core tells attachments by them: it detaches by
+ * each of them, and a queue pair that it could not detach could never be destroyed.
+ */
+#define LIDS	3
+
+/* a process of its own: what it has open is closed by its end */
+static void attach_by_lids(union ibv_gid gid, bool ipv6, bool detaches)
+{
+	struct member member;
+	struct host host;
+	int lid;
+
+	host_open(&host, 1);
+	member_up(&member, &host);
+	for (lid = 0; lid < LIDS; lid++)
+		CHECK_EQ(ibv_attach_mcast(member.end.qp, &gid, lid), 0);
+	for (lid = 0; lid < LIDS && detaches; lid++) {
+		CHECK(netdev_in(1, ipv6, 1));
+		CHECK_EQ(ibv_detach_mcast(member.end.qp, &gid, lid), 0);
+	}
+	if (detaches) {
+		CHECK(!netdev_in(1, ipv6, 1));
+		member_down(&member);
+		host_close(&host);
+	}
+	_exit(0);
+}
+
+static void several_lids(void)
+{
+	struct resources before;
+	int i, status;
+	pid_t pid;
+
+	resources_get(&before);
+	for (i = 0; i < 4; i++) {
+		test_at("%s, %s", names[i % 2], i / 2 ? "ends" : "detaches");
+		pid = fork();
+		CHECK(pid >= 0);
+		if (!pid)
+			attach_by_lids(group(i % 2, 1), i % 2, !(i / 2));
+		CHECK_EQ(waitpid(pid, &status, 0), pid);
+		CHECK_EQ(status, 0);
+		CHECK(!netdev_in(1, i % 2, 1));
+	}
+	resources_check(&before);
+}
+
+/* The kernel's limit of groups per socket does not limit the device. */
 #define MANY	4096
 #define MOST	8192
 
 /**
- * struct steps - what a child that may not ask has its parent look at
+ * struct steps - an unprivileged child has its parent check the netdev's groups
  * @asked: groups that the netdev should be in, plus one
- * @seen: what the parent has seen to be so
+ * @seen: the last @asked that the parent has checked
  */
 struct steps {
 	atomic_uint asked;
@@ -374,7 +414,7 @@ static void unprivileged(struct steps *steps)
 	many_of(&member, true);
 	many_of(&member, false);
 	let_look(steps, 2 * MANY);
-	/* that is all; but who is in a group already takes no more */
+	/* the limit is reached; another member of a joined group still fits */
 	CHECK_EQ(attach(&member, group(true, MANY)), ENOMEM);
 	CHECK_EQ(attach(&other, group(true, 1)), 0);
 	CHECK_EQ(detach(&member, group(true, 1)), 0);
@@ -384,7 +424,7 @@ static void unprivileged(struct steps *steps)
 	for (i = 0; i < MANY; i++)
 		CHECK_EQ(detach(&member, group(false, i)), 0);
 	let_look(steps, MANY);
-	/* the rest goes with the process */
+	/* the process's end detaches all others */
 }
 
 static void many(void)
@@ -409,7 +449,72 @@ static void many(void)
 	UNTIL(!netdev_groups(1));
 }
 
-/* both a queue pair and a socket are members: neither leaves for the other */
+#define MOST_QPS	1024
+
+/* queue pairs of their own, with a completion queue for all of them */
+static struct ibv_qp *small_qp(struct host *host, struct ibv_cq *cq)
+{
+	struct ibv_qp_init_attr attr = {
+		.send_cq = cq,
+		.recv_cq = cq,
+		.qp_type = IBV_QPT_UD,
+		.cap = {
+			.max_send_wr = 1,
+			.max_recv_wr = 1,
+			.max_send_sge = 1,
+			.max_recv_sge = 1,
+		},
+	};
+	struct end end = { .host = host, .qp = ibv_create_qp(host->pd, &attr) };
+
+	CHECK(end.qp);
+	end_to_init(&end, &config);
+	return end.qp;
+}
+
+/* The bound is of one group, and each queue pair counts once. */
+static void many_members(void)
+{
+	union ibv_gid full = group(true, 1), other = group(true, 2);
+	struct ibv_qp *qps[MOST_QPS + 1];
+	struct ibv_device_attr attr;
+	struct host host;
+	struct ibv_cq *cq;
+	unsigned int i;
+
+	host_open(&host, 1);
+	CHECK_EQ(ibv_query_device(host.ctx, &attr), 0);
+	CHECK_EQ(attr.max_mcast_qp_attach, MOST_QPS);
+	cq = ibv_create_cq(host.ctx, 1, NULL, NULL, 0);
+	CHECK(cq);
+	for (i = 0; i <= MOST_QPS; i++)
+		qps[i] = small_qp(&host, cq);
+	for (i = 0; i < MOST_QPS; i++) {
+		test_at("queue pair %u", i);
+		CHECK_EQ(ibv_attach_mcast(qps[i], &full, 0), 0);
+	}
+	test_at("one more");
+	CHECK_EQ(ibv_attach_mcast(qps[MOST_QPS], &full, 0), ENOMEM);
+	CHECK_EQ(ibv_attach_mcast(qps[MOST_QPS], &other, 0), 0);
+	CHECK_EQ(ibv_attach_mcast(qps[3], &full, 0), 0);
+	CHECK_EQ(ibv_detach_mcast(qps[3], &full, 0), 0);
+	CHECK_EQ(ibv_attach_mcast(qps[MOST_QPS], &full, 0), 0);
+	CHECK_EQ(ibv_attach_mcast(qps[3], &full, 0), ENOMEM);
+
+	test_at("the end");
+	CHECK_EQ(ibv_detach_mcast(qps[MOST_QPS], &full, 0), 0);
+	CHECK_EQ(ibv_detach_mcast(qps[MOST_QPS], &other, 0), 0);
+	for (i = 0; i < MOST_QPS; i++)
+		if (i != 3)
+			CHECK_EQ(ibv_detach_mcast(qps[i], &full, 0), 0);
+	for (i = 0; i <= MOST_QPS; i++)
+		CHECK_EQ(ibv_destroy_qp(qps[i]), 0);
+	CHECK_EQ(ibv_destroy_cq(cq), 0);
+	CHECK_EQ(netdev_groups(1), 0);
+	host_close(&host);
+}
+
+/* a queue pair and a socket are members: each stays when the other leaves */
 static void shared_with_sockets(void)
 {
 	static const char *const sockets[] = {
@@ -426,7 +531,7 @@ static void shared_with_sockets(void)
 	member_up(&member, &host);
 	for (i = 0; i < 2; i++) {
 		CHECK_EQ(attach(&member, group(i, 1)), 0);
-		/* joins, and leaves as it ends */
+		/* a socket that joins, and leaves as the program ends */
 		command("ip netns exec hostb python3 -c \"import socket,struct\n%s\"",
 			sockets[i]);
 		CHECK(netdev_in(1, i, 1));
@@ -447,7 +552,7 @@ static void attach_all(struct member *member)
 	}
 }
 
-/* the link goes under its members, and another one begins with no group */
+/* the link is deleted under its members, and a new one has no group */
 static void link_deleted(void)
 {
 	struct resources before;
@@ -504,7 +609,7 @@ static void no_ipv6(void)
 
 	host_open(&host, 1);
 	member_up(&member, &host);
-	/* below what IPv6 takes at least */
+	/* below the least MTU of IPv6 */
 	set_mtu(1200);
 	CHECK_EQ(attach(&member, group(true, 1)), ENODEV);
 	CHECK_EQ(attach(&member, group(false, 1)), 0);
@@ -518,63 +623,26 @@ static void no_ipv6(void)
 	two_hosts("up");
 }
 
-#define FAILSLAB	"/sys/kernel/debug/failslab"
-
-static bool write_file(const char *path, const char *text)
-{
-	ssize_t len = strlen(text), written;
-	int fd = open(path, O_WRONLY);
-
-	if (fd < 0)
-		return false;
-	written = write(fd, text, len);
-	close(fd);
-	return written == len;
-}
-
-/* @fd is the thread's fail-nth: its @n-th allocation in the kernel fails; 0: none */
-static void fail_nth(int fd, unsigned int n)
-{
-	char text[20];
-	int len = snprintf(text, sizeof(text), "%u", n);
-
-	CHECK_EQ(pwrite(fd, text, len, 0), len);
-}
-
-/* there have been fewer than that; to ask takes none */
-static bool none_failed(int fd)
-{
-	char text[20] = "";
-
-	CHECK(pread(fd, text, sizeof(text) - 1, 0) > 0);
-	return atoi(text);
-}
-
-/* each of the allocations fails in its turn: a member is one, or is told */
+/* each allocation fails in its turn: the attach works, or returns an error */
 static void no_memory(void)
 {
 	struct member member;
 	struct host host;
 	bool ipv6, all;
 	unsigned int n;
-	int i, fd, err;
+	int i, err;
 
-	if (!write_file(FAILSLAB "/ignore-gfp-wait", "N"))
-		skip("the kernel cannot have allocations fail: no failslab");
-	CHECK(write_file(FAILSLAB "/verbose", "0"));
-	fd = open("/proc/thread-self/fail-nth", O_RDWR);
-	CHECK(fd >= 0);
+	failing_up();
 	host_open(&host, 1);
 	member_up(&member, &host);
 	for (i = 0; i < 2; i++) {
 		ipv6 = i;
 		for (n = 1, all = false; !all; n++) {
 			test_at("allocation %u, %s", n, names[ipv6]);
-			fail_nth(fd, n);
+			fail_nth(n);
 			err = attach(&member, group(ipv6, 1));
-			all = none_failed(fd);
-			fail_nth(fd, 0);
-			CHECK(!err || err == ENOMEM);
+			all = !fail_over();
+			CHECK(!err || (!all && fails_so(err)));
 			CHECK_EQ(netdev_in(1, ipv6, 1), !err);
 			CHECK_EQ(detach(&member, group(ipv6, 1)),
 				 err ? EINVAL : 0);
@@ -583,20 +651,24 @@ static void no_memory(void)
 		printf("# %u allocations of %s\n", n - 2, names[ipv6]);
 		CHECK(n > 3);
 	}
-	CHECK(write_file(FAILSLAB "/ignore-gfp-wait", "Y"));
 	member_down(&member);
 	host_close(&host);
 }
 
 static const struct test tests[] = {
-	{ "datagrams to groups, of IPv4 and IPv6", data },
-	{ "attachments that are refused", refused },
-	{ "an unprivileged user's groups, as many as there can be", many, 300 },
-	{ "a socket in the same group", shared_with_sockets },
-	{ "a link is deleted under members", link_deleted },
-	{ "a netdev is deleted under members", netdev_deleted },
-	{ "allocations that fail", no_memory },
-	{ "a netdev without IPv6", no_ipv6 },
+	{ "datagrams to IPv4 and IPv6 groups", data },
+	{ "multicast attachments that are refused", refused },
+	{ "attachments of one queue pair by several LIDs", several_lids },
+	{ "an unprivileged user joins all the groups that a device may have",
+	  many, 300 },
+	{ "as many queue pairs in a group as the device announces",
+	  many_members, 300 },
+	{ "a socket in the same group as a queue pair", shared_with_sockets },
+	{ "a link is deleted while queue pairs are in groups", link_deleted },
+	{ "a netdev is deleted while queue pairs are in groups",
+	  netdev_deleted },
+	{ "multicast attachments whose allocations fail", no_memory },
+	{ "multicast on a netdev without IPv6", no_ipv6 },
 	{}
 };
 

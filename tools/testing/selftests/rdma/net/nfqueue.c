@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Packets that a firewall rule hands to a program, which hands them back: they
- * come to the driver in the program's context, late, and past others. What it
- * keeps is dropped when the link goes.
+ * NFQUEUE: a firewall rule hands packets to a program, which hands them back. They
+ * reach the driver in the program's context, late and reordered. Packets that the
+ * program keeps are dropped when the link goes.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -26,22 +26,22 @@
 
 static const char *const host_names[] = { "hosta", "hostb" };
 
-/* packets that a queue holds at most; what comes then is not queued */
+/* packets that a queue holds at most; further ones bypass it */
 #define QUEUE_LEN	1024
-/* that are handed back together, so that none waits for long */
+/* packets that are handed back together, so that none waits for long */
 #define TOGETHER	16
 
 enum order { IN_ORDER, BACKWARDS, NOT_YET };
 
 /**
- * struct queue - a host's queue, and the program that has it; shared with it
+ * struct queue - a host's NFQUEUE; shared with the program that serves it
  * @host: of host_names
- * @whole: what was merged is to be handed over as it is, and not segmented
+ * @whole: GSO packets are handed over whole, not segmented
  * @order: enum order, in which packets are handed back; NOT_YET: they are kept
- * @ready: packets are taken
- * @taken: packets, or what was merged
- * @merged: packets that are several in one
- * @sock: of the program's
+ * @ready: the program takes packets
+ * @taken: skbs that it has taken
+ * @merged: those that were GSO packets
+ * @sock: the program's netlink socket
  * @ids: of the packets that it has
  * @n: their number
  */
@@ -58,7 +58,7 @@ struct queue {
 };
 
 /**
- * struct message - what is sent to the kernel's side of the queue
+ * struct message - a netlink message to the kernel's side of the queue
  * @hdr: netlink's header
  * @nf: netfilter's
  * @attrs: room for some attributes
@@ -152,7 +152,7 @@ static void queue_open(struct queue *queue)
 	queue_bind(queue);
 }
 
-/* a packet; other messages tell that it was too late for a verdict */
+/* take a packet; other messages are errors of late verdicts */
 static void queue_take(struct queue *queue, const struct nlmsghdr *hdr)
 {
 	const struct nfqnl_msg_packet_hdr *packet = NULL;
@@ -178,7 +178,7 @@ static void queue_take(struct queue *queue, const struct nlmsghdr *hdr)
 	queue->taken++;
 }
 
-/* what is there, up to @most in all */
+/* take packets that are queued, up to @most in all */
 static void queue_gather(struct queue *queue, unsigned int most)
 {
 	struct pollfd pollfd = { .fd = queue->sock, .events = POLLIN };
@@ -236,7 +236,7 @@ static void queue_run(struct queue *queue)
 	}
 }
 
-/* the program ends with the test; @rule says which packets it gets */
+/* start the program, which ends with the test; @rule selects its packets */
 static struct queue *queue_up(int host, const char *rule, bool whole,
 			      enum order order)
 {
@@ -257,7 +257,7 @@ static struct queue *queue_up(int host, const char *rule, bool whole,
 	return queue;
 }
 
-/* from hostb's side of the cable: "in" or "out" */
+/* make the nftables chains "in" and "out" of a host */
 static void chains_up(int host)
 {
 	const char *name = host_names[host];
@@ -293,8 +293,8 @@ static void chains_down(int host)
 /**
  * struct lane - a connection, and memory for one message of each kind
  * @pair: the connection; the hosts are those of the first lane
- * @local: from where, in this order: written, read, sent
- * @remote: to where
+ * @local: memory of the requester: for a write, a read, a send
+ * @remote: memory of the responder, likewise
  */
 struct lane {
 	struct pair pair;
@@ -302,7 +302,7 @@ struct lane {
 	struct buf remote;
 };
 
-/* which end the requests come from alternates */
+/* lanes alternate in the end that posts */
 static void lane_up(struct lane *lane, struct host *hosts, int from,
 		    bool ipv6)
 {
@@ -436,7 +436,7 @@ static void backwards(void)
 	half_queued(false, BACKWARDS);
 }
 
-/* what leaves is queued, too: the route and the socket that it has are held */
+/* outgoing packets are queued, too, with their route and socket */
 static void both_ways(void)
 {
 	struct queue *queue;
@@ -453,7 +453,7 @@ static void both_ways(void)
 	chains_down(0);
 }
 
-/* the packets that a host's queue has, as the kernel tells it */
+/* packets in a host's queue, by /proc/net/netfilter/nfnetlink_queue */
 static unsigned int queue_total(const struct queue *queue)
 {
 	unsigned int n;
@@ -502,7 +502,7 @@ static void writer_stop(pid_t pid)
 	CHECK_EQ(waitpid(pid, NULL, 0), pid);
 }
 
-/* hand back what the kernel may have no more; then all that comes */
+/* hand back packets that the kernel may have dropped; then serve the queue */
 static void queue_go_on(struct queue *queue)
 {
 	queue->order = IN_ORDER;
@@ -510,9 +510,9 @@ static void queue_go_on(struct queue *queue)
 }
 
 /*
- * @host keeps all packets that come in or leave when @go has its link go; @back
- * makes it anew. The hooks of a namespace go with its last link, and what queues
- * have with them.
+ * The program keeps all packets of @host's chain while the command @go deletes its
+ * link; @back makes it anew. The hooks of a namespace go with its last link, and
+ * queued packets with them.
  */
 static void link_goes(int host, const char *chain, const char *go,
 		      const char *back)
@@ -524,7 +524,7 @@ static void link_goes(int host, const char *chain, const char *go,
 	snprintf(rule, sizeof(rule), "%s %s", chain, ALL);
 	chains_up(host);
 	queue = queue_up(host, rule, true, NOT_YET);
-	/* nobody sends any more, so that what is counted is what was kept */
+	/* the writer is stopped, so that the count is that of kept packets */
 	pid = writer_start(queue);
 	writer_stop(pid);
 	CHECK(queue_total(queue) > 0);
@@ -534,7 +534,7 @@ static void link_goes(int host, const char *chain, const char *go,
 	queue_go_on(queue);
 	check_works();
 
-	/* somebody does */
+	/* a new writer */
 	queue->order = NOT_YET;
 	pid = writer_start(queue);
 	command("%s", go);
@@ -553,7 +553,7 @@ static void link_deleted(void)
 		  "ip netns exec hosta rdma link add rxe0 type rxe netdev va");
 }
 
-/* the netdev takes what has come by it along; the other end of the cable goes */
+/* deleting the netdev drops packets that came by it, and deletes its peer */
 static void netdev_deleted(void)
 {
 	int host;
@@ -575,7 +575,7 @@ static void netdev_deleted(void)
 	}
 }
 
-/* Nothing that a queue has may come back to code that is not there any more. */
+/* No queued packet may return to a module that is gone. */
 static void module_unloaded(void)
 {
 	const char *load = load_command();
@@ -600,13 +600,15 @@ static void module_unloaded(void)
 }
 
 static const struct test tests[] = {
-	{ "half of the packets through a queue", segmented },
-	{ "half of the packets through a queue, merged as they are", merged },
-	{ "half of the packets handed back in reverse order", backwards },
-	{ "half of a host's packets, out and in, through a queue", both_ways },
-	{ "a link is deleted while a queue has packets", link_deleted },
-	{ "a netdev is deleted while a queue has packets", netdev_deleted },
-	{ "the module is unloaded while queues have packets", module_unloaded },
+	{ "half of the packets pass an NFQUEUE", segmented },
+	{ "half of the packets pass an NFQUEUE as GSO packets", merged },
+	{ "half of the packets leave an NFQUEUE in reverse order", backwards },
+	{ "half of a host's packets pass an NFQUEUE, out and in", both_ways },
+	{ "a link is deleted while an NFQUEUE holds packets", link_deleted },
+	{ "a netdev is deleted while an NFQUEUE holds packets",
+	  netdev_deleted },
+	{ "the module is unloaded while NFQUEUEs hold packets",
+	  module_unloaded },
 	{}
 };
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
 # Tests that move data in every way, with and without each offload of the netdevs
-# that decides how packets travel. Needs root, rdma_rxe and ethtool.
+# that changes how packets travel. Needs root, rdma_rxe and ethtool.
 
 cd "$(dirname "$0")" || exit 1
 : "${KSFT:=$(realpath ../..)}"

@@ -1,101 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Which way packets take: by the netdev of their link where several lead to the
- * peer, in and outside VRFs, through tunnels, and not at all by a netdev where the
- * peer is this host.
+ * The route of packets: by the netdev of their link if several lead to the peer,
+ * in and outside VRFs, through tunnels, and by no netdev if the peer is on this
+ * host.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include "links.h"
+#include "cables.h"
 
-#define GRH	40
-#define QKEY	0x11223344
-#define SIZE	(256 * 1024)
-#define TURNS	4
 #define DATAGRAMS 20
-/* more than neighbours and groups are asked for by the kernel meanwhile */
-#define NOISE	(16 * 1024UL)
 
-static const char *const sides[] = { "left", "right" };
-/* of the links: link0 and link1 are the ends of v0, link2 and link3 those of v1 */
-static const char *const addresses[2][4] = {
-	{ "10.1.0.1", "10.1.0.2", "10.1.0.3", "10.1.0.4" },
-	{ "fd01::1", "fd01::2", "fd01::3", "fd01::4" },
-};
-
-/* Two hosts and two cables, v0 and v1. */
-static void cables_up(void)
-{
-	int i;
-
-	own_namespace();
-	command("ip netns add left");
-	command("ip netns add right");
-	for (i = 0; i < 2; i++)
-		command("ip link add v%d netns left type veth peer name v%d netns right",
-			i, i);
-}
-
-/* put a netdev into a VRF, which is made where it is not there */
-static void into_vrf(const char *ns, const char *vrf, int table,
-		     const char *netdev)
-{
-	char text[200];
-
-	snprintf(text, sizeof(text),
-		 "ip -n %s link show %s >/dev/null 2>&1 || ip -n %s link add %s type vrf table %d",
-		 ns, vrf, ns, vrf, table);
-	if (system(text))
-		skip("the kernel has no VRFs");
-	command("ip -n %s link set %s up", ns, vrf);
-	command("ip -n %s link set %s master %s", ns, netdev, vrf);
-}
-
-/* one link, with an address of each family */
-static void link_up(int link, int like)
-{
-	char netdev[10], device[10], address[30];
-
-	snprintf(netdev, sizeof(netdev), "v%d", link / 2);
-	snprintf(device, sizeof(device), "link%d", link);
-	snprintf(address, sizeof(address), "%s/24", addresses[0][like]);
-	host_up(sides[link & 1], netdev, address, device);
-	command("ip -n %s addr add %s/64 dev %s nodad", sides[link & 1],
-		addresses[1][like], netdev);
-}
-
-static void open_link(struct host *host, int link, int like)
-{
-	char device[10];
-
-	snprintf(device, sizeof(device), "link%d", link);
-	open_at(host, device, addresses[0][like]);
-	be_at(host, addresses[1][like]);
-}
-
-/* what each side's netdevs have sent */
-struct sent {
-	unsigned long bytes[2][2];
-};
-
-static struct sent sent_by_all(void)
-{
-	struct sent sent;
-	char netdev[10];
-	int i;
-
-	for (i = 0; i < 4; i++) {
-		snprintf(netdev, sizeof(netdev), "v%d", i / 2);
-		sent.bytes[i & 1][i / 2] = sent_bytes(sides[i & 1], netdev);
-	}
-	return sent;
-}
-
-/* since then both sides have sent a lot by one cable, and nothing by the other */
+/* since @before both sides have sent much by one cable, and nothing by the other */
 static void check_sent(struct sent before, int cable)
 {
 	struct sent after = sent_by_all();
@@ -112,33 +30,6 @@ static void check_sent(struct sent before, int cable)
 	}
 }
 
-/* writes and reads, which have both sides send as much */
-static void carry(struct host *a, struct host *b, bool ipv6)
-{
-	struct pair_config config = { .ipv6 = ipv6 };
-	struct end end_a, end_b;
-	struct buf here, there;
-	int i;
-
-	connect_ends(&end_a, a, &end_b, b, &config);
-	buf_get(&here, a, SIZE, ALL_ACCESS);
-	buf_get(&there, b, SIZE, ALL_ACCESS);
-	for (i = 0; i < TURNS; i++) {
-		fill_pattern(here.addr, SIZE, i);
-		do_one(&end_a, IBV_WR_RDMA_WRITE, buf_sge(&here, 0, SIZE),
-		       &there, 0);
-		check_pattern(there.addr, SIZE, i);
-		fill_pattern(there.addr, SIZE, i + 100);
-		do_one(&end_a, IBV_WR_RDMA_READ, buf_sge(&here, 0, SIZE),
-		       &there, 0);
-		check_pattern(here.addr, SIZE, i + 100);
-	}
-	buf_put(&here);
-	buf_put(&there);
-	end_destroy(&end_a);
-	end_destroy(&end_b);
-}
-
 static void carry_by(struct host *a, struct host *b, int cable)
 {
 	struct sent before;
@@ -149,103 +40,6 @@ static void carry_by(struct host *a, struct host *b, int cable)
 		before = sent_by_all();
 		carry(a, b, ipv6);
 		check_sent(before, cable);
-	}
-}
-
-static struct ibv_ah *address_handle(struct host *from,
-				     const union ibv_gid *to, bool ipv6)
-{
-	struct ibv_ah_attr attr = {
-		.is_global = 1,
-		.port_num = 1,
-		.grh = {
-			.dgid = *to,
-			.sgid_index = from->gids[ipv6].index,
-			.hop_limit = 64,
-		},
-	};
-	struct ibv_ah *ah;
-	int tries = 0;
-
-	/* as in end_to_rtr() */
-	do {
-		ah = ibv_create_ah(from->pd, &attr);
-	} while (!ah && errno == ETIMEDOUT && tries++ < 10);
-	CHECK(ah);
-	return ah;
-}
-
-static void datagram_end(struct end *end, struct host *host, bool ipv6)
-{
-	struct pair_config config = {
-		.type = IBV_QPT_UD,
-		.qkey = QKEY,
-		.ipv6 = ipv6,
-	};
-
-	end_create(end, host, &config);
-	end_to_init(end, &config);
-	end_to_rtr(end, 0, &host->gids[ipv6].gid, &config);
-	end_to_rts(end, &config);
-}
-
-/* a datagram to one host, or to a group that it is in */
-static void send_datagram(struct host *from, struct host *to, bool ipv6,
-			  const union ibv_gid *group)
-{
-	struct buf out, in;
-	struct end a, b;
-	struct ibv_sge sge;
-	struct ibv_send_wr wr = {
-		.sg_list = &sge,
-		.num_sge = 1,
-		.opcode = IBV_WR_SEND,
-		.send_flags = IBV_SEND_SIGNALED,
-		.wr.ud.remote_qkey = QKEY,
-	};
-
-	datagram_end(&a, from, ipv6);
-	datagram_end(&b, to, ipv6);
-	buf_get(&out, from, 1000, ALL_ACCESS);
-	buf_get(&in, to, GRH + 1000, ALL_ACCESS);
-	fill_pattern(out.addr, 1000, 3);
-	post_recv(&b, &in, 0, GRH + 1000, 1);
-	if (group)
-		CHECK_EQ(ibv_attach_mcast(b.qp, group, 0), 0);
-
-	sge = buf_sge(&out, 0, 1000);
-	wr.wr.ud.ah = address_handle(from, group ?: &to->gids[ipv6].gid, ipv6);
-	wr.wr.ud.remote_qpn = group ? 0xffffff : b.qp->qp_num;
-	post_send(&a, &wr);
-	wait_ok(a.send_cq);
-	CHECK_EQ(wait_ok(b.recv_cq).byte_len, GRH + 1000);
-	check_pattern(in.addr + GRH, 1000, 3);
-
-	if (group)
-		CHECK_EQ(ibv_detach_mcast(b.qp, group, 0), 0);
-	CHECK_EQ(ibv_destroy_ah(wr.wr.ud.ah), 0);
-	buf_put(&out);
-	buf_put(&in);
-	end_destroy(&a);
-	end_destroy(&b);
-}
-
-/* RDMA CM and what it connects, by rping, which looks at its data */
-static void ping(const char *from, const char *to)
-{
-	char client[200];
-	int tries;
-
-	test_at("rping from %s to %s", from, to);
-	command("ip netns exec right timeout %u rping -s -a %s -V -S 5000 -C 10 >/dev/null 2>&1 &",
-		60 * limit_factor(), to);
-	snprintf(client, sizeof(client),
-		 "ip netns exec left timeout %u rping -c -a %s -I %s -V -S 5000 -C 10 >/dev/null 2>&1",
-		 20 * limit_factor(), to, from);
-	/* the server takes a moment */
-	for (tries = 0; system(client); tries++) {
-		CHECK(tries < 100);
-		sleep_ms(100);
 	}
 }
 
@@ -347,8 +141,8 @@ static void router(void)
 }
 
 /*
- * Links of one host that talk: nothing of it leaves by a cable. The core asks for
- * neighbours where there are none, and a host does not answer itself.
+ * Traffic between links of one host leaves by no cable. The core resolves
+ * neighbours all the same, and a host does not answer itself: add them.
  */
 static void one_host(void)
 {
@@ -422,8 +216,9 @@ static void vrf_check(struct host *a, struct host *b)
 		test_at("IPv%d", ipv6 ? 6 : 4);
 		carry(a, b, ipv6);
 		carry(b, a, ipv6);
-		/* to itself */
+		/* from a link to itself */
 		carry(a, a, ipv6);
+		send_datagram(a, a, ipv6, NULL);
 		group = gid_of(ipv6 ? "ff0e::1:2" : "239.1.0.2");
 		for (i = 0; i < 3; i++) {
 			send_datagram(a, b, ipv6, NULL);
@@ -454,7 +249,7 @@ static void vrf(void)
 	ping("fd01::1", "fd01::2");
 }
 
-/* The links are there before the VRFs, and after them. */
+/* The links exist before the VRFs, and outlive them. */
 static void vrf_later(void)
 {
 	struct host hosts[2];
@@ -528,7 +323,7 @@ static void vrf_link_local(void)
 	send_datagram(&hosts[0], &hosts[1], true, NULL);
 }
 
-/* have connection tracking look at what comes */
+/* have connection tracking see incoming packets */
 static void track(const char *ns)
 {
 	char text[200];
@@ -699,14 +494,15 @@ static const struct test tests[] = {
 	  strict_rails },
 	{ "datagrams and connection management, with two netdevs in one subnet",
 	  rail_datagrams },
-	{ "a peer behind a router that a worse route leads to", router },
+	{ "a peer behind a router that the route with the worse metric leads to",
+	  router },
 	{ "links of one host that talk to one another", one_host },
-	{ "a link on a dummy, and routes", dummy_link },
-	{ "netdevs in VRFs", vrf },
-	{ "netdevs that get into VRFs, and out", vrf_later },
+	{ "a link on a dummy sends by the routing table", dummy_link },
+	{ "links on netdevs in VRFs", vrf },
+	{ "netdevs that enter and leave VRFs", vrf_later },
 	{ "VRFs with the same addresses", equal_vrfs },
 	{ "link-local addresses in VRFs", vrf_link_local },
-	{ "VRFs and connection tracking", vrf_conntrack },
+	{ "connection tracking in VRFs", vrf_conntrack },
 	{ "GRE tunnels", gre },
 	{ "IPv4 in IPv4 tunnels", ipip },
 	{ "IPv6 in IPv4 tunnels", sit },

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * A network that loses, reorders, repeats and corrupts packets: every message
+ * A network that loses, reorders, duplicates and corrupts packets: every message
  * arrives once, in order, with its data; every atomic is executed once.
  */
 #include <stdint.h>
@@ -16,7 +16,7 @@
 
 static const int access_of[] = { ALL_ACCESS, ODP_ACCESS };
 
-/* All messages in flight at once; what each carries tells it from the others. */
+/* All messages in flight at once, each with data of its own. */
 static void messages(struct pair *pair, enum ibv_wr_opcode opcode,
 		     struct buf *local, struct buf *remote,
 		     unsigned int seed)
@@ -44,7 +44,7 @@ static void messages(struct pair *pair, enum ibv_wr_opcode opcode,
 	check_idle(pair->b.recv_cq);
 }
 
-/* Several in flight: each finds what those before it have left. */
+/* Several in flight: each returns the result of those before it. */
 static void atomics(struct pair *pair, struct buf *local,
 		    struct buf *remote)
 {
@@ -79,22 +79,22 @@ static void atomics(struct pair *pair, struct buf *local,
 }
 
 /*
- * Packets leave together, and are lost together, then each by itself.
- * @counter of the driver's shows that the network did what it was to do.
+ * Packets leave as GSO packets, and are lost as such, then one by one. The
+ * driver's @counter shows that netem did disturb them.
  */
 static void over(const char *how, const char *counter)
 {
 	static const enum ibv_wr_opcode opcodes[] = {
 		IBV_WR_RDMA_WRITE, IBV_WR_RDMA_READ, IBV_WR_SEND,
 	};
-	/* 67 ms for the loss of a last packet, which nothing else tells */
+	/* 67 ms, as only the timer notices the loss of a last packet */
 	struct pair_config config = { .timeout = 14 };
 	unsigned long long before = counter_sum(counter);
 	struct buf local, remote;
 	struct pair pair;
 	int odp, i;
 
-	/* the hosts get to know each other: for that a loss takes a second */
+	/* resolve neighbours first: a lost packet of those costs a second */
 	check_works();
 	set_netem(how);
 	for (odp = 0; odp < 2; odp++) {
@@ -146,11 +146,12 @@ static void all_of_it(void)
 }
 
 static const struct test tests[] = {
-	{ "packets are lost", lossy },
-	{ "packets are reordered", reordering },
-	{ "packets are repeated", repeating },
-	{ "packets are corrupted", corrupting },
-	{ "packets are lost, reordered, repeated and corrupted", all_of_it },
+	{ "RC while packets are lost", lossy },
+	{ "RC while packets are reordered", reordering },
+	{ "RC while packets are duplicated", repeating },
+	{ "RC while packets are corrupted", corrupting },
+	{ "RC while packets are lost, reordered, duplicated and corrupted",
+	  all_of_it },
 	{}
 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Prefetches that are waited for, over memory that nobody provides: neither the
- * program's end nor the device's waits with them.
+ * Synchronous prefetches of memory that userfaultfd does not provide: neither the
+ * end of the program nor the removal of the device waits for them.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -30,10 +30,10 @@ static void *map(int flags)
 /**
  * struct waiting - a call that waits for memory
  * @host: where the memory is registered
- * @odp: the memory, which @uffd does not provide
+ * @odp: the memory, which is missing until @uffd provides it
  * @uffd: a userfaultfd
  * @thread: makes the call
- * @err: what it has returned
+ * @err: the call's result
  */
 struct waiting {
 	struct host host;
@@ -68,7 +68,7 @@ static void memory_up(struct waiting *w)
 	buf_reg(&w->odp, &w->host, memory, SIZE, ODP_ACCESS);
 }
 
-/* one that is sure to wait, as the page is wanted already */
+/* start a call, and wait until its fault is at the userfaultfd */
 static void wait_begins(struct waiting *w)
 {
 	memory_up(w);
@@ -90,7 +90,7 @@ static void provided(void)
 
 	fill_pattern(content, SIZE, 3);
 	wait_begins(&w);
-	/* the first of them is waited for */
+	/* the prefetch waits for the first page */
 	for (at = 0; at < SIZE; at += PAGE_BYTES)
 		userfaultfd_copy(w.uffd, w.odp.addr + at, content + at);
 	wait_ends(&w, 0);
@@ -102,7 +102,7 @@ static void provided(void)
 
 static void plug_link(void)
 {
-	command("ip netns exec hosta rdma link add rxe0 type rxe netdev va");
+	make_link(0);
 }
 
 static void plug_netdev(void)
@@ -110,21 +110,25 @@ static void plug_netdev(void)
 	two_hosts("plug");
 }
 
-/* Whoever is left without its device is told so, and the memory is untouched. */
+/* A call that loses its device returns EIO, and soon; the memory stays missing. */
 static void device_goes(const char *go, void (*plug)(void))
 {
+	unsigned int alone = remove_once();
 	struct resources before;
+	unsigned long long began;
 	struct waiting w;
 
 	resources_get(&before);
 	wait_begins(&w);
+	began = now_ms();
 	command("%s", go);
 	wait_ends(&w, EIO);
-	/* so is the call that comes later */
+	check_removed(began, alone);
+	/* so does a later call */
 	CHECK_EQ(prefetch(&w), EIO);
 	CHECK(!page_frame(w.odp.addr));
 
-	/* and the next device of that name works, with the page still missing */
+	/* the next device of that name works, with the page still missing */
 	plug();
 	check_works();
 	resources_check(&before);
@@ -141,7 +145,7 @@ static void netdev_deleted(void)
 	device_goes("ip -n hosta link delete va", plug_netdev);
 }
 
-/* with the program's end its context is closed, though nobody provides a page */
+/* a killed program's context is closed, though the page is still missing */
 static void killed(void)
 {
 	atomic_int *their_uffd = map(MAP_SHARED);
@@ -162,7 +166,7 @@ static void killed(void)
 	UNTIL(*their_uffd >= 0);
 	pidfd = syscall(SYS_pidfd_open, pid, 0);
 	CHECK(pidfd >= 0);
-	/* so that it is not closed with the child's end */
+	/* keep it open when the child ends */
 	uffd = syscall(SYS_pidfd_getfd, pidfd, *their_uffd, 0);
 	CHECK(uffd >= 0);
 	CHECK(userfaultfd_wait(uffd, HUNG_MS * limit_factor()));
@@ -173,7 +177,7 @@ static void killed(void)
 	close(pidfd);
 }
 
-/* A forked child's prefetch is of the memory that the region has. */
+/* A forked child prefetches the region's memory, not its own. */
 static void by_child(void)
 {
 	struct host host;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * What peers make a program's address space grow by is the program's, as if its
- * own CPU had touched it: its control group is charged, and has a limit.
+ * Page faults by peers make a program's address space grow. The program's memcg
+ * is charged, up to its limit, as if its own CPU had touched the memory.
  */
 #include <signal.h>
 #include <stdint.h>
@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "memory.h"
@@ -23,18 +24,18 @@
 /* more than the program has, and less than the tables */
 #define ROOM	(16UL << 20)
 #define BATCH	16
-/* after so many, the program withdraws what is there */
+/* reads after which the program takes the driver's pages away */
 #define AT_ONCE	1024
 
 enum stage { BEGUN, TOLD, CONNECTED, READY, READ_FIRST, MEASURED, READ, ENDED };
 
 /**
- * struct shared - what the two processes tell each other
- * @stage: what has been done; atomic, and orders the rest
- * @limited: the program is to have a limit, and to withdraw its memory
- * @spared: it is not to be killed when it has reached that
- * @withdraw: how often it is to do that; atomic, as is the next
- * @withdrawn: how often it has
+ * struct shared - state shared by the two processes
+ * @stage: how far they are; atomic, and orders the other fields
+ * @limited: the program has a memcg limit, and withdraws its memory
+ * @spared: the OOM killer is not to kill it at the limit
+ * @withdraw: how often it is to withdraw memory; atomic, as is the next
+ * @withdrawn: how often it has done so
  * @gids: of their hosts
  * @qpns: of their queue pairs
  * @rkey: of the program's region
@@ -95,7 +96,7 @@ static void measure(struct shared *shared, int when)
 	shared->charged[when] = group_read("memory.current", "");
 }
 
-/* as the CPU would: a page of each */
+/* one page of each page table, by the CPU */
 static void touch(const unsigned char *addr)
 {
 	unsigned long i;
@@ -105,8 +106,8 @@ static void touch(const unsigned char *addr)
 }
 
 /*
- * From peers, for a moment: the driver forgets all pages. They stay, and so do
- * the page tables, which a kernel may free with what is discarded.
+ * Take the pages away from the driver, by a notifier. The mm keeps them, and the
+ * page tables, which discarding could free.
  */
 static void withdraw_when_told(struct shared *shared)
 {
@@ -222,7 +223,7 @@ static void peer_down(struct peer *peer)
 	host_close(&peer->host);
 }
 
-/* a page for each page table; the status of all, or of the first that fails */
+/* read a page of each page table; returns the first status that is no success */
 static enum ibv_wc_status read_batch(struct peer *peer, unsigned long first)
 {
 	enum ibv_wc_status status = IBV_WC_SUCCESS;
@@ -249,8 +250,8 @@ static void read_half(struct peer *peer, unsigned long first)
 }
 
 /*
- * What the driver itself needs for pages is charged, too, and is the same for
- * page tables that are there and for such as are made for the peer.
+ * The driver's own page tables are charged, too. They are as large for the half
+ * whose page tables exist as for the half whose page tables faults allocate.
  */
 static void growth_is_charged(void)
 {
@@ -291,8 +292,8 @@ static void have_withdrawn(struct peer *peer)
 }
 
 /*
- * The program has less than it would take. Whether it is killed for that, or its
- * peer is refused, is the kernel's to decide; but it stays within its limit.
+ * The page tables exceed the program's limit. The kernel decides whether the OOM
+ * killer ends the program or the fault fails, but the memcg stays within its limit.
  */
 static void limit_holds(void)
 {
@@ -319,8 +320,8 @@ static void limit_holds(void)
 }
 
 /*
- * Nobody is killed for it, and no memory comes free: the peer is told that there
- * is none, and not that it may not have it.
+ * No process is killed, and no memory comes free: the peer gets a remote
+ * operational error, not a remote access error.
  */
 static void no_memory(void)
 {
@@ -340,10 +341,313 @@ static void no_memory(void)
 	peer_down(&peer);
 }
 
+#define W		IBV_WR_RDMA_WRITE
+#define S		IBV_WR_SEND
+/* tries, each at a page table of its own: a CPU may have charged some ahead */
+#define TRIES		64
+#define LACK_SIZE	(TRIES * HUGE_BYTES)
+
+/**
+ * struct lack - an access to memory of a program that may have no more pages
+ * @name: for people
+ * @type: of the queue pairs
+ * @opcode: of the request
+ * @own: the program makes it, and else its peer
+ * @late: the page is discarded when the request is under way
+ * @status: of the request
+ */
+struct lack {
+	const char *name;
+	enum ibv_qp_type type;
+	enum ibv_wr_opcode opcode;
+	bool own;
+	bool late;
+	enum ibv_wc_status status;
+};
+
+static const struct lack lacks[] = {
+	{ "a write's source", IBV_QPT_RC, W, .own = true,
+	  .status = IBV_WC_LOC_QP_OP_ERR },
+	{ "a read's sink", IBV_QPT_RC, R, .own = true,
+	  .status = IBV_WC_LOC_QP_OP_ERR },
+	{ "a read's response", IBV_QPT_RC, R, .own = true, .late = true,
+	  .status = IBV_WC_LOC_QP_OP_ERR },
+	{ "a read's source", IBV_QPT_RC, R, .status = IBV_WC_REM_OP_ERR },
+	{ "a write's sink", IBV_QPT_RC, W, .status = IBV_WC_REM_OP_ERR },
+	{ "a receive", IBV_QPT_RC, S, .status = IBV_WC_REM_OP_ERR },
+	{ "an unreliable write's sink", IBV_QPT_UC, W,
+	  .status = IBV_WC_SUCCESS },
+};
+
+enum order { POST, RECEIVE, DISCARD, LIMIT, LIFT, SENT, RECEIVED, PEEK };
+
+/**
+ * struct desk - what a program is told to do, and tells
+ * @lack: which access
+ * @orders: how many it was given; atomic, as is the next
+ * @done: how many it has done
+ * @order: the last
+ * @at: offset in its memory
+ * @result: a status, or a byte
+ * @gids: of the hosts
+ * @qpns: of the queue pairs
+ * @rkeys: of their memory
+ * @addrs: of their memory
+ */
+struct desk {
+	const struct lack *lack;
+	unsigned int orders;
+	unsigned int done;
+	enum order order;
+	size_t at;
+	int result;
+	union ibv_gid gids[2];
+	unsigned int qpns[2];
+	unsigned int rkeys[2];
+	unsigned char *addrs[2];
+};
+
+/**
+ * struct side - the program, or its peer
+ * @host: of it
+ * @config: of its queue pair
+ * @end: its queue pair
+ * @buf: its memory, which the other side reads and writes
+ * @far: that of the other side
+ * @far_mr: of @far
+ */
+struct side {
+	struct host host;
+	struct pair_config config;
+	struct end end;
+	struct buf buf;
+	struct buf far;
+	struct ibv_mr far_mr;
+};
+
+static void side_up(struct side *side, struct desk *desk, int which)
+{
+	bool uc = desk->lack->type == IBV_QPT_UC;
+	int access = (uc ? UC_ACCESS : ALL_ACCESS) | IBV_ACCESS_ON_DEMAND;
+
+	*side = (struct side) {
+		.config = { .type = desk->lack->type, .timeout = 14 },
+	};
+	host_open(&side->host, which);
+	end_create(&side->end, &side->host, &side->config);
+	/* all but the memory that comes next */
+	CHECK_EQ(mlockall(MCL_CURRENT), 0);
+	buf_get(&side->buf, &side->host, LACK_SIZE, access);
+	CHECK_EQ(madvise(side->buf.addr, LACK_SIZE, MADV_NOHUGEPAGE), 0);
+	end_to_init(&side->end, &side->config);
+	desk->gids[which] = side->host.gids[0].gid;
+	desk->qpns[which] = side->end.qp->qp_num;
+	desk->rkeys[which] = side->buf.mr->rkey;
+	desk->addrs[which] = side->buf.addr;
+}
+
+static void side_connect(struct side *side, struct desk *desk, int which)
+{
+	end_to_rtr(&side->end, desk->qpns[!which], &desk->gids[!which],
+		   &side->config);
+	end_to_rts(&side->end, &side->config);
+	side->far = (struct buf) {
+		.addr = desk->addrs[!which],
+		.len = LACK_SIZE,
+		.mr = &side->far_mr,
+	};
+	side->far_mr.rkey = desk->rkeys[!which];
+}
+
+static int obey(struct side *side, const struct desk *desk, int max)
+{
+	struct end *end = &side->end;
+	size_t at = desk->at;
+
+	switch (desk->order) {
+	case POST:
+		post_one(end, desk->lack->opcode, buf_sge(&side->buf, at, LEN),
+			 &side->far, at);
+		return 0;
+	case RECEIVE:
+		post_recv(end, &side->buf, at, LEN, 1);
+		return 0;
+	case DISCARD:
+		return madvise(side->buf.addr + at, PAGE_BYTES, MADV_DONTNEED);
+	case LIMIT:
+		return pwrite(max, "0", 1, 0) != 1;
+	case LIFT:
+		return pwrite(max, "max", 3, 0) != 3;
+	case SENT:
+		return wait_cqe(end->send_cq).status;
+	case RECEIVED:
+		return wait_cqe(end->recv_cq).status;
+	default:
+		return side->buf.addr[at];
+	}
+}
+
+/*
+ * The program, on hostb. At its limit it must not need a page by itself: all that
+ * it has so far is locked, and it touches nothing new.
+ */
+static void work(struct desk *desk)
+{
+	static struct side side;
+	unsigned int n;
+	int max;
+
+	write_file("/proc/self/oom_score_adj", "-1000");
+	group_own("memcg");
+	max = group_open("memory.max");
+	side_up(&side, desk, 1);
+	__atomic_store_n(&desk->done, 1, __ATOMIC_RELEASE);
+	UNTIL(__atomic_load_n(&desk->orders, __ATOMIC_ACQUIRE) == 1);
+	side_connect(&side, desk, 1);
+	for (n = 2; ; n++) {
+		while (__atomic_load_n(&desk->orders, __ATOMIC_ACQUIRE) != n)
+			sleep_ms(1);
+		desk->result = obey(&side, desk, max);
+		__atomic_store_n(&desk->done, n, __ATOMIC_RELEASE);
+	}
+}
+
+/* Give the program an order, and wait for the result. */
+static int tell(struct desk *desk, enum order order, size_t at)
+{
+	unsigned int n = desk->orders + 1;
+
+	desk->order = order;
+	desk->at = at;
+	__atomic_store_n(&desk->orders, n, __ATOMIC_RELEASE);
+	UNTIL(__atomic_load_n(&desk->done, __ATOMIC_ACQUIRE) == n);
+	return desk->result;
+}
+
+/* The program's request; if @late, its page goes while the peer's is faulted in. */
+static enum ibv_wc_status request_own(struct desk *desk, struct side *peer,
+				      size_t at)
+{
+	static unsigned char content[PAGE_BYTES];
+	unsigned char *page = peer->buf.addr + at;
+	int uffd = -1;
+
+	if (desk->lack->late)
+		uffd = miss_pages(page, PAGE_BYTES);
+	else
+		CHECK_EQ(tell(desk, LIMIT, 0), 0);
+	CHECK_EQ(tell(desk, POST, at), 0);
+	if (desk->lack->late) {
+		CHECK(userfaultfd_wanted(uffd) == page);
+		CHECK_EQ(tell(desk, DISCARD, at), 0);
+		CHECK_EQ(tell(desk, LIMIT, 0), 0);
+		userfaultfd_copy(uffd, page, content);
+		close(uffd);
+	}
+	return tell(desk, SENT, 0);
+}
+
+static enum ibv_wc_status request_peer(struct desk *desk, struct side *peer,
+				       size_t at)
+{
+	if (desk->lack->opcode == S)
+		CHECK_EQ(tell(desk, RECEIVE, at), 0);
+	CHECK_EQ(tell(desk, LIMIT, 0), 0);
+	post_one(&peer->end, desk->lack->opcode, buf_sge(&peer->buf, at, LEN),
+		 desk->lack->opcode == S ? NULL : &peer->far, at);
+	return wait_cqe(peer->end.send_cq).status;
+}
+
+static unsigned long long failed_faults(void)
+{
+	return counter_of(1, "page_fault_no_memory");
+}
+
+/* One request at a page; whether its fault has failed for lack of memory. */
+static bool request_fails(struct desk *desk, struct side *peer, size_t at)
+{
+	unsigned long long failed = failed_faults();
+	unsigned long long faults = counter_of(1, "page_faults");
+	enum ibv_wc_status status;
+
+	status = desk->lack->own ? request_own(desk, peer, at) :
+				   request_peer(desk, peer, at);
+	/* nobody tells the sender of an unreliable write */
+	UNTIL(failed_faults() > failed ||
+	      counter_of(1, "page_faults") > faults + desk->lack->late);
+	if (failed_faults() == failed) {
+		CHECK_EQ(status, IBV_WC_SUCCESS);
+		CHECK_EQ(tell(desk, LIFT, 0), 0);
+		if (desk->lack->opcode == S)
+			CHECK_EQ(tell(desk, RECEIVED, 0), IBV_WC_SUCCESS);
+		return false;
+	}
+	CHECK_EQ(status, desk->lack->status);
+	CHECK_EQ(failed_faults(), failed + 1);
+	return true;
+}
+
+/* The message is lost, and no more than that. */
+static void check_goes_on(struct desk *desk, struct side *peer, size_t at)
+{
+	CHECK_EQ(tell(desk, LIFT, 0), 0);
+	peer->buf.addr[at] = 7;
+	post_one(&peer->end, W, buf_sge(&peer->buf, at, LEN), &peer->far, at);
+	wait_ok(peer->end.send_cq);
+	UNTIL(tell(desk, PEEK, at) == 7);
+}
+
+static void lacks_memory(const struct lack *lack)
+{
+	struct desk *desk = mmap(NULL, sizeof(*desk), PROT_READ | PROT_WRITE,
+				 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct side peer;
+	unsigned int i;
+	pid_t program;
+
+	CHECK(desk != MAP_FAILED);
+	test_at("%s", lack->name);
+	*desk = (struct desk) { .lack = lack };
+	program = fork();
+	CHECK(program >= 0);
+	if (!program)
+		work(desk);
+	UNTIL(__atomic_load_n(&desk->done, __ATOMIC_ACQUIRE) == 1);
+	side_up(&peer, desk, 0);
+	side_connect(&peer, desk, 0);
+	__atomic_store_n(&desk->orders, 1, __ATOMIC_RELEASE);
+	for (i = 0; i < TRIES; i++) {
+		test_at("%s, page %u", lack->name, i);
+		if (request_fails(desk, &peer, i * HUGE_BYTES))
+			break;
+	}
+	CHECK(i < TRIES);
+	if (lack->opcode == S)
+		CHECK_EQ(tell(desk, RECEIVED, 0), IBV_WC_LOC_QP_OP_ERR);
+	if (lack->type == IBV_QPT_UC)
+		check_goes_on(desk, &peer, PAGE_BYTES);
+	CHECK_EQ(kill(program, SIGKILL), 0);
+	CHECK_EQ(waitpid(program, NULL, 0), program);
+	end_destroy(&peer.end);
+	buf_put(&peer.buf);
+	host_close(&peer.host);
+	check_works();
+}
+
+static void no_memory_anywhere(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < NUM(lacks); i++)
+		lacks_memory(&lacks[i]);
+}
+
 static const struct test tests[] = {
 	{ "page tables are charged to the memory's owner", growth_is_charged },
-	{ "page tables beyond the owner's limit", limit_holds },
+	{ "page tables beyond the owner's memcg limit", limit_holds },
 	{ "a fault without memory for its page", no_memory },
+	{ "requests, responses and receives without memory for a page",
+	  no_memory_anywhere },
 	{}
 };
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * What waits for a page: a direction of a queue pair stands still while a fault
- * is under way that may sleep for as long as the memory's owner likes. Reset,
- * error, destruction and removal let go of that fault, and it reaches nobody
- * any more; and nothing waits for pages that no packet has asked for.
+ * Parked directions: a direction of a queue pair stands still while a fault is
+ * under way, which may sleep for as long as the memory's owner likes. Reset,
+ * error, destruction and removal abandon that fault, and its result is dropped;
+ * and no direction waits for pages that no packet has named.
  *
- * The owner is the test, by userfaultfd: each page comes when the test says so.
+ * The test provides the pages, by userfaultfd, at a moment of its choice.
  */
 #include <errno.h>
 #include <stdint.h>
@@ -33,8 +33,8 @@
  * struct access - an access by a direction of a queue pair
  * @name: for people
  * @opcode: of the request
- * @at_responder: it is one of the passive side's memory
- * @late: the page goes away when the request has left: the completer misses it
+ * @at_responder: the access is to the responder's memory
+ * @late: the page is discarded once the request has left: the completer misses it
  * @datagram: of the UD service
  */
 struct access {
@@ -80,7 +80,7 @@ static const struct access *access_of(enum ibv_wr_opcode opcode,
  * @ah: from a to b, for datagrams
  * @bufs: memory of the ends
  * @held: the buffer whose first page is held back
- * @which: the host that it is of
+ * @which: the host that it belongs to
  * @uffd: holds it back
  */
 struct scene {
@@ -121,7 +121,7 @@ static void connect(struct scene *scene)
 {
 	struct end *a = &scene->pair.a, *b = &scene->pair.b;
 
-	/* what the network may still hold is none of this connection's */
+	/* packets still in the network do not belong to this connection */
 	scene->config.psn += 0x1000;
 	end_to_rtr(a, b->qp->qp_num, &b->host->gids[0].gid, &scene->config);
 	end_to_rtr(b, a->qp->qp_num, &a->host->gids[0].gid, &scene->config);
@@ -152,7 +152,7 @@ static void reconnect(struct scene *scene)
 	connect(scene);
 }
 
-/* nothing of the page that will be held back is there */
+/* set up, with the page missing that will be held back */
 static void scene_up(struct scene *scene, const struct access *access)
 {
 	struct host *hosts = scene->pair.hosts;
@@ -190,7 +190,7 @@ static void scene_down(struct scene *scene)
 	pair_down(&scene->pair);
 }
 
-/* The access, so far behind the beginning of the memory that is held back. */
+/* Post the access, at an offset of the memory that is held back. */
 static void post(struct scene *scene, size_t offset)
 {
 	size_t local = scene->which ? 0 : offset, remote = offset - local;
@@ -221,7 +221,7 @@ static void post(struct scene *scene, size_t offset)
 	post_send(&scene->pair.a, &wr);
 }
 
-/* What was posted succeeds, and its data arrives. */
+/* Wait for the access's success, and check its data. */
 static void finish(struct scene *scene, size_t offset)
 {
 	size_t local = scene->which ? 0 : offset, remote = offset - local;
@@ -245,7 +245,7 @@ static void provide(int uffd, void *page)
 	userfaultfd_copy(uffd, page, content);
 }
 
-/* have an access meet the page that is held back, and wait for it */
+/* post an access to the page that is held back, and wait until it is parked */
 static void park(struct scene *scene)
 {
 	unsigned char *page = scene->held->addr, *source = scene->bufs[1].addr;
@@ -258,7 +258,7 @@ static void park(struct scene *scene)
 		return;
 	}
 
-	/* there, until the responder has the request and waits for its own */
+	/* present, until the responder has parked at its own page */
 	memset(page, 1, PAGE_BYTES);
 	CHECK_EQ(madvise(source, PAGE_BYTES, MADV_DONTNEED), 0);
 	scene->uffd = miss_pages(page, PAGE_BYTES);
@@ -277,8 +277,8 @@ static void serve(struct scene *scene)
 }
 
 /*
- * A driver in which a fault's end reaches somebody whom it should not is given the
- * time for it. Nothing depends on this with one in which it does not.
+ * Give a driver time in which a fault's result goes to the wrong direction. A
+ * correct driver passes whatever this time is.
  */
 static void let_fault_end(void)
 {
@@ -292,8 +292,8 @@ static const char *const moments[] = {
 };
 
 /*
- * The page comes at that moment, to a region that is deregistered by then: what
- * waited for it may not have it. Who uses the same page next may.
+ * The page comes at @moment, when its region is deregistered: the access that
+ * waited must not get it. The next user of the same page may.
  */
 static void deregistered(const struct access *access, enum moment moment)
 {
@@ -334,7 +334,7 @@ static void deregistered(const struct access *access, enum moment moment)
 	scene_down(&scene);
 }
 
-/* The region stays, and its page is not to be had at that moment. */
+/* The region stays, but its page becomes inaccessible at @moment. */
 static void taken_away(const struct access *access, enum moment moment)
 {
 	struct scene scene;
@@ -353,7 +353,7 @@ static void taken_away(const struct access *access, enum moment moment)
 	if (moment == CONNECTED)
 		reconnect(&scene);
 	CHECK_EQ(mprotect(page, PAGE_BYTES, PROT_NONE), 0);
-	/* ends the wait */
+	/* end the wait */
 	close(scene.uffd);
 	let_fault_end();
 	CHECK_EQ(mprotect(page, PAGE_BYTES, PROT_READ | PROT_WRITE), 0);
@@ -427,9 +427,12 @@ static void reset_frees_responder(void)
 	reset_frees(true);
 }
 
+/* abandoned faults that a program may have */
+#define ABANDONED_MAX	16
+
 /*
- * There is a bound to what a program may leave behind, wherever it is: past it a
- * queue pair stays in reset, and is told so, until the pages come.
+ * A program has a bounded number of abandoned faults, at either side: beyond it
+ * modify to INIT fails with EBUSY, until the pages come.
  */
 static void leave_many(const struct access *access)
 {
@@ -441,7 +444,7 @@ static void leave_many(const struct access *access)
 	scene_up(&scene, access);
 	end = held_end(&scene);
 	park(&scene);
-	for (i = 1; i <= 200; i++) {
+	for (i = 1; i <= ABANDONED_MAX; i++) {
 		reset(&scene);
 		err = end_try_init(end, &scene.config);
 		if (err)
@@ -452,12 +455,9 @@ static void leave_many(const struct access *access)
 		post(&scene, 0);
 		CHECK(userfaultfd_wanted(scene.uffd) == scene.held->addr);
 	}
-	printf("# %s: %d faults left behind%s\n", access->name, i,
-	       err ? ", and no more" : "");
-	if (err) {
-		CHECK_EQ(err, EBUSY);
-		CHECK_EQ(end_state(end), IBV_QPS_RESET);
-	}
+	CHECK_EQ(err, EBUSY);
+	CHECK_EQ(end_state(end), IBV_QPS_RESET);
+	printf("# %s: %d faults left behind, and no more\n", access->name, i);
 	serve(&scene);
 	reset(&scene);
 	UNTIL(!(err = end_try_init(end, &scene.config)) || err != EBUSY);
@@ -476,7 +476,7 @@ static void many_left_behind(void)
 	leave_many(access_of(W, true, false));
 }
 
-/* Others of the program do not wait, nor does it for what has failed. */
+/* Neither other queue pairs nor flushed requests wait for the page. */
 static void flushed(void)
 {
 	const struct pair_config config = {};
@@ -494,7 +494,7 @@ static void flushed(void)
 		check_arrives(&a, &b, ODP_ACCESS);
 		end_to_error(&scene.pair.a);
 		wc = wait_cqe(scene.pair.a.send_cq);
-		/* no datagram waits for what its receiver does with it */
+		/* the sender of a datagram does not wait for its receiver */
 		if (accesses[i].at_responder && accesses[i].datagram)
 			CHECK_EQ(wc.status, IBV_WC_SUCCESS);
 		else
@@ -513,7 +513,7 @@ static void flushed(void)
 	}
 }
 
-/* Who destroys does not wait for the page, which comes when all is gone. */
+/* Destruction does not wait for the page, which comes when all is gone. */
 static void destroyed(void)
 {
 	struct resources before;
@@ -543,40 +543,46 @@ static void destroyed(void)
 	}
 }
 
-/* Nor does who removes a device, of which the queue pairs may be gone already. */
-static void removed(void)
+/* Nor does removal of a device, whose queue pairs may be @gone already. */
+static void remove_devices(struct scene *scenes, bool gone)
 {
-	static struct scene living[NUM(accesses)], gone[NUM(accesses)];
-	unsigned int i;
+	unsigned int i, alone = remove_once();
+	unsigned long long began;
 
 	for (i = 0; i < NUM(accesses); i++) {
-		test_at("%s", accesses[i].name);
-		scene_up(&living[i], &accesses[i]);
-		park(&living[i]);
-		scene_up(&gone[i], &accesses[i]);
-		park(&gone[i]);
-		end_destroy(&gone[i].pair.a);
-		end_destroy(&gone[i].pair.b);
+		test_at("%s, %s", accesses[i].name, gone ? "gone" : "living");
+		scene_up(&scenes[i], &accesses[i]);
+		park(&scenes[i]);
+		if (gone) {
+			end_destroy(&scenes[i].pair.a);
+			end_destroy(&scenes[i].pair.b);
+		}
 	}
-	for (i = 0; i < 2; i++)
-		command("timeout %u rdma link delete rxe%u",
-			HUNG_MS / 1000 * limit_factor(), i);
-	for (i = 0; i < NUM(accesses); i++) {
-		CHECK(!page_frame(living[i].held->addr));
-		CHECK(!page_frame(gone[i].held->addr));
+	for (i = 0; i < 2; i++) {
+		began = now_ms();
+		command("rdma link delete rxe%u", i);
+		check_removed(began, alone);
 	}
-	command("ip netns exec hosta rdma link add rxe0 type rxe netdev va");
-	command("ip netns exec hostb rdma link add rxe1 type rxe netdev vb");
+	for (i = 0; i < NUM(accesses); i++)
+		CHECK(!page_frame(scenes[i].held->addr));
+	make_link(0);
+	make_link(1);
 	check_works();
-	for (i = 0; i < NUM(accesses); i++) {
-		serve(&living[i]);
-		serve(&gone[i]);
-	}
+	for (i = 0; i < NUM(accesses); i++)
+		serve(&scenes[i]);
 	check_works();
 }
 
+static void removed(void)
+{
+	static struct scene scenes[2][NUM(accesses)];
+
+	remove_devices(scenes[0], false);
+	remove_devices(scenes[1], true);
+}
+
 /**
- * struct taker - who receives, and by what
+ * struct taker - a kind of receive queue
  * @name: for people
  * @datagram: of the UD service
  * @shared: by a shared receive queue
@@ -595,13 +601,13 @@ static const struct taker takers[] = {
 };
 
 /**
- * struct taking - a connection to receive by
+ * struct taking - a connection whose receiver's memory is missing
  * @config: of the queue pairs
  * @pair: end b receives
  * @srq: by this, or NULL
  * @ah: from a to b, for datagrams
- * @from: memory of the sender, which is there
- * @to: memory of the receiver, none of which is
+ * @from: memory of the sender, which is present
+ * @to: memory of the receiver, which is missing
  */
 struct taking {
 	struct pair_config config;
@@ -703,7 +709,7 @@ static void check_taken(const struct taking *taking, size_t offset, size_t len)
 
 #define MESSAGES	16
 
-/* Small messages into large receive requests, which tell nothing of them. */
+/* Small messages into large receive requests: a fault covers the message only. */
 static void small_messages(void)
 {
 	unsigned long present;
@@ -724,7 +730,7 @@ static void small_messages(void)
 		present = pages_present(taking.to.addr, taking.to.len);
 		printf("# %s: %u messages, %lu pages\n", takers[i].name,
 		       MESSAGES, present);
-		/* those, and a few that somebody may have thought of */
+		/* one page for each message, and a few more */
 		CHECK(present >= MESSAGES && present <= MESSAGES + 8);
 		for (j = 0; j < MESSAGES; j++)
 			check_taken(&taking, j * MIB, 64);
@@ -732,7 +738,7 @@ static void small_messages(void)
 	}
 }
 
-/* A message ends ahead of a page that nobody will ever provide. */
+/* A message ends just before a page that is never provided. */
 static void page_behind_message(void)
 {
 	static const size_t lengths[] = { 1, 64, 1024, 3000 };
@@ -760,8 +766,8 @@ static void page_behind_message(void)
 }
 
 /*
- * An atomic's result is of eight bytes, however long the place for it is. Both
- * the requester and the completer miss its page.
+ * An atomic's result has eight bytes, however long its SGE is. Both the requester
+ * and the completer miss its page.
  */
 static void page_behind_result(void)
 {
@@ -796,8 +802,8 @@ static void page_behind_result(void)
 }
 
 /*
- * What the wire tells is used: a RETH tells of all that comes, and a request in a
- * send queue of all that goes. Few stops for a long message.
+ * A fault covers all that is known to come: the length in the RETH, or that of the
+ * send request. So a long message parks few times.
  */
 static void long_messages(void)
 {
@@ -828,7 +834,7 @@ static void long_messages(void)
 		       opcodes[i], parks[0], parks[1]);
 		CHECK(parks[0] >= 1 && parks[0] <= 8);
 		CHECK(parks[1] >= 1);
-		/* packets that are there are all that tells of a send */
+		/* for a send only the packets that have come are known */
 		CHECK(opcodes[i] == S || parks[1] <= 8);
 		buf_put(&local);
 		buf_put(&remote);
@@ -839,9 +845,9 @@ static void long_messages(void)
 #define PARK_EVENT	TRACING "events/rdma_rxe/rxe_park/enable"
 
 /**
- * struct parks - what is counted of an end
+ * struct parks - the counter and trace of an end
  * @which: its host
- * @qpn: in the words of the trace
+ * @qpn: as the trace shows it
  * @before: the counter, at the beginning
  */
 struct parks {
@@ -857,18 +863,18 @@ static void parks_begin(struct parks *parks, int which, struct end *end)
 	parks->before = counter_of(which, "parked");
 }
 
-/* each time that it stood still is counted, and it did so often */
+/* CHECK() that each park is counted, and that there were some */
 static void parks_check(struct parks *parks, unsigned int times)
 {
 	unsigned int traced = trace_lines("rxe_park:", parks->qpn);
 
-	/* the core asks for a counter once in 10 ms */
+	/* the core reads counters once in 10 ms */
 	UNTIL(counter_of(parks->which, "parked") - parks->before >= traced);
 	CHECK_EQ(counter_of(parks->which, "parked") - parks->before, traced);
 	CHECK(traced >= times);
 }
 
-/* Two writes; the other one's page goes away when it is known to be there. */
+/* Two writes; the second one's page is discarded after it was faulted in. */
 static void count_behind_request(void)
 {
 	struct parks parks;
@@ -896,7 +902,7 @@ static void count_behind_request(void)
 	scene_down(&scene);
 }
 
-/* Two reads likewise: where the second one's data goes, goes away. */
+/* Two reads likewise: the sink of the second one is discarded. */
 static void count_behind_response(void)
 {
 	struct buf *sink, *source, other;
@@ -916,7 +922,7 @@ static void count_behind_response(void)
 	CHECK_EQ(madvise(source->addr, PAGE_BYTES, MADV_DONTNEED), 0);
 	scene.uffd = miss_pages(sink->addr, PAGE_BYTES);
 	there = miss_pages(source->addr, PAGE_BYTES);
-	/* their sinks are there when they leave */
+	/* the sinks are present when the reads leave */
 	do_one(&scene.pair.a, R, buf_sge(sink, 0, LEN), source, PAGE_BYTES);
 	do_one(&scene.pair.a, R, buf_sge(&other, 0, LEN), source, PAGE_BYTES);
 	trace_begin();
@@ -985,24 +991,29 @@ static void counted_behind_response(void)
 }
 
 static const struct test tests[] = {
-	{ "an old fault's error, at the requester",
+	{ "a requester gets no error of an abandoned fault",
 	  requester_inherits_nothing },
-	{ "an old fault's error, at the responder",
+	{ "a responder gets no error of an abandoned fault",
 	  responder_inherits_nothing },
-	{ "a reset requester is free", reset_frees_requester },
-	{ "a reset responder is free", reset_frees_responder },
-	{ "many faults are left behind", many_left_behind },
-	{ "flushed requests and other queue pairs do not wait", flushed },
-	{ "queue pairs are destroyed while they wait", destroyed },
-	{ "devices are removed while queue pairs wait", removed },
+	{ "a reset requester waits for no abandoned fault",
+	  reset_frees_requester },
+	{ "a reset responder waits for no abandoned fault",
+	  reset_frees_responder },
+	{ "the number of abandoned faults is bounded", many_left_behind },
+	{ "flushed requests and other queue pairs do not wait for a fault",
+	  flushed },
+	{ "queue pairs are destroyed while parked", destroyed },
+	{ "devices are removed while queue pairs are parked", removed },
 	{ "small messages into large receive requests", small_messages },
-	{ "a page behind a message's end", page_behind_message },
-	{ "a page behind an atomic's result", page_behind_result },
-	{ "a long message stops few times", long_messages },
-	{ "each stop is counted", counted },
-	{ "stops of a request that waited are counted",
+	{ "a message does not wait for the page behind its end",
+	  page_behind_message },
+	{ "an atomic does not wait for the page behind its result",
+	  page_behind_result },
+	{ "a long message parks few times", long_messages },
+	{ "each park is counted", counted },
+	{ "parks of a request from the backlog are counted",
 	  counted_behind_request },
-	{ "stops of a response that waited are counted",
+	{ "parks of a response from the backlog are counted",
 	  counted_behind_response },
 	{}
 };

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Programs whose memory is never there, by a userfaultfd that nobody answers,
- * hold up themselves and nobody else, and hold no more memory than is theirs.
+ * Programs whose memory never comes, by a userfaultfd without a handler, delay
+ * themselves and no other program, and hold a bounded amount of memory.
  */
+#define _GNU_SOURCE
 #include <linux/userfaultfd.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,23 +16,30 @@
 #include "memory.h"
 #include "pair.h"
 
-/* above what any one queue of work has workers for */
+/* more faults than a workqueue has workers for */
 #define STUCK		560
-/* more than a connection may have under way, and what that is at least */
+/* more than a connection may have under way, and the least that it may */
 #define MESSAGE		(320 * 1024)
 #define UNDER_WAY	(256 * 1024)
-/* of the machine's memory, for all that waits on a device */
+/* 1/SHARE of RAM is the bound for parked packets of a device */
 #define SHARE		32
+/* a program's part of what is left: 3/4, of its control group's, of its user's */
+#define ALONE(left)	((left) * 27 / 64)
+/* who take all together but for 4% */
+#define USERS		6
+/* what others write, into pages that come */
+#define COLD		(4 << 20)
+#define COLD_WRITE	16384
 
 /**
  * struct crowd - connections whose receiving memory is not there
  * @hosts: the devices
  * @n: how many connections
  * @pairs: their ends
- * @from: memory that is there
- * @to: memory that is not, @each bytes for each
+ * @from: memory that is present
+ * @to: memory that is missing, @each bytes for each
  * @each: bytes
- * @uffd: who would have to answer
+ * @uffd: the userfaultfd, without a handler
  */
 struct crowd {
 	struct host hosts[2];
@@ -92,7 +100,7 @@ static void be_stuck(int ready)
 	pause();
 }
 
-/* Others go on, its end is no trouble, and nothing of it is left. */
+/* Other connections go on, the program can end, and nothing leaks. */
 static void never_answered(void)
 {
 	struct resources before;
@@ -117,31 +125,45 @@ static void never_answered(void)
 	check_works();
 }
 
+static unsigned long long device_bound(void)
+{
+	unsigned long long bound;
+
+	bound = (unsigned long long)sysconf(_SC_PHYS_PAGES) *
+		sysconf(_SC_PAGESIZE) / SHARE;
+	if (bound > 200 << 20)
+		skip("so much memory that hundreds of connections cannot fill it");
+	return bound;
+}
+
+/* Connections that would like to have a third more wait than may. */
+static void crowd_fill(struct crowd *crowd, unsigned long long bytes)
+{
+	crowd_up(crowd, bytes / UNDER_WAY * 4 / 3, MESSAGE);
+}
+
 /*
- * What does not fit in is refused for the time being, and comes when the memory
- * does.
+ * Packets beyond the bound get an RNR NAK, and come again when the memory is
+ * there.
  */
 static void bounded_memory(void)
 {
-	unsigned long long bound, waiting, most = 0;
+	unsigned long long bound = ALONE(device_bound()), waiting, most = 0;
+	unsigned long long refused = counter_of(1, "parked_refused");
 	struct uffdio_range range;
 	struct crowd crowd;
 	int i;
 
-	bound = (unsigned long long)sysconf(_SC_PHYS_PAGES) *
-		sysconf(_SC_PAGESIZE) / SHARE;
-	if (bound > 100 << 20)
-		skip("so much memory that hundreds of connections cannot fill it");
-	crowd_up(&crowd, bound / UNDER_WAY * 4 / 3, MESSAGE);
+	crowd_fill(&crowd, bound);
 	/* it fills up, and stays as it is while they try again and again */
 	for (i = 0; i < 100 || most < bound - bound / 10; i++) {
 		waiting = counter_of(1, "parked_bytes");
-		/* each processor may have been about to add one more packet */
-		CHECK(waiting <= bound + 65536);
+		CHECK(waiting <= bound);
 		if (waiting > most)
 			most = waiting;
 	}
 	printf("# %llu KiB of %llu\n", most >> 10, bound >> 10);
+	CHECK(counter_of(1, "parked_refused") > refused);
 	for (i = 0; i < crowd.n; i++)
 		check_idle(crowd.pairs[i].a.send_cq);
 
@@ -157,9 +179,118 @@ static void bounded_memory(void)
 	crowd_down(&crowd);
 }
 
+/*
+ * A process that has all waiting that it can get, for as long as it lives. It would
+ * like to have @wanted bytes, and gets @granted.
+ */
+static pid_t fill_up(uid_t user, unsigned long long wanted,
+		     unsigned long long granted)
+{
+	unsigned long long waiting = counter_of(1, "parked_bytes");
+	struct crowd crowd;
+	pid_t pid = fork();
+
+	CHECK(pid >= 0);
+	if (!pid) {
+		/* the effective one stays, and may all that it could */
+		CHECK_EQ(setresuid(user, -1, -1), 0);
+		crowd_fill(&crowd, wanted);
+		pause();
+		_exit(0);
+	}
+	while (counter_of(1, "parked_bytes") < waiting + granted / 8 * 7)
+		;
+	return pid;
+}
+
+static void end_all(pid_t *pids, int n)
+{
+	int i;
+
+	for (i = 0; i < n; i++) {
+		kill(pids[i], SIGKILL);
+		CHECK_EQ(waitpid(pids[i], NULL, 0), pids[i]);
+	}
+}
+
+/* Users that take what they can: each gets less than the one before. */
+static void bounded_device(void)
+{
+	unsigned long long bound = device_bound(), share, waiting = 0;
+	pid_t pids[USERS];
+	int i;
+
+	for (i = 0; i < USERS; i++) {
+		test_at("user %d, %llu KiB wait", i, waiting >> 10);
+		share = ALONE(bound - waiting);
+		pids[i] = fill_up(1000 + i, 2 * share, share);
+		waiting = counter_of(1, "parked_bytes");
+		CHECK(waiting <= bound);
+	}
+	printf("# %llu KiB of %llu\n", waiting >> 10, bound >> 10);
+	CHECK(waiting >= bound / 8 * 7);
+	end_all(pids, USERS);
+	check_works();
+}
+
+/* Writes into pages that are not there, by a peer that is told to wait once only. */
+static void cold_writes(void)
+{
+	struct pair_config config = { .rnr_retry = 1 + 1, .rnr_timer = 1 };
+	struct buf from, to;
+	struct pair pair;
+	size_t at;
+	int i;
+
+	pair_up(&pair, &config);
+	buf_get(&from, &pair.hosts[0], COLD, ALL_ACCESS);
+	buf_get(&to, &pair.hosts[1], COLD, ODP_ACCESS);
+	fill_pattern(from.addr, COLD, 5);
+	for (i = 0; i < 1024; i++) {
+		at = (size_t)i * COLD_WRITE % COLD;
+		test_at("write %d", i);
+		if (!at)
+			buf_drop(&to);
+		do_one(&pair.a, IBV_WR_RDMA_WRITE,
+		       buf_sge(&from, at, COLD_WRITE), &to, at);
+	}
+	check_pattern(to.addr, COLD, 5);
+	buf_put(&from);
+	buf_put(&to);
+	pair_down(&pair);
+}
+
+/*
+ * A program has all waiting that it can get, for ever. Others of the same user and
+ * control group, and those of other users, have room.
+ */
+static void room_for_others(void)
+{
+	const uid_t users[] = { getuid(), 1000 };
+	unsigned long long bound = device_bound(), refused;
+	unsigned int i;
+	pid_t pid;
+
+	for (i = 0; i < NUM(users); i++) {
+		test_at("user %u", users[i]);
+		/*
+		 * It would have a third more if it got more; that many connections
+		 * ask again and again, which costs a slow host its time.
+		 */
+		pid = fill_up(users[i], ALONE(bound), ALONE(bound));
+		refused = counter_of(1, "parked_refused");
+		while (counter_of(1, "parked_refused") < refused + 50)
+			;
+		cold_writes();
+		end_all(&pid, 1);
+	}
+}
+
 static const struct test tests[] = {
 	{ "faults that are never answered", never_answered, 240 },
 	{ "memory of parked packets is bounded", bounded_memory, 240 },
+	{ "memory of parked packets of all programs is bounded", bounded_device, 600 },
+	{ "a program whose packets wait for ever leaves room", room_for_others, 600 },
 	{}
 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * On-demand memory of every kind, and all that a kernel does to memory by
- * itself: peers see, and leave there, what the CPU would.
+ * On-demand memory of every kind, and all changes that a kernel makes to memory
+ * by itself: peers read and write the same data as the CPU.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -169,7 +169,7 @@ static void all_kinds(void)
 	pair_down(&pair);
 }
 
-/* A peer's write to a private mapping is not one to the file. */
+/* A peer's write to a private mapping does not change the file. */
 static void private_file(void)
 {
 	int fd = memory_file();
@@ -178,14 +178,14 @@ static void private_file(void)
 
 	fill_pattern(view, SIZE, 1);
 	stream_up_on(&s, W, anonymous(), map(MAP_PRIVATE, fd));
-	/* the driver has the file's own pages before it is to write */
+	/* the driver has the file's own pages before it writes */
 	do_one(&s.pair.a, R, buf_sge(&s.local, 0, SIZE), &s.remote, 0);
 	check_pattern(s.local.addr, SIZE, 1);
 	fill_pattern(s.local.addr, SIZE, 2);
 	do_one(&s.pair.a, W, buf_sge(&s.local, 0, SIZE / 2), &s.remote, 0);
 	check_pattern(s.remote.addr, SIZE / 2, 2);
 	check_pattern(view, SIZE, 1);
-	/* and what has not been written to is still the file's */
+	/* pages that were not written to still follow the file */
 	fill_pattern(view, SIZE, 3);
 	do_one(&s.pair.a, R, buf_sge(&s.local, 0, SIZE), &s.remote, 0);
 	check_pattern(s.local.addr, SIZE / 2, 2);
@@ -193,7 +193,7 @@ static void private_file(void)
 	stream_down(&s);
 }
 
-/* Where a hole is made into a file, it and its mappings are zero. */
+/* A hole in a file is zero, also in its mappings. */
 static void holes(void)
 {
 	int fd = memory_file(), round;
@@ -211,7 +211,7 @@ static void holes(void)
 		do_one(&s.pair.a, R, buf_sge(&s.local, 0, SIZE), &s.remote, 0);
 		check_bytes(s.local.addr, SIZE, 0);
 	}
-	/* beyond its end there is nothing, which is an error and no signal */
+	/* beyond the end of the file accesses fail, without a signal */
 	CHECK_EQ(ftruncate(fd, SIZE / 2), 0);
 	do_one(&s.pair.a, W, buf_sge(&s.local, 0, SIZE / 2), &s.remote, 0);
 	post_one(&s.pair.a, W, buf_sge(&s.local, 0, SIZE), &s.remote, 0);
@@ -219,7 +219,7 @@ static void holes(void)
 	stream_down(&s);
 }
 
-/* A region may be larger than what is mapped there, which may grow. */
+/* A region may be larger than its mapping, which may grow. */
 static void growing(void)
 {
 	unsigned char *memory = anonymous();
@@ -240,7 +240,7 @@ static void growing(void)
 	stream_down(&s);
 }
 
-/* Pages that may be dropped may not be any more once a peer has written there. */
+/* A peer's write to a page under MADV_FREE keeps reclaim from dropping it. */
 static void free_until_written(void)
 {
 	size_t i, left = 0;
@@ -265,8 +265,8 @@ static void free_until_written(void)
 }
 
 /*
- * Let something happen to both sides' memory while numbered messages go through
- * it. Returns how many pages the driver's own tables have lost by it.
+ * Change both sides' memory while numbered messages go through it. Returns how
+ * many pages the driver's own tables have lost by it.
  */
 static unsigned long long disturb(void *source, void *sink,
 				  void (*once)(void *addr), unsigned int rounds)
@@ -292,13 +292,13 @@ static unsigned long long disturb(void *source, void *sink,
 	return counter_sum("page_invalidations") - before;
 }
 
-/* What peers use at the time is kept where it is, so only some of it goes. */
+/* Pages in use by peers are not reclaimed, so only some of them go. */
 static void swap_once(void *addr)
 {
 	CHECK_EQ(madvise(addr, SIZE, MADV_PAGEOUT), 0);
 }
 
-/* All of it goes, between messages and during them. */
+/* All pages are swapped out, between messages and during them. */
 static void swap_all(enum ibv_wr_opcode opcode, void *source, void *sink)
 {
 	struct stream s;
@@ -328,7 +328,7 @@ static void swapped(void)
 	scratch_free();
 }
 
-/* to the other node, where the page is not */
+/* move each page to the node where it is not */
 static void migrate_once(void *addr)
 {
 	int to[PAGES], at[PAGES];
@@ -341,7 +341,7 @@ static void migrate_once(void *addr)
 		skip("no page migration");
 	for (i = 0; i < PAGES; i++)
 		to[i] = at[i] == 0;
-	/* some may be busy: those stay where they are */
+	/* pages that are busy are not moved */
 	CHECK(syscall(SYS_move_pages, 0, PAGES, pages, to, at, 1 << 1) >= 0);
 }
 
@@ -355,11 +355,11 @@ static void migrated(void)
 
 static unsigned int collapses;
 
-/* One huge page becomes small ones, and one again, elsewhere. */
+/* A huge page splits, and khugepaged collapses it again, elsewhere. */
 static void split_and_collapse_once(void *addr)
 {
 	CHECK_EQ(madvise(addr + 3 * PAGE_BYTES, PAGE_BYTES, MADV_COLD), 0);
-	/* pages may be in use just then */
+	/* fails while pages are in use */
 	collapses += !madvise(addr, HUGE_BYTES, MADV_COLLAPSE);
 }
 
@@ -369,7 +369,7 @@ static void split_and_collapsed(void)
 
 	memory[0] = 1;
 	if (madvise(memory, HUGE_BYTES, MADV_COLLAPSE))
-		skip("no huge page to be had");
+		skip("no huge page is free");
 	CHECK(disturb(memory, transparent_huge(), split_and_collapse_once,
 		      30) >= 30);
 	CHECK(collapses >= 10);
@@ -393,7 +393,7 @@ static void compact_once(void *addr)
 	write_file("/proc/sys/vm/compact_memory", "1");
 }
 
-/* Pages that came from gaps are moved together, for larger gaps. */
+/* Compaction moves scattered pages together. */
 static void compacted(void)
 {
 	const size_t len = 32UL << 20;
@@ -437,7 +437,7 @@ static void wait_merged(unsigned char *memory)
 	}
 }
 
-/* Equal pages become one. Who writes to it gets a page of its own again. */
+/* KSM merges equal pages; a write breaks the sharing again. */
 static void merged(void)
 {
 	unsigned char *memory = anonymous();
@@ -451,7 +451,7 @@ static void merged(void)
 	for (round = 0; round < 6; round++) {
 		test_at("round %u", round);
 		memset(memory, round + 1, SIZE);
-		/* the driver has them all before they are merged */
+		/* the driver has all pages before they are merged */
 		do_one(&s.pair.a, R, buf_sge(&s.local, 0, SIZE), &s.remote, 0);
 		wait_merged(memory);
 		do_one(&s.pair.a, R, buf_sge(&s.local, 0, SIZE), &s.remote, 0);
@@ -475,13 +475,12 @@ static const struct test tests[] = {
 	{ "a private mapping of a file", private_file },
 	{ "holes in a file, and its end", holes },
 	{ "a mapping that grows and shrinks", growing },
-	{ "pages that may be dropped until they are written",
-	  free_until_written },
+	{ "pages under MADV_FREE that are written again", free_until_written },
 	{ "pages that are swapped out and in", swapped },
 	{ "pages that move to another node", migrated },
 	{ "huge pages that split and form again", split_and_collapsed },
 	{ "pages that compaction moves", compacted },
-	{ "equal pages that are merged", merged },
+	{ "equal pages that KSM merges", merged },
 	{}
 };
 

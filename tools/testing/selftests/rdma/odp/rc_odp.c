@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * On-demand memory that changes while peers use it: what they see, and what
- * they leave there, is what the CPU would.
+ * On-demand memory that changes while peers use it: they read and write the same
+ * data as the CPU.
  */
 #define _GNU_SOURCE
 #include <stdint.h>
@@ -17,7 +17,7 @@
 #define PAGE		4096UL
 #define WORDS		(SIZE / sizeof(uint64_t))
 
-/* Discarded private memory is zero, until somebody writes to it again. */
+/* Discarded private memory is zero, until it is written again. */
 static void discard_sink(enum ibv_wr_opcode opcode)
 {
 	const unsigned char *expected;
@@ -53,7 +53,7 @@ static void discard_read_sink(void)
 	discard_sink(IBV_WR_RDMA_READ);
 }
 
-/* What is sent from discarded memory is what the CPU finds there: zeroes. */
+/* Messages from discarded memory have what the CPU finds there: zeroes. */
 static void discard_source(enum ibv_wr_opcode opcode)
 {
 	struct stream s;
@@ -84,7 +84,7 @@ static void discard_read_source(void)
 }
 
 /**
- * struct change - what a program does to its memory, and what peers get
+ * struct change - a change of a program's memory, and its effect on peers
  * @name: for people
  * @opcode: of the traffic
  * @remote: it is the memory of the passive side
@@ -180,7 +180,7 @@ static void mapping_changes(void)
  * @opcode: of the message
  * @remote: the page is the passive side's
  * @status: of the message
- * @arrives: what is ahead of the page gets there
+ * @arrives: the data ahead of the page arrives
  */
 struct hole {
 	const char *name;
@@ -195,11 +195,11 @@ static const struct hole holes[] = {
 	{ "write from a hole", W, false, LOC, true },
 	{ "send from a hole", IBV_WR_SEND, false, LOC, true },
 	{ "read from a hole", R, true, REM, true },
-	/* nothing is asked for that there is no place for */
+	/* a read whose sink is missing is not requested */
 	{ "read to a hole", R, false, LOC, false },
 };
 
-/* What left before the error may still be on its way when that is known. */
+/* Data sent before the error may arrive after its completion. */
 static void wait_for_content(const void *addr, const void *expected, size_t len)
 {
 	unsigned long long end = now_ms() + 5000 * limit_factor();
@@ -211,9 +211,9 @@ static void wait_for_content(const void *addr, const void *expected, size_t len)
 }
 
 /*
- * Packets of a message are made and taken together, and memory is faulted in for
- * all of it: still it is the packet at fault that fails, and all before it
- * arrive.
+ * Packets of a message are made and taken in batches, and memory is faulted in for
+ * the whole message: still only the packet that meets the hole fails, and all
+ * before it arrive.
  */
 static void try_hole(const struct hole *hole, size_t at, bool warm)
 {
@@ -267,7 +267,7 @@ static void holes_in_messages(void)
 		}
 }
 
-/* Moved memory takes its content along; the registration stays behind. */
+/* mremap() moves the content; the registration stays at the old address. */
 static void moved(void)
 {
 	struct stream s;
@@ -297,7 +297,7 @@ static void child_looks_on(const struct buf *buf, int parent)
 	char byte;
 
 	memcpy(copy, buf->addr, SIZE);
-	/* until the parent has had more messages, and closed its end */
+	/* wait until the parent has had more messages, and closed its end */
 	while (read(parent, &byte, 1) > 0)
 		;
 	_exit(memcmp(copy, buf->addr, SIZE) ? 1 : 0);
@@ -324,10 +324,10 @@ static void check_fork(struct stream *s, const struct buf *buf)
 }
 
 /*
- * Both sides' pages are shared with the child after the fork. Who writes, the
- * CPU to the source and the driver to the sink, gets a page of its own, and
- * the driver must not go on to use the shared one: the child would see it
- * change, or the parent's peer would get what is old.
+ * Both sides' pages are shared with the child after the fork. A write, by the CPU
+ * to the source and by the driver to the sink, copies the page, and the driver
+ * must not go on to use the shared one: the child would see it change, or the
+ * parent's peer would get old data.
  */
 static void forked(enum ibv_wr_opcode opcode)
 {
@@ -361,7 +361,7 @@ static void forked_reads(void)
 	forked(R);
 }
 
-/* Counters that grow when something had to be sent or asked for twice. */
+/* Counters that grow when a packet had to be sent or requested twice. */
 static const char *const troubles[] = {
 	"duplicate_request", "out_of_seq_request", "rcvd_rnr_err",
 	"send_rnr_err", "rcvd_seq_err", "completer_retry_err", "send_err",
@@ -377,7 +377,7 @@ static unsigned long long all_troubles(void)
 	return sum;
 }
 
-/* One message between memory none of which is there; returns the troubles. */
+/* One message, with all memory missing; returns the sum of the counters. */
 static unsigned long long move_cold(struct pair *pair,
 				    enum ibv_wr_opcode opcode, size_t size)
 {
@@ -396,7 +396,7 @@ static unsigned long long move_cold(struct pair *pair,
 	CHECK(counter_sum("page_faults") - faults >=
 	      2 * ((size + 4095) / 4096));
 	parked = counter_sum("parked") - parked;
-	/* each time for something that was missing */
+	/* each park for a page that was missing */
 	CHECK(parked >= 2 && parked <= counter_sum("page_faults") - faults);
 	buf_put(&local);
 	buf_put(&remote);
@@ -404,9 +404,9 @@ static unsigned long long move_cold(struct pair *pair,
 }
 
 /*
- * Nothing that the other side has sent is lost, refused or sent again while a
- * side faults, with perftest's timeout of 67 ms. A machine that stands still for
- * as long may look like a loss, though not every time.
+ * No packet is lost, refused or sent again while either side faults, with
+ * perftest's timeout of 67 ms. A machine that stands still for as long may look
+ * like a loss, though not every time.
  */
 static void faults_cost_no_packet(void)
 {
@@ -494,7 +494,7 @@ static const struct test tests[] = {
 	{ "discarded memory that is written from", discard_write_source },
 	{ "discarded memory that is read from", discard_read_source },
 	{ "unmapped and protected memory", mapping_changes },
-	{ "holes that messages meet", holes_in_messages },
+	{ "messages that meet a hole", holes_in_messages },
 	{ "moved memory", moved },
 	{ "memory shared with a child, writes", forked_writes },
 	{ "memory shared with a child, reads", forked_reads },

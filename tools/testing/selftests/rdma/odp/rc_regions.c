@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * On-demand registrations of every kind: the whole address space, addresses
- * that peers know by other ones, regions over each other, memory that is
- * prefetched; and what can be seen of them.
+ * On-demand registrations of every kind: the whole address space, an iova that
+ * differs from the address, overlapping regions, prefetch; and what rdma(8) and
+ * traces show of them.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -34,7 +34,7 @@ static unsigned char *map(size_t len)
 	return addr;
 }
 
-/* What works is announced, and nothing else. */
+/* The device announces what works, and nothing else. */
 static void capabilities(void)
 {
 	uint32_t ud = IBV_ODP_SUPPORT_SEND | IBV_ODP_SUPPORT_RECV |
@@ -48,7 +48,7 @@ static void capabilities(void)
 	CHECK_EQ(ibv_query_device_ex(host.ctx, NULL, &attr), 0);
 	CHECK_EQ(attr.odp_caps.general_caps,
 		 IBV_ODP_SUPPORT | IBV_ODP_SUPPORT_IMPLICIT);
-	/* flush and atomic write, where the kernel knows them; bits of later */
+	/* flush and atomic write, if the kernel has them; bits of later headers */
 	if (attr.device_cap_flags_ex & 1ULL << 40)
 		rc |= 1 << 6 | 1 << 7;
 	CHECK_EQ(attr.odp_caps.per_transport_caps.rc_odp_caps, rc);
@@ -59,10 +59,10 @@ static void capabilities(void)
 }
 
 /**
- * struct whole - a connection whose sides are registered as a whole
+ * struct whole - a connection whose sides have regions of the address space
  * @pair: the connection
- * @local: all of the address space; so is the next
- * @remote: for the other side
+ * @local: region of the whole address space
+ * @remote: the same of the other side
  */
 struct whole {
 	struct pair pair;
@@ -158,7 +158,7 @@ static void implicit(void)
 	whole_down(&w);
 }
 
-/* Where a program's own access would fault, so does a peer's. */
+/* A peer's access fails at addresses where the program's own would. */
 static void implicit_nowhere(void)
 {
 	static const uint64_t nowhere[] = {
@@ -188,7 +188,7 @@ static void implicit_nowhere(void)
 	CHECK_EQ(munmap(from, PAGE), 0);
 }
 
-/* Without a right the whole address space is as closed as any region. */
+/* A region of the whole address space has rights as any other. */
 static void implicit_rights(void)
 {
 	unsigned char *to = map(PAGE), *from = map(PAGE);
@@ -289,7 +289,7 @@ static void overlapping(void)
 #define FLUSH		IBV_ADVISE_MR_FLAG_FLUSH
 
 /**
- * struct counts - what a host has counted
+ * struct counts - counters of a host
  * @faults: pages that an access missed
  * @prefetch: pages that were prefetched
  */
@@ -315,7 +315,7 @@ static void check_counts(int which, struct counts before,
 	CHECK_EQ(now.prefetch - before.prefetch, prefetch);
 }
 
-/* An advice that is not waited for: for half a minute at most. */
+/* Wait for an asynchronous advice, for half a minute at most. */
 static void wait_prefetched(int which, struct counts before,
 			    unsigned long long prefetch)
 {
@@ -325,7 +325,7 @@ static void wait_prefetched(int which, struct counts before,
 		CHECK(now_ms() < end);
 }
 
-/* Prefetch all PAGES of hostb's memory, and have them; what was counted before */
+/* Prefetch all PAGES of hostb's memory; returns the counters before that. */
 static struct counts prefetched(struct ibv_pd *pd, unsigned int advice,
 				const struct ibv_sge *sges, uint32_t num,
 				bool wait)
@@ -338,7 +338,7 @@ static struct counts prefetched(struct ibv_pd *pd, unsigned int advice,
 	return before;
 }
 
-/* memory that the program, too, names by another address */
+/* register memory with an iova that differs from its address */
 static void reg_at(struct buf *buf, struct host *host, void *memory,
 		   uint64_t iova)
 {
@@ -347,7 +347,7 @@ static void reg_at(struct buf *buf, struct host *host, void *memory,
 	CHECK(buf->mr);
 }
 
-/* What was prefetched costs no fault, for the access that it was meant for. */
+/* Prefetched pages cost no fault, for the access that they were advised for. */
 static void prefetch(bool whole, bool wait)
 {
 	struct pair_config config = {};
@@ -376,7 +376,7 @@ static void prefetch(bool whole, bool wait)
 	check_counts(1, before, 0, PAGES);
 	check_pattern(memory, SIZE, 4);
 
-	/* for reading: a read misses nothing, a write gets it all anew */
+	/* advised for reading: a read misses nothing, a write misses all */
 	CHECK_EQ(madvise(memory, SIZE, MADV_DONTNEED), 0);
 	before = prefetched(pair.hosts[1].pd, READ, sges, 2, wait);
 	do_one(&pair.a, R, buf_sge(&local, 0, SIZE), &remote, base);
@@ -403,7 +403,7 @@ static void prefetch_implicit(void)
 	prefetch(true, false);
 }
 
-/* Only what the CPU has present: nothing is brought in that was not there. */
+/* Only pages that the CPU has present are prefetched; none is faulted in. */
 static void prefetch_present(void)
 {
 	unsigned char *memory = map(SIZE), present[PAGES];
@@ -415,7 +415,7 @@ static void prefetch_present(void)
 	int i;
 
 	CHECK_EQ(madvise(memory, SIZE, MADV_NOHUGEPAGE), 0);
-	/* a hole in the middle, of which the rest knows nothing */
+	/* a hole in the middle, which does not end the advice */
 	CHECK_EQ(munmap(memory + 40 * PAGE, PAGE), 0);
 	pair_up(&pair, &config);
 	buf_get(&local, &pair.hosts[0], SIZE, ALL_ACCESS);
@@ -445,41 +445,11 @@ static void prefetch_present(void)
 	pair_down(&pair);
 }
 
-#define LOOK_UPS	TRACING "events/kprobes/rxe_look_ups/enable"
 #define NOTHING		(512UL << 20)
 
-static void look_ups_begin(void)
-{
-	trace_begin();
-	trace_write(TRACING "kprobe_events",
-		    "p:rxe_look_ups get_user_pages_remote\n");
-	trace_write(LOOK_UPS, "1");
-}
-
-/* all that somebody has made since */
-static unsigned long look_ups(void)
-{
-	FILE *file = fopen(TRACING "kprobe_profile", "r");
-	unsigned long hits, n = 0;
-	char line[200];
-
-	CHECK(file);
-	while (fgets(line, sizeof(line), file))
-		if (sscanf(line, " rxe_look_ups %lu", &hits) == 1)
-			n = hits;
-	fclose(file);
-	return n;
-}
-
-static void look_ups_end(void)
-{
-	trace_write(LOOK_UPS, "0");
-	trace_write(TRACING "kprobe_events", "");
-}
-
 /*
- * Where nothing is mapped there is nothing to be looked up, page by page; and
- * where little is present, the advice comes to its end.
+ * Unmapped ranges are skipped, not looked up page by page; and an advice over a
+ * large range with few present pages ends soon.
  */
 static void prefetch_little(void)
 {
@@ -501,20 +471,21 @@ static void prefetch_little(void)
 	check_counts(1, before, 0, 2);
 
 	CHECK_EQ(munmap(memory + PAGE, NOTHING - 2 * PAGE), 0);
-	look_ups_begin();
+	if (!look_ups_begin())
+		skip("no kprobes in this kernel");
 	n = look_ups();
 	CHECK_EQ(try_advise_mr(host.pd, PRESENT, FLUSH, &sge, 1), 0);
 	n = look_ups() - n;
 	look_ups_end();
 	printf("# %lu look-ups for %lu MiB of nothing\n", n, NOTHING >> 20);
 	CHECK(n <= 64);
-	/* cutting a mapping up may have taken away what is beside the cut */
+	/* splitting the mapping may have zapped pages beside the cut */
 	CHECK(counter_of(1, "page_prefetch") <= before.prefetch + 4);
 	buf_put(&odp);
 	host_close(&host);
 }
 
-/* An advice does not wait for memory that nobody provides. */
+/* An asynchronous advice does not wait for userfaultfd. */
 static void prefetch_late(void)
 {
 	unsigned char *memory = map(SIZE);
@@ -530,7 +501,7 @@ static void prefetch_late(void)
 	sge = buf_sge(&odp, 0, SIZE);
 	CHECK_EQ(try_advise_mr(host.pd, READ, 0, &sge, 1), 0);
 	check_counts(1, before, 0, 0);
-	/* from now on the kernel provides it */
+	/* from now on the kernel provides the page */
 	CHECK_EQ(close(uffd), 0);
 	wait_prefetched(1, before, PAGES);
 	buf_put(&odp);
@@ -558,7 +529,7 @@ static void prefetch_refused(void)
 do {									\
 	sge = buf_sge(&odp, 0, SIZE);					\
 	change;								\
-	/* the right one ahead is not begun either */			\
+	/* the good SGE before it is not begun either */			\
 	list[0] = buf_sge(&odp, 0, PAGE);				\
 	list[1] = sge;							\
 	test_at("%s", #change);						\
@@ -585,7 +556,7 @@ do {									\
 		CHECK_EQ(try_advise_mr(pd, READ, FLUSH, &sge, 1), EPERM);
 		CHECK_EQ(ibv_dealloc_pd(pd), 0);
 	}
-	/* memory that is not there: told to who waits for it */
+	/* unmapped memory: only a synchronous call gets the error */
 	CHECK_EQ(munmap(memory + SIZE / 2, SIZE / 2), 0);
 	sge = buf_sge(&odp, 0, SIZE);
 	CHECK_EQ(try_advise_mr(host.pd, READ, FLUSH, &sge, 1), EFAULT);
@@ -623,7 +594,7 @@ static void hugetlb(void)
 		skip("no huge pages are free");
 	pair_up(&pair, &config);
 	buf_get(&local, &pair.hosts[0], 2 * HUGE_PAGE, ALL_ACCESS);
-	/* what is not made of them is not taken for it */
+	/* memory of small pages is refused */
 	CHECK(!ibv_reg_mr(pair.hosts[1].pd, map(PAGE), PAGE, access));
 	CHECK_EQ(errno, EINVAL);
 	CHECK(!ibv_reg_mr(pair.hosts[1].pd, memory, 2 * HUGE_PAGE,
@@ -643,7 +614,7 @@ static void hugetlb(void)
 	reserve_huge_pages("0");
 }
 
-/* Does a line of "rdma WHAT show mr" say so? */
+/* Does a line of "rdma WHAT show mr" have @expected? */
 static bool rdma_shows(const char *what, const char *expected)
 {
 	char command[80], line[1000];
@@ -686,7 +657,7 @@ static void shown(void)
 	pair_down(&pair);
 }
 
-/* One fault, seen by who watches: on each side of its publication, and its end. */
+/* The trace events of one fault: park, publication, resume, invalidation. */
 static void traced(void)
 {
 	char qpn[40], addr[40], end[80];
@@ -737,7 +708,7 @@ static void *discard(void *page)
 	return NULL;
 }
 
-/* Look-ups that lose to a notifier, too: each that is counted is seen. */
+/* Each counted look-up that lost to a notifier has a trace event. */
 static void traced_retries(void)
 {
 	unsigned long long end = now_ms() + 30000 * limit_factor(), retries;
@@ -771,20 +742,22 @@ static void traced_retries(void)
 }
 
 static const struct test tests[] = {
-	{ "announced capabilities", capabilities },
-	{ "the whole address space", implicit },
-	{ "addresses where there is nothing", implicit_nowhere },
-	{ "the whole address space, to read only", implicit_rights },
+	{ "announced on-demand capabilities", capabilities },
+	{ "a region of the whole address space", implicit },
+	{ "unmapped addresses in a region of the whole address space",
+	  implicit_nowhere },
+	{ "a read-only region of the whole address space", implicit_rights },
 	{ "regions that peers know by other addresses", other_addresses },
-	{ "regions over each other", overlapping },
+	{ "overlapping regions", overlapping },
 	{ "prefetch, explicit regions", prefetch_explicit },
 	{ "prefetch, the whole address space", prefetch_implicit },
 	{ "prefetch of present pages", prefetch_present },
 	{ "prefetch of few present pages", prefetch_little },
-	{ "prefetch of late pages", prefetch_late, 30 },
+	{ "prefetch of pages that userfaultfd provides late",
+	  prefetch_late, 30 },
 	{ "prefetch that is refused", prefetch_refused },
 	{ "regions of huge pages", hugetlb },
-	{ "regions as rdma shows them", shown },
+	{ "regions in the output of rdma(8)", shown },
 	{ "trace events of faults and invalidations", traced },
 	{ "trace events of lost look-ups", traced_retries },
 	{}

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * On-demand memory that a disk is behind: files, whose content has to be there
- * after msync(), persistent memory, and swap, by which a region is larger than
- * what there is of memory. SCRATCH_DEV and SCRATCH_PMEM name the disks.
+ * On-demand memory backed by a disk: files, whose content has to be on the disk
+ * after msync(), persistent memory, and swap, with a region larger than RAM.
+ * SCRATCH_DEV and SCRATCH_PMEM name the disks.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -26,8 +26,8 @@
 
 /**
  * struct disk - a file system with one file
- * @device: what it is on
- * @options: that it is mounted with
+ * @device: block device
+ * @options: mount options
  * @dir: where
  * @file: the file, of SIZE bytes
  */
@@ -72,7 +72,7 @@ static void disk_up(struct disk *disk, const char *device, const char *options)
 	snprintf(disk->dir, sizeof(disk->dir), "/tmp/rc_storage.XXXXXX");
 	CHECK(mkdtemp(disk->dir));
 	command("umount -q %s || true", device);
-	/* blocks of a page, as DAX wants it */
+	/* blocks of a page, as DAX requires */
 	command("mkfs.ext4 -q -F -b 4096 %s", device);
 	disk_mount(disk);
 }
@@ -101,7 +101,7 @@ static void *anonymous(size_t len)
 	return addr;
 }
 
-/* What the file holds once nothing of it is in memory any more. */
+/* Check the file's content on the disk, with the page cache dropped. */
 static void check_on_disk(struct disk *disk, unsigned int seed)
 {
 	unsigned char *content = anonymous(SIZE);
@@ -113,7 +113,7 @@ static void check_on_disk(struct disk *disk, unsigned int seed)
 	CHECK_EQ(munmap(content, SIZE), 0);
 }
 
-/* Write the file through the network, twice: msync() has cleaned it between. */
+/* A peer writes the file twice; msync() cleans its pages in between. */
 static void written_and_synced(struct disk *disk)
 {
 	unsigned char *memory = map_file(disk, MAP_SHARED);
@@ -132,7 +132,7 @@ static void written_and_synced(struct disk *disk)
 	check_on_disk(disk, 3);
 }
 
-/* Read it from there, when nobody has: as the source of a read and a write. */
+/* Read from an uncached file: as the source of a read and of a write. */
 static void read_from_disk(struct disk *disk)
 {
 	static const enum ibv_wr_opcode opcodes[] = { R, W };
@@ -154,7 +154,7 @@ static void read_from_disk(struct disk *disk)
 	}
 }
 
-/* Messages come while the file is synced, and go out to disk and come back. */
+/* Messages come while the file is synced, and its pages are reclaimed. */
 static void synced_in_traffic(struct disk *disk)
 {
 	unsigned char *memory = map_file(disk, MAP_SHARED);
@@ -190,7 +190,7 @@ static void private_stays_private(struct disk *disk)
 	stream_up_on(&s, W, anonymous(SIZE), memory);
 	do_one(&s.pair.a, R, buf_sge(&s.local, 0, SIZE), &s.remote, 0);
 	check_pattern(s.local.addr, SIZE, 5);
-	/* the driver copies on write what is not written to as well */
+	/* the driver's copy-on-write keeps the rest of each page */
 	for (at = 0; at < SIZE; at += PAGE_BYTES)
 		do_one(&s.pair.a, W, buf_sge(&s.local, at, 8), &s.remote, at + 8);
 	CHECK_EQ(msync(memory, SIZE, MS_SYNC), 0);
@@ -202,7 +202,7 @@ static void private_stays_private(struct disk *disk)
 	check_on_disk(disk, 5);
 }
 
-/* The file's end moves under the peer. */
+/* The file is truncated while the peer writes to it. */
 static void truncated(struct disk *disk)
 {
 	unsigned char *memory = map_file(disk, MAP_SHARED);
@@ -246,7 +246,7 @@ static bool is_dax(const struct disk *disk)
 	return status.stx_attributes & STATX_ATTR_DAX;
 }
 
-/* Persistent memory: the file's blocks are what is mapped, without a copy. */
+/* Persistent memory: the file's blocks are mapped by DAX, without a copy. */
 static void file_on_pmem(void)
 {
 	struct disk disk;
@@ -257,7 +257,7 @@ static void file_on_pmem(void)
 	disk_down(&disk);
 }
 
-/* Where the disk is full there is no page to be had, which is an error. */
+/* On a full disk a hole gets no page: an error. */
 static void disk_full(void)
 {
 	unsigned char *memory;
@@ -278,8 +278,8 @@ static void disk_full(void)
 }
 
 /*
- * Fill a region through the network, message after message, and read it back;
- * little of it is in memory at any time.
+ * A peer fills a region, message after message, and reads it back; little of it is
+ * in memory at any time.
  */
 static void fill_and_read_back(size_t len)
 {
@@ -355,7 +355,7 @@ static void above_the_limit(void)
 	need_swap();
 	enter_group("32M");
 	fill_and_read_back(96 * MIB);
-	/* as nothing is pinned, no more was there than may be */
+	/* nothing is pinned, so the peak stayed within the limit */
 	CHECK(group_value("memory.peak") <= 33 * MIB);
 	leave_group();
 	scratch_free();
@@ -381,10 +381,10 @@ static void more_than_there_is(void)
 }
 
 /*
- * Memory that only peers use beside memory that the CPU goes through once and
- * again, both together more than there may be: reclaim has to find the former in
- * use. How well it does is the kernel's affair, so this is a figure first of all;
- * without answers from the driver's table it was a quarter on 6.12.
+ * Memory that only peers use, beside memory that the CPU sweeps again and again,
+ * both together above the memcg limit: aging has to tell reclaim that the former
+ * is young. How well reclaim does is the kernel's affair, so this shows a figure
+ * first of all; without aging by the driver it was a quarter on 6.12.
  */
 static void hot_stays(void)
 {
@@ -433,7 +433,7 @@ static const struct test tests[] = {
 	{ "a region larger than its control group's limit",
 	  above_the_limit, 300 },
 	{ "a region larger than the memory", more_than_there_is, 1800 },
-	{ "pages that peers use while memory is short", hot_stays, 300 },
+	{ "reclaim of pages that peers use", hot_stays, 300 },
 	{}
 };
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
  * Full traffic on one CPU beside an invalidation storm on the other: all data
- * is right, and nothing fails. STORM_SECONDS sets how long; five minutes else.
- * The kernel's own storm, which moves pages between memory nodes, is switched on.
+ * is right, and nothing fails. STORM_SECONDS sets how long; by default five
+ * minutes. NUMA balancing, the kernel's own storm, is switched on.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -24,10 +24,10 @@
 #define BALANCING	"/proc/sys/kernel/numa_balancing"
 
 /**
- * struct field - one side's memory: a shared file's, so that what is taken away
- *		  comes back with its content
+ * struct field - one side's memory: a shared file's, so that discarded pages come
+ *		  back with their content
  * @fd: the file
- * @buf: the mapping that peers use and the storm is over
+ * @buf: the mapping that peers use and the storm invalidates
  * @view: a mapping that is left alone
  */
 struct field {
@@ -65,7 +65,7 @@ static void field_up(struct field *field, struct host *host, bool implicit)
 	CHECK(field->buf.mr);
 }
 
-/* Each call's notifier runs over the whole range, however little is there. */
+/* Each call's notifier covers the whole range, however few pages are present. */
 static void *run_storm(void *arg)
 {
 	unsigned int seed = 1, first, n;
@@ -170,7 +170,7 @@ static void storm(bool implicit)
 	printf("# %lu MiB, %lu invalidations, %llu page faults\n",
 	       (unsigned long)(round * SIZE >> 20), invalidations, faults);
 	CHECK(round > 2);
-	/* more than it takes to touch all once */
+	/* more faults than the first touch of all pages takes */
 	CHECK(faults > 2 * SIZE / PAGE);
 	buf_put(&fields[0].buf);
 	buf_put(&fields[1].buf);

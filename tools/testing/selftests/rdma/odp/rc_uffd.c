@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
  * On-demand memory whose pages a program provides, by userfaultfd: an access
- * waits until they are there, and sees what the program has put into them.
+ * waits until they are there, and has the content that the program provided.
  */
 #include <linux/userfaultfd.h>
 #include <pthread.h>
@@ -29,7 +29,7 @@ static void *anonymous(void)
 	return addr;
 }
 
-/* the page that somebody waits for */
+/* the page that a fault waits for */
 static void *next_wanted(void)
 {
 	void *page = userfaultfd_wait(uffd, -1);
@@ -57,7 +57,7 @@ static void forbid_writes(void *addr)
 	CHECK_EQ(ioctl(uffd, UFFDIO_WRITEPROTECT, &protect), 0);
 }
 
-/* provides pages of pattern 9, and takes its time */
+/* provide pages of pattern 9, slowly */
 static void provide_pages(unsigned char *base, unsigned int pages)
 {
 	unsigned char *content = anonymous(), *page;
@@ -76,7 +76,7 @@ static void *provide_all(void *arg)
 	return NULL;
 }
 
-/* A read by a peer gets what the program provides; others do not wait for it. */
+/* A peer's read gets the provided content; other connections do not wait. */
 static void read_what_is_provided(enum ibv_wr_opcode opcode)
 {
 	const struct pair_config config = {};
@@ -113,10 +113,10 @@ static void missing_at_the_requester(void)
 }
 
 /*
- * A write of which one side's memory is there up to an eighth, fewer packets than
- * one of them asks for an acknowledgment; the rest comes after more than all
- * retries would take. Before, that eighth is written alone. Returns how often the
- * peer has lost patience.
+ * A write for which one side has an eighth of its memory present, so few packets
+ * that none requests an acknowledgment; the rest comes after more than all retries
+ * would take. Before, that eighth is written alone. Returns how often the
+ * requester's ACK timer has expired.
  */
 static unsigned long long late(bool at_the_responder, size_t len)
 {
@@ -151,8 +151,8 @@ static unsigned long long late(bool at_the_responder, size_t len)
 }
 
 /*
- * The peer has not been asked to acknowledge what it has: that it is silent is
- * no reason to send that again.
+ * The responder has not been asked for an acknowledgment: its silence is no reason
+ * to retransmit.
  */
 static void late_at_the_requester(void)
 {
@@ -160,15 +160,15 @@ static void late_at_the_requester(void)
 }
 
 /*
- * The peer asks again and again, from before what waits, as that was not
- * acknowledged. It is told to wait, and does.
+ * The requester retransmits from before the packet that waits, as no
+ * acknowledgment came. An RNR NAK makes it wait.
  */
 static void late_at_the_responder(void)
 {
 	CHECK(late(true, SIZE / 4) > 0);
 }
 
-/* until host 0 has asked again so often, all of which is under way */
+/* wait until host 0 has retransmitted so often */
 static void wait_for_repeats(struct ibv_cq *cq, unsigned long long before,
 			     unsigned int n)
 {
@@ -179,8 +179,8 @@ static void wait_for_repeats(struct ibv_cq *cq, unsigned long long before,
 }
 
 /*
- * The page comes after the peer has asked for it twice more. A peer that may not
- * be told that a receiver is not ready is not told so.
+ * The page comes after the peer has retransmitted twice. A peer whose rnr_retry is
+ * 0 must get no RNR NAK.
  */
 static void slow_page(enum ibv_wr_opcode opcode, unsigned int rnr_retry)
 {
@@ -258,9 +258,9 @@ static void write_over_what_is_provided(void)
 /**
  * struct snapshot - a copy of memory as it was when it was taken, made page by
  *		     page before each is first written to
- * @memory: that peers go on to write to
+ * @memory: memory that peers go on to write to
  * @copy: the copy
- * @pages: that have been written to since
+ * @pages: pages that have been written to since
  */
 struct snapshot {
 	unsigned char *memory;
@@ -284,8 +284,9 @@ static void *copy_before_write(void *arg)
 }
 
 /*
- * Snapshots, as machines that move are made of: no write of a peer gets past the
- * protection, though the driver has the pages for writing already.
+ * Snapshots by userfaultfd write-protection, as live migration makes them: no
+ * write of a peer bypasses the protection, though the driver has writable entries
+ * of the pages already.
  */
 static void no_write_gets_past(enum ibv_wr_opcode opcode)
 {
@@ -334,12 +335,12 @@ static void protected_at_the_requester(void)
 static const struct test tests[] = {
 	{ "a read of missing pages", missing_at_the_responder },
 	{ "a write from missing pages", missing_at_the_requester },
-	{ "a write whose rest comes late", late_at_the_requester },
-	{ "a write to memory whose rest comes late", late_at_the_responder },
+	{ "a write from partly missing pages", late_at_the_requester },
+	{ "a write to partly missing pages", late_at_the_responder },
 	{ "pages that come after more than one ACK timeout", slow_pages },
 	{ "writes to parts of missing pages", write_over_what_is_provided },
-	{ "writes to protected pages", protected_at_the_responder },
-	{ "reads to protected pages", protected_at_the_requester },
+	{ "writes to write-protected pages", protected_at_the_responder },
+	{ "reads to write-protected pages", protected_at_the_requester },
 	{}
 };
 

@@ -31,7 +31,7 @@ load()
 	loaded=yes
 }
 
-# Somewhere to swap to, where there is nothing yet. Tests skip without.
+# Add swap, if there is none. Tests skip without.
 add_swap()
 {
 	[ "$(wc -l </proc/swaps)" -eq 1 ] || return 0
@@ -48,7 +48,7 @@ remove_swap()
 	echo "$zram" >/sys/class/zram-control/hot_remove
 }
 
-# Whatever ended us, nothing is left behind.
+# Leave nothing behind, however the script ends.
 finish()
 {
 	local status=$?
@@ -57,7 +57,7 @@ finish()
 	remove_swap
 	[ -z "$ksm" ] || [ -z "$loaded" ] || echo "$ksm" >/sys/kernel/mm/ksm/run
 	if [ -n "$loaded" ] && ! rmmod odp_core_test; then
-		echo "# the module does not go"
+		echo "# the module cannot be unloaded"
 		status=1
 	fi
 	exit "$status"

@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
-# Are the ODP core's tests any good? The test module can break each rule that
-# the core keeps. With a rule broken, the test that is there for it must fail.
+# Do the ODP core's tests notice a broken core? The test module can break each
+# rule that the core keeps. With a rule broken, its test must fail.
 #
-# odp_core_broken.sh          that
+# odp_core_broken.sh          checks this for each rule
 # odp_core_broken.sh --all    runs all tests for each rule, and shows which fail
 #                             (takes minutes; damage of one may fail others)
 
@@ -13,7 +13,7 @@ cd "$(dirname "$0")" || exit 1
 # shellcheck source=/dev/null
 . "$KSFT/kselftest/ktap_helpers.sh"
 
-# The test that is there for a rule. Others may fail too.
+# The test of a rule. Others may fail, too.
 test_for()
 {
 	case $1 in
@@ -33,7 +33,7 @@ test_for()
 		echo "a notifier waits for copies"
 		;;
 	non_blockable)
-		echo "a notifier that may not sleep does not"
+		echo "a non-blockable notifier does not sleep"
 		;;
 	no_pin)
 		echo "no page is pinned"
@@ -48,7 +48,7 @@ test_for()
 		echo "only a notifier over its pages wakes a fault"
 		;;
 	range)
-		echo "a notifier elsewhere keeps nothing from being published"
+		echo "a notifier elsewhere does not prevent publication"
 		;;
 	own)
 		echo "the look-up's own copy-on-write loses no page"
@@ -63,7 +63,7 @@ test_for()
 		echo "destruction waits for a notifier"
 		;;
 	sparse)
-		echo "a vast umem costs what is touched of it"
+		echo "a vast umem costs only its touched pages"
 		;;
 	empty_leaf)
 		echo "empty leaves and no others are freed"
@@ -75,7 +75,7 @@ test_for()
 		echo "a notifier is held back for a while only"
 		;;
 	outlast)
-		echo "notifiers that overlap are outlasted"
+		echo "a fault outlasts notifiers that overlap"
 		;;
 	holds_back_lookups)
 		echo "a notifier of a look-up is not held back"

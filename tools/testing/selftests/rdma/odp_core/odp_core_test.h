@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
- * What a test asks of /dev/odp_core_test: the calls of the ODP core, its
- * notifier callbacks with made-up ranges, and to hold a thread at a named
- * point of the core. Each open file is an owner; a child that inherits it uses
- * it with its own memory.
+ * Commands of /dev/odp_core_test: the calls of the ODP core, its notifier
+ * callbacks with made-up ranges, and holding a thread at a named point of the
+ * core. Each open file is an owner; a child that inherits it uses it with its own
+ * memory.
  */
 #ifndef ODP_CORE_TEST_H
 #define ODP_CORE_TEST_H
@@ -19,6 +19,7 @@
 #define ODP_TEST_NON_BLOCKABLE	0x4
 #define ODP_TEST_CLEAR		0x8
 #define ODP_TEST_PRESENT	0x10
+#define ODP_TEST_NOWAIT		0x20
 
 /* where a thread can be held; as enum odp_point */
 enum odp_test_point {
@@ -53,7 +54,7 @@ struct odp_test_cmd {
 };
 
 /**
- * struct odp_test_state - what can be known of a umem
+ * struct odp_test_state - state of a umem
  * @umem: in: which
  * @leaves: of its page table
  * @page_faults: see struct odp_counters, as the next four
@@ -64,7 +65,7 @@ struct odp_test_cmd {
  * @zaps: calls of the zap callback
  * @zap_start: of the last one
  * @zap_end: of the last one
- * @bad_zaps: told that they may sleep where they may not, or called with the
+ * @bad_zaps: allowed to sleep in atomic context, or called with the
  *	      context's lock held
  * @total_faults: page_faults in the totals of all umems of the file
  */
@@ -103,7 +104,7 @@ struct odp_test_state {
 /* start, len, CLEAR: 1 or 0 */
 #define ODP_TEST_YOUNG		ODP_TEST_CMD(9)
 #define ODP_TEST_RELEASE	ODP_TEST_CMD(10)
-/* free what is empty now */
+/* free empty leaves now */
 #define ODP_TEST_REAP		ODP_TEST_CMD(11)
 /* start: the point. Threads that come to it are held for ms at most */
 #define ODP_TEST_HOLD		ODP_TEST_CMD(12)
@@ -113,7 +114,7 @@ struct odp_test_state {
 #define ODP_TEST_NEXT		ODP_TEST_CMD(14)
 /* start: the point. Let all go */
 #define ODP_TEST_LET_GO		ODP_TEST_CMD(15)
-/* start: the point. How many threads have come to it since the module is there */
+/* start: the point. Threads that have reached it since the module was loaded */
 #define ODP_TEST_PASSED		ODP_TEST_CMD(16)
 /* look-ups that go first hold notifiers back for ms; 0: as long as usual */
 #define ODP_TEST_PATIENCE	ODP_TEST_CMD(17)

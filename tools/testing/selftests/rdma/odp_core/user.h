@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* What the tests of the ODP core share. */
+/* Shared by the tests of the ODP core. */
 #ifndef USER_H
 #define USER_H
 
@@ -17,7 +17,7 @@
 #define PAGE		4096UL
 #define LEAF		(512 * PAGE)
 #define EVERYWHERE	(-1UL)
-/* what an implicit region covers */
+/* end of the range that an implicit region covers */
 #define WHOLE		0x7ffffffff000UL
 
 extern const struct test publish_tests[], zap_tests[], registration_tests[],
@@ -31,16 +31,16 @@ char *map_memory(size_t len);
 int share_with_child(void);
 void end_child(int child);
 
-/* the calls of the module: what it returns, or -errno */
+/* the calls of the module; return its result, or -errno */
 int cmd(unsigned int nr, struct odp_test_cmd *cmd);
 int umem_register(const void *start, size_t len, unsigned int flags);
-/* registered for writing too, for sure */
+/* register for writing, and CHECK() it */
 int umem_writable(const void *start, size_t len);
 int umem_destroy(int umem);
 int umem_fault(int umem, const void *start, size_t len, unsigned int flags);
 int umem_read(int umem, const void *start, void *buf, size_t len);
 int umem_write(int umem, void *start, const void *buf, size_t len);
-/* the same as a driver does it: what is missing is faulted in */
+/* access as a driver does: missing pages are faulted in */
 int umem_get(int umem, char *at, void *buf, size_t len);
 int umem_put(int umem, char *at, const void *buf, size_t len);
 int umem_reap(int umem);
@@ -54,9 +54,9 @@ void hold(enum odp_test_point point, unsigned int ms);
 int reached(enum odp_test_point point);
 void next(enum odp_test_point point);
 void let_go(enum odp_test_point point);
-/* how many threads have come to it */
+/* how many threads have reached a point */
 int passed(enum odp_test_point point);
-/* for how long a look-up that goes first holds notifiers back; 0: as usual */
+/* set how long a look-up that goes first holds notifiers back; 0: as usual */
 void patience(unsigned int ms);
 
 /**
@@ -87,13 +87,17 @@ void fault_start(struct job *job, int umem, const void *start, size_t len,
  * @start: first byte of the range
  * @len: of the range
  * @flags: of notify_start()
- * @step: what it has come to
+ * @lock: guards @step
+ * @stepped: @step has changed
+ * @step: how far it is
  */
 struct notifier {
 	pthread_t thread;
 	const void *start;
 	size_t len;
 	unsigned int flags;
+	pthread_mutex_t lock;
+	pthread_cond_t stepped;
 	int step;
 };
 

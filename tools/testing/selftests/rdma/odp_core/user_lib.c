@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Talking to the module.
+ * Calls of the test module.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -9,7 +9,7 @@
 
 #include "user.h"
 
-/* each test's own, and its children's */
+/* open file of the test, inherited by its children */
 static int dev = -1;
 
 char *map_memory(size_t len)
@@ -35,7 +35,7 @@ int share_with_child(void)
 	return child;
 }
 
-/* Not left to our exit: its own lets go of what the next test holds. */
+/* Not left to our exit: the child's exit releases points that the next test holds. */
 void end_child(int child)
 {
 	CHECK_EQ(kill(child, SIGKILL), 0);
@@ -123,7 +123,7 @@ int umem_write(int umem, void *start, const void *buf, size_t len)
 			   ODP_TEST_WRITE);
 }
 
-/* fault as often as it takes: others may take pages away meanwhile */
+/* fault as often as needed: other threads may take pages away meanwhile */
 static int through(int umem, char *at, void *buf, size_t len,
 		   unsigned int flags)
 {
@@ -285,17 +285,26 @@ enum { BEGUN = 1, STARTED, TO_END };
 
 static void step_to(struct notifier *n, int step)
 {
-	__atomic_store_n(&n->step, step, __ATOMIC_RELEASE);
+	pthread_mutex_lock(&n->lock);
+	n->step = step;
+	pthread_cond_broadcast(&n->stepped);
+	pthread_mutex_unlock(&n->lock);
 }
 
+/* Asleep: a slow guest has no time for many threads that poll. */
 static void wait_step(struct notifier *n, int step)
 {
-	unsigned long long end = now_ms() + 20000 * limit_factor();
+	struct timespec end;
+	int err = 0;
 
-	while (__atomic_load_n(&n->step, __ATOMIC_ACQUIRE) < step) {
-		CHECK(now_ms() < end);
-		sleep_ms(1);
-	}
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_sec += 20 * limit_factor();
+	pthread_mutex_lock(&n->lock);
+	while (n->step < step && !err)
+		err = pthread_cond_clockwait(&n->stepped, &n->lock,
+					     CLOCK_MONOTONIC, &end);
+	pthread_mutex_unlock(&n->lock);
+	CHECK_EQ(err, 0);
 }
 
 static void *notifier_run(void *arg)
@@ -313,7 +322,12 @@ static void *notifier_run(void *arg)
 void notifier_begin_nowait(struct notifier *n, const void *start, size_t len)
 {
 	open_device();
-	*n = (struct notifier) { .start = start, .len = len };
+	*n = (struct notifier) {
+		.start = start,
+		.len = len,
+		.lock = PTHREAD_MUTEX_INITIALIZER,
+		.stepped = PTHREAD_COND_INITIALIZER,
+	};
 	CHECK(!pthread_create(&n->thread, NULL, notifier_run, n));
 	wait_step(n, BEGUN);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
  * Invariant 7: destruction waits for notifiers and copies and never for a
- * look-up; when a process is gone, its memory is, and nothing hangs.
+ * look-up; a process's memory ends with the process, and nothing hangs.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -84,7 +84,7 @@ static void notifier_is_waited_for(void)
 	notifier_end(&n);
 }
 
-/* Its end comes when the umem has gone: nothing is left to count in. */
+/* The notifier's end comes when the umem is gone. */
 static void destroyed_within_notifier(void)
 {
 	char *memory = map_memory(4 * PAGE), byte;
@@ -165,7 +165,7 @@ static void process_is_gone(void)
 	CHECK_EQ(read(fds[0], &umem, sizeof(umem)), sizeof(umem));
 	CHECK_EQ(waitpid(child, &status, 0), child);
 	CHECK_EQ(status, 0);
-	/* its pages are no pages of ours, and are gone */
+	/* the child's pages are gone, and are not ours */
 	CHECK_EQ(umem_read(umem, memory, &byte, 1), -EFAULT);
 	CHECK_EQ(umem_fault(umem, memory, PAGE, 0), -EFAULT);
 	CHECK_EQ(umem_state(umem).mapped, 0);
@@ -211,7 +211,7 @@ static void release_twice(void)
 	umem = umem_register(memory, 4 * PAGE, 0);
 	CHECK(umem >= 0);
 	CHECK_EQ(umem_fault(umem, memory, 4 * PAGE, 0), 0);
-	/* the mm forgets notifiers that run: their end may never come, or late */
+	/* the mm drops notifiers that run: their end may come late, or never */
 	notifier_begin(&n, memory, PAGE);
 	CHECK_EQ(cmd(ODP_TEST_RELEASE, &c), 0);
 	CHECK_EQ(cmd(ODP_TEST_RELEASE, &c), 0);
@@ -243,7 +243,7 @@ static void exec_forgets(void)
 	char *memory, byte;
 	pid_t child;
 
-	/* our open file, so that the child's umem outlives its exec */
+	/* open the device here, so that the child's umem outlives its exec */
 	CHECK(umem_register(map_memory(PAGE), PAGE, 0) >= 0);
 	CHECK_EQ(pipe2(out, O_CLOEXEC), 0);
 	CHECK_EQ(pipe2(in, O_CLOEXEC), 0);
@@ -254,7 +254,7 @@ static void exec_forgets(void)
 	CHECK_EQ(read(out[0], &memory, sizeof(memory)), sizeof(memory));
 	while (umem_read(umem, memory, &byte, 1) != -EFAULT)
 		CHECK(now_ms() < end);
-	/* the page may be on its way out still, which is no fault */
+	/* until the exit of the old mm has taken the page away */
 	while (umem_fault(umem, memory, PAGE, 0) != -EFAULT)
 		CHECK(now_ms() < end);
 	close(in[1]);
@@ -269,8 +269,8 @@ const struct test lifetime_tests[] = {
 	  destroyed_within_notifier },
 	{ "exit does not wait for a look-up", exit_while_fault_sleeps },
 	{ "memory of a process that is gone", process_is_gone },
-	{ "memory of before an exec", exec_forgets },
+	{ "memory registered before an exec", exec_forgets },
 	{ "each mm has notifiers of its own", each_mm_its_own },
-	{ "release, with notifiers running, twice", release_twice },
+	{ "release is called twice while notifiers run", release_twice },
 	{}
 };

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * What an access sees is what the CPU would see at that address.
+ * An access sees the same data as the CPU would at that address.
  */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/mman.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
+#include "memory.h"
 #include "user.h"
 
 static void fill(char *buf, size_t len, int seed)
@@ -111,7 +116,7 @@ static void moved(void)
 	CHECK(there != MAP_FAILED);
 	CHECK_EQ(there[0], 3);
 	CHECK_EQ(umem_get(umem, memory, &byte, 1), -EFAULT);
-	/* and back: the page that was elsewhere is the one that is seen */
+	/* and back: the page that was moved away is seen again */
 	there[0] = 8;
 	CHECK(mremap(there, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
 		     memory) == memory);
@@ -163,7 +168,7 @@ static void shared_file(void)
 	other[10] = 'j';
 	CHECK_EQ(umem_get(umem, memory + 10, &byte, 1), 0);
 	CHECK_EQ(byte, 'j');
-	/* beyond the file there is nothing, as the CPU's SIGBUS says */
+	/* beyond the end of the file accesses fail, as the CPU gets SIGBUS */
 	CHECK_EQ(ftruncate(fd, PAGE), 0);
 	CHECK_EQ(umem_get(umem, memory + PAGE, &byte, 1), -EFAULT);
 	CHECK_EQ(umem_get(umem, memory + 10, &byte, 1), 0);
@@ -216,6 +221,56 @@ static void refused(void)
 		 -EFAULT);
 }
 
+/* A fault without a wait does what takes none for the memory's owner, no more. */
+static void no_wait(void)
+{
+	const unsigned int flags = ODP_TEST_WRITE | ODP_TEST_NOWAIT;
+	char *fresh = map_memory(4 * PAGE), *late = map_memory(4 * PAGE);
+	char page[PAGE] = {};
+	int umem, fd;
+
+	umem = umem_writable(fresh, 4 * PAGE);
+	CHECK_EQ(umem_fault(umem, fresh, 4 * PAGE, flags), 0);
+	CHECK_EQ(umem_state(umem).mapped, 4);
+	CHECK_EQ(munmap(fresh, PAGE), 0);
+	CHECK_EQ(umem_fault(umem, fresh, PAGE, flags), -EFAULT);
+
+	fd = miss_pages(late, 4 * PAGE);
+	umem = umem_writable(late, 4 * PAGE);
+	CHECK_EQ(umem_fault(umem, late, 4 * PAGE, flags), -EBUSY);
+	/* nobody has been asked for it */
+	CHECK(!userfaultfd_wait(fd, 0));
+	userfaultfd_copy(fd, late, page);
+	CHECK_EQ(umem_fault(umem, late, PAGE, flags), 0);
+	CHECK_EQ(umem_fault(umem, late, 4 * PAGE, flags), -EBUSY);
+	CHECK_EQ(umem_state(umem).mapped, 1);
+	close(fd);
+}
+
+/*
+ * A file system may have a server: only what is mapped is there for sure. The shell,
+ * as the test itself may be in an overlay's tmpfs, and is mapped from there.
+ */
+static void no_wait_for_a_file(void)
+{
+	int fd = open("/bin/sh", O_RDONLY), umem;
+	char *file;
+	struct statfs fs;
+
+	CHECK(fd >= 0);
+	CHECK_EQ(fstatfs(fd, &fs), 0);
+	if (fs.f_type == TMPFS_MAGIC)
+		skip("the shell is in a tmpfs");
+	file = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, fd, 0);
+	CHECK(file != MAP_FAILED);
+	umem = umem_register(file, PAGE, 0);
+	CHECK(umem >= 0);
+	CHECK_EQ(umem_fault(umem, file, PAGE, ODP_TEST_NOWAIT), -EBUSY);
+	CHECK_EQ(file[0], 0x7f);
+	CHECK_EQ(umem_fault(umem, file, PAGE, ODP_TEST_NOWAIT), 0);
+	close(fd);
+}
+
 const struct test memory_tests[] = {
 	{ "data, both ways, any length and offset", both_ways },
 	{ "discarded memory", discarded },
@@ -226,6 +281,8 @@ const struct test memory_tests[] = {
 	{ "a shared file", shared_file },
 	{ "huge pages that split", huge_pages },
 	{ "memory without pages", no_pages },
+	{ "memory that a fault would have to wait for", no_wait },
+	{ "a file, and a fault that is not to wait", no_wait_for_a_file },
 	{ "ranges that are refused", refused },
 	{}
 };

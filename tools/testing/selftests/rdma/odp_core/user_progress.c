@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * A fault comes to its end within so many look-ups, whatever others do to the
- * memory; and what it does to them for that is bounded.
+ * A fault comes to its end within a bounded number of look-ups, whatever other
+ * threads do to the memory; and it delays these for a bounded time.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -25,8 +25,8 @@ static void wait_passed(enum odp_test_point point, int times)
 }
 
 /*
- * The fault, which looks up one page, loses so often that it now goes first, and
- * is held when it has looked the page up as that.
+ * Have the fault, which looks up one page, lose so often that it goes first; it is
+ * held after the look-up that it makes then.
  */
 static void lose(int umem, const char *page)
 {
@@ -36,7 +36,7 @@ static void lose(int umem, const char *page)
 		CHECK_EQ(reached(ODP_TEST_LOOKED_UP), 0);
 		notify(page, PAGE);
 		next(ODP_TEST_LOOKED_UP);
-		/* for the next look-up, not for this one that is leaving */
+		/* hold the next look-up, not the one that is leaving */
 		UNTIL(umem_state(umem).retries > i);
 	}
 	CHECK_EQ(reached(ODP_TEST_LOOKED_UP), 0);
@@ -50,7 +50,7 @@ static void *wait_for_all(void *barrier)
 
 /*
  * A fault that goes first holds the mmap_lock for reading, also while the test
- * holds the fault: the stacks of threads that begin then have to be there.
+ * holds the fault. Threads that start then cannot map a stack: map them before.
  */
 static void make_stacks(void)
 {
@@ -131,7 +131,7 @@ static void comes_to_its_end(void)
 	fault_start(&fault, umem, pest.memory, PAGE, ODP_TEST_WRITE);
 	for (times = 0; times <= LOST_MAX; times++) {
 		CHECK_EQ(reached(ODP_TEST_LOOKED_UP), 0);
-		/* held back, it cannot come until the page is published */
+		/* the discard is held back until the page is published */
 		if (!pest_bites(&pest))
 			break;
 		next(ODP_TEST_LOOKED_UP);
@@ -143,7 +143,7 @@ static void comes_to_its_end(void)
 	CHECK_EQ(umem_state(umem).retries, LOST_MAX);
 }
 
-/* Who is held back goes on by itself after a while; the fault tries again. */
+/* A notifier that is held back goes on after ODP_PATIENCE; the fault tries again. */
 static void held_back_for_a_while(void)
 {
 	struct notifier n;
@@ -155,7 +155,7 @@ static void held_back_for_a_while(void)
 	hold(ODP_TEST_LOOKED_UP, HOLD_MS);
 	fault_start(&fault, umem, memory, PAGE, ODP_TEST_WRITE);
 	lose(umem, memory);
-	/* returns when its start has */
+	/* returns when the notifier's start has */
 	notifier_begin(&n, memory, PAGE);
 	CHECK(!job_done(&fault, 0));
 	notifier_end(&n);
@@ -164,7 +164,7 @@ static void held_back_for_a_while(void)
 	CHECK(umem_state(umem).retries > LOST_MAX);
 }
 
-/* Neither over other memory, nor where it may not sleep, nor if none is first. */
+/* Notifiers elsewhere, non-blockable ones, and those without a hold do not wait. */
 static void others_are_not_held_back(void)
 {
 	int umem, held_back = passed(ODP_TEST_HELD_BACK);
@@ -186,7 +186,7 @@ static void others_are_not_held_back(void)
 	CHECK_EQ(job_join(&fault), 0);
 }
 
-/* Nor that of a task which looks up itself: here, its copy-on-write. */
+/* Nor does the notifier of a look-up's own task: here, of its copy-on-write. */
 static void look_ups_are_not_held_back(void)
 {
 	int umem, other, child, looked_up;
@@ -205,7 +205,7 @@ static void look_ups_are_not_held_back(void)
 
 	looked_up = passed(ODP_TEST_LOOKED_UP);
 	fault_start(&writing, other, memory, PAGE, ODP_TEST_WRITE);
-	/* at once, long before the other one has lost its patience */
+	/* at once, long before the notifier's wait is over */
 	end = now_ms() + HOLD_MS / 2 * limit_factor();
 	while (passed(ODP_TEST_LOOKED_UP) == looked_up) {
 		CHECK(now_ms() < end);
@@ -217,7 +217,7 @@ static void look_ups_are_not_held_back(void)
 	end_child(child);
 }
 
-/* A notifier that runs keeps them together, until both go first and wait for it. */
+/* A running notifier delays both, until both go first and wait for it. */
 static void two_go_first(void)
 {
 	int umems[2], looked_up, waiting, i;
@@ -288,7 +288,7 @@ static void destroyed_while_first(void)
 	notifier_end(&n);
 }
 
-/* And with it who is held back, which is for longer than the test lasts. */
+/* Release ends the fault and the notifier that it holds back. */
 static void released_while_first(void)
 {
 	struct odp_test_cmd c = {};
@@ -328,7 +328,7 @@ static bool relieved(int start)
 	       __atomic_load_n(&relay.over, __ATOMIC_ACQUIRE);
 }
 
-/* Each runs until another one has started, or for LONG_MS. */
+/* Each notifier runs until another one has started, or for LONG_MS. */
 static void *relay_run(void *arg)
 {
 	unsigned long long end;
@@ -346,8 +346,8 @@ static void *relay_run(void *arg)
 }
 
 /*
- * They take far longer than they are held back in general, so no look-up would
- * ever begin, if it did not hold them back for as long as it has waited.
+ * They run far longer than ODP_PATIENCE, so no look-up would ever begin if it did
+ * not hold them back for as long as it has waited.
  */
 static void overlapping(void)
 {
@@ -379,7 +379,7 @@ static void woken_by_its_own(void)
 	notifier_begin(&n, memory, PAGE);
 	woken = passed(ODP_TEST_WOKEN);
 	fault_start(&fault, umem, memory, PAGE, ODP_TEST_WRITE);
-	/* it looks before it queues, and after */
+	/* the fault checks before it queues itself, and after */
 	wait_passed(ODP_TEST_WOKEN, woken + 2);
 	for (i = 0; i < 10; i++) {
 		notify(memory + PAGE, PAGE);
@@ -391,7 +391,7 @@ static void woken_by_its_own(void)
 	CHECK_EQ(passed(ODP_TEST_WOKEN), woken + 3);
 }
 
-/* What has no slot is taken for one from the first to the last page. */
+/* Notifiers without a slot count as one that covers all of their ranges. */
 static void more_than_slots(void)
 {
 	struct notifier n[SLOTS], more[2];
@@ -427,11 +427,11 @@ static void more_than_slots(void)
 
 /**
  * struct siege - threads that take memory away again and again
- * @memory: what is faulted in is its first pages
+ * @memory: its first pages are faulted in
  * @len: all of it
  * @fd: the file that it maps, or the userfaultfd of @other
  * @other: where pages are moved to
- * @patience: for how long they are held back
+ * @patience: how long they are held back, in ms
  * @turn: take it away once
  * @over: time to stop
  */
@@ -516,7 +516,7 @@ static int move_pages(void)
 
 static void move_away(void)
 {
-	/* it fails where a page is in use at that moment */
+	/* fails while a page is in use */
 	move_pages();
 	CHECK(!madvise(siege.other, SIEGE_PAGES * PAGE, MADV_DONTNEED));
 }
@@ -553,7 +553,7 @@ static void besiege(const char *what, void (*turn)(void), int num)
 	siege.over = false;
 	umem = umem_writable(siege.memory, siege.len);
 	whole = umem_writable(NULL, WHOLE);
-	/* a guest's clock goes on while its CPUs do not */
+	/* a guest's clock goes on while its CPUs are preempted */
 	patience(siege.patience);
 	for (i = 0; i < num; i++)
 		CHECK(!pthread_create(&threads[i], NULL, siege_run, NULL));
@@ -603,7 +603,7 @@ static void under_mappings(void)
 	besiege("map and unmap other memory", map_elsewhere, 2);
 }
 
-/* A fault waits for who punches, who may be held back by it: both for a while. */
+/* A fault waits for the thread that punches, and holds it back: both bounded. */
 static void under_holes(void)
 {
 	siege.patience = 200;
@@ -638,7 +638,7 @@ const struct test progress_tests[] = {
 	{ "notifiers elsewhere are not held back", others_are_not_held_back },
 	{ "a notifier of a look-up is not held back",
 	  look_ups_are_not_held_back },
-	{ "notifiers that overlap are outlasted", overlapping },
+	{ "a fault outlasts notifiers that overlap", overlapping },
 	{ "two faults go first over one page", two_go_first },
 	{ "destruction while a fault goes first", destroyed_while_first },
 	{ "release while a fault goes first", released_while_first },

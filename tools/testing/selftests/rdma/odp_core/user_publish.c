@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Invariants 1, 4 and 5: what may be published, with which rights, and that it
- * pins nothing. The fault is held between its look-up and its publication, and
- * what must keep it from publishing is made to happen there.
+ * Invariants 1, 4 and 5: when an entry may be published, with which rights, and
+ * that nothing is pinned. The fault is held between its look-up and its
+ * publication; the event that must prevent publication happens there.
  */
 #include <sys/wait.h>
 
@@ -11,7 +11,7 @@
 
 #define HOLD_MS	20000
 
-/* what a umem reads there */
+/* the byte that a umem reads */
 static int read_value(int umem, const char *at)
 {
 	int value = 0;
@@ -51,7 +51,7 @@ static void notifier_comes(void)
 
 	notifier_begin(&n, memory, PAGE);
 	let_go(ODP_TEST_LOOKED_UP);
-	/* it has not published: it goes to wait for the notifier */
+	/* the fault has not published, and waits for the notifier */
 	CHECK_EQ(reached(ODP_TEST_WAITING), 0);
 	CHECK_EQ(umem_read(umem, memory, &c, 1), -EAGAIN);
 	CHECK_EQ(umem_state(umem).mapped, 0);
@@ -74,7 +74,7 @@ static void notifier_came(void)
 	fault_start(&fault, umem, memory, PAGE, ODP_TEST_WRITE);
 	CHECK_EQ(reached(ODP_TEST_LOOKED_UP), 0);
 
-	/* the page that it has found is not the program's any more */
+	/* the page that it has found does not belong to the program any more */
 	CHECK_EQ(madvise(memory, PAGE, MADV_DONTNEED), 0);
 	write_value(memory, 2);
 	let_go(ODP_TEST_LOOKED_UP);
@@ -85,7 +85,7 @@ static void notifier_came(void)
 	CHECK(umem_state(umem).retries > 0);
 }
 
-/* Over other pages, of the umem or not: neither waited for nor lost to. */
+/* A fault neither waits for notifiers over other pages, nor loses to them. */
 static void notifiers_elsewhere(int umem, char *memory)
 {
 	struct notifier n;
@@ -134,8 +134,8 @@ static void own_copy(void)
 }
 
 /*
- * With several, one that was found first may be taken away to make room for the
- * copy of another; that this notifier is not of that kind nobody knows.
+ * A look-up of several pages does count its own notifiers: reclaim for the copy of
+ * one page could have taken another page, found before, away.
  */
 static void own_copies(void)
 {
@@ -216,12 +216,12 @@ static void no_pins(void)
 		notify(memory, PAGE);
 		CHECK_EQ(umem_fault(umem, memory, PAGE, ODP_TEST_WRITE), 0);
 	}
-	/* the mm's own caches may hold one for a while */
+	/* the mm's own caches may hold references for a while */
 	CHECK(cmd(ODP_TEST_PAGE_REFS, &c) <= before + 2);
 	CHECK(before <= 4);
 }
 
-/* A look-up is no use of its own, or reclaim would take one use for two. */
+/* A look-up marks no page as used: only accesses do, or reclaim counts one twice. */
 static void not_referenced(void)
 {
 	char *memory;
@@ -286,7 +286,7 @@ const struct test publish_tests[] = {
 	{ "nothing is published while a notifier runs", notifier_comes },
 	{ "nothing is published that was looked up before a notifier",
 	  notifier_came },
-	{ "a notifier elsewhere keeps nothing from being published",
+	{ "a notifier elsewhere does not prevent publication",
 	  notifier_elsewhere },
 	{ "the look-up's own copy-on-write loses no page", own_copy },
 	{ "a copy-on-write within several pages has them looked up again",

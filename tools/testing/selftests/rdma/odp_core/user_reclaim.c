@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Invariants 4 and 5 against what the mm itself does to memory: it can take
- * each page, as none is pinned, and loses nothing that a umem has written.
+ * Invariants 4 and 5 against reclaim, swap, KSM and khugepaged: the mm can take
+ * each page, as none is pinned, and loses no data that a umem has written.
  */
 #include "memory.h"
 #include "user.h"
@@ -45,7 +45,7 @@ static void swapped_out(void)
 	CHECK_EQ(umem_state(umem).bad_zaps, 0);
 }
 
-/* What may be dropped may not be any more once a umem has written to it. */
+/* A umem's write to a page under MADV_FREE keeps reclaim from dropping it. */
 static void free_until_written(void)
 {
 	char *memory = map_memory(PAGES * PAGE), byte = 2;
@@ -69,7 +69,7 @@ static void free_until_written(void)
 	}
 }
 
-/* Equal pages become one, which is nobody's to write to. */
+/* KSM merges equal pages into one, which is read-only. */
 static void merged(void)
 {
 	unsigned long long end = now_ms() + 60000 * limit_factor();
@@ -100,7 +100,7 @@ static void merged(void)
 	CHECK_EQ(byte, 5);
 }
 
-/* Small pages become a huge one, elsewhere. */
+/* khugepaged collapses small pages into a huge one, elsewhere. */
 static void collapsed(void)
 {
 	char *memory = map_memory(LEAF), byte;
@@ -115,7 +115,7 @@ static void collapsed(void)
 		skip("no transparent huge pages");
 	for (tries = 0; madvise(memory, LEAF, MADV_COLLAPSE); tries++) {
 		if (errno == EINVAL || tries == 100)
-			skip("no huge page to be had");
+			skip("no huge page is free");
 		sleep_ms(10);
 	}
 	CHECK_EQ(umem_state(umem).mapped, 0);
@@ -130,9 +130,8 @@ static void collapsed(void)
 
 const struct test reclaim_tests[] = {
 	{ "pages that are swapped out and back in", swapped_out },
-	{ "pages that may be dropped until they are written",
-	  free_until_written },
-	{ "pages that are merged", merged },
+	{ "pages under MADV_FREE that are written again", free_until_written },
+	{ "pages that KSM merges", merged },
 	{ "pages that become a huge one", collapsed },
 	{}
 };

@@ -11,7 +11,7 @@
 
 #define HOLD_MS	20000
 
-/* Subscribed: it is known from now on which notifiers run. */
+/* Memory with a subscribed mm: from now on the context counts notifiers. */
 static char *subscribed_memory(int pages)
 {
 	char *memory = map_memory((pages + 1) * PAGE);
@@ -38,7 +38,7 @@ static void runs_already(void)
 	notifier_end(&n);
 	CHECK_EQ(job_join(&fault), 0);
 	CHECK_EQ(umem_read(umem, memory, &byte, 1), 0);
-	/* the next notifier is noticed, and forgotten */
+	/* the next notifier is counted, and ends */
 	notify(memory, PAGE);
 	CHECK_EQ(umem_read(umem, memory, &byte, 1), -EAGAIN);
 	CHECK_EQ(umem_fault(umem, memory, PAGE, 0), 0);
@@ -59,7 +59,7 @@ static void waits_and_wakes(void)
 		fault_start(&fault, umem, memory, PAGE, 0);
 		CHECK_EQ(reached(ODP_TEST_WAITING), 0);
 		let_go(ODP_TEST_WAITING);
-		/* on its way to sleep, or asleep */
+		/* the fault is about to sleep, or asleep */
 		sleep_ms(i * 10);
 		CHECK(!job_done(&fault, 0));
 		notifier_end(&n);
@@ -68,7 +68,7 @@ static void waits_and_wakes(void)
 	}
 }
 
-/* Neither over other pages of the umem, nor begun later and ended later. */
+/* A fault waits neither for notifiers over other pages, nor for later ones. */
 static void others_are_not_waited_for(void)
 {
 	char *memory = subscribed_memory(4);
@@ -88,7 +88,7 @@ static void others_are_not_waited_for(void)
 	notifier_end(&after);
 }
 
-/* What ran is forgotten, whatever came and went in between. */
+/* No slot of a notifier is left over, whatever was registered in between. */
 static void registered_between(void)
 {
 	char *memory = subscribed_memory(4), byte;
@@ -114,7 +114,7 @@ static void registered_between(void)
 	}
 }
 
-/* Of one task: a notifier that runs around another. */
+/* Nested notifiers of one task. */
 static void around_a_registration(void)
 {
 	char *memory = subscribed_memory(4), byte;
@@ -142,7 +142,7 @@ static void nothing(int signal)
 {
 }
 
-/* It takes a lock of each mapping, and gives up for a signal; we do not see. */
+/* mm_take_all_locks() gives up for a signal; registration still succeeds. */
 static void signal_comes(void)
 {
 	struct sigaction action = {
@@ -157,7 +157,7 @@ static void signal_comes(void)
 	for (i = 0; i < AREAS; i++)
 		CHECK_EQ(mprotect(memory + 2 * i * PAGE, PAGE, PROT_READ), 0);
 	CHECK_EQ(sigaction(SIGALRM, &action, NULL), 0);
-	/* opens the device, which the children are to use */
+	/* open the device, which the children inherit */
 	CHECK(umem_register(memory, PAGE, 0) >= 0);
 	for (i = 0; i < 50; i++) {
 		child = fork();
@@ -191,7 +191,7 @@ static void destroyed_while_waiting(void)
 	notifier_end(&n);
 }
 
-/* A program whose fault waits can be killed. */
+/* A program can be killed while its fault waits. */
 static void killed_while_waiting(void)
 {
 	int status, fds[2];

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Invariant 8: the cost follows what is touched, and is its owner's.
+ * Invariant 8: the cost follows the touched pages, and is charged to their owner.
  */
 #include <sys/stat.h>
 
 #include "memory.h"
 #include "user.h"
 
-/* a part of the address space that nothing is mapped in, but for our pages */
+/* a part of the address space without other mappings */
 #define FAR	((char *)0x100000000000UL)
 #define VAST	0x100000000000UL
 
@@ -63,7 +63,7 @@ static void empty_leaves(void)
 		memory[0] = i;
 		CHECK_EQ(umem_fault(umem, memory, PAGE, 0), 0);
 		notify(memory, PAGE);
-		/* in use again before it is freed */
+		/* the leaf is in use again before it is freed */
 		CHECK_EQ(umem_fault(umem, memory, PAGE, 0), 0);
 		CHECK_EQ(umem_reap(umem), 0);
 		CHECK_EQ(umem_read(umem, memory, &byte, 1), 0);
@@ -86,7 +86,7 @@ static void failed_fault(void)
 	CHECK_EQ(umem_state(umem).leaves, 0);
 }
 
-/* What is there, and nothing else: no page, no leaf, no look-up for each. */
+/* Only present pages are published: without a new page, leaf, or look-up of each. */
 static void present_only(void)
 {
 	char *memory = map_memory(4 * LEAF), byte;
@@ -111,7 +111,7 @@ static void present_only(void)
 	CHECK_EQ(umem_read(umem, memory, &byte, 1), -EAGAIN);
 }
 
-/* Two pages at both ends of eight million leaves' worth of nothing. */
+/* Two pages, with eight million empty leaves between them. */
 static void present_across_a_hole(void)
 {
 	char *first = map_at(FAR), *last = map_at(FAR + VAST - PAGE);
@@ -183,7 +183,7 @@ static void owner_is_charged(void)
 		CHECK_EQ(cmd(ODP_TEST_FAULT_ASYNC, &c), 0);
 		CHECK_EQ(cmd(ODP_TEST_JOIN, &c), 0);
 	}
-	/* the kernel adds up its CPUs' counts by and by */
+	/* memcg sums up per-CPU counts with a delay */
 	for (i = 0; i < 100 * (int)limit_factor() &&
 	     group_page_tables() < before + CHARGED * PAGE; i++)
 		sleep_ms(100);
@@ -193,7 +193,7 @@ static void owner_is_charged(void)
 }
 
 const struct test sparse_tests[] = {
-	{ "a vast umem costs what is touched of it", vast },
+	{ "a vast umem costs only its touched pages", vast },
 	{ "empty leaves and no others are freed", empty_leaves },
 	{ "a fault that fails leaves no leaf", failed_fault },
 	{ "present pages are found without an allocation", present_only },

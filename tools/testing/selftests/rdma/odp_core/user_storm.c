@@ -13,7 +13,7 @@
 #define STEPS	4000
 
 /**
- * struct model - what is to be true of a umem
+ * struct model - expected state of a umem
  * @umem: its number, or -1
  * @first: its first page
  * @pages: how many
@@ -34,7 +34,7 @@ struct model {
 	unsigned long zap_end;
 };
 
-/* by its counters, and by the look of one of its pages */
+/* compare a umem's counters, and one of its pages, with the model */
 static void check_model(const struct model *m, char *arena, unsigned int *seed)
 {
 	struct odp_test_state state = umem_state(m->umem);
@@ -52,7 +52,7 @@ static void check_model(const struct model *m, char *arena, unsigned int *seed)
 	CHECK_EQ(state.bad_zaps, 0);
 
 	page = m->first + draw(seed, m->pages);
-	/* the middle of a page is the umem's in any case */
+	/* the middle of a page belongs to the umem in any case */
 	at = arena + page * PAGE + PAGE / 2;
 	if (!m->published[page]) {
 		CHECK_EQ(umem_read(m->umem, at, &byte, 1), -EAGAIN);
@@ -125,7 +125,7 @@ static void tree_against_model(void)
 		memset(arena + i * PAGE, i, PAGE);
 	for (i = 0; i < UMEMS; i++)
 		models[i].umem = -1;
-	/* to be set as SEED, to see the same again */
+	/* SEED=... of the environment repeats the run */
 	printf("# seed %u\n", seed);
 	for (step = 0; step < STEPS; step++) {
 		test_at("step %d", step);
@@ -150,7 +150,7 @@ static void tree_against_model(void)
 #define THREADS		5
 
 /**
- * struct storm - what the threads share
+ * struct storm - state shared by the threads
  * @memory: a shared file's, whose data outlives what is done to the mapping;
  *	    each long holds its offset
  * @umem: all of it
@@ -175,7 +175,7 @@ static bool over(void)
 	return __atomic_load_n(&storm.over, __ATOMIC_ACQUIRE);
 }
 
-/* Reads what is there, writes the same, and only ever sees the pattern. */
+/* Read data, write it back, and check that it is the pattern. */
 static void *storm_access(void *arg)
 {
 	unsigned int seed = (unsigned long)arg, i;
@@ -325,8 +325,9 @@ static void all_at_once(void)
 }
 
 const struct test storm_tests[] = {
-	{ "the interval tree beside a search of all umems",
+	{ "the interval tree agrees with a search of all umems",
 	  tree_against_model },
-	{ "faults, copies, mappings, registrations at once", all_at_once },
+	{ "concurrent faults, copies, mappings and registrations",
+	  all_at_once },
 	{}
 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Invariants 2 and 3: when invalidate_range_start() returns nobody uses the
- * range, it has zapped that range and no other, and it sleeps only where it may.
+ * Invariants 2 and 3: when invalidate_range_start() returns no CPU uses the range,
+ * that range and no other is zapped, and it sleeps only if the range is blockable.
  */
 #include "user.h"
 
@@ -21,8 +21,8 @@ static int register_filled(char **memory, int pages)
 #define COPY_MS	200
 
 /*
- * A copy that takes long, and a notifier that comes meanwhile; both tell when
- * they were done. True if they did meet.
+ * A copy that takes long, and a notifier that comes meanwhile; both return when
+ * they were done. True if they overlapped.
  */
 static bool copy_and_notify(int umem, char *memory)
 {
@@ -50,7 +50,7 @@ static bool copy_and_notify(int umem, char *memory)
 	if (job_join(&job) == -EAGAIN)
 		return false;
 	CHECK_EQ(job.ret, 0);
-	/* CLOCK_MONOTONIC is what the kernel's ktime_get_ns() tells */
+	/* the kernel's ktime_get_ns() is CLOCK_MONOTONIC */
 	met = job.cmd.at > asked * 1000000 && job_done(&job, 0);
 	if (met)
 		CHECK(start.at >= job.cmd.at);
@@ -214,7 +214,7 @@ const struct test zap_tests[] = {
 	{ "a notifier counts before it zaps", runs_before_zap },
 	{ "a notifier zaps its range and no more", the_range_is_zapped },
 	{ "a range across leaves is zapped", across_leaves },
-	{ "a notifier that may not sleep does not", not_blockable },
+	{ "a non-blockable notifier does not sleep", not_blockable },
 	{ "pages in use are young", used_is_young },
 	{}
 };

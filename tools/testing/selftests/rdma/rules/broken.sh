@@ -1,15 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
-# Are the driver's tests any good? A build of the driver can break each of the
-# rules that base/rule.h names. With a rule broken, the test that is there for it
-# must fail; with all of them whole again, it must pass. That driver is BROKEN_KO, or
-# where make -C module builds it, and takes the place of the one that is loaded, which
-# is RXE_KO, or what modprobe finds. Needs root.
+# Do the driver's tests notice a broken driver? A test build of the driver can break
+# each of the rules in base/rule.h. With a rule broken, its test must fail; with all
+# rules kept again, it must pass. The test build is BROKEN_KO, or where make -C module
+# puts it. It replaces the loaded driver, which is RXE_KO, or the one that modprobe
+# finds. Needs root.
 #
-# broken.sh                        that, for all rules
-# broken.sh RULE...                for these
-# broken.sh --rules                what can be broken
+# broken.sh                        checks this for all rules; with TURN, for one of each
+#                                  program
+# broken.sh RULE...                for these rules
+# broken.sh --rules                lists the rules
 # broken.sh --break RULE PROGRAM [NAME...]
 #                                  the tests of a program, or those with these names,
 #                                  with that rule broken; a program is named by its
@@ -21,15 +22,14 @@ cd "$(dirname "$0")" || exit 1
 . "$KSFT/kselftest/ktap_helpers.sh"
 
 param=/sys/module/rdma_rxe/parameters/broken
-# A broken rule mostly shows in something that does not come. It is not waited for any
-# longer when all rules are whole: no test fails for being slow only.
+# A broken rule mostly shows in an event that never comes, so wait for a short time
+# only. The same limit holds with all rules kept: it must not make a test fail.
 export HUNG_SECONDS=4
 had_hosts=
 had_driver=
 loaded=
 
-# test_for RULE: sets program and name to the test that is there for it. Others may
-# fail too.
+# test_for RULE: sets program and name to the test of the rule. Others may fail, too.
 test_for()
 {
 	case $1 in
@@ -49,32 +49,48 @@ test_for()
 	own_address)
 		set -- wire/wire_gsi.py "datagrams to other addresses of the host"
 		;;
+	programs_sockets)
+		set -- wire/wire_origin.py \
+			"an ordinary user's packets to a connection of the same host"
+		;;
 	netns)
-		set -- net/links "equal addresses in other namespaces"
+		set -- net/links "equal addresses in two namespaces"
+		;;
+	incoming_domain)
+		set -- net/arrivals \
+			"packets of VRFs with the same addresses stay apart"
+		;;
+	incoming_scope)
+		set -- net/arrivals "two netdevs with the same link-local addresses"
+		;;
+	mcast_netdev)
+		set -- net/arrivals "a group with queue pairs at two netdevs"
 		;;
 	mcast_join)
-		set -- net/mcast "datagrams to groups, of IPv4 and IPv6"
+		set -- net/mcast "datagrams to IPv4 and IPv6 groups"
 		;;
 	opcode_sequence | payload_length | dma_length)
 		set -- wire/wire_responder.py "wrong requests"
 		;;
 	receive_length)
-		set -- verbs/rc_errors "a receive that is too short"
+		set -- verbs/rc_errors "a receive request that is too short"
 		;;
 	psn_ahead)
-		set -- wire/wire_responder.py "requests that come too early"
+		set -- wire/wire_responder.py \
+			"requests ahead of the expected PSN"
 		;;
 	psn_behind)
-		set -- wire/wire_responder.py "sends and writes that come again"
+		set -- wire/wire_responder.py "duplicate sends and writes"
 		;;
 	atomic_again)
-		set -- wire/wire_responder.py "atomics that come again"
+		set -- wire/wire_responder.py "duplicate atomics"
 		;;
 	read_again)
-		set -- wire/wire_responder.py "reads that come again"
+		set -- wire/wire_responder.py "duplicate reads"
 		;;
 	ack_after_data)
-		set -- wire/wire_responder.py "answers to requests that have waited"
+		set -- wire/wire_responder.py \
+			"answers to requests from the backlog"
 		;;
 	rnr_nak)
 		set -- wire/wire_responder.py "messages without a receive request"
@@ -92,44 +108,80 @@ test_for()
 		set -- wire/wire_placement.py "wrong atomic writes"
 		;;
 	comm_established)
-		set -- verbs/rc_data "the event of a first packet"
+		set -- verbs/rc_data "the communication established event"
 		;;
 	parked_bytes)
 		set -- wire/wire_responder.py \
 			"too many requests while memory is faulted in"
 		;;
+	parked_copied)
+		set -- odp/backlog "packets that wait take what is counted"
+		;;
+	parked_charged)
+		set -- odp/backlog "packets that wait are charged to the program"
+		;;
+	wait_qkey)
+		set -- odp/backlog "datagrams with a wrong Q_Key do not wait"
+		;;
+	wait_once)
+		set -- wire/wire_responder.py \
+			"requests behind a gap while memory is faulted in"
+		;;
+	wait_due)
+		set -- wire/wire_requester.py \
+			"responses to nothing while memory is faulted in"
+		;;
+	device_bytes)
+		set -- odp/rc_fair "memory of parked packets of all programs is bounded"
+		;;
+	program_share)
+		set -- odp/rc_fair "a program whose packets wait for ever leaves room"
+		;;
 	fault_ahead)
-		set -- odp/parked "a page behind a message's end"
+		set -- odp/parked \
+			"a message does not wait for the page behind its end"
 		;;
 	uc_loss)
-		set -- verbs/uc "packets are lost"
+		set -- verbs/uc "UC while packets are lost"
 		;;
 	qkey)
 		set -- verbs/ud "Q_Keys"
 		;;
 	datagram_length)
-		set -- verbs/ud "datagrams that nobody takes"
+		set -- verbs/ud "datagrams that are dropped"
 		;;
 	read_credit)
-		set -- wire/wire_requester.py "reads and atomics at once"
+		set -- wire/wire_requester.py "the credit of reads and atomics"
 		;;
 	window)
-		set -- wire/wire_requester.py "more packets than may be under way"
+		set -- wire/wire_requester.py \
+			"the window of unacknowledged packets"
 		;;
 	fence)
 		set -- wire/wire_requester.py "a fence behind a read"
 		;;
 	go_back)
-		set -- wire/wire_requester.py "NAKs for sequence errors"
+		set -- wire/wire_requester.py "NAKs of sequence errors"
+		;;
+	flow_limit)
+		set -- net/flows "packets of a device in the network are bounded"
+		;;
+	retry_parked)
+		set -- wire/wire_requester.py \
+			"no answer while a later message is faulted in"
+		;;
+	unparked)
+		set -- wire/wire_requester.py \
+			"repetitions while a later message is faulted in"
 		;;
 	retries)
-		set -- wire/wire_requester.py "retries"
+		set -- wire/wire_requester.py "progress restores the retries"
 		;;
 	ack_timeout)
 		set -- verbs/rc_errors "a peer that does not answer"
 		;;
 	rnr | rnr_timer | rnr_retries)
-		set -- wire/wire_requester.py "the receiver is not ready"
+		set -- wire/wire_requester.py "RNR NAKs"
 		;;
 	response_due)
 		set -- wire/wire_requester.py "acknowledgments"
@@ -147,14 +199,14 @@ test_for()
 		set -- verbs/rc_data "a send queue that is drained late"
 		;;
 	datagram_size | ah_pd)
-		set -- verbs/ud "a send that fails, and the way back"
+		set -- verbs/ud "a send that fails, and recovery from SQE"
 		;;
 	key | pd | rights | enabled)
 		set -- verbs/rc_errors "wrong requests, pinned memory"
 		;;
 	key_reuse)
 		set -- verbs/rc_lifetimes \
-			"numbers of queue pairs and regions that are gone"
+			"numbers of destroyed queue pairs and regions are not reused soon"
 		;;
 	bounds)
 		set -- verbs/rc_errors "a region that ends within a page"
@@ -174,23 +226,61 @@ test_for()
 	sge_bound | inline_bound)
 		set -- verbs/rc_rings "wrong requests in the ring"
 		;;
+	object_max)
+		set -- verbs/limits "as many objects as the device announces"
+		;;
+	handle_max)
+		set -- verbs/limits "as many queue pairs as there are numbers for"
+		;;
+	mcast_qps)
+		set -- net/mcast \
+			"as many queue pairs in a group as the device announces"
+		;;
+	source_address)
+		set -- verbs/ud "datagrams, all lengths, pinned and on demand"
+		;;
+	fetch_once)
+		set -- verbs/rc_rings "a receive that changes while it is taken"
+		;;
+	address_vector)
+		set -- verbs/rc_errors "an address vector that is refused"
+		;;
+	cq_moved)
+		set -- verbs/cq "a CQ is resized while completions wait"
+		;;
 	queue_charged)
 		set -- verbs/queues "queues are charged to the program"
 		;;
 	solicited)
-		set -- verbs/rc_data "completion events, solicited ones too"
+		set -- verbs/rc_data \
+			"completion events, unsolicited and solicited"
 		;;
 	cq_overrun)
 		set -- verbs/rc_errors "a completion queue that overruns"
 		;;
 	srq_limit)
-		set -- verbs/srq "the limit event"
+		set -- verbs/srq "the SRQ limit event"
 		;;
 	last_wqe)
-		set -- verbs/srq "one queue pair fails"
+		set -- verbs/srq "one queue pair of an SRQ fails"
+		;;
+	flush_rate)
+		set -- verbs/rc_rings \
+			"a receive ring filled again and again in the error state"
+		;;
+	fault_turns)
+		set -- odp/fault_threads \
+			"threads of a program with faults that nobody serves"
+		;;
+	fault_nowait)
+		set -- odp/fault_threads \
+			"memory that is there, beside faults that nobody serves"
+		;;
+	abandoned)
+		set -- odp/parked "the number of abandoned faults is bounded"
 		;;
 	flush)
-		set -- verbs/rc_errors "a receive with a wrong key"
+		set -- verbs/rc_errors "a receive request with a wrong key"
 		;;
 	path_mtu | transition)
 		set -- verbs/rc_errors "state transitions that are refused"
@@ -221,7 +311,7 @@ load()
 	# tests make their hosts by themselves
 	../lib/two_hosts.sh down
 	[ -z "$had_driver" ] || rmmod rdma_rxe ||
-		bail_out "the driver that is loaded does not go"
+		bail_out "the loaded driver cannot be unloaded"
 	loaded=yes
 	insmod "$BROKEN_KO" || bail_out "$BROKEN_KO does not load"
 }
@@ -243,14 +333,14 @@ put_back()
 	[ -z "$had_hosts" ] || ../lib/two_hosts.sh up
 }
 
-# Whatever ended us, all is as it was.
+# Restore driver and hosts, however the script ends.
 finish()
 {
 	local status=$?
 
 	trap - EXIT
 	if [ -n "$loaded" ] && ! put_back; then
-		echo "# the driver that was loaded is not there again"
+		echo "# the driver could not be loaded again"
 		status=1
 	fi
 	exit "$status"
@@ -275,8 +365,8 @@ run_broken()
 	echo none >"$param"
 }
 
-# results: the lines of KTAP that tell results, without their numbers, and behind those
-# that failed what was said last
+# results: the result lines of KTAP, without their numbers, each failed one followed by
+# the last diagnostics before it
 results()
 {
 	awk '/^# / {
@@ -293,8 +383,8 @@ results()
 		}'
 }
 
-# break_rules PROGRAM RULE...: results of its tests for these, with each of them broken
-# as rule=name, and then with none. Programs in python take long to begin: they run
+# break_rules PROGRAM RULE...: results of its tests for these rules: with each rule
+# broken, as rule=name, and then with none. Programs in python start slowly: they run
 # once, and break rules by themselves. Others have fresh hosts for each rule.
 break_rules()
 {
@@ -331,6 +421,25 @@ check_rule()
 		grep -F -A 1 "$2" <<<"$3" | sed 's/^/# /'
 		ktap_test_fail "$told"
 	fi
+}
+
+# The first rule of each program: in "make test", which sets TURN, these stand for all.
+# Programs of net and odp take a minute each.
+first_rules()
+{
+	local rule program name
+	local -A seen=()
+
+	for rule in $(all_rules); do
+		test_for "$rule"
+		case ${program:=none} in
+		net/* | odp/*)
+			continue
+			;;
+		esac
+		[ -n "${seen[$program]-}" ] || echo "$rule"
+		seen[$program]=yes
+	done
 }
 
 # run RULE...
@@ -371,7 +480,7 @@ case ${1-} in
 	;;
 *)
 	# shellcheck disable=SC2046 # words
-	[ "$#" -gt 0 ] || set -- $(all_rules)
+	[ "$#" -gt 0 ] || set -- $(if [ -n "${TURN-}" ]; then first_rules; else all_rules; fi)
 	run "$@"
 	;;
 esac

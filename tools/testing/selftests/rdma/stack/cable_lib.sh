@@ -1,9 +1,9 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
-# What tests have in common that run on two hosts on one Ethernet at once, with
-# ROLE (ours or peer), CABLE_ADDR, CABLE_PEER, and rxe0 on eth0. Each host tells
-# its own side's results.
+# Shared by tests that run on two hosts on one Ethernet at once, with ROLE (ours or
+# peer), CABLE_ADDR, CABLE_PEER, and rxe0 on eth0. Each host prints the results of
+# its own side.
 
 : "${KSFT:=$(realpath ../..)}"
 # shellcheck source=/dev/null
@@ -37,10 +37,10 @@ from_ktap()
 			;;
 		esac
 	done <"$output"
-	[ -z "$line" ] || ktap_test_fail "$name: a proper end"
+	[ -z "$line" ] || ktap_test_fail "$name: the program ends with its totals"
 }
 
-# How many results there are depends on the other host, too: the plan comes last.
+# The number of results depends on the other host, too: the plan comes last.
 finished()
 {
 	ktap_set_plan $((KTAP_TESTNO - 1))

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
-# What kernel users do between two hosts on one Ethernet: RDS, which does it
-# nowhere else, and NVMe over Fabrics, the disk on one host and the file system on
-# the other. Run this on both, as cable_lib.sh says.
+# Kernel users between two hosts on one Ethernet: RDS, which uses RDMA nowhere else,
+# and NVMe over Fabrics, the disk on one host and the file system on the other. Run
+# this on both, as cable_lib.sh says.
 
 set -u
 

@@ -1,15 +1,15 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
-# Disks of the kernel's over RDMA: NVMe's target and its initiator, what is done
-# with a disk, and how it is verified. The caller has dir, a directory of its own,
-# where the last program's words are in log.
+# Disks of the kernel over RDMA: NVMe's target and initiator, and tests of a disk.
+# The caller has dir, a directory of its own, where log has the output of the last
+# program.
 
 nvmet=/sys/kernel/config/nvmet
 ram=/dev/ram0
 uuid=10ab8bb3-5e55-4c5b-9a5c-6d0a0e2c6d6e
 
-# ram_disk KIB: what is behind the disks
+# ram_disk KIB: the RAM disk behind the disks
 ram_disk()
 {
 	mountpoint -q /sys/kernel/config ||
@@ -22,7 +22,7 @@ limited()
 	timeout $((120 * ${LIMIT_FACTOR:-1})) "$@"
 }
 
-# eventually COMMAND...: true before half a minute is over
+# eventually COMMAND...: succeeds within half a minute
 eventually()
 {
 	for _ in $(seq $((60 * ${LIMIT_FACTOR:-1}))); do
@@ -45,7 +45,7 @@ nvme_disk()
 	for file in /sys/block/nvme*/device/subsysnqn; do
 		[ "$(cat "$file" 2>/dev/null)" = disks ] || continue
 		file=${file#/sys/block/}
-		# a path of several to a disk is no disk itself
+		# skip a path of a multipath disk
 		[ -b "/dev/${file%%/*}" ] || continue
 		printf '/dev/%s' "${file%%/*}"
 		return
@@ -115,7 +115,7 @@ verify_disk()
 		verify_blocks "$1" 1m 12m
 }
 
-# same_disk DISK: what it has is what its other side has
+# same_disk DISK: its data is that of the RAM disk
 same_disk()
 {
 	sync

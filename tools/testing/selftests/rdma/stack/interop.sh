@@ -10,8 +10,8 @@ cd "$(dirname "$0")" || exit 1
 # shellcheck source-path=SCRIPTDIR
 . ./cable_lib.sh
 
-# The kernel's own on-demand memory is not what is tested here: up to 7.3 it
-# ignores the offset within a page.
+# The peer's memory is pinned: on-demand memory of the kernel's own driver ignores
+# the offset within a page, up to 7.3.
 rc_peer()
 {
 	if [ "$ROLE" = ours ]; then
@@ -73,7 +73,7 @@ all_pingpongs()
 	done
 }
 
-# perftest's version 4.5 has --odp for nothing else, whatever the device can.
+# perftest 4.5 has --odp for these only, whatever the device supports.
 all_perftest()
 {
 	local tool odp=()

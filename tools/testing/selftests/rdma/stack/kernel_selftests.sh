@@ -3,8 +3,7 @@
 #
 # The kernel's own selftests for rxe, with this driver in the place of the
 # kernel's: they load it by its name. RXE_SELFTESTS is their directory, RXE_KO
-# the module. Needs root; the hosts that others' tests are run between must not
-# be needed any more.
+# the module. Needs root; removes the two hosts of the other tests.
 
 cd "$(dirname "$0")" || exit 1
 : "${KSFT:=$(realpath ../..)}"
@@ -14,8 +13,8 @@ cd "$(dirname "$0")" || exit 1
 
 log=$(mktemp)
 
-# Have modprobe take our file by the driver's name. That is a file of its own
-# because depmod takes minutes where the processor is emulated.
+# Have modprobe take our file by the driver's name, by a rule in a file of its own,
+# as depmod takes minutes on an emulated processor.
 rule=/run/modprobe.d/rxe-under-test.conf
 install_driver()
 {
@@ -27,14 +26,14 @@ install_driver()
 		echo "install rdma_rxe modprobe -a $deps && insmod $RXE_KO" >"$rule"
 }
 
-# The module that modprobe takes is the one under test, not the kernel's.
+# Check that modprobe takes the module under test, not the kernel's.
 is_under_test()
 {
 	modprobe rdma_rxe && grep -q O /sys/module/rdma_rxe/taint
 }
 
-# What fails for the sake of the kernel's core, as the numbers of its lines:
-# before 7.3 a device's name is the only one in all net namespaces.
+# Lines that fail because of the kernel's core, by number: before 7.3 device names
+# are unique over all net namespaces.
 core_fails()
 {
 	case $1 in
@@ -57,7 +56,7 @@ run()
 {
 	local name=${1##*/} status=0
 
-	# They leave what they find loaded, and expect nothing but a device node.
+	# The selftests need the driver unloaded at first; they leave it loaded.
 	modprobe -r rdma_rxe
 	modprobe tun
 	timeout $((300 * ${LIMIT_FACTOR:-1})) "$1" >"$log" 2>&1 || status=$?
@@ -67,7 +66,7 @@ run()
 	elif [ "$status" -eq 4 ]; then
 		ktap_test_skip "$name"
 	elif fails_as_the_core_does "$name"; then
-		ktap_test_pass "$name, but for what the kernel's core lacks"
+		ktap_test_pass "$name, but for lines that need a newer core"
 	else
 		ktap_test_fail "$name"
 	fi

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
-# What the kernel itself does over RDMA: disks by NVMe over Fabrics, SRP and iSER,
-# a file system by NFS. What was written is read back, on both sides. Needs root,
+# Users of RDMA in the kernel: disks by NVMe over Fabrics, SRP and iSER, a file
+# system by NFS. Data is read back and verified, on both sides. Needs root,
 # rdma_rxe, fio, nfs-utils and open-iscsi.
 
 cd "$(dirname "$0")" || exit 1
@@ -18,7 +18,7 @@ target=/sys/kernel/config/target
 core=$target/core/iblock_1/ram
 iqn=iqn.2026-11.rxe-odp:disks
 tpg=$target/iscsi/$iqn/tpgt_1
-# block devices live in the first net namespace, on a link that is theirs
+# block devices live in the first net namespace, on a link of their own
 addr=10.1.0.1
 link=rxe_disks
 
@@ -65,7 +65,7 @@ nvme_file_system()
 	file_system "$(nvme_disk)"
 }
 
-# The requests under way fail or wait, and nothing is left of them.
+# The requests under way fail or wait, and nothing leaks.
 nvme_link_deleted()
 {
 	local disk fio
@@ -164,7 +164,7 @@ scsi_disk_is_there()
 	[ -b "$(scsi_disk)" ]
 }
 
-# verify_scsi_disk: all that is done with such a disk
+# verify_scsi_disk: all tests of such a disk
 verify_scsi_disk()
 {
 	local disk
@@ -256,7 +256,7 @@ iser_up()
 	echo "InitiatorName=iqn.2026-11.rxe-odp:initiator" \
 		>"$dir/initiatorname"
 	mkdir -p /run/lock/iscsi
-	# it ends its process group with itself
+	# iscsid ends its whole process group when it ends
 	setsid iscsid -f -i "$dir/initiatorname" &
 	iscsid=$!
 	on_node -I iser -o new &&
@@ -272,7 +272,7 @@ iser_down()
 	iser_target_down
 }
 
-# The session is one of iSER's, or this would test TCP.
+# Check that the session is of iSER, not of TCP.
 iser()
 {
 	iser_up >"$dir/log" 2>&1 &&

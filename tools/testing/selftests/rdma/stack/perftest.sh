@@ -3,12 +3,11 @@
 #
 # perftest, unmodified, between the two hosts: each program with pinned memory
 # and with memory that is paged on demand, from 2 bytes to 8 MiB, at each MTU,
-# over IPv4 and IPv6, in both directions at once and with several queue pairs;
-# what it pins, and what it may pin. Needs root, rdma_rxe and perftest.
+# over IPv4 and IPv6, in both directions at once and with several queue pairs; and
+# how much it pins, or may pin. Needs root, rdma_rxe and perftest.
 #
-# All sizes take long where the machine is emulated: without LONG_TESTS a third of
-# the runs have them, and the others one size. TURN (0, 1 or 2) says which third,
-# and that the others are for somebody else.
+# All sizes take long on an emulated machine: without LONG_TESTS a third of the runs
+# have all sizes, and the others one. With TURN (0, 1 or 2) only that third is run.
 
 cd "$(dirname "$0")" || exit 1
 : "${KSFT:=$(realpath ../..)}"
@@ -20,12 +19,11 @@ cd "$(dirname "$0")" || exit 1
 dir=$(mktemp -d)
 hosts_are_ours=
 iterations=5
-# A second until a queue pair sends again, not 67 ms: slow machines stand still
-# for that long.
+# An ACK timeout of a second, not 67 ms: slow machines stand still for that long.
 common=(-F -u 18)
 sizes=$(for i in $(seq 23); do echo $((1 << i)); done)
 
-# Three of each kind, so that each program sees each MTU and either family.
+# Three paths, so that each program has each MTU and either family.
 paths=("1500 4" "4200 6" "9000 4")
 bandwidth=(ib_write_bw ib_read_bw ib_send_bw)
 latency=(ib_write_lat ib_read_lat ib_send_lat)
@@ -59,7 +57,7 @@ use_path()
 	esac
 }
 
-# verdict NAME COMMAND...: shows what was said where it fails
+# verdict NAME COMMAND...: shows the command's output if it fails
 verdict()
 {
 	local name=$1
@@ -121,7 +119,7 @@ over()
 	verdict "${*:3}, MTU $mtu, IPv$family, ${2//_/ }" "${@:2}"
 }
 
-# What is done in which way at which path moves on with the program.
+# Sizes, way and path change from program to program.
 run_matrix()
 {
 	local odp program i way how n=0
@@ -141,7 +139,7 @@ run_matrix()
 	done
 }
 
-# perftest's version 4.5 refuses atomics with --odp, whatever the device can.
+# perftest 4.5 refuses atomics with --odp, whatever the device supports.
 run_atomics()
 {
 	local i
@@ -158,7 +156,7 @@ packets()
 	cat /sys/class/infiniband/rxe1/ports/1/hw_counters/rcvd_pkts
 }
 
-# Until messages go by.
+# Wait until messages are sent.
 wait_for_traffic()
 {
 	local began
@@ -188,8 +186,8 @@ not_pinned()
 	[ "$(locked "$1")" -eq 0 ]
 }
 
-# Of two processes that go on until they are ended, what is true?
-# both_are pinned|not_pinned PROGRAM ARG...
+# both_are pinned|not_pinned PROGRAM ARG...: whether this is true of the memory of
+# both processes
 both_are()
 {
 	local how=$1 client status=1 pids pid

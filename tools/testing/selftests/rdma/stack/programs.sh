@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
-# Programs that distributions have, unmodified, between the two hosts: the
-# connection manager's own and rdma-core's, libfabric, UCX and MPI. Those that
-# can look at their data are told to. Needs root, rdma_rxe and the programs.
+# Programs of the distribution, unmodified, between the two hosts: those of the
+# connection manager and of rdma-core, libfabric, UCX and MPI. Those that can verify
+# their data do. Needs root, rdma_rxe and the programs.
 
 cd "$(dirname "$0")" || exit 1
 : "${KSFT:=$(realpath ../..)}"
@@ -63,7 +63,7 @@ between()
 	: >"$dir/server"
 	listeners "${server_on:-hostb}" >"$dir/others"
 	# shellcheck disable=SC2086 # command lines
-	# its process, so that a signal ends it, not a shell that waits for it
+	# the program itself, not a shell that waits for it, so that a signal ends it
 	exec_on "${server_on:-hostb}" $1 >"$dir/server" 2>&1 &
 	server=$!
 	for _ in $(seq $((300 * ${LIMIT_FACTOR:-1}))); do
@@ -80,7 +80,7 @@ between()
 	return "$status"
 } 2>/dev/null
 
-# verdict NAME COMMAND...: shows what was said where it fails
+# verdict NAME COMMAND...: shows the command's output if it fails
 verdict()
 {
 	local name=$1
@@ -243,7 +243,7 @@ pingpong()
 		"ibv_$1_pingpong -d rxe0 -g $(../lib/two_hosts.sh gid rxe0 "$3") -c 10.0.0.2"
 }
 
-# libfabric takes the first device of any namespace if it is not told
+# libfabric takes the first device of any namespace by default
 fabric()
 {
 	between "env FI_VERBS_IFACE=vb FI_VERBS_DEVICE_NAME=rxe1
@@ -280,7 +280,7 @@ qperf_all()
 		rc_fetch_add_mr rc_rdma_write_poll_lat"
 }
 
-# Whoever sent to the group, and whoever was in it, has counted that.
+# The sender to the group and its member have counted the packets.
 multicast_counted()
 {
 	local counters=ports/1/hw_counters

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
  * Two hosts that may run different drivers, one process on each: every
- * operation of RC in both directions, data checked, and those of UC of which
- * both sides learn. Both run the same tests in the same order; they meet over TCP
- * for each.
+ * operation of RC in both directions, data checked, and the operations of UC that
+ * complete on both sides. Both run the same tests in the same order, and meet over
+ * TCP for each.
  *
  * rc_peer listen ADDRESS | connect ADDRESS [pinned] [lossy]
  *
- * The memory is on-demand where the device has that, or pinned if so asked.
+ * The memory is on-demand if the device supports it, or pinned on request.
  * lossy: packets get lost; both sides have to be told.
  */
 #include <arpa/inet.h>
@@ -37,7 +37,7 @@ static bool pinned;
 static bool lossy;
 
 /**
- * struct side - what a side tells the other
+ * struct side - a side's address, as the other needs it
  * @gid: its address
  * @qpn: its queue pair
  * @rkey: of its memory
@@ -54,7 +54,7 @@ struct side {
  * struct peers - one connection
  * @host: this side's device
  * @end: this side's queue pair
- * @buf: what the operations move
+ * @buf: memory of the operations
  * @peer: the other side
  * @remote: its memory, in the form that post_one() takes
  * @remote_mr: of @remote
@@ -111,7 +111,7 @@ static void hear(int fd, void *what, size_t len)
 	CHECK_EQ(recv(fd, what, len, MSG_WAITALL), len);
 }
 
-/* Both sides are here before either goes on. */
+/* Wait until both sides are here. */
 static void barrier(struct peers *p)
 {
 	char byte = 0;
@@ -147,7 +147,7 @@ static void peers_up(struct peers *p, const struct pair_config *config)
 		.addr = (uintptr_t)p->buf.addr,
 	};
 	p->socket = listener ? meet_listening() : meet_connecting();
-	/* a byte that waits for the last one's ACK is there 40 ms later */
+	/* with Nagle's algorithm a byte waits 40 ms for the ACK of the last one */
 	CHECK(!setsockopt(p->socket, IPPROTO_TCP, TCP_NODELAY, &on,
 			  sizeof(on)));
 	tell(p->socket, &self, sizeof(self));
@@ -188,7 +188,7 @@ static struct ibv_sge local(struct peers *p, size_t offset, size_t len)
 	return buf_sge(&p->buf, offset, len);
 }
 
-/* One message of the active side, and what the other has to see. */
+/* One message of the active side, checked on the other. */
 static void move(struct peers *p, enum ibv_wr_opcode opcode, bool active,
 		 size_t len, unsigned int seed)
 {
@@ -246,7 +246,7 @@ static void move_all(const struct pair_config *config, enum ibv_wr_opcode opcode
 			/* a burst of packets may be too much for a queue */
 			if (config->type == IBV_QPT_UC && lengths[i] > 5000)
 				continue;
-			/* the kernel's own does not answer one that is repeated */
+			/* the kernel's own driver does not answer a duplicate of it */
 			if (lossy && opcode == IBV_WR_RDMA_READ && !lengths[i])
 				continue;
 			test_at("%s, IPv%c, MTU %u, %s, length %zu",
@@ -295,7 +295,7 @@ static void sends_imm(void)
 	all_paths(IBV_WR_SEND_WITH_IMM, IBV_QPT_RC);
 }
 
-/* What is lost of these is lost. */
+/* UC does not recover losses, so not with lossy. */
 static void unreliable(void)
 {
 	if (lossy)
@@ -414,7 +414,7 @@ static void errors(void)
 	struct peers p;
 	int active;
 
-	/* who has refused is silent from then on: the NAK comes once or never */
+	/* a responder that refused is silent from then on: its NAK may be lost */
 	if (lossy)
 		skip("packets get lost");
 	for (active = 0; active < 2; active++) {

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 """
-rdma-core's own tests, unmodified: all that are not one vendor's. RDMA_CORE_ROOT
+rdma-core's own tests, unmodified, without those of one vendor. RDMA_CORE_ROOT
 is a root file system that has a newer rdma-core than the host may have, with
 its python tests in /tests.
 """
@@ -20,13 +20,13 @@ ROOT = os.environ.get("RDMA_CORE_ROOT", "")
 PORT = "/sys/class/infiniband/rxe0/ports/1"
 HUGE_PAGES = "/proc/sys/vm/nr_hugepages"
 OF_VENDORS = re.compile(r"test_(mlx5|efa|irdma|cuda)")
-# a module that hangs is not to take the others with it
+# limit of a module, so that one that hangs does not end the others
 MODULE_SECONDS = 300
-# what the kernel's own part came later for, and in which version
+# tests that need a newer kernel's core, and its version
 NEEDS_KERNEL = {
     "test_rdmacm.CMTestCase.test_rdmacm_async_resolve_addrinfo": (6, 18),
 }
-# before, the kernel's own driver has no links in net namespaces
+# older ones of the kernel's own driver have no links in net namespaces
 FIRST_WITH_NETNS = (7, 0)
 # in hosta's namespace, and in a mount namespace that ends with the command
 ENTER = """
@@ -37,7 +37,7 @@ cd "$0" && exec chroot "$0" timeout "$@"
 
 
 def inside(*command):
-    """Run a command in the root, and return what it says."""
+    """Run a command in the root, and return its output."""
     seconds = str(MODULE_SECONDS * ktap_test.LIMIT_FACTOR)
     return subprocess.run(["ip", "netns", "exec", "hosta", "sh", "-c", ENTER,
                            ROOT, seconds, *command], stdout=subprocess.PIPE,
@@ -46,7 +46,7 @@ def inside(*command):
 
 
 def modules():
-    """All modules of tests."""
+    """The names of all modules of tests."""
     names = sorted(os.path.splitext(file)[0]
                    for file in os.listdir(f"{ROOT}/tests"))
     return [name for name in names
@@ -67,7 +67,7 @@ def names_of(module):
 
 
 def run_all(module):
-    """Run a module's tests; what it says, and what became of each by name."""
+    """Run a module's tests; returns its output, and the result of each by name."""
     said = inside("python3", "tests/run_tests.py", "--dev", "rxe0", "-v",
                   f"tests.{module}")
     ends = re.findall(r"^test_\w+ \(tests\.([\w.]+)\).*?"
@@ -77,7 +77,7 @@ def run_all(module):
 
 
 def release():
-    """The kernel's, as a pair of numbers."""
+    """The kernel's version, as a pair of numbers."""
     return tuple(int(n) for n in re.findall(r"\d+", platform.release())[:2])
 
 
@@ -93,7 +93,7 @@ def look_at(name, ends):
 
 
 def set_huge_pages(number):
-    """Reserve so many; returns how many there were."""
+    """Reserve huge pages; returns their previous number."""
     with open(HUGE_PAGES, encoding="utf-8") as pages:
         before = pages.read()
     with open(HUGE_PAGES, "w", encoding="utf-8") as pages:
@@ -102,7 +102,7 @@ def set_huge_pages(number):
 
 
 def show_trouble(names, said, ends):
-    """What a module has said, if not all of its tests are as they should be."""
+    """Print a module's output, unless all of its tests passed or were skipped."""
     if any(ends.get(name) not in ("ok", None) and
            not ends[name].startswith("skipped") for name in names) or \
             len(ends) < len(names):
@@ -115,9 +115,9 @@ def two_hosts(what):
 
 
 def load(driver):
-    """Have the kernel's own driver, or the one that is under test."""
+    """Load the kernel's own driver, or the one under test."""
     two_hosts("down")
-    # what it needs stays, for the other one
+    # the modules that it depends on stay, for the other one
     subprocess.run(["rmmod", "rdma_rxe"], check=True)
     subprocess.run(["modprobe", "rdma_rxe"] if driver == "intree" else
                    ["insmod", os.environ["RXE_KO"]], check=True)
@@ -128,15 +128,15 @@ Own = collections.namedtuple("Own", "ends counters")
 
 
 def counters():
-    """The names of all that a port counts."""
+    """The names of a port's counters."""
     return {f"{kind}/{name}" for kind in ("counters", "hw_counters")
             for name in os.listdir(f"{PORT}/{kind}")}
 
 
 def the_kernels_own():
     """
-    What becomes of all tests there, and what it counts; None where it is not to
-    be known.
+    The results of all tests on the kernel's own driver, and its counters; None if
+    they cannot be had here.
     """
     if os.environ.get("LONG_TESTS") != "yes" or release() < FIRST_WITH_NETNS:
         return None
@@ -150,7 +150,7 @@ def the_kernels_own():
 
 
 def need(own):
-    """What is known of the kernel's own driver."""
+    """The results on the kernel's own driver; skips without."""
     if own is None:
         raise ktap_test.Skip("with LONG_TESTS, where the kernel's own driver "
                              "knows net namespaces")
@@ -167,7 +167,7 @@ def none_is_missing(ends, own):
 
 
 def all_counters(own):
-    """Whoever watches a counter of the kernel's own driver finds it here."""
+    """Each counter of the kernel's own driver exists here, too."""
     missing = need(own).counters - counters()
     print(f"# {len(own.counters)} counters there, {len(counters())} here; "
           f"missing: {missing}")
@@ -175,7 +175,7 @@ def all_counters(own):
 
 
 def main():
-    """Huge pages are reserved, as some of the tests want them."""
+    """Run the tests, with huge pages reserved, as some of them need these."""
     if not os.path.exists(f"{ROOT}/tests/test_odp.py") or \
             not os.path.exists("/run/netns/hosta"):
         ktap_test.skip_all("needs two_hosts.sh up, and RDMA_CORE_ROOT")

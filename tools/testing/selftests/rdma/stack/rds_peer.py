@@ -3,7 +3,7 @@
 """
 RDS between two hosts, over the RDMA devices that have these addresses: messages,
 and RDMA into and out of memory that the kernel registers. Both run the same
-tests, in step; RDS knows the first net namespace only, and takes a short cut to
+tests, in step; RDS works in the first net namespace only, and loops back to
 addresses of the same host. Needs root and rds_rdma.
 
 rds_peer.py listen|connect ADDRESS ADDRESS-OF-THE-PEER
@@ -43,12 +43,12 @@ MOST = 1 << 20
 LENGTHS = (1, 2, 7, 8, 100, 4047, 4048, 4095, 4096, 4097, 8192, 20000, 65536,
            100001, MOST)
 SIZE = 10 * mmap.PAGESIZE
-# neither its begin nor its end is a page's
+# begins and ends within a page
 START, LENGTH = mmap.PAGESIZE + 100, 5 * mmap.PAGESIZE + 1
 
 LISTENS, ADDRESS, PEER = False, "", ""
 PMEM = os.environ.get("SCRATCH_PMEM", "")
-# the harness says whose driver a guest has
+# RXE, set by the harness, names the guest's driver
 IS_OURS = os.environ.get("RXE", "ours") == "ours"
 
 
@@ -103,7 +103,7 @@ class Ends:
         return self
 
     def __exit__(self, *exception):
-        # what is under way when its sender goes is lost
+        # a message under way is lost when its sender closes the socket
         if not exception[0]:
             self.meet()
         self.sock.close()
@@ -117,7 +117,7 @@ class Ends:
         assert sent == len(data), sent
 
     def receive(self, data):
-        """The next message is this one; returns what came with it, by type."""
+        """Expect this message next; returns its control messages, by type."""
         found, control, flags, sender = self.sock.recvmsg(2 * MOST, 1024)
         check(found, data)
         assert not flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC), flags
@@ -125,7 +125,7 @@ class Ends:
         return {kind: value for _, kind, value in control}
 
     def status(self):
-        """The next RDMA that was to tell of its end."""
+        """Wait for the notification of the next RDMA."""
         control = self.sock.recvmsg(0, 1024)[1]
         assert [kind for _, kind, _ in control] == [CMSG_RDMA_STATUS], control
         return struct.unpack_from("=Qi", control[0][2])
@@ -167,8 +167,8 @@ def offer(ends, addr):
 
 def rdma(ends, cookie, memory, flags, token):
     """
-    Between the peer's memory and this side's, and a message behind it. RDS tells
-    of the end when the message has arrived: behind a read it needs a fence.
+    RDMA between the peer's memory and this side's, and a message behind it. RDS
+    notifies when the message has arrived: behind a read it needs a fence.
     """
     vector = (ctypes.c_uint64 * 2)(memory.addr, LENGTH)
     ends.send(b"done", (SOL_RDS, CMSG_RDMA_ARGS, struct.pack(
@@ -178,11 +178,11 @@ def rdma(ends, cookie, memory, flags, token):
 
 
 def remote_memory():
-    """What is written to the peer's memory, and read from it."""
+    """Writes to the peer's memory, and reads from it."""
     memory = Memory()
     with Ends() as ends:
         for active in each_side():
-            # memory is registered through a connection, which is to be there
+            # memory is registered through a connection, so connect first
             if active:
                 ends.send(b"hello")
                 cookie, = struct.unpack(
@@ -204,7 +204,7 @@ def remote_memory():
 
 
 def file_on_dax(where):
-    """A file whose pages are the device's: they are not pinned for long."""
+    """A file on DAX: its pages cannot be pinned for long."""
     subprocess.run(["mkfs.ext4", "-qF", "-b", "4096", PMEM], check=True)
     subprocess.run(["mount", "-o", "dax", PMEM, where], check=True)
     with open(f"{where}/file", "w+b") as file:
@@ -214,8 +214,8 @@ def file_on_dax(where):
 
 def not_pinned():
     """
-    Memory that RDS cannot pin it wants to have on demand, for which our driver
-    has to know the program. It is told so, and the connection lives on.
+    RDS wants an on-demand region of memory that it cannot pin. This driver has
+    those for programs only: the call fails, and the connection goes on.
     """
     if not os.path.exists(PMEM):
         raise Skip("needs SCRATCH_PMEM")
@@ -238,7 +238,7 @@ def not_pinned():
 
 
 def main():
-    """Both sides' modules are there before either begins."""
+    """Run the tests, once both sides have loaded their modules."""
     global LISTENS, ADDRESS, PEER  # pylint: disable=global-statement
 
     if len(sys.argv) != 4 or sys.argv[1] not in ("listen", "connect"):

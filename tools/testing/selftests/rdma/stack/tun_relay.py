@@ -3,7 +3,7 @@
 """
 A tunnel between two net namespaces, of netdevs that have no hardware address:
 tun_relay.py NAMESPACE=NETDEV NAMESPACE=NETDEV makes a tun netdev in each, and
-carries what is sent to one to the other until it is killed.
+relays packets from each to the other until it is killed.
 """
 
 import ctypes
@@ -22,7 +22,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 
 def open_tun(namespace, name):
-    """A tun netdev in a namespace, which the process is in from now on."""
+    """Enter a namespace, and make a tun netdev in it."""
     with open(f"/run/netns/{namespace}", encoding="ascii") as there:
         if libc.setns(there.fileno(), CLONE_NEWNET):
             raise OSError(ctypes.get_errno(), "setns")

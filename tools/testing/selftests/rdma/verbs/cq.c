@@ -13,10 +13,10 @@
 /**
  * struct flow - numbered writes from one host to the other
  * @pair: its sends complete with the number as their wr_id
- * @local: what is written
- * @remote: where to
- * @posted: how many have been
- * @completed: and how many of those are known to have
+ * @local: the source of the writes
+ * @remote: their sink
+ * @posted: writes that were posted
+ * @completed: writes whose completion was polled
  */
 struct flow {
 	struct pair pair;
@@ -73,8 +73,8 @@ static void take(struct flow *flow, unsigned int n)
 }
 
 /*
- * All that were posted have completed, whether or not the program has looked:
- * the peer answers a read only after the writes before it.
+ * Wait until all posted writes have completed, polled or not: the peer answers a
+ * read only after the writes before it.
  */
 static void settle(struct flow *flow)
 {
@@ -99,7 +99,7 @@ static int least(int a, int b)
 	return a < b ? a : b;
 }
 
-/* What waits stays, in its order, and room for what is to come is there. */
+/* A resize keeps the completions in their order, and the new size holds. */
 static void sizes(void)
 {
 	static const int sizes[] = { 200, 20, 1000, 17, 1, 64, 1 << 14, 40 };
@@ -116,7 +116,7 @@ static void sizes(void)
 		check_idle(cq_of(&flow));
 	}
 
-	/* it holds as many as it says */
+	/* the queue holds as many completions as it says */
 	CHECK_EQ(ibv_resize_cq(cq_of(&flow), 100), 0);
 	post(&flow, 100);
 	settle(&flow);
@@ -145,7 +145,7 @@ static void refused(void)
 	flow_down(&flow);
 }
 
-/* An event that was asked for comes from the queue's new memory, too. */
+/* A queue that was armed before a resize raises its event afterwards. */
 static void events(void)
 {
 	struct flow flow;
@@ -172,36 +172,93 @@ static void events(void)
 	flow_down(&flow);
 }
 
+/* more than the driver copies at a time */
+#define DEEP	4000
+
+/* so many wait; no more of them are on their way than may be */
+static void fill_queue(struct flow *flow, unsigned int n)
+{
+	while (flow->posted - flow->completed < n) {
+		post(flow, 100);
+		settle(flow);
+	}
+}
+
+static void deep_sizes(void)
+{
+	static const int sizes[] = { 32767, DEEP, 20000, DEEP, 9000 };
+	struct flow flow;
+	unsigned int i;
+
+	flow_up(&flow, false);
+	CHECK_EQ(ibv_resize_cq(cq_of(&flow), DEEP), 0);
+	fill_queue(&flow, DEEP);
+	for (i = 0; i < NUM(sizes); i++) {
+		test_at("%d", sizes[i]);
+		CHECK_EQ(ibv_resize_cq(cq_of(&flow), sizes[i]), 0);
+		CHECK_EQ(ibv_resize_cq(cq_of(&flow), DEEP / 2), EINVAL);
+		/* the new queue does not begin with a slot of its own */
+		take(&flow, 100);
+		fill_queue(&flow, DEEP);
+	}
+	take(&flow, DEEP);
+	check_idle(cq_of(&flow));
+	flow_down(&flow);
+}
+
+/**
+ * struct resizer - a thread that resizes
+ * @flow: whose queue
+ * @least: that it has to hold
+ */
+struct resizer {
+	struct flow *flow;
+	unsigned int least;
+};
+
 static void *resize_on(void *arg)
 {
-	struct flow *flow = arg;
+	const struct resizer *resizer = arg;
+	struct ibv_cq *cq = cq_of(resizer->flow);
 	unsigned int i;
 
 	for (i = 0; i < 400; i++)
-		CHECK_EQ(ibv_resize_cq(cq_of(flow), 130 + i % 7 * 150), 0);
+		CHECK_EQ(ibv_resize_cq(cq, resizer->least + i % 7 * 150), 0);
 	return NULL;
 }
 
-/* Completions come and are taken while the queue changes. */
-static void in_traffic(void)
+/* Completions are added and polled while the queue is resized, and so many wait. */
+static void traffic_behind(unsigned int waiting)
 {
-	pthread_t thread;
 	struct flow flow;
+	struct resizer resizer = { .flow = &flow, .least = waiting + 130 };
+	pthread_t thread;
 
 	flow_up(&flow, false);
-	CHECK_EQ(ibv_resize_cq(cq_of(&flow), 130), 0);
-	CHECK_EQ(pthread_create(&thread, NULL, resize_on, &flow), 0);
+	CHECK_EQ(ibv_resize_cq(cq_of(&flow), resizer.least), 0);
+	fill_queue(&flow, waiting);
+	CHECK_EQ(pthread_create(&thread, NULL, resize_on, &resizer), 0);
 	post(&flow, 100);
 	while (pthread_tryjoin_np(thread, NULL)) {
 		take(&flow, 10);
 		post(&flow, 10);
 	}
-	take(&flow, 100);
+	take(&flow, waiting + 100);
 	check_idle(cq_of(&flow));
 	flow_down(&flow);
 }
 
-/* the command as the library sends it, without the lock that the library has */
+static void in_traffic(void)
+{
+	traffic_behind(0);
+}
+
+static void deep_in_traffic(void)
+{
+	traffic_behind(DEEP);
+}
+
+/* the command as the library sends it, without the library's lock */
 static int raw_resize(struct ibv_cq *cq, unsigned int cqe)
 {
 	unsigned char answer[64];
@@ -236,7 +293,7 @@ static void *raw_resize_on(void *arg)
 	return NULL;
 }
 
-/* A program whose threads do it all at once has only itself to blame. */
+/* Threads of a program may resize at once; the driver survives all of it. */
 static void at_once(void)
 {
 	struct resources before;
@@ -249,7 +306,7 @@ static void at_once(void)
 	for (i = 0; i < NUM(threads); i++)
 		CHECK_EQ(pthread_create(&threads[i], NULL, raw_resize_on,
 					cq_of(&flow)), 0);
-	/* nobody can see these complete, so no more than the queue holds */
+	/* these are not polled, so post no more than the queue holds */
 	for (i = 0; i < 120; i++)
 		post(&flow, 1);
 	for (i = 0; i < NUM(threads); i++)
@@ -299,7 +356,7 @@ static void event(struct flow *flow)
 	ibv_ack_cq_events(cq, 1);
 }
 
-/* All that was posted has completed, and raised nothing. */
+/* All posted writes have completed without an event. */
 static void no_event(struct flow *flow)
 {
 	struct pollfd fd = {
@@ -351,7 +408,7 @@ static void by_time(void)
 	event(&flow);
 	take(&flow, 21);
 
-	/* a time that begins when something waits already */
+	/* a period that begins while completions wait */
 	moderate(&flow, 1000, 0);
 	arm(&flow);
 	post(&flow, 3);
@@ -361,7 +418,7 @@ static void by_time(void)
 	flow_down(&flow);
 }
 
-/* What waits is told of when there is nothing to wait for any more. */
+/* Completions that wait raise their event when moderation is switched off. */
 static void no_longer(void)
 {
 	struct flow flow;
@@ -386,7 +443,7 @@ static void no_longer(void)
 	flow_down(&flow);
 }
 
-/* After these there may be none to wait for. */
+/* A full queue, or an error, raises the event before the count is reached. */
 static void last_ones(void)
 {
 	struct flow flow;
@@ -412,7 +469,7 @@ static void last_ones(void)
 	flow_down(&flow);
 }
 
-/* Destroyed before the time is over. */
+/* The queue is destroyed before the moderation period is over. */
 static void gone_before(void)
 {
 	struct flow flow;
@@ -430,16 +487,19 @@ static void gone_before(void)
 }
 
 static const struct test tests[] = {
-	{ "another size while completions wait", sizes },
-	{ "sizes that are refused", refused },
-	{ "an event that was asked for before", events },
-	{ "another size in traffic", in_traffic },
-	{ "many sizes at once", at_once },
-	{ "an event for some number of completions", by_number },
-	{ "an event after some time", by_time },
-	{ "an event for each completion again", no_longer },
-	{ "an event for the last completions", last_ones },
-	{ "a queue goes before its event comes", gone_before },
+	{ "a CQ is resized while completions wait", sizes },
+	{ "CQ sizes that are refused", refused },
+	{ "an event armed before a CQ is resized", events },
+	{ "a CQ is resized while thousands of completions wait", deep_sizes },
+	{ "a CQ is resized in traffic", in_traffic },
+	{ "a CQ is resized in traffic while thousands of completions wait",
+	  deep_in_traffic },
+	{ "concurrent resizes of a CQ", at_once },
+	{ "CQ moderation by count", by_number },
+	{ "CQ moderation by time", by_time },
+	{ "CQ moderation is switched off", no_longer },
+	{ "CQ moderation raises an event for the last completions", last_ones },
+	{ "a CQ is destroyed before its moderated event", gone_before },
 	{}
 };
 

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Regions of buffers that other drivers have made: of udmabuf, or of vgem where
- * the kernel has no udmabuf. librxe has no call for them: the command goes to the
- * kernel as other providers send it.
+ * Regions of dma-bufs that other drivers export: udmabuf, or vgem if the kernel has
+ * no udmabuf. librxe has no call for them: the test sends the command that other
+ * providers send.
  */
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
-#include <linux/udmabuf.h>
 #include <rdma/ib_user_ioctl_cmds.h>
 #include <rdma/ib_user_ioctl_verbs.h>
 #include <rdma/ib_user_verbs.h>
@@ -20,127 +18,19 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "dmabuf.h"
 #include "pair.h"
 
-#define LEN	(64 * 1024UL)
+#define LEN	BUFFER_BYTES
 #define R	IBV_WR_RDMA_READ
 #define W	IBV_WR_RDMA_WRITE
 
 /**
- * struct buffer - a dma-buf
- * @fd: of it
- * @addr: its memory, mapped as its owner maps it
- */
-struct buffer {
-	int fd;
-	unsigned char *addr;
-};
-
-static unsigned char *map(int fd)
-{
-	void *addr = mmap(NULL, LEN, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-
-	CHECK(addr != MAP_FAILED);
-	return addr;
-}
-
-static void from_udmabuf(struct buffer *buffer, int dev)
-{
-	struct udmabuf_create create = {
-		.memfd = memfd_create("buffer", MFD_ALLOW_SEALING),
-		.flags = UDMABUF_FLAGS_CLOEXEC,
-		.size = LEN,
-	};
-
-	CHECK((int)create.memfd >= 0);
-	CHECK_EQ(ftruncate(create.memfd, LEN), 0);
-	CHECK_EQ(fcntl(create.memfd, F_ADD_SEALS, F_SEAL_SHRINK), 0);
-	buffer->addr = map(create.memfd);
-	buffer->fd = ioctl(dev, UDMABUF_CREATE, &create);
-	CHECK(buffer->fd >= 0);
-	close(create.memfd);
-}
-
-/* of drm.h and drm_mode.h, which the kernel's headers for programs have not */
-struct drm_dumb {
-	__u32 height;
-	__u32 width;
-	__u32 bpp;
-	__u32 flags;
-	__u32 handle;
-	__u32 pitch;
-	__u64 size;
-};
-
-struct drm_prime {
-	__u32 handle;
-	__u32 flags;
-	__s32 fd;
-};
-
-#define DRM_CREATE_DUMB	_IOWR('d', 0xb2, struct drm_dumb)
-#define DRM_PRIME_TO_FD	_IOWR('d', 0x2d, struct drm_prime)
-
-static int open_vgem(void)
-{
-	char path[50];
-	glob_t found;
-	int fd = -1;
-
-	if (!system("modprobe -q vgem") &&
-	    !glob("/sys/devices/*/vgem/drm/card*", 0, NULL, &found)) {
-		snprintf(path, sizeof(path), "/dev/dri/%s",
-			 strrchr(found.gl_pathv[0], '/') + 1);
-		fd = open(path, O_RDWR);
-		globfree(&found);
-	}
-	return fd;
-}
-
-static void from_vgem(struct buffer *buffer, int dev, int flags)
-{
-	struct drm_dumb dumb = {
-		.height = LEN / 4096,
-		.width = 1024,
-		.bpp = 32,
-	};
-	struct drm_prime prime = { .flags = flags };
-
-	CHECK_EQ(ioctl(dev, DRM_CREATE_DUMB, &dumb), 0);
-	CHECK_EQ(dumb.size, LEN);
-	prime.handle = dumb.handle;
-	CHECK_EQ(ioctl(dev, DRM_PRIME_TO_FD, &prime), 0);
-	buffer->fd = prime.fd;
-	buffer->addr = flags & O_RDWR ? map(prime.fd) : NULL;
-}
-
-static void buffer_get(struct buffer *buffer)
-{
-	int dev = open("/dev/udmabuf", O_RDWR);
-
-	if (dev >= 0) {
-		from_udmabuf(buffer, dev);
-	} else {
-		dev = open_vgem();
-		if (dev < 0)
-			skip("the kernel has neither udmabuf nor vgem");
-		from_vgem(buffer, dev, O_RDWR | O_CLOEXEC);
-	}
-	close(dev);
-}
-
-static void buffer_put(struct buffer *buffer)
-{
-	CHECK_EQ(munmap(buffer->addr, LEN), 0);
-	CHECK_EQ(close(buffer->fd), 0);
-}
-
-/**
- * struct registration - what is asked for
+ * struct registration - a registration to be tried
  * @fd: of the buffer
  * @offset: into it
  * @len: bytes
- * @iova: how the first byte is called
+ * @iova: address of the first byte for peers
  * @access: enum ibv_access_flags
  */
 struct registration {
@@ -224,7 +114,7 @@ static int try_rereg(struct ibv_mr *mr, int access)
 /**
  * struct side - a buffer that a host has registered
  * @buffer: the buffer
- * @mr: all of it, called as this process calls it
+ * @mr: a region of all of it, with the addresses of this process
  * @buf: the same, in the form that post_one() takes
  */
 struct side {
@@ -386,7 +276,7 @@ static void atomics(void)
 	down(&m);
 }
 
-/* A part of the buffer, by a name that has nothing to do with an address. */
+/* A part of the buffer, with an iova that is no address of the process. */
 static void part(void)
 {
 	struct registration reg = {
@@ -496,10 +386,10 @@ static void refused(void)
 	other = open("/dev/zero", O_RDWR);
 	CHECK_EQ(try_with(&host, other, 0, LEN, 0, ALL_ACCESS), EINVAL);
 
-	/* what its owner lets others only read */
+	/* a buffer that its owner exports read-only */
 	dev = open_vgem();
 	if (dev >= 0) {
-		from_vgem(&read_only, dev, O_CLOEXEC);
+		buffer_from_vgem(&read_only, dev, O_CLOEXEC);
 		CHECK_EQ(try_with(&host, read_only.fd, 0, LEN, 0,
 				  ALL_ACCESS), EACCES);
 		CHECK_EQ(try_with(&host, read_only.fd, 0, LEN, 0,
@@ -509,7 +399,7 @@ static void refused(void)
 	host_close(&host);
 }
 
-/* how many buffers there are, of whoever */
+/* the number of dma-bufs in the system */
 static int buffers(void)
 {
 	FILE *file = fopen("/sys/kernel/debug/dma_buf/bufinfo", "r");
@@ -536,7 +426,7 @@ static void until_buffers(int n)
 	}
 }
 
-/* The region holds it, whatever the program closes, and nobody does afterwards. */
+/* The region holds the buffer, whatever the program closes, until it is gone. */
 static void held(void)
 {
 	int before = buffers();
@@ -559,7 +449,7 @@ static void held(void)
 	until_buffers(before);
 }
 
-/* The device lets go of it, and it stays its owner's. */
+/* The RDMA device drops its reference; the buffer stays its owner's. */
 static void device_gone(void)
 {
 	int before = buffers();
@@ -578,13 +468,13 @@ static void device_gone(void)
 }
 
 static const struct test tests[] = {
-	{ "writes, reads and sends between buffers", data },
-	{ "atomics", atomics },
-	{ "a part of a buffer, and its bounds", part },
-	{ "rights, new rights, and windows", rights },
-	{ "registrations that are refused", refused },
-	{ "a buffer whose file is closed", held },
-	{ "a buffer whose device goes", device_gone },
+	{ "writes, reads and sends between dma-bufs", data },
+	{ "atomics on a dma-buf", atomics },
+	{ "a region of a part of a dma-buf, and its bounds", part },
+	{ "rights, re-registration and windows of a dma-buf", rights },
+	{ "dma-buf registrations that are refused", refused },
+	{ "a registered dma-buf whose file is closed", held },
+	{ "a link is deleted while a dma-buf is registered", device_gone },
 	{}
 };
 

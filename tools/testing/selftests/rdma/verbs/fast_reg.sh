@@ -21,7 +21,7 @@ finish()
 
 	trap - EXIT
 	if [ -n "$loaded" ] && ! rmmod rdma_fast_reg; then
-		echo "# the module does not go"
+		echo "# the module cannot be unloaded"
 		status=1
 	fi
 	[ -z "$hosts_are_ours" ] || ../lib/two_hosts.sh down

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Memory windows: a key gives access to what it was bound to, to nothing else,
- * and not a byte longer than until it is taken back.
+ * Memory windows: a key gives access to the range that it was bound to, to nothing
+ * else, and no longer than until it is invalidated.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -26,8 +26,8 @@
  * @from: of end a
  * @to: of end b
  * @mw: the window
- * @rkey: what it was bound to last
- * @base: what peers call the first byte of @to
+ * @rkey: the key of the last bind
+ * @base: address of the first byte of @to for peers
  */
 struct windowed {
 	struct pair pair;
@@ -51,7 +51,7 @@ static void up(struct windowed *w, enum ibv_mw_type type, int access)
 	w->base = (uintptr_t)w->to.addr;
 }
 
-/* a new connection, where the last one has failed */
+/* a new connection, as the last one has failed */
 static void again(struct windowed *w)
 {
 	struct pair_config config = {};
@@ -164,7 +164,7 @@ static void use(struct windowed *w, enum ibv_wr_opcode opcode, size_t offset,
 	wait_ok(w->pair.a.send_cq);
 }
 
-/* It is refused, moves nothing, and costs the connection. */
+/* The operation is refused, moves nothing, and ends the connection. */
 static void refused_by(struct windowed *w, enum ibv_wr_opcode opcode,
 		       size_t offset, size_t len, uint32_t rkey)
 {
@@ -215,10 +215,10 @@ static void type_1_of(int access)
 	refused(&w, IBV_WR_RDMA_WRITE, START - 1, 8);
 	refused(&w, IBV_WR_RDMA_WRITE, START, LEN + 1);
 	refused(&w, IBV_WR_RDMA_READ, START + LEN, 1);
-	/* it is for every queue pair of the protection domain */
+	/* a window of type 1 is for all queue pairs of the protection domain */
 	use_all(&w, 2);
 
-	/* bound anew: the key of before is void, and so are its rights */
+	/* bound anew: the previous key is void, and so are its rights */
 	before = w.rkey;
 	bind_1(&w, START, LEN, IBV_ACCESS_REMOTE_READ);
 	refused_by(&w, IBV_WR_RDMA_READ, START, 8, before);
@@ -250,7 +250,7 @@ static void type_2_of(int access)
 	bind_2(&w, START, LEN, REMOTE);
 	use_all(&w, 1);
 
-	/* it is for the peer of one queue pair */
+	/* a window of type 2 is for the peer of one queue pair */
 	other = w;
 	connect_ends(&other.pair.a, &w.pair.hosts[0], &other.pair.b,
 		     &w.pair.hosts[1], &config);
@@ -259,7 +259,7 @@ static void type_2_of(int access)
 	end_destroy(&other.pair.b);
 	use_all(&w, 2);
 
-	/* its owner takes it back, and gives another */
+	/* its owner invalidates the key, and binds another */
 	post_invalidate(&w.pair.b, IBV_WR_LOCAL_INV, w.rkey);
 	CHECK_EQ(wait_ok(w.pair.b.send_cq).opcode, IBV_WC_LOCAL_INV);
 	bind_2(&w, START, LEN, REMOTE);
@@ -267,7 +267,7 @@ static void type_2_of(int access)
 	refused_by(&w, IBV_WR_RDMA_WRITE, START, 8, w.rkey - 1);
 	again(&w);
 
-	/* its queue pair is gone, and it with that */
+	/* its queue pair is gone, and the key with it */
 	refused(&w, IBV_WR_RDMA_READ, START, 8);
 	CHECK_EQ(ibv_dealloc_mw(w.mw), 0);
 	w.mw = ibv_alloc_mw(w.pair.hosts[1].pd, IBV_MW_TYPE_2);
@@ -275,7 +275,7 @@ static void type_2_of(int access)
 	bind_2(&w, START, LEN, REMOTE);
 	use_all(&w, 4);
 
-	/* its user gives it back */
+	/* the peer invalidates the key, by a send with invalidate */
 	post_recv(&w.pair.b, &w.to, 0, 100, 9);
 	post_invalidate(&w.pair.a, IBV_WR_SEND_WITH_INV, w.rkey);
 	CHECK_EQ(wait_ok(w.pair.a.send_cq).opcode, IBV_WC_SEND);
@@ -358,7 +358,7 @@ static void binds_refused(void)
 	bind_fails(&w, range(&w, START, LEN, IBV_ACCESS_ON_DEMAND));
 	bind_fails(&w, range(&w, START, LEN, 1 << 30));
 
-	/* regions that may not be bound, or not so */
+	/* regions that may not be bound, or not with these rights */
 	info = range(&w, START, LEN, REMOTE);
 	buf_get(&buf, &w.pair.hosts[1], SIZE, ALL_ACCESS);
 	info.mr = buf.mr;
@@ -380,7 +380,7 @@ static void binds_refused(void)
 	buf_put(&buf);
 	CHECK_EQ(ibv_dealloc_pd(other_pd.pd), 0);
 
-	/* one that is bound */
+	/* a window that is bound already */
 	bind_2(&w, START, LEN, REMOTE);
 	bind_fails(&w, range(&w, START, LEN, REMOTE));
 	down(&w);
@@ -409,7 +409,7 @@ static void invalidations_refused(void)
 	invalidation_fails(&w, w.to.mr->rkey);
 	use(&w, IBV_WR_RDMA_WRITE, 0, 0);
 	do_one(&w.pair.a, IBV_WR_RDMA_WRITE, buf_sge(&w.from, 0, 8), &w.to, 0);
-	/* that of another queue pair: invalidation_fails() makes new ones */
+	/* a key of another queue pair: invalidation_fails() makes new ones */
 	bind_2(&w, START, LEN, REMOTE);
 	again(&w);
 	invalidation_fails(&w, w.rkey);
@@ -430,7 +430,7 @@ static void region_stays_of(int access)
 	bind_1(&w, START, LEN, REMOTE);
 	CHECK_EQ(ibv_dereg_mr(w.to.mr), EBUSY);
 	use_all(&w, 1);
-	/* with the window its key goes, and what kept the region */
+	/* with the window its key goes, and its reference to the region */
 	CHECK_EQ(ibv_dealloc_mw(w.mw), 0);
 	refused(&w, IBV_WR_RDMA_WRITE, START, 8);
 	w.mw = ibv_alloc_mw(w.pair.hosts[1].pd, IBV_MW_TYPE_1);
@@ -443,7 +443,7 @@ static void region_stays(void)
 	region_stays_of(OWNER | IBV_ACCESS_ON_DEMAND);
 }
 
-/* A window that is older than its region is in the way when both go. */
+/* A window older than its region still holds that when the process ends. */
 static void left_bound(void)
 {
 	struct windowed w;
@@ -473,8 +473,8 @@ static void process_ends(void)
 }
 
 /*
- * Requests that concern one side only complete in their turn, once each, however
- * often what is before them is sent.
+ * Local requests complete in their turn, once each, however often the requests
+ * before them are retransmitted.
  */
 static void in_turn(const char *netem)
 {
@@ -516,7 +516,7 @@ static void order(void)
 	};
 	struct windowed w;
 
-	/* what is before it is not signalled, and has to be acknowledged */
+	/* the request before it is unsignalled, and has to be acknowledged */
 	up(&w, IBV_MW_TYPE_2, OWNER);
 	sge = buf_sge(&w.to, 0, 5000);
 	post_recv(&w.pair.a, &w.from, 0, 5000, 1);
@@ -530,7 +530,7 @@ static void order(void)
 	in_turn("loss 5%");
 }
 
-/* Nothing is written through a window once its owner has it back. */
+/* Nothing is written through a window once its owner has invalidated it. */
 static void taken_back(int access)
 {
 	unsigned char *snapshot = malloc(SIZE);
@@ -552,7 +552,7 @@ static void taken_back(int access)
 		for (i = 0; i < 4; i++)
 			wait_cqe(w.pair.a.send_cq);
 		CHECK(!memcmp(snapshot, w.to.addr, SIZE));
-		/* flushed: a write had failed before, for want of the window */
+		/* flushed: a write had failed before, as the window was gone */
 		CHECK(wc.status == IBV_WC_SUCCESS);
 		if (end_state(&w.pair.a) != IBV_QPS_RTS)
 			again(&w);
@@ -570,14 +570,14 @@ static void races(void)
 static const struct test tests[] = {
 	{ "windows of type 1, pinned and on demand", type_1 },
 	{ "windows of type 2, pinned and on demand", type_2 },
-	{ "windows that begin at zero", zero_based },
+	{ "zero-based windows", zero_based },
 	{ "a window on the whole address space", on_implicit },
 	{ "binds that are refused", binds_refused },
 	{ "invalidations that are refused", invalidations_refused },
 	{ "a region with windows stays", region_stays },
 	{ "a process ends with windows bound", process_ends },
-	{ "binds and invalidations have their turn", order },
-	{ "no access after invalidation", races },
+	{ "binds and invalidations complete in order", order },
+	{ "an invalidated window gives no access", races },
 	{}
 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Queues as deep as the device says: what they take, that they go round, and that
- * their memory is the program's, which is told when it has not that much.
+ * Queues as deep as the device announces: they take all requests, wrap round, and
+ * are charged to the program, whose memcg limit makes creation fail.
  */
 #include <errno.h>
 #include <rdma/rdma_user_rxe.h>
@@ -12,12 +12,12 @@
 #include "memory.h"
 #include "pair.h"
 
-/* of the kernel's own driver, whose programs may count on it */
+/* as the kernel's own driver has it, on which programs may rely */
 #define DEPTH		0x100000
 #define CQ_DEPTH	8192
 #define CHUNK		512
 #define WORD		sizeof(unsigned long long)
-/* of which each receive request names one, in turn */
+/* words of memory; each receive request names one, in turn */
 #define WORDS		4096
 
 static struct ibv_cq *new_cq(struct host *host)
@@ -28,7 +28,7 @@ static struct ibv_cq *new_cq(struct host *host)
 	return cq;
 }
 
-/* a queue pair of its own; NULL, and errno, where it is refused */
+/* a queue pair of its own; NULL, and errno, if it is refused */
 static struct ibv_qp *try_qp(struct host *host, unsigned int send,
 			     unsigned int recv, struct ibv_srq *srq)
 {
@@ -110,6 +110,8 @@ static void limits(void)
 	CHECK_EQ(ibv_query_device(host.ctx, &attr), 0);
 	CHECK_EQ(attr.max_qp_wr, DEPTH);
 	CHECK_EQ(attr.max_srq_wr, DEPTH);
+	/* no QP is refused reads for those of others */
+	CHECK_EQ(attr.max_res_rd_atom, attr.max_qp * attr.max_qp_rd_atom);
 
 	destroy_qp(new_qp(&host, DEPTH, 1, NULL));
 	destroy_qp(new_qp(&host, 1, DEPTH, NULL));
@@ -136,7 +138,7 @@ static void limits(void)
  * @hosts: the sending one, and the receiving one
  * @from: the end that sends
  * @to: the end that receives
- * @srq: what it receives by, or NULL
+ * @srq: its shared receive queue, or NULL
  * @words: memory of the receiver
  * @sent: number of the next message
  * @posted: number of the next receive request
@@ -206,7 +208,7 @@ static void connect_deep(struct deep *deep)
 	get_ready(&deep->to, &deep->from);
 }
 
-/* what was posted and not received is forgotten */
+/* requests that were posted and not received are forgotten */
 static void disconnect_deep(struct deep *deep)
 {
 	end_to_reset(&deep->from);
@@ -215,7 +217,7 @@ static void disconnect_deep(struct deep *deep)
 		deep->received = deep->posted;
 }
 
-/* messages of a word, their number; only the last one's completion is told */
+/* messages of a word, their number; only the last one is signalled */
 static void post_sends(struct deep *deep, unsigned int n)
 {
 	struct ibv_send_wr wrs[CHUNK] = {};
@@ -266,7 +268,7 @@ static void post_recvs(struct deep *deep, unsigned int n)
 	}
 }
 
-/* so many messages arrive, each in the request whose turn it is */
+/* @n messages arrive, each in the request whose turn it is */
 static void exchange(struct deep *deep, unsigned int n)
 {
 	const unsigned long long *words = (const void *)deep->words.addr;
@@ -340,7 +342,7 @@ static void deep_srq(void)
 	connect_deep(&deep);
 	post_recvs(&deep, DEPTH);
 	exchange(&deep, WORDS);
-	/* with a million of requests that wait, and are in their places after it */
+	/* resize with a million requests queued, which keep their places */
 	CHECK_EQ(resize(deep.srq, DEPTH / 2 - 1), EINVAL);
 	exchange(&deep, WORDS);
 	CHECK_EQ(resize(deep.srq, DEPTH), 0);
@@ -350,7 +352,7 @@ static void deep_srq(void)
 	deep_down(&deep);
 }
 
-/* A request that waits for the peer, and many behind it that need none. */
+/* A request that waits for the peer, and many local ones behind it. */
 static void many_local(void)
 {
 	struct ibv_mw_bind bind = {
@@ -397,7 +399,7 @@ static unsigned long charged(void)
 	return group_read("memory.current", "");
 }
 
-/* what programs and the driver share: a power of two of slots, of bytes, too */
+/* the ring that program and driver share: slots, and their size, are powers of two */
 static unsigned long recv_ring_size(void)
 {
 	size_t entry = sizeof(struct rxe_recv_wqe) + sizeof(struct rxe_sge);
@@ -428,7 +430,7 @@ static void charges(void)
 	CHECK(srq);
 	CHECK(charged() - before >= 2 * size);
 
-	/* and given back, by and by */
+	/* uncharged in the end */
 	CHECK_EQ(ibv_destroy_srq(srq), 0);
 	destroy_qp(qp);
 	UNTIL(charged() <= before + size / 4);
@@ -455,7 +457,7 @@ static void limited(void)
 	CHECK_EQ(resize(srq, DEPTH), ENOMEM);
 	CHECK_EQ(group_read("memory.events", "oom_kill "), 0);
 
-	/* what there is memory for is there */
+	/* queues that fit the limit can still be created */
 	qp = new_qp(&host, 1024, 1024, NULL);
 	CHECK_EQ(resize(srq, 1024), 0);
 	destroy_qp(qp);
@@ -467,10 +469,10 @@ static const struct test tests[] = {
 	{ "the limits are those that the device announces", limits },
 	{ "a million requests in send and receive queues", deep_queues },
 	{ "a million requests in a shared receive queue", deep_srq },
-	{ "many requests of this side only, behind one that waits",
+	{ "many local requests behind one that waits for the peer",
 	  many_local },
 	{ "queues are charged to the program", charges },
-	{ "queues beyond the memory that a program may have", limited },
+	{ "queues beyond the memcg limit", limited },
 	{}
 };
 

@@ -15,7 +15,7 @@
 static const int access_of[] = { ALL_ACCESS, ODP_ACCESS };
 static const char *const memory[] = { "pinned", "ODP" };
 
-/* lengths round the borders of packets, pages and the MTU, and none */
+/* zero, and lengths round the borders of packets, pages and the MTU */
 static const size_t lengths[] = {
 	0, 1, 2, 3, 4, 5, 63, 255, 256, 257, 511, 513, 1023, 1024, 1025, 2048,
 	2049, 4093, 4095, 4096, 4097, 8192, 8193, 65535, 65536, 65537, 262144,
@@ -31,7 +31,7 @@ static size_t offset_of(unsigned int i)
 }
 
 /**
- * struct flow - what a test of one operation needs
+ * struct flow - a connection and memory to test one operation with
  * @pair: the connection
  * @local: of the end that posts the operation
  * @remote: of its peer
@@ -60,7 +60,7 @@ static void flow_down(struct flow *flow)
 	pair_down(&flow->pair);
 }
 
-/* Where the bytes are to arrive, and whether they alone have. */
+/* Fill the sink, so that bytes show that were written by mistake. */
 static void prepare_sink(struct buf *sink)
 {
 	memset(sink->addr, 0xa5, sink->len);
@@ -167,7 +167,7 @@ static void do_send_imm(struct flow *flow, size_t from, size_t to, size_t len,
 typedef void (*operation)(struct flow *flow, size_t from, size_t to,
 			  size_t len, unsigned int seed);
 
-/* On-demand memory is new to each message, so that each of them faults. */
+/* On-demand memory is discarded for each message, so that each one faults. */
 static void all_lengths(struct flow *flow, operation op)
 {
 	unsigned int i;
@@ -263,7 +263,7 @@ static void send_imm_paths(void)
 	all_paths(do_send_imm);
 }
 
-/* The result of an atomic on the word at @remote + 8; what was there before. */
+/* Do an atomic on the word at @remote + 8; returns its previous value. */
 static uint64_t atomic(struct flow *flow, enum ibv_wr_opcode opcode,
 		       uint64_t compare_add, uint64_t swap)
 {
@@ -446,7 +446,7 @@ static void pieces(void)
 			}
 }
 
-/* Inline data is taken at the post: its memory needs no key and may change. */
+/* Inline data is copied by the post: its memory needs no key and may change. */
 static void inline_data(void)
 {
 	static const size_t sizes[] = { 0, 1, 4, 17, 63, 64, 255, 256, 257, 400 };
@@ -541,8 +541,8 @@ static void to_sq_state(struct end *end, enum ibv_qp_state state, int notify)
 }
 
 /*
- * A queue that is being drained ends what it has begun, says so, and begins
- * nothing more until it may send again.
+ * A send queue in SQD completes the requests it has begun, raises the drained
+ * event, and begins no other until it is in RTS again.
  */
 static void drained(void)
 {
@@ -578,7 +578,7 @@ static void drained(void)
 	flow_down(&flow);
 }
 
-/* As long as the peer has no receive, the queue is not drained, nor says so. */
+/* While the peer has no receive, the queue is not drained, and raises no event. */
 static void drained_late(void)
 {
 	struct pair_config config = { .rnr_timer = 14 };
@@ -598,7 +598,7 @@ static void drained_late(void)
 	flow_down(&flow);
 }
 
-/* Who may send as soon as somebody has sent to it is told that somebody has. */
+/* The first packet at a queue pair in RTR raises IBV_EVENT_COMM_EST. */
 static void established(void)
 {
 	struct pair_config config = {};
@@ -628,7 +628,7 @@ static void established(void)
 	pair_down(&p);
 }
 
-/* There is no other path to migrate to: a connection is, and stays, migrated. */
+/* There is no alternate path: a connection is, and stays, migrated. */
 static void path_migration(void)
 {
 	struct pair_config config = {};
@@ -646,7 +646,7 @@ static void path_migration(void)
 	pair_down(&pair);
 }
 
-/* A fence holds a write back until the read before it has come in. */
+/* A fence holds a write back until the read before it is complete. */
 static void fence(void)
 {
 	struct pair_config config = {};
@@ -695,7 +695,7 @@ static void wait_event(struct ibv_comp_channel *channel, struct ibv_cq *cq)
 	ibv_ack_cq_events(cq, 1);
 }
 
-/* Armed queues tell by an event; for solicited ones, only of those. */
+/* Armed queues raise one event; armed for solicited ones, only for those. */
 static void events(void)
 {
 	struct pair_config config = { .channel = true };
@@ -720,7 +720,7 @@ static void events(void)
 		post_send(&flow.pair.a, &wr);
 		wait_event(flow.pair.a.send_channel, flow.pair.a.send_cq);
 		wait_ok(flow.pair.a.send_cq);
-		/* acknowledged, so complete */
+		/* acknowledged, so the receive is complete */
 		no_completion_event(flow.pair.b.recv_channel);
 		wr.send_flags |= IBV_SEND_SOLICITED;
 		post_send(&flow.pair.a, &wr);
@@ -734,26 +734,26 @@ static void events(void)
 }
 
 static const struct test tests[] = {
-	{ "write, all memory", write_memory },
+	{ "write, memory of all kinds", write_memory },
 	{ "write, all path MTUs, IPv4 and IPv6", write_paths },
-	{ "write with immediate, all memory", write_imm_memory },
+	{ "write with immediate, memory of all kinds", write_imm_memory },
 	{ "write with immediate, all path MTUs", write_imm_paths },
-	{ "read, all memory", read_memory },
+	{ "read, memory of all kinds", read_memory },
 	{ "read, all path MTUs, IPv4 and IPv6", read_paths },
-	{ "send, all memory", send_memory },
+	{ "send, memory of all kinds", send_memory },
 	{ "send, all path MTUs, IPv4 and IPv6", send_paths },
-	{ "send with immediate, all memory", send_imm_memory },
+	{ "send with immediate, memory of all kinds", send_imm_memory },
 	{ "send with immediate, all path MTUs", send_imm_paths },
-	{ "atomics, all memory", atomics },
+	{ "atomics, memory of all kinds", atomics },
 	{ "many SGEs on both sides", pieces },
 	{ "inline data", inline_data },
 	{ "many operations in flight", many_in_flight },
 	{ "a send queue that is drained", drained },
 	{ "a send queue that is drained late", drained_late },
-	{ "the event of a first packet", established },
+	{ "the communication established event", established },
 	{ "path migration", path_migration },
-	{ "fence", fence },
-	{ "completion events, solicited ones too", events },
+	{ "a fence holds a write behind a read", fence },
+	{ "completion events, unsolicited and solicited", events },
 	{}
 };
 

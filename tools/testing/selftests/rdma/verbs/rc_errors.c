@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * What is wrong gets its errno, or its completion code on the side that the
- * specification names, and everything else of the device works on.
+ * Errors get their errno, or their completion code on the side that the
+ * specification names, and everything else of the device goes on.
  */
 #include <errno.h>
 #include <stdint.h>
@@ -12,7 +12,7 @@
 #define SIZE		65536
 #define MAX_MSG		0x80000000U
 
-/* either of two, where kernels differ in which */
+/* fails with either of two errnos, as kernels differ */
 static void check_refused(const void *object, int one, int other)
 {
 	CHECK(!object);
@@ -29,7 +29,7 @@ static void reg_mr_refused(struct host *host, void *addr, size_t len,
 static void registrations(void)
 {
 	void *kernel = (void *)0xffff888000000000UL;
-	/* the last page of the largest address space, and what is beyond */
+	/* the last page of the largest address space, and beyond it */
 	void *last = (void *)0xfffffffffff000UL;
 	struct host host;
 	struct buf buf;
@@ -58,7 +58,7 @@ static void registrations(void)
 	reg_mr_refused(&host, (void *)1, SIZE_MAX - 1, IBV_ACCESS_ON_DEMAND,
 		       EFAULT, EINVAL);
 	reg_mr_refused(&host, NULL, SIZE_MAX, 0, EFAULT, EINVAL);
-	/* memory that is not there cannot be pinned */
+	/* unmapped memory cannot be pinned */
 	buf.addr = mmap(NULL, SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
 			0);
 	CHECK(buf.addr != MAP_FAILED);
@@ -273,8 +273,8 @@ static void trial_down(struct trial *t)
 }
 
 /*
- * @end's oldest request fails with @status. What is posted after it, and what
- * was, is flushed.
+ * The oldest request fails with @status. Requests posted before that, and after,
+ * are flushed.
  */
 static void check_fails(struct trial *t, enum ibv_wc_status status)
 {
@@ -306,12 +306,12 @@ static void check_fails(struct trial *t, enum ibv_wc_status status)
  * @offset: in the remote region
  * @len: bytes
  * @local_offset: in the local region
- * @key_bits: what is wrong in the remote key
- * @lkey_bits: what is wrong in the local key
+ * @key_bits: wrong bits of the remote key
+ * @lkey_bits: wrong bits of the local key
  * @other_pd: the regions are of another protection domain: 1 remote, 2 local
- * @gone: so too, they are deregistered
+ * @gone: the regions are deregistered: 1 remote, 2 local
  * @no_access: the peer's queue pair grants nothing
- * @status: what the requester sees
+ * @status: the requester's completion code
  */
 struct wrong {
 	const char *name;
@@ -516,7 +516,40 @@ static void wrong_requests_odp(void)
 	wrong_requests(1);
 }
 
-/* A region ends where it was registered to, its last page behind that. */
+/*
+ * The connection is as it was: the address that is refused is of both families. That
+ * of a group needs nobody to be asked.
+ */
+static void address_refused(void)
+{
+	union ibv_gid group = { .raw = { 0xff, 0x0e, [15] = 1 } };
+	struct pair_config config = { .timeout = 14 };
+	struct ibv_qp_attr attr;
+	struct trial t;
+
+	trial_up(&t, &config, 0);
+	do_one(&t.pair.a, W, buf_sge(&t.local, 0, 8), &t.remote, 0);
+	attr = (struct ibv_qp_attr) { .qp_state = IBV_QPS_SQD };
+	CHECK_EQ(modify(&t.pair.a, attr, IBV_QP_STATE), 0);
+	attr = rtr_attr(&t.pair.a, &t.pair.b);
+	attr.qp_state = IBV_QPS_SQD;
+	attr.ah_attr.grh.dgid = group;
+	attr.ah_attr.grh.traffic_class = 8;
+	CHECK_EQ(modify(&t.pair.a, attr, IBV_QP_STATE | IBV_QP_AV), EINVAL);
+	CHECK_EQ(end_state(&t.pair.a), IBV_QPS_SQD);
+
+	attr = (struct ibv_qp_attr) { .qp_state = IBV_QPS_RTS };
+	CHECK_EQ(modify(&t.pair.a, attr, IBV_QP_STATE), 0);
+	memset(t.local.addr, 0x33, SIZE);
+	do_one(&t.pair.a, W, buf_sge(&t.local, 0, SIZE), &t.remote, 0);
+	check_bytes(t.remote.addr, SIZE, 0x33);
+	memset(t.remote.addr, 0x44, SIZE);
+	do_one(&t.pair.b, W, buf_sge(&t.remote, 0, SIZE), &t.local, 0);
+	check_bytes(t.local.addr, SIZE, 0x44);
+	trial_down(&t);
+}
+
+/* A region ends at its last byte, not at the end of its last page. */
 static void ends_within_page(void)
 {
 	size_t len = SIZE - 100;
@@ -540,7 +573,7 @@ static void ends_within_page(void)
 	}
 }
 
-/* No byte is moved, so no key is looked at: IBTA 9.7.4.1.2, 9.4.3. */
+/* No byte is moved, so no key is checked: IBTA 9.7.4.1.2, 9.4.3. */
 static void no_length_no_key(void)
 {
 	struct pair_config config = {};
@@ -631,7 +664,7 @@ static void too_long(void)
 	}
 }
 
-/* Nothing to receive into: the requester waits as often as it was told to. */
+/* No receive request: the requester retries rnr_retry times. */
 static void no_receive(void)
 {
 	struct pair_config config = { .rnr_retry = 3, .rnr_timer = 10 };
@@ -654,7 +687,7 @@ static void no_receive(void)
 	trial_down(&t);
 }
 
-/* A peer that does not answer: it was never there, or failed meanwhile. */
+/* A peer that does not answer: it never existed, or failed meanwhile. */
 static void no_answer(void)
 {
 	struct pair_config config = { .timeout = 8 };
@@ -679,8 +712,8 @@ static void no_answer(void)
 }
 
 /*
- * Packets wait for three seconds until a neighbour answers: they do not each
- * time that they are sent, of eight.
+ * The first packets wait three seconds for the neighbour. Their seven
+ * retransmissions must not wait as long each.
  */
 static void no_neighbour(void)
 {
@@ -700,7 +733,7 @@ static void no_neighbour(void)
 	check_works();
 }
 
-/* More reads at once than the responder has resources for. */
+/* More outstanding reads than the responder has resources for. */
 static void too_many_reads(void)
 {
 	struct pair_config few = { .rd_atomic = 1 }, many = { .rd_atomic = 16 };
@@ -724,7 +757,7 @@ static void too_many_reads(void)
 	fill_pattern(remote.addr, SIZE, 3);
 	for (i = 0; i < 16; i++)
 		post_one(&p.a, R, buf_sge(&local, 0, SIZE), &remote, 0);
-	/* done in turn or refused, but never wrong */
+	/* executed in turn or refused, but never wrong */
 	for (i = 0; i < 16; i++) {
 		wc = wait_cqe(p.a.send_cq);
 		CHECK(wc.status == IBV_WC_SUCCESS ||
@@ -739,7 +772,7 @@ static void too_many_reads(void)
 	check_works();
 }
 
-/* A completion queue that nobody empties fails its queue pairs only. */
+/* A completion queue that is not polled fails its own queue pairs only. */
 static void cq_overrun(void)
 {
 	struct pair_config config = { .depth = 64 };
@@ -785,18 +818,19 @@ static void cq_overrun(void)
 
 static const struct test tests[] = {
 	{ "registrations that are refused", registrations },
-	{ "queues that are refused", queues },
+	{ "queue sizes that are refused", queues },
 	{ "state transitions that are refused", transitions },
 	{ "wrong requests, pinned memory", wrong_requests_pinned },
 	{ "wrong requests, ODP memory", wrong_requests_odp },
+	{ "an address vector that is refused", address_refused },
 	{ "a region that ends within a page", ends_within_page },
 	{ "requests without length need no key", no_length_no_key },
-	{ "a receive that is too short", recv_too_short },
-	{ "a receive with a wrong key", recv_wrong_key },
+	{ "a receive request that is too short", recv_too_short },
+	{ "a receive request with a wrong key", recv_wrong_key },
 	{ "messages that are too long", too_long },
 	{ "messages without a receive request", no_receive },
 	{ "a peer that does not answer", no_answer },
-	{ "a peer whose address nobody tells", no_neighbour },
+	{ "a peer whose address does not resolve", no_neighbour },
 	{ "more reads than the responder takes", too_many_reads },
 	{ "a completion queue that overruns", cq_overrun },
 	{}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
  * Contexts that children inherit, and that exec() leaves behind: memory belongs
- * to the process that registered it, and is gone with that.
+ * to the process that registered it, and ends with that process.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -15,7 +15,7 @@
 #define R	IBV_WR_RDMA_READ
 #define SIZE	(64 * 1024)
 
-/* what a process tells the other of its end of a connection, and its memory */
+/* a process's end of a connection and its memory, as its peer needs them */
 struct told {
 	union ibv_gid gid;
 	unsigned int qpn;
@@ -63,7 +63,7 @@ static pid_t fork_one(void)
 }
 
 /**
- * struct talk - two pipes between the test and what it has forked
+ * struct talk - two pipes between the test and its child
  * @up: to the test
  * @down: from it
  */
@@ -192,15 +192,15 @@ static void serve_and_lend(const struct talk *talk, int access)
 	if (!child)
 		lend(&host, talk, access);
 	end_well(child);
-	/* and has been waited for */
+	/* the child has been waited for */
 	tell(talk->up[1], &(struct told) {});
 	pause();
 }
 
 /*
  * A child registers what it has mapped itself, at an address that may be
- * something else to its parent; peers get to it through the parent's queue pair.
- * With the first of the two that ends, its own on-demand memory is gone.
+ * something else to its parent; peers access it through the parent's queue pair.
+ * When either process ends, its own on-demand memory is gone.
  */
 static void lent_by_child(int access, bool parent_ends)
 {
@@ -275,7 +275,7 @@ static void become_another(const struct talk *talk, bool keep, int access)
 	wait_for_go(talk);
 	if (keep)
 		CHECK_EQ(fcntl(host.ctx->cmd_fd, F_SETFD, 0), 0);
-	/* that ends when the other end of its input does */
+	/* cat ends when its input is closed */
 	CHECK_EQ(dup2(talk->down[0], 0), 0);
 	execlp("cat", "cat", NULL);
 	_exit(1);

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Processes and queue pairs that end while something of theirs is under way:
- * packets, timers, page faults. What they leave is cleared away, and others do
- * not notice.
+ * Processes and queue pairs that end while packets, timers or page faults of
+ * theirs are under way. All is cleaned up, and other connections go on.
  */
 #include <errno.h>
 #include <signal.h>
@@ -93,8 +92,8 @@ enum ending {
 
 /**
  * struct asleep - a page fault that sleeps, as both processes know it
- * @uffd: whoever holds this might wake it, and never does
- * @sleeps: it does
+ * @uffd: the userfaultfd that could wake it, and never does
+ * @sleeps: the fault sleeps
  * @go: the process may go on to its end
  */
 struct asleep {
@@ -205,7 +204,7 @@ static void faults_asleep(void)
  * struct trial - hosts, with memory on each, between which connections are made
  * @hosts: hosta and hostb
  * @bufs: memory of each
- * @before: what the devices held before
+ * @before: objects of the devices before the test
  */
 struct trial {
 	struct host hosts[2];
@@ -253,7 +252,7 @@ static void post_some(struct trial *t, struct end *end, struct end *peer,
 	}
 }
 
-/* What is held by a queue of the network outlives the queue pair that sent it. */
+/* Packets in a qdisc outlive the queue pair that sent them. */
 static void packets_held(void)
 {
 	struct pair_config config = {};
@@ -269,7 +268,7 @@ static void packets_held(void)
 		connect_ends(&a, &t.hosts[0], &b, &t.hosts[1], &config);
 		post_some(&t, &a, &b, true);
 		post_some(&t, &b, &a, true);
-		/* held are requests, responses, or what repeats them */
+		/* requests, responses, or retransmissions are held */
 		sleep_ms(i % 5 * 60);
 		if (i % 4 == 3)
 			wait_cqe(b.send_cq);
@@ -280,7 +279,7 @@ static void packets_held(void)
 	trial_down(&t);
 }
 
-/* Nothing is waited for between a post and the end. */
+/* Queue pairs are destroyed right after the post. */
 static void destroyed_at_once(void)
 {
 	struct ibv_qp_attr reset = { .qp_state = IBV_QPS_RESET };
@@ -330,8 +329,8 @@ static void check_writes(struct trial *t, struct end *end, unsigned int seed)
 }
 
 /*
- * Up again after reset and error, with other packet numbers each time: what is
- * late belongs to the life before.
+ * Connected again after reset and error, with other PSNs each time: late packets
+ * belong to the previous connection.
  */
 static void up_again(void)
 {
@@ -375,9 +374,9 @@ static void up_again(void)
 }
 
 /**
- * struct family - what a process and its child tell each other
+ * struct family - state shared by a process and its child
  * @moved: the parent's memory has changed since the fork
- * @registered: so has the child its memory
+ * @registered: the child has registered its memory
  * @written: the parent has written to that
  * @addr: of the child's memory
  * @rkey: of it
@@ -391,8 +390,8 @@ struct family {
 };
 
 /*
- * The child's memory is what it was at the fork, and what the child makes of
- * it. It may register through the context that it has inherited, not post.
+ * The child's memory is as at the fork, plus the child's own changes. It may
+ * register through the inherited context, but not post.
  */
 static void child_of_fork(struct trial *t, struct family *family)
 {
@@ -435,7 +434,7 @@ static void parent_of_fork(struct trial *t, struct end *a, struct end *b,
 	CHECK_EQ(wait_child(pid), 0);
 	check_writes(t, b, 8);
 	check_writes(t, a, 9);
-	/* the region is still there, what it was of is not */
+	/* the region still exists, but its memory is gone */
 	post_one(a, W, sge, &theirs, 0);
 	wait_status(a->send_cq, IBV_WC_REM_ACCESS_ERR);
 	check_pattern(t->bufs[1].addr, SIZE, 9);
@@ -492,7 +491,7 @@ static void set_online(const char *path, const char *value)
 	CHECK_EQ(fclose(file), 0);
 }
 
-/* A flow leaves a CPU that is gone, and its work with it. */
+/* When a CPU goes offline, flows and their works leave it. */
 static void cpus_gone(void)
 {
 	static const char cpu[] = "/sys/devices/system/cpu/cpu1/online";
@@ -515,7 +514,7 @@ static void cpus_gone(void)
 
 #define NUMBERS	16
 
-/* What a peer may still name is not at once something else's name. */
+/* A peer may still use the number of a destroyed object: it is not reused soon. */
 static void numbers_gone(void)
 {
 	unsigned int qpns[NUMBERS], keys[NUMBERS];
@@ -545,12 +544,13 @@ static void numbers_gone(void)
 static const struct test tests[] = {
 	{ "processes are killed in traffic", processes_killed },
 	{ "processes end while their page fault sleeps", faults_asleep },
-	{ "queue pairs end before their packets", packets_held },
-	{ "queue pairs end at once, timers running", destroyed_at_once },
-	{ "reset and error in traffic, and up again", up_again },
-	{ "a child of fork ends, its parent goes on", fork_and_go_on },
-	{ "processors go and come in traffic", cpus_gone },
-	{ "numbers of queue pairs and regions that are gone", numbers_gone },
+	{ "queue pairs are destroyed before their packets", packets_held },
+	{ "queue pairs are destroyed while timers run", destroyed_at_once },
+	{ "reset and error in traffic, then recovery", up_again },
+	{ "a forked child ends and its parent goes on", fork_and_go_on },
+	{ "CPUs go offline and online in traffic", cpus_gone },
+	{ "numbers of destroyed queue pairs and regions are not reused soon",
+	  numbers_gone },
 	{}
 };
 

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * In which order memory changes, for a program that looks at it while a peer
- * writes, and is told by nothing else: messages come one after the other, and
- * the end of each comes last. A thread posts; the test looks on, from another
- * CPU.
+ * The order in which memory changes, for a program that polls it while a peer
+ * writes: messages come one after the other, and the end of each comes last. A
+ * thread posts; the test polls, on another CPU.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -18,18 +17,18 @@
 #define LOOKS	5000
 
 /**
- * struct order - messages, and who looks at what they write
+ * struct order - messages, and the memory that is polled
  * @pair: the connection
- * @source: what they come from
- * @sink: what they go to
+ * @source: memory that they come from
+ * @sink: memory that they go to
  * @opcode: RDMA write or read, or send
  * @offset: in the sink, where a message begins
  * @len: bytes of it
  * @flag: offset in the sink, of eight bytes that change after it; 0: there are
  *	  none
  * @flag_opcode: how they change
- * @seen: rounds that whoever looks on has seen the end of
- * @thread: that posts
+ * @seen: rounds whose end the polling side has seen
+ * @thread: posts the messages
  */
 struct order {
 	struct pair pair;
@@ -135,7 +134,7 @@ static bool has_come(const struct order *o, unsigned int round)
 	const unsigned char *last = o->sink.addr + o->offset + o->len - 1;
 	const uint64_t *flag = (void *)(o->sink.addr + o->flag);
 
-	/* what is read after it may not be read before it */
+	/* order the reads of the data after the read of the flag */
 	if (o->flag)
 		return __atomic_load_n(flag, __ATOMIC_ACQUIRE) == round;
 	return __atomic_load_n(last, __ATOMIC_ACQUIRE) == value_of(round);
@@ -185,7 +184,7 @@ static void run_order(struct order *o)
 	CHECK_EQ(pthread_join(o->thread, NULL), 0);
 }
 
-/* memory is copied in another order as addresses and lengths are others */
+/* different addresses and lengths, as they are copied in different order */
 static void end_is_last(enum ibv_wr_opcode opcode)
 {
 	static const size_t offsets[] = { 0, 0x70, 0x1043 };
@@ -251,7 +250,7 @@ static void atomic_after_write(void)
 	flag_follows(IBV_WR_RDMA_WRITE, IBV_WR_ATOMIC_FETCH_AND_ADD);
 }
 
-/* Numbers that count up: what is part of one and part of another is neither. */
+/* Post numbers that count up: a torn one would mix two of them. */
 static void *post_numbers(void *arg)
 {
 	struct order *o = arg;

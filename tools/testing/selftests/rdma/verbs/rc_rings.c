@@ -5,7 +5,7 @@
  * not registered is not touched, other connections go on, and all can be
  * destroyed.
  *
- * RC_RINGS_SEED of the environment makes the random part come again.
+ * RC_RINGS_SEED of the environment repeats the random part.
  */
 #include <errno.h>
 #include <infiniband/verbs.h>
@@ -19,41 +19,19 @@
 #include <unistd.h>
 
 #include "pair.h"
+#include "random.h"
 
 #define SIZE		65536
 #define GUARD		65536
 #define GUARD_WORD	0x5ca1ab1edeadfa11ULL
 #define MAX_SGE		4
 #define ROUNDS		12
-/* of a round */
+/* doorbells of a round */
 #define DOORBELLS	400
-/* of scribbling between two doorbells */
+/* scribbling steps between two doorbells */
 #define STEPS		30
 
 static uint64_t seed;
-
-/* splitmix64 */
-static uint64_t rnd(uint64_t *state)
-{
-	uint64_t x = *state += 0x9e3779b97f4a7c15ULL;
-
-	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9ULL;
-	x = (x ^ x >> 27) * 0x94d049bb133111ebULL;
-	return x ^ x >> 31;
-}
-
-/* numbers next to the limits of things, or any */
-static uint32_t odd_number(uint64_t *state)
-{
-	static const uint32_t numbers[] = {
-		0, 1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 31, 32, 33, 64, 0x7fff,
-		0x10000, 0xffff, 0x7fffffff, 0x80000000, 0x80000001,
-		0xfffffffe, 0xffffffff,
-	};
-	uint32_t n = rnd(state);
-
-	return n % 4 ? numbers[n / 4 % NUM(numbers)] : rnd(state);
-}
 
 static void fill_guard(uint64_t *guard)
 {
@@ -91,7 +69,7 @@ static void check_guard(const unsigned char *guard)
 		CHECK_EQ(word[i], GUARD_WORD);
 }
 
-/* Nothing was written to the guards, and nothing read from them. */
+/* Check that the guards were not written to, and free all. */
 static void guarded_put(struct buf *buf)
 {
 	const uint64_t word = GUARD_WORD;
@@ -123,7 +101,7 @@ struct ring {
 
 #define MAX_RINGS	64
 
-/* What of device files is mapped now. */
+/* Find the current mappings of device files. */
 static int find_mappings(struct ring *rings)
 {
 	unsigned long start, end, offset;
@@ -187,7 +165,7 @@ enum { SQ, RQ, CQ1, CQ2, RINGS };
  * @rings: its rings
  * @mem: its memory
  * @peer: the other end
- * @next: producer index of its send ring, where no librxe counts
+ * @next: producer index of its send ring, as librxe does not post
  */
 struct victim {
 	struct end end;
@@ -219,13 +197,14 @@ static void sort_rings(struct ring *rings)
 	CHECK_EQ(rings[CQ1].shift, rings[CQ2].shift);
 }
 
-static void victim_create(struct victim *v, struct host *host, int access)
+static void victim_create(struct victim *v, struct host *host, int access,
+			  const struct pair_config *config)
 {
 	struct ring before[MAX_RINGS], after[MAX_RINGS];
 	int known, all, i, n = 0;
 
 	known = find_mappings(before);
-	end_create(&v->end, host, &victim_config);
+	end_create(&v->end, host, config);
 	all = find_mappings(after);
 	for (i = 0; i < all; i++) {
 		if (is_known(&after[i], before, known))
@@ -249,7 +228,7 @@ static void victims_connect(struct victim *v)
 		end_to_rtr(&v[i].end, v[i].peer->end.qp->qp_num,
 			   &v[i].peer->end.host->gids[0].gid, &victim_config);
 	}
-	/* what the first sends at once may already have failed the second */
+	/* packets of the first may already have failed the second */
 	for (i = 0; i < 2; i++)
 		if (end_try_rts(&v[i].end, &victim_config))
 			CHECK_EQ(end_state(&v[i].end), IBV_QPS_ERR);
@@ -262,11 +241,11 @@ static void victims_up(struct victim *v, struct pair *pair, int access)
 	v[0].peer = &v[1];
 	v[1].peer = &v[0];
 	for (i = 0; i < 2; i++)
-		victim_create(&v[i], &pair->hosts[i], access);
+		victim_create(&v[i], &pair->hosts[i], access, &victim_config);
 	victims_connect(v);
 }
 
-/* That nothing waits for a ring is what "at once" means here. */
+/* Destruction may not wait for progress of a ring. */
 static void victims_destroy(struct victim *v)
 {
 	unsigned long long began = now_ms();
@@ -317,7 +296,7 @@ union send_slot {
 	unsigned char bytes[4096];
 };
 
-/* A good request: to write @len bytes of the memory to the same of the peer's. */
+/* A good request: write @len bytes to the same offset of the peer's memory. */
 static void good_write(union send_slot *slot, const struct victim *v,
 		       size_t offset, uint32_t len)
 {
@@ -361,7 +340,7 @@ static void scribble_header(struct ring *ring, uint64_t *state)
 	memset(buf->pad_3, rnd(state), sizeof(buf->pad_3));
 }
 
-/* What a request has room for, and the driver alone has used of old. */
+/* Scribble over the fields of a request that librxe leaves to the driver. */
 static void scribble_unused(struct rxe_send_wqe *wqe, uint64_t *state)
 {
 	wqe->wr.reserved = odd_number(state);
@@ -469,6 +448,88 @@ static void unused_receive_fields(void)
 	pair_down(&pair);
 }
 
+#define LONG	1000
+#define SHORT	100
+#define CHANGES	60
+
+/**
+ * struct flipper - a thread that changes a request which the driver may be taking
+ * @length: of its memory: %LONG or %SHORT
+ * @stop: atomic
+ */
+struct flipper {
+	uint32_t *length;
+	bool stop;
+};
+
+static void *flip(void *arg)
+{
+	struct flipper *flipper = arg;
+	uint32_t *length = flipper->length;
+
+	while (!__atomic_load_n(&flipper->stop, __ATOMIC_RELAXED)) {
+		__atomic_store_n(length, SHORT, __ATOMIC_RELAXED);
+		__atomic_store_n(length, LONG, __ATOMIC_RELAXED);
+	}
+	return NULL;
+}
+
+/*
+ * The driver takes the one or the other. That it finds the request too short after
+ * it has found it long enough would be an error of protection.
+ */
+static enum ibv_wc_status receive_flipping(struct victim *v)
+{
+	struct rxe_recv_wqe *wqe = slot_of(&v[1].rings[RQ], 0);
+	struct flipper flipper = { .length = &wqe->dma.sge[0].length };
+	pthread_t thread;
+	struct ibv_wc wc;
+
+	*wqe = (struct rxe_recv_wqe) { .wr_id = 5, .dma.num_sge = 1 };
+	wqe->dma.sge[0] = (struct rxe_sge) {
+		.addr = (uintptr_t)v[1].mem.addr,
+		.length = LONG,
+		.lkey = v[1].mem.mr->lkey,
+	};
+	CHECK_EQ(pthread_create(&thread, NULL, flip, &flipper), 0);
+	produce(&v[1].rings[RQ], 1);
+	post_one(&v[0].end, IBV_WR_SEND, buf_sge(&v[0].mem, 0, LONG), NULL, 0);
+	wc = wait_cqe(v[1].end.recv_cq);
+	__atomic_store_n(&flipper.stop, true, __ATOMIC_RELAXED);
+	CHECK_EQ(pthread_join(thread, NULL), 0);
+	CHECK_EQ(wc.wr_id, 5);
+	return wc.status;
+}
+
+static void receive_changes(void)
+{
+	struct pair_config config = {};
+	enum ibv_wc_status status;
+	unsigned int i, taken = 0;
+	struct victim v[2];
+	struct pair pair;
+
+	pair_up(&pair, &config);
+	for (i = 0; i < CHANGES; i++) {
+		test_at("change %u", i);
+		victims_up(v, &pair, ALL_ACCESS);
+		fill_pattern(v[0].mem.addr, LONG, i);
+		memset(v[1].mem.addr, 0x22, SIZE);
+		status = receive_flipping(v);
+		if (status == IBV_WC_SUCCESS) {
+			check_pattern(v[1].mem.addr, LONG, i);
+			taken++;
+		} else {
+			CHECK_EQ(status, IBV_WC_LOC_LEN_ERR);
+			check_bytes(v[1].mem.addr, SIZE, 0x22);
+		}
+		victims_destroy(v);
+		victims_down(v);
+	}
+	printf("# %u of %u were long enough\n", taken, CHANGES);
+	pair_down(&pair);
+}
+
 #define AT(field)	offsetof(struct rxe_send_wqe, field)
 #define SGE_AT(field)	(AT(dma.sge) + offsetof(struct rxe_sge, field))
 #define OPCODE(n)	{ AT(wr.opcode), n }
@@ -555,7 +616,7 @@ static void wrong_requests(void)
 	for (w = wrongs; w < wrongs + NUM(wrongs); w++) {
 		test_at("%s", w->name);
 		victims_up(v, &pair, ALL_ACCESS);
-		/* up to the end of the memory, to its begin */
+		/* from the end of the memory to its beginning */
 		good_write(&slot, &v[0], SIZE - 100, 100);
 		slot.wqe.wr.wr.rdma.remote_addr -= SIZE - 100;
 		for (e = 0; e < 2; e++)
@@ -567,7 +628,7 @@ static void wrong_requests(void)
 	pair_down(&pair);
 }
 
-/* As many as was granted, but not one more. */
+/* As many SGEs and inline bytes as granted, then one more. */
 static void most_of_all(void)
 {
 	struct pair_config config = {};
@@ -617,8 +678,8 @@ static void most_of_all(void)
  * @victims: both ends of a connection
  * @rings: which of their rings: one bit for each
  * @state: of its random numbers
- * @thread: in which it does
- * @stop: it is to end
+ * @thread: writes to the rings
+ * @stop: the thread is to end
  */
 struct scribbler {
 	struct victim *victims;
@@ -684,7 +745,7 @@ static void odd_sges(struct rxe_sge *sge, const struct victim *v,
 		};
 }
 
-/* Requests that are good mostly, so that there is traffic to disturb. */
+/* Mostly good requests, so that there is traffic to disturb. */
 static void scribble_request(struct victim *v, uint64_t *state)
 {
 	struct ring *ring = &v->rings[SQ];
@@ -756,7 +817,7 @@ static void *scribbler_run(void *arg)
 	return NULL;
 }
 
-/* Somebody else's connection works, and its data is right. */
+/* An unrelated connection works, and its data is right. */
 static void check_bystander(struct pair *pair, struct buf *bufs,
 			    unsigned int n)
 {
@@ -776,7 +837,7 @@ static void check_bystander(struct pair *pair, struct buf *bufs,
 	check_pattern(bufs[0].addr, len, n);
 }
 
-/* as long as there is room */
+/* post a receive, if there is room */
 static void post_receive(struct victim *v)
 {
 	struct ibv_sge sge = buf_sge(&v->mem, 0, SIZE);
@@ -793,7 +854,7 @@ static void drain(struct ibv_cq *cq)
 		;
 }
 
-/* What is not scribbled over is used as it should be. */
+/* Use those rings as usual that are not scribbled over. */
 static void use_good_rings(struct victim *v, unsigned int rings, int i)
 {
 	union send_slot slot;
@@ -812,7 +873,7 @@ static void use_good_rings(struct victim *v, unsigned int rings, int i)
 	}
 }
 
-/* Connect both ends again, as nothing keeps a program from trying. */
+/* Connect both ends again, as a program may try to. */
 static void victims_revive(struct victim *v)
 {
 	struct ibv_qp_attr attr = { .qp_state = IBV_QPS_RESET };
@@ -898,11 +959,84 @@ static void race_all(void)
 	race((1U << RINGS) - 1);
 }
 
+/*
+ * A ring looks full whenever the program says so. The driver's share of that: what
+ * flush.c has of requests at once, and of time between.
+ */
+static void flushed_again(void)
+{
+	const struct pair_config config = { .depth = 1000, .inline_size = 64 };
+	const int budget = 256, delay_ms = 10;
+	unsigned long long began, ms;
+	struct ibv_wc wc[64];
+	struct ring *ring;
+	long flushed = 0;
+	struct host host;
+	struct victim v;
+	int got, i;
+
+	host_open(&host, 0);
+	victim_create(&v, &host, ALL_ACCESS, &config);
+	ring = &v.rings[RQ];
+	end_to_init(&v.end, &config);
+	end_to_error(&v.end);
+	began = now_ms();
+	do {
+		produce(ring, (ring->buf->consumer_index - 1) & ring->mask);
+		got = ibv_poll_cq(v.end.recv_cq, NUM(wc), wc);
+		CHECK(got >= 0);
+		flushed += got;
+		ms = now_ms() - began;
+	} while (ms < 2000);
+	printf("# %ld in %llu ms\n", flushed, ms);
+	CHECK(flushed);
+	CHECK(flushed <= (long)(ms / delay_ms + 4) * budget);
+	end_destroy(&v.end);
+	for (i = 0; i < RINGS; i++)
+		CHECK_EQ(munmap(v.rings[i].buf, v.rings[i].size), 0);
+	guarded_put(&v.mem);
+	host_close(&host);
+}
+
+/* Nobody else works for it: all is there when the program's own call returns. */
+static void flushed_by_caller(void)
+{
+	const struct pair_config config = { .depth = 1000 };
+	struct pair pair;
+	struct buf mem;
+	struct ibv_wc wc;
+	int i, n = 900;
+
+	pair_up(&pair, &config);
+	buf_get(&mem, &pair.hosts[0], 4096, ALL_ACCESS);
+	for (i = 0; i < n; i++)
+		post_recv(&pair.a, &mem, 0, 64, i);
+	end_to_error(&pair.a);
+	for (i = 0; i < n; i++) {
+		CHECK_EQ(ibv_poll_cq(pair.a.recv_cq, 1, &wc), 1);
+		CHECK_EQ(wc.status, IBV_WC_WR_FLUSH_ERR);
+		CHECK_EQ(wc.wr_id, i);
+	}
+	for (i = 0; i < n; i++) {
+		post_one(&pair.a, IBV_WR_RDMA_WRITE, buf_sge(&mem, 0, 64), &mem,
+			 0);
+		CHECK_EQ(ibv_poll_cq(pair.a.send_cq, 1, &wc), 1);
+		CHECK_EQ(wc.status, IBV_WC_WR_FLUSH_ERR);
+	}
+	buf_put(&mem);
+	pair_down(&pair);
+}
+
 static const struct test tests[] = {
-	{ "fields of a send request that mean nothing", unused_fields },
-	{ "fields of a receive that mean nothing", unused_receive_fields },
+	{ "a receive ring filled again and again in the error state",
+	  flushed_again },
+	{ "requests in the error state are flushed by the call that posts them",
+	  flushed_by_caller },
+	{ "unused fields of a send request", unused_fields },
+	{ "unused fields of a receive request", unused_receive_fields },
 	{ "wrong requests in the ring", wrong_requests },
 	{ "requests as large as granted, and larger", most_of_all },
+	{ "a receive that changes while it is taken", receive_changes },
 	{ "send rings scribbled over in use", race_send },
 	{ "receive rings scribbled over in use", race_receive },
 	{ "completion rings scribbled over in use", race_completion },
@@ -912,9 +1046,6 @@ static const struct test tests[] = {
 
 int main(int argc, char **argv)
 {
-	const char *again = getenv("RC_RINGS_SEED");
-
-	seed = again ? strtoull(again, NULL, 0) : now_ms() ^ getpid();
-	printf("# RC_RINGS_SEED=%llu\n", (unsigned long long)seed);
+	seed = seed_from("RC_RINGS_SEED");
 	host_tests(tests, argv + 1);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * A region is registered anew: with other rights, of another protection domain,
- * of other memory, or all of it. What does not change stays as it is.
+ * Re-registration with other rights, another protection domain, other memory, or
+ * all three. Properties that do not change stay as they are.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -92,7 +92,7 @@ static void writes(struct written *w, unsigned int seed)
 	check_pattern(w->to.addr, LEN, seed);
 }
 
-/* what the region has, which need not be what is mapped at its addresses */
+/* check the region's content, which may differ from the mapping at its addresses */
 static void has(struct written *w, unsigned int seed)
 {
 	do_one(&w->pair.a, IBV_WR_RDMA_READ, buf_sge(&w->from, 0, LEN), &w->to, 0);
@@ -186,7 +186,7 @@ static void memory(void)
 	memory_of(IBV_ACCESS_ON_DEMAND);
 }
 
-/* pinned memory becomes memory that is paged, and the other way round */
+/* pinned memory becomes on-demand, and the other way round */
 static void kinds(void)
 {
 	struct rereg again = {
@@ -199,7 +199,7 @@ static void kinds(void)
 	up(&w, ALL_ACCESS);
 	again.addr = w.to.addr;
 	again.access = ODP_ACCESS;
-	/* not what is pinned already */
+	/* not without a new translation */
 	CHECK_EQ(change_access(&w.to, ODP_ACCESS), EINVAL);
 	CHECK_EQ(change_access(&w.to, ALL_ACCESS | IBV_ACCESS_HUGETLB),
 		 EOPNOTSUPP);
@@ -209,7 +209,7 @@ static void kinds(void)
 	writes(&w, 2);
 	again.access = ALL_ACCESS;
 	CHECK_EQ(change_access(&w.to, ALL_ACCESS), EINVAL);
-	/* that is not of huge pages */
+	/* the memory is not of huge pages */
 	CHECK_EQ(change_access(&w.to, ODP_ACCESS | IBV_ACCESS_HUGETLB),
 		 EINVAL);
 	writes(&w, 3);
@@ -241,7 +241,7 @@ static void domains_of(int odp)
 	CHECK_EQ(change_pd(&w.to, w.pair.hosts[1].pd), 0);
 	is_refused(&w, w.to.mr->rkey);
 	writes(&w, 2);
-	/* nothing of it is left in the other one */
+	/* the region is not in the other one any more */
 	CHECK_EQ(ibv_dealloc_pd(other), 0);
 	down(&w);
 }
@@ -316,7 +316,7 @@ static void counted_once(void)
 	buf_get(&buf, &host, MUCH, READ_ONLY);
 	pinned = pinned_now();
 	CHECK_EQ(pinned, MUCH / 1024);
-	/* it is looked up again here, and here only */
+	/* only here the pages are looked up again */
 	CHECK_EQ(change_access(&buf, ALL_ACCESS), 0);
 	CHECK_EQ(pinned_now(), pinned);
 	CHECK_EQ(change_access(&buf, READ_ONLY), 0);
@@ -330,9 +330,9 @@ static void counted_once(void)
 }
 
 /**
- * struct by_child - what a forked child does to the region
+ * struct by_child - a forked child's change of the region
  * @access: its new rights
- * @err: what the call is to return
+ * @err: the expected errno
  */
 struct by_child {
 	int access;
@@ -360,7 +360,7 @@ static void child_changes(struct written *w, const struct by_child *by)
 		CHECK_EQ(reregister(&w->to, &trans), EPERM);
 		CHECK_EQ(change_access(&w->to, by->access), by->err);
 		*rkey = w->to.mr->rkey;
-		/* what is its own now, if it is, stays until it has been seen */
+		/* stay until the parent has checked the region */
 		pause();
 	}
 	UNTIL(*rkey || waitpid(pid, &status, WNOHANG));
@@ -385,7 +385,7 @@ static void child_of(int access, struct by_child by)
 	up(&w, access);
 	fill_pattern(w.to.addr, LEN, 1);
 	child_changes(&w, &by);
-	/* the registrar's, as ever */
+	/* the process that registered it may do so */
 	CHECK_EQ(change_access(&w.to, access), 0);
 	has(&w, by.err || by.access == READ_ONLY ? 1 : 2);
 	down(&w);
@@ -397,13 +397,13 @@ static void by_child(void)
 
 	child_of(ALL_ACCESS, (struct by_child) { ALL_ACCESS, 0 });
 	child_of(ALL_ACCESS, (struct by_child) { READ_ONLY, 0 });
-	/* only the registrar can tell whether it may be written */
+	/* only that process can tell whether it may write there */
 	child_of(READ_ONLY, (struct by_child) { ALL_ACCESS, EPERM });
 	child_of(ODP_ACCESS, (struct by_child) { ODP_ACCESS, 0 });
 	child_of(odp | READ_ONLY, (struct by_child) { ODP_ACCESS, 0 });
 }
 
-/* what was to be read only is to be written */
+/* a region registered for reading gets the right to write */
 static void writable_of(int odp, bool touched, bool forks)
 {
 	struct written w;
@@ -440,7 +440,7 @@ static void writable(void)
 		writable_of(i & 1 ? IBV_ACCESS_ON_DEMAND : 0, i & 2, i & 4);
 }
 
-/* The process itself could not write there, or it would be other pages. */
+/* The process may not write there, or would write to other pages. */
 static void stays_read_only(void)
 {
 	struct written w;
@@ -461,14 +461,14 @@ static void stays_read_only(void)
 	CHECK_EQ(change_access(&w.to, ALL_ACCESS), EFAULT);
 	has(&w, 1);
 	is_refused(&w, w.to.mr->rkey);
-	/* which says nothing of reading */
+	/* rights without writing can still change */
 	CHECK_EQ(change_access(&w.to, READ_ONLY | IBV_ACCESS_RELAXED_ORDERING),
 		 0);
 	has(&w, 1);
 	down(&w);
 }
 
-/* a file of which the program has only been given leave to read */
+/* a file that the program may open for reading only */
 static void read_only_file(int odp)
 {
 	char path[40];
@@ -497,7 +497,7 @@ static void read_only_file(int odp)
 	w.to.addr = addr;
 	do_one(&w.pair.a, IBV_WR_RDMA_READ, buf_sge(&w.from, 0, LEN), &w.to, 0);
 	if (odp) {
-		/* as when it is registered so: the page faults tell */
+		/* as at registration: only the page faults fail */
 		CHECK_EQ(change_access(&w.to, odp | ALL_ACCESS), 0);
 	} else {
 		CHECK_EQ(change_access(&w.to, ALL_ACCESS), EFAULT);
@@ -539,7 +539,7 @@ static void refused(void)
 	munmap(again.addr, LEN);
 	writes(&w, 1);
 
-	/* whoever has a window would lose it unawares */
+	/* bound windows would be lost unnoticed */
 	mw = ibv_alloc_mw(w.pair.hosts[1].pd, IBV_MW_TYPE_1);
 	CHECK(mw);
 	bind.bind_info.mr = w.to.mr;
@@ -559,18 +559,18 @@ static void refused(void)
 }
 
 static const struct test tests[] = {
-	{ "other rights", rights },
-	{ "other memory", memory },
-	{ "a region paged instead of pinned, and back", kinds },
-	{ "another protection domain", domains },
+	{ "re-registration with other rights", rights },
+	{ "re-registration of other memory", memory },
+	{ "a pinned region becomes on-demand, and back", kinds },
+	{ "re-registration in another protection domain", domains },
 	{ "pinned pages stay, whatever is mapped", pages_stay },
 	{ "pinned pages are counted once", counted_once },
 	{ "a forked child changes its parent's region", by_child },
-	{ "memory to be read becomes writable", writable },
-	{ "memory that the process may not write stays read-only",
+	{ "a read-only region becomes writable", writable },
+	{ "a region that the process may not write stays read-only",
 	  stays_read_only },
-	{ "a file that is open for reading stays read-only", read_only_files },
-	{ "changes that are refused", refused },
+	{ "a region of a read-only file stays read-only", read_only_files },
+	{ "re-registrations that are refused", refused },
 	{}
 };
 

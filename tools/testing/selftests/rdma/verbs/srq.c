@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Receive queues that several queue pairs share: who comes first is served, in
- * the order in which requests were posted; nobody's error takes what is left.
+ * Receive queues that several queue pairs share: messages take requests in the
+ * order of posting, and a queue pair that fails leaves the rest to the others.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -119,7 +119,7 @@ static void post(struct shared *shared, unsigned int slot)
 	CHECK_EQ(try_post(shared, slot), 0);
 }
 
-/* a message from one of the peers is in the slot whose turn it is */
+/* send a message from one of the peers, and check the slot whose turn it is */
 static void move(struct shared *shared, int peer, unsigned int slot,
 		 size_t len, unsigned int seed)
 {
@@ -212,7 +212,7 @@ static void limits(void)
 	CHECK_EQ(query(&shared).srq_limit, 5);
 	move(&shared, 0, 0, 10, 1);
 	no_async_event(&shared.hosts[1]);
-	/* four are left: it tells, and will not tell again */
+	/* four are left: the event is raised once */
 	move(&shared, 1, 1, 10, 1);
 	expect_async_event(&shared.hosts[1], IBV_EVENT_SRQ_LIMIT_REACHED);
 	CHECK_EQ(query(&shared).srq_limit, 0);
@@ -225,7 +225,7 @@ static void limits(void)
 	shared_down(&shared);
 }
 
-/* What waits in the queue keeps its turn when that gets another size. */
+/* Requests in the queue keep their turn when it is resized. */
 static void sizes(void)
 {
 	static const unsigned int sizes[] = { 60, 8, 40, 7, 100 };
@@ -248,7 +248,7 @@ static void sizes(void)
 	for (; next != last; next++)
 		move(&shared, 0, next % 64, 500, next);
 
-	/* it holds as many as it says, and no more */
+	/* the queue holds as many as it says, and no more */
 	n = query(&shared).max_wr;
 	for (i = 0; i < n; i++)
 		post(&shared, i % 64);
@@ -256,7 +256,7 @@ static void sizes(void)
 	shared_down(&shared);
 }
 
-/* One queue pair fails; its share is for the others. */
+/* One queue pair fails; the requests left are for the others. */
 static void one_fails(void)
 {
 	struct shared shared;
@@ -299,12 +299,12 @@ static void refused(void)
 }
 
 static const struct test tests[] = {
-	{ "messages of several peers, pinned and on demand", data },
-	{ "an empty queue", empty },
-	{ "the limit event", limits },
-	{ "another size while requests wait", sizes },
-	{ "one queue pair fails", one_fails },
-	{ "sizes that are refused", refused },
+	{ "messages of several peers into an SRQ", data },
+	{ "an empty SRQ", empty },
+	{ "the SRQ limit event", limits },
+	{ "an SRQ is resized while requests wait", sizes },
+	{ "one queue pair of an SRQ fails", one_fails },
+	{ "SRQ sizes that are refused", refused },
 	{}
 };
 

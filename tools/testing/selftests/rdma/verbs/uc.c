@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * The unreliable connection service: what arrives is right and in order, what
- * cannot be taken is dropped whole, and only the end that is at fault fails.
+ * The unreliable connection service: messages arrive intact and in order, or are
+ * dropped as a whole, and only the end that is at fault fails.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -11,7 +11,7 @@
 #include "pair.h"
 
 #define SIZE	(256 * 1024)
-/* of sends that may be lost */
+/* length of sends that may be lost */
 #define MESSAGE	10000
 
 static const size_t lengths[] = {
@@ -48,7 +48,7 @@ static void uc_down(struct uc *uc)
 	pair_down(&uc->pair);
 }
 
-/* The sender is done once it has sent: what tells of arrival is a receive. */
+/* The send completes once it is sent: only a receive shows that it arrived. */
 static void move(struct uc *uc, enum ibv_wr_opcode opcode, size_t len,
 		 unsigned int seed)
 {
@@ -74,7 +74,7 @@ static void move(struct uc *uc, enum ibv_wr_opcode opcode, size_t len,
 	post_send(&uc->pair.a, &wr);
 	wc = wait_ok(uc->pair.a.send_cq);
 	CHECK_EQ(wc.opcode, write ? IBV_WC_RDMA_WRITE : IBV_WC_SEND);
-	/* a write without immediate data: a message behind it has come */
+	/* a write without immediate data: a send behind it shows that it arrived */
 	if (opcode == IBV_WR_RDMA_WRITE)
 		do_one(&uc->pair.a, IBV_WR_SEND, buf_sge(&uc->from, 0, 0), NULL,
 		       0);
@@ -121,7 +121,7 @@ static void data(void)
 	CHECK_EQ(counter_sum("out_of_buffer"), 0);
 }
 
-/* Those that come are whole, right, and in the order in which they were sent. */
+/* Messages that come are whole, right, and in the order of sending. */
 static void losses(void)
 {
 	struct pair_config config = {};
@@ -170,7 +170,7 @@ static void losses(void)
 	uc_down(&uc);
 }
 
-/* a message that arrives says that the one before has been dealt with */
+/* a message that arrives shows that the one before was processed */
 static void one_more(struct uc *uc, unsigned int seed)
 {
 	fill_pattern(uc->from.addr, 100, seed);
@@ -292,7 +292,7 @@ static void failed_send(struct uc *uc, enum ibv_wr_opcode opcode,
 	}
 }
 
-/* Those behind it that were posted before fail, however soon it goes on. */
+/* Requests posted behind it are flushed, however soon the queue goes on. */
 static void flushed_at_once(void)
 {
 	struct pair_config config = {};
@@ -305,7 +305,7 @@ static void flushed_at_once(void)
 	sge.lkey ^= 1;
 	for (round = 0; round < 50; round++) {
 		post_one(&uc.pair.a, IBV_WR_SEND, sge, NULL, 0);
-		/* they stay in the ring until somebody looks at it */
+		/* they stay in the ring until the driver reads it */
 		for (i = 0; i < 20; i++)
 			post_one(&uc.pair.a, IBV_WR_SEND,
 				 buf_sge(&uc.from, 0, 100), NULL, 0);
@@ -336,7 +336,7 @@ static void send_errors(void)
 	uc_down(&uc);
 }
 
-/* a receive request whose memory is not to be had fails its queue pair */
+/* a receive request whose memory cannot be accessed fails its queue pair */
 static void receive_errors(void)
 {
 	struct pair_config config = {};
@@ -356,11 +356,11 @@ static void receive_errors(void)
 
 static const struct test tests[] = {
 	{ "sends and writes, all lengths, pinned and on demand", data },
-	{ "packets are lost", losses },
+	{ "UC while packets are lost", losses },
 	{ "messages without a receive request", nothing_posted },
 	{ "messages longer than the receive request", too_long },
 	{ "writes that are not allowed", not_allowed },
-	{ "a send that fails, and the way back", send_errors },
+	{ "a send that fails, and recovery from SQE", send_errors },
 	{ "sends behind one that fails", flushed_at_once },
 	{ "a receive request that fails", receive_errors },
 	{}

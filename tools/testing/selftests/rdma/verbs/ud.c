@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
  * The unreliable datagram service: one queue pair reaches any number of others,
- * who learn where a datagram came from; what cannot be taken is dropped.
+ * which learn the source of a datagram; datagrams are dropped that do not fit.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -54,15 +54,6 @@ static struct ibv_ah *address(struct host *from, struct ibv_pd *pd,
 	} while (!ah && errno == ETIMEDOUT && tries++ < 10);
 	CHECK(ah);
 	return ah;
-}
-
-static void end_up(struct end *end, struct host *host,
-		   const struct pair_config *config)
-{
-	end_create(end, host, config);
-	end_to_init(end, config);
-	end_to_rtr(end, 0, &host->gids[0].gid, config);
-	end_to_rts(end, config);
 }
 
 static void ud_up(struct ud *ud, const struct pair_config *config, int from,
@@ -257,7 +248,7 @@ static void nobody_takes_it(void)
 	/* no receive request */
 	send_to(&ud, qpn, 10);
 	wait_ok(ud.pair.a.send_cq);
-	/* sent is not arrived: it must not find the next one's request */
+	/* wait until it was dropped: it must not take the next one's receive */
 	while (!counter_of(1, "out_of_buffer"))
 		sleep_ms(1);
 	one_more(&ud, 1);
@@ -350,7 +341,7 @@ static void send_errors(void)
 	ud_down(&ud);
 }
 
-/* the memory of the GRH, or of the data, is not to be had */
+/* the memory of the GRH, or of the data, cannot be accessed */
 static void receive_errors(void)
 {
 	size_t at[] = { 4096 - GRH / 2, 8192 - GRH };
@@ -372,7 +363,7 @@ static void receive_errors(void)
 	}
 }
 
-/* One sends to eight, each of which answers the one that it got it from. */
+/* One queue pair sends to eight, each of which answers the sender. */
 static void many(void)
 {
 	struct ud ud;
@@ -451,7 +442,7 @@ static void handle_destroyed(void)
 		ud.ah = address(&hosts[0], hosts[0].pd, &hosts[1], false);
 	}
 	printf("# %u of 1600 came too late\n", failed);
-	/* sent is not arrived: none must find the next one's request */
+	/* wait for all drops: none must take the next one's receive */
 	while (counter_of(1, "out_of_buffer") < arrived)
 		sleep_ms(1);
 	one_more(&ud, 1);
@@ -461,11 +452,12 @@ static void handle_destroyed(void)
 static const struct test tests[] = {
 	{ "datagrams, all lengths, pinned and on demand", data },
 	{ "Q_Keys", qkeys },
-	{ "datagrams that nobody takes", nobody_takes_it },
-	{ "a send that fails, and the way back", send_errors },
+	{ "datagrams that are dropped", nobody_takes_it },
+	{ "a send that fails, and recovery from SQE", send_errors },
 	{ "a receive request that fails", receive_errors },
-	{ "one to many, and their answers", many },
-	{ "an address handle is destroyed", handle_destroyed },
+	{ "one queue pair and many peers", many },
+	{ "an address handle is destroyed while requests name it",
+	  handle_destroyed },
 	{}
 };
 

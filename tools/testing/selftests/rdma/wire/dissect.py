@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 """
-What somebody else's dissector, tshark, makes of all that the driver sends: each
-opcode of each service, over IPv4 and IPv6. tshark 4.0 shows the ICRC and does
-not check it, so that is done here. Needs root, rdma_rxe, tshark and ethtool.
+tshark dissects all that the driver sends: each opcode of each service, over IPv4
+and IPv6. tshark 4.0 shows the ICRC and does not check it, so that is done here.
+Needs root, rdma_rxe, tshark and ethtool.
 """
 
 import collections
@@ -52,7 +52,7 @@ def in_host(host, *command, **how):
 
 
 class Capture:
-    """All frames of a netdev in a host, in both directions, with port 4791."""
+    """Capture all frames of a host's netdev, in both directions, with port 4791."""
 
     def __init__(self, host, netdev):
         libc = ctypes.CDLL(None, use_errno=True)
@@ -65,7 +65,7 @@ class Capture:
             assert not libc.setns(here.fileno(), 0), ctypes.get_errno()
 
     def frames(self):
-        """What has come since; a netdev in a loop shows each frame twice."""
+        """The frames since the last call; on lo each one is taken once."""
         frames = []
         while True:
             try:
@@ -83,7 +83,7 @@ class Capture:
 
 
 def dissect(frames):
-    """What tshark says of each frame."""
+    """tshark's fields of each frame."""
     with tempfile.NamedTemporaryFile(suffix=".pcap") as file:
         wrpcap(file.name, frames, linktype=1)
         said = subprocess.check_output(
@@ -97,12 +97,12 @@ def dissect(frames):
 
 
 def number(text):
-    """Of the first of a field's values."""
+    """The first of a field's values."""
     return int(text.split(",")[0], 0)
 
 
 def check_dissected(frames, packets):
-    """Each is a RoCE packet to tshark, with nothing wrong about it."""
+    """Each frame is a RoCE packet to tshark, without an error."""
     for frame, packet in zip(frames, packets):
         assert packet.opcode, f"not RoCE to tshark: {frame.hex()}"
         assert not packet.malformed, f"{packet}: {frame.hex()}"
@@ -128,14 +128,14 @@ def check_seen(packets, ipv6, expected):
 
 
 def one_by_one(host, netdev):
-    """Packets leave as they will be on the wire, not as aggregates of them."""
+    """Switch segmentation offload off: packets leave one by one."""
     done = in_host(host, "ethtool", "-K", netdev, "tx-udp-segmentation", "off",
                    "gro", "off")
     assert not done.returncode, done.stdout
 
 
 def all_frames():
-    """What all of opcodes' traffic is on its way."""
+    """Capture all traffic of the program opcodes."""
     one_by_one("hosta", "va")
     one_by_one("hostb", "vb")
     capture = Capture("hosta", "va")
@@ -146,7 +146,7 @@ def all_frames():
 
 
 def opcodes(frames):
-    """All but flush and atomic write."""
+    """All opcodes but flush and atomic write."""
     packets = dissect(frames)
     print(f"# {len(frames)} packets")
     check_icrcs(frames)
@@ -155,7 +155,7 @@ def opcodes(frames):
         check_seen(packets, ipv6, RC_OPS | UC_OPS | UD_OPS)
         syndromes = {number(packet.syndrome) for packet in packets
                      if packet.syndrome and bool(packet.ipv6) == ipv6}
-        # the lower bits of that are the timer
+        # the lower bits of an RNR NAK are the timer
         syndromes = {syndrome & 0xe0 if syndrome >> 5 == 1 else syndrome
                      for syndrome in syndromes}
         assert SYNDROMES <= syndromes, syndromes
@@ -163,7 +163,7 @@ def opcodes(frames):
 
 
 def release():
-    """The kernel's, as a pair of numbers."""
+    """The kernel's version, as a pair of numbers."""
     return tuple(int(n) for n in re.findall(r"\d+", platform.release())[:2])
 
 
@@ -209,7 +209,7 @@ def would_be_seen(frame):
 
 
 def main():
-    """The two hosts are there."""
+    """Run the tests, with the two hosts up."""
     for program in "tshark", "ethtool":
         if not shutil.which(program):
             ktap_test.skip_all(f"needs {program}")

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Traffic that has each packet which the services know, over IPv4 and IPv6, but
- * for those that librxe of Debian 12 has no requests for: flush and atomic
- * write. For dissect.py, which looks at it.
+ * Traffic with each opcode of the services, over IPv4 and IPv6, but for flush and
+ * atomic write, for which librxe of Debian 12 has no requests. For dissect.py,
+ * which captures it.
  */
 #include <endian.h>
 #include <errno.h>
@@ -53,7 +53,7 @@ static void down(struct traffic *t)
 	pair_down(&t->pair);
 }
 
-/* that were posted by host a, and succeed */
+/* requests that host a has posted, and that succeed */
 static unsigned int sends;
 
 /* @extra: immediate data, or a key to be invalidated */
@@ -139,7 +139,7 @@ static void atomic(struct traffic *t, enum ibv_wr_opcode opcode)
 	wait_ok(t->pair.a.send_cq);
 }
 
-/* The receiver has nothing ready for as long as it takes to say so. */
+/* The receiver posts a receive only once it has sent an RNR NAK. */
 static void not_ready(struct traffic *t)
 {
 	unsigned long long before = counter_of(1, "send_rnr_err");

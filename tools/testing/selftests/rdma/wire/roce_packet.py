@@ -21,7 +21,7 @@ except ImportError as missing:
 PSN_MASK = 0xffffff
 DEFAULT_PKEY = 0xffff
 
-# scapy does not know these
+# opcodes that scapy does not know
 LATER_OPS = {"SEND_LAST_WITH_INVALIDATE": 0x16,
              "SEND_ONLY_WITH_INVALIDATE": 0x17, "FLUSH": 0x1c,
              "ATOMIC_WRITE": 0x1d}
@@ -46,8 +46,8 @@ class Syndrome(enum.IntEnum):
     NAK_REM_OP = 0x63
 
 
-# The headers behind the BTH, one class for all of them: what comes of a packet
-# by its opcode, and what scapy lacks.
+# The headers behind the BTH, one class for all headers of an opcode; scapy lacks
+# some.
 
 class RETH(Packet):
     name = "RETH"
@@ -71,7 +71,7 @@ class IETH(Packet):
 
 
 class FlushETH(Packet):
-    """IBTA A19.4: what kind of placement, and of a range or all of a region."""
+    """IBTA A19.4: kind of placement, and selectivity: a range, or the whole region."""
     name = "FETH"
     fields_desc = [XBitField("reserved", 0, 26), XBitField("level", 0, 2),
                    XBitField("kind", 0, 4)]
@@ -109,7 +109,7 @@ def icrc(packet):
     The ICRC of a packet, IBTA annex A17.3.3, as it is on the wire.
 
     @packet begins with the IP header, which has no options, and ends where the
-    ICRC is to be. scapy knows this for IPv4 only; see the test that compares.
+    ICRC is to be. scapy computes it for IPv4 only; a test compares both.
     """
     masked = bytearray(packet)
     if packet[0] >> 4 == 4:
@@ -132,22 +132,22 @@ ETH_LEN = 14
 
 
 def udp_at(frame):
-    """Where its UDP header is."""
+    """Offset of its UDP header."""
     return ETH_LEN + (20 if frame[ETH_LEN] >> 4 == 4 else 40)
 
 
 def bth_at(frame):
-    """Where its BTH is."""
+    """Offset of its BTH."""
     return udp_at(frame) + 8
 
 
 def put(frame, where, data):
-    """A frame with other bytes at some offset."""
+    """A frame with bytes replaced at some offset."""
     return frame[:where] + data + frame[where + len(data):]
 
 
 def fix_ip(frame):
-    """A frame with the right IP checksum, whatever else is wrong."""
+    """A frame with its IP checksum corrected."""
     if frame[ETH_LEN] >> 4 != 4 or len(frame) < ETH_LEN + 20:
         return frame
     frame = put(frame, ETH_LEN + 10, bytes(2))
@@ -156,7 +156,7 @@ def fix_ip(frame):
 
 
 def seal(frame):
-    """A frame with the right ICRC too, unless it is too short to have one."""
+    """A frame with IP checksum and ICRC corrected, unless too short for an ICRC."""
     frame = fix_ip(frame)
     if len(frame) < bth_at(frame) + 9:
         return frame
@@ -164,7 +164,7 @@ def seal(frame):
 
 
 def set_lengths(frame):
-    """A frame whose IP and UDP lengths are what they are; not yet sealed."""
+    """A frame whose IP and UDP lengths are corrected; not yet sealed."""
     udp = udp_at(frame)
     length = struct.pack("!H", len(frame) - udp)
     frame = put(frame, udp + 4, length)
@@ -187,9 +187,9 @@ def sealed(frame):
 
 def segments(frame):
     """
-    What a netdev makes of a frame that it is to segment: frames of one size, but
-    for the last, and identifications that count up. The size is the one with
-    which the first packet's ICRC is right.
+    Segment a GSO frame as a netdev does: frames of one size, but for the last, and
+    identifications that count up. The size is the one with which the first packet's
+    ICRC is right.
     """
     bth = udp_at(frame) + 8
     headers, packets = frame[:bth], frame[bth:]
@@ -212,7 +212,7 @@ def psn_add(psn, n):
 
 
 def split(data, mtu):
-    """What is in the packets of a message: one at least."""
+    """The payloads of a message's packets: one at least."""
     return [data[i:i + mtu] for i in range(0, len(data) or 1, mtu)]
 
 

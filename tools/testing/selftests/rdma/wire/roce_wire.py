@@ -3,10 +3,10 @@
 A reliable connection of which one end is played by hand, packet by packet.
 
 The queue pair under test is of rxe0 in hosta. Its peer is the caller of this:
-frames are put on hostb's netdev and taken from it. hostb's own rxe1 is no part
-of it, and knows nothing of the queue pair number that the peer goes by.
+frames are put on hostb's netdev and taken from it. hostb's own rxe1 takes no part
+in it, and does not know the queue pair number that the peer uses.
 
-Everything here checks: a test goes on only when it worked.
+All functions check their success: a test goes on only when they worked.
 """
 
 import ctypes
@@ -51,10 +51,10 @@ except ImportError as missing:
     ktap_test.skip_all(f"needs python3-pyverbs and python3-scapy: {missing}")
 
 HUNG_SECONDS = int(os.environ.get("HUNG_SECONDS") or 30) * ktap_test.LIMIT_FACTOR
-# a local ACK timeout, as coded: half a second, in which we are to have answered
+# a local ACK timeout, as coded: half a second, in which the peer has to answer
 RETRY_TIMEOUT = 16 + ktap_test.LIMIT_FACTOR.bit_length()
 ROCE_PORT = 4791
-# that the peer sends from
+# the peer's UDP source port
 SOURCE_PORT = 0xc000
 TWO_HOSTS = os.path.join(ktap_test.HERE, "two_hosts.sh")
 
@@ -68,7 +68,7 @@ def pattern(length, seed):
 
 
 class Fault:
-    """Page faults on missing memory, which wait for us: userfaultfd."""
+    """Page faults that wait for the test, by userfaultfd."""
 
     IOC_NEW = 0xaa00
     IOC_API = 0xc018aa3f
@@ -86,7 +86,7 @@ class Fault:
             "4Q", addr, length, self.REGISTER_MODE_MISSING, 0))
 
     def wait(self):
-        """Wait until somebody waits, and say for which page."""
+        """Wait for a fault; returns its page."""
         if not select.select([self.fd], [], [], HUNG_SECONDS)[0]:
             raise TimeoutError("no page fault")
         event, addr = struct.unpack_from("B15xQ", os.read(self.fd, 32))
@@ -94,7 +94,7 @@ class Fault:
         return addr & -mmap.PAGESIZE
 
     def serve(self, data):
-        """From now on let there be pages, each with that content."""
+        """From now on answer all faults, with pages of that content."""
         def serve():
             while True:
                 self.fill(self.wait(), data)
@@ -102,7 +102,7 @@ class Fault:
         threading.Thread(target=serve, daemon=True).start()
 
     def fill(self, addr, data):
-        """Let there be a page, and whoever waits for it go on."""
+        """Provide a page, which wakes its fault."""
         page = ctypes.create_string_buffer(data, mmap.PAGESIZE)
         fcntl.ioctl(self.fd, self.IOC_COPY, struct.pack(
             "5Q", addr, ctypes.addressof(page), mmap.PAGESIZE, 0, 0))
@@ -143,7 +143,7 @@ class Memory:
         return self.map[start:start + (self.size if length is None else length)]
 
     def drop(self, offset=0, length=None):
-        """Take pages away: the next access faults."""
+        """Discard pages: the next access faults."""
         self.map.madvise(mmap.MADV_DONTNEED, self.GUARD + offset,
                          self.size if length is None else length)
 
@@ -151,7 +151,7 @@ class Memory:
         return SGE(self.addr + offset, length, self.mr.lkey)
 
     def check(self):
-        """Each byte is as expected, and nothing beside it was touched."""
+        """Each byte is as expected, and the guards were not touched."""
         is_now = self.get()
         if is_now != self.expected:
             at = next(i for i in range(self.size)
@@ -166,22 +166,28 @@ class Memory:
 
 
 class Hosts:
-    """What is to be known of the two hosts; found once, by the parent."""
+    """Addresses and MACs of the two hosts; found once, by the parent."""
 
     def __init__(self):
         self.made = not os.path.exists("/sys/class/infiniband/rxe0")
         if self.made and subprocess.call([TWO_HOSTS, "up"]):
             ktap_test.skip_all("no two hosts: needs root and rdma_rxe")
-        self.macs = self._mac("hosta", "va"), self._mac("hostb", "vb")
+        self.macs = self.mac("hosta", "va"), self.mac("hostb", "vb")
         self.addrs = {False: ("10.0.0.1", "10.0.0.2"),
                       True: ("fd00::1", "fd00::2")}
-        self.gid_index = {
-            ipv6: int(subprocess.check_output([TWO_HOSTS, "gid", "rxe0",
-                                               addrs[0]]))
-            for ipv6, addrs in self.addrs.items()}
+        self.gid_indices = {}
+        for addrs in self.addrs.values():
+            self.gid_index(addrs[0])
+
+    def gid_index(self, addr):
+        """Of one of hosta's addresses, which is the same from then on."""
+        if addr not in self.gid_indices:
+            self.gid_indices[addr] = int(subprocess.check_output(
+                [TWO_HOSTS, "gid", "rxe0", addr]))
+        return self.gid_indices[addr]
 
     @staticmethod
-    def _mac(host, netdev):
+    def mac(host, netdev):
         return json.loads(subprocess.check_output(
             ["ip", "-n", host, "-j", "link", "show", netdev]))[0]["address"]
 
@@ -189,10 +195,10 @@ class Hosts:
     def set_mtu(mtu):
         subprocess.check_call([TWO_HOSTS, "mtu", str(mtu)])
 
-    def peer_gid(self, ipv6):
-        addr = self.addrs[ipv6][1]
+    @staticmethod
+    def gid(addr):
         packed = socket.inet_pton(socket.AF_INET6,
-                                  addr if ipv6 else "::ffff:" + addr)
+                                  addr if ":" in addr else "::ffff:" + addr)
         return GID(packed.hex(":", 2))
 
     @staticmethod
@@ -200,11 +206,11 @@ class Hosts:
         subprocess.check_call([TWO_HOSTS, "together", str(packets)])
 
     @staticmethod
-    def _peer_socket(address, *kind):
-        """A socket opened, and bound, by a look into hostb."""
+    def socket_of(host, address, *kind):
+        """Open a socket, and bind it, in a host's namespace."""
         libc = ctypes.CDLL(None, use_errno=True)
         with open("/proc/self/ns/net", "rb") as here, \
-                open("/run/netns/hostb", "rb") as there:
+                open(f"/run/netns/{host}", "rb") as there:
             assert not libc.setns(there.fileno(), 0), ctypes.get_errno()
             sock = socket.socket(*kind)
             sock.bind(address)
@@ -214,18 +220,18 @@ class Hosts:
     def peer_socket(self):
         """A packet socket on hostb's netdev."""
         packet_ignore_outgoing = 23
-        # protocol 0: nothing is taken before the options are set
-        sock = self._peer_socket(("vb", 0), socket.AF_PACKET, socket.SOCK_RAW, 0)
+        # protocol 0: no packet is received before the options are set
+        sock = self.socket_of("hostb", ("vb", 0), socket.AF_PACKET, socket.SOCK_RAW, 0)
         sock.setsockopt(263, packet_ignore_outgoing, 1)  # SOL_PACKET
         sock.setsockopt(socket.SOL_SOCKET, 33, 16 << 20)  # RCVBUFFORCE
         sock.bind(("vb", 3))  # ETH_P_ALL
         return sock
 
     def peer_udp_socket(self, ipv6):
-        """A UDP socket of hostb's that frames of a Wire could be from."""
-        sock = self._peer_socket((self.addrs[ipv6][1], SOURCE_PORT),
-                                 socket.AF_INET6 if ipv6 else socket.AF_INET,
-                                 socket.SOCK_DGRAM)
+        """A UDP socket of hostb, with the source port of a Wire's frames."""
+        sock = self.socket_of("hostb", (self.addrs[ipv6][1], SOURCE_PORT),
+                              socket.AF_INET6 if ipv6 else socket.AF_INET,
+                              socket.SOCK_DGRAM)
         if not ipv6:
             # not fragmented, nor connected: the first identification is 0
             sock.setsockopt(socket.IPPROTO_IP, 10, 2)  # MTU_DISCOVER: DO
@@ -233,7 +239,7 @@ class Hosts:
 
     @staticmethod
     def peer_sent():
-        """How often hostb's netdev has sent, be it many packets at once."""
+        """Packets that hostb's netdev has sent; a GSO packet counts once."""
         link, = json.loads(subprocess.check_output(
             ["ip", "-n", "hostb", "-s", "-j", "link", "show", "vb"]))
         return link["stats64"]["tx"]["packets"]
@@ -247,7 +253,7 @@ HOSTS = None
 
 
 def run_tests(tests):
-    """ktap_test.run_tests() with the two hosts there."""
+    """ktap_test.run_tests(), with the two hosts up."""
     global HOSTS  # pylint: disable=global-statement
 
     HOSTS = Hosts()
@@ -275,11 +281,22 @@ def wait_until(condition, what):
 
 
 def check_waiting(most):
-    """What rxe0 has been sent takes what one queue pair may hold, no more."""
+    """Parked packets of rxe0 take as much as one queue pair may hold, no more."""
     wait_until(lambda: counter("parked_bytes") > most - most // 16,
                "less waits than may")
     waiting = counter("parked_bytes")
     assert waiting <= most, f"{waiting} bytes wait, {most} may"
+
+
+def check_still_waiting(waiting):
+    """What has been sent to rxe0 so far does not wait, and has been looked at."""
+    # another queue pair is answered behind it
+    with Wire() as other:
+        other.check_alive()
+    # counters are read anew after 10 ms
+    time.sleep(0.02)
+    is_now = counter("parked_bytes")
+    assert is_now == waiting, f"{is_now} bytes wait, {waiting} did"
 
 
 class Wire:
@@ -290,6 +307,8 @@ class Wire:
     @psn: of the peer's next request
     @msn: messages that the queue pair has completed for the peer
     @qpn: that the peer goes by; @qp has the other
+    @addrs: of the queue pair and of its peer. Packets that are not sent to hostb's
+            netdev are not seen
     """
 
     qpns = itertools.count(0xabc000)
@@ -297,8 +316,9 @@ class Wire:
     def __init__(self, *, ipv6=False, mtu=256, size=4 * mmap.PAGESIZE,
                  odp=False, rights=ALL_RIGHTS, qp_rights=ALL_RIGHTS,
                  psn=0xfffff0, rd_atomic=4, rnr_timer=1, timeout=0, retry_cnt=7,
-                 rnr_retry=7, sq_sig_all=True):
-        self.ipv6 = ipv6
+                 rnr_retry=7, sq_sig_all=True, addrs=None):
+        self.addrs = addrs or HOSTS.addrs[ipv6]
+        self.ipv6 = ipv6 = ":" in self.addrs[0]
         self.mtu = mtu
         self.psn = psn
         self.msn = 0
@@ -307,7 +327,7 @@ class Wire:
         self.memory = Memory(self.pd, size, rights, odp)
         if not odp:
             self.memory.fill(pattern(size, 0))
-        # apart from the memory that a test is about
+        # apart from the memory under test
         self.probe = Memory(self.pd, mmap.PAGESIZE)
         self.probe.fill(bytes(mmap.PAGESIZE))
         self.probes = itertools.count(1)
@@ -334,7 +354,8 @@ class Wire:
         attr.retry_cnt = retry_cnt
         attr.rnr_retry = rnr_retry
         attr.ah_attr = AHAttr(is_global=1, port_num=1, gr=GlobalRoute(
-            dgid=HOSTS.peer_gid(ipv6), sgid_index=HOSTS.gid_index[ipv6]))
+            dgid=HOSTS.gid(self.addrs[1]),
+            sgid_index=HOSTS.gid_index(self.addrs[0])))
         self.qp.to_rts(attr)
 
     def __enter__(self):
@@ -382,7 +403,7 @@ class Wire:
 
     @staticmethod
     def check_idle(cq):
-        """Nothing has completed."""
+        """No request has completed."""
         found = cq.poll(1)[1]
         assert not found, f"status {found[0].status}, expected no completion"
 
@@ -390,14 +411,14 @@ class Wire:
 
     def _below_bth(self):
         """The headers of a frame from the peer, as bytes."""
-        dst, src = HOSTS.addrs[self.ipv6]
+        dst, src = self.addrs
         ip = IPv6(dst=dst, src=src, hlim=64) if self.ipv6 else \
             IP(dst=dst, src=src, flags="DF")
         return bytes(Ether(dst=HOSTS.macs[0], src=HOSTS.macs[1]) / ip /
                      UDP(sport=SOURCE_PORT, dport=ROCE_PORT, chksum=0))
 
     def frame(self, op, *headers, psn, payload=b"", ack=False, **bth):
-        """A frame from the peer, right in all that is not told otherwise."""
+        """A frame from the peer, right but for the arguments."""
         pad = -len(payload) % 4
         fields = {"opcode": int(op), "psn": psn, "ackreq": int(ack),
                   "dqpn": self.qp.qp_num, "pkey": DEFAULT_PKEY,
@@ -413,8 +434,8 @@ class Wire:
 
     def inject_together(self, frames):
         """
-        Send frames of one size, whose identifications count up from 0, as one
-        that is to be segmented on its way, and is not.
+        Send frames of one size, whose identifications count up from 0, as one GSO
+        packet, which veth does not segment.
         """
         packets = [frame[bth_at(frame):] for frame in frames]
         before = HOSTS.peer_sent()
@@ -426,7 +447,7 @@ class Wire:
         assert sent < len(packets), f"{sent} were sent, and not one"
 
     def request(self, op, *headers, psn=None, **args):
-        """Send a request, by default the next, and say what its PSN is."""
+        """Send a request, by default the next one; returns its PSN."""
         if psn is None:
             psn = self.psn
             self.psn = psn_add(psn, 1)
@@ -484,7 +505,7 @@ class Wire:
         return bth
 
     def expect(self, op, psn=None, data=b"", **fields):
-        """The next packet is that one."""
+        """Expect that packet next."""
         bth = self.receive()
         expected = {"opcode": int(op), "data": data, **fields}
         if psn is not None:
@@ -495,7 +516,7 @@ class Wire:
         return bth
 
     def check_silent(self):
-        """Nothing more has come."""
+        """No other packet has come."""
         assert not self.frames, f"unexpected: {Ether(self.frames[0]).show(True)}"
         while select.select([self.sock], [], [], 0)[0]:
             frame = self.sock.recv(65536)
@@ -503,7 +524,7 @@ class Wire:
                 f"unexpected: {Ether(frame).show(True)}"
 
     def expect_ack(self, psn):
-        """All up to @psn is acknowledged."""
+        """Expect an acknowledgment of all up to @psn."""
         bth = self.expect(Op.ACKNOWLEDGE, psn, msn=self.msn)
         assert bth.syndrome >> 5 == 0, hex(bth.syndrome)
 
@@ -521,8 +542,8 @@ class Wire:
 
     def check_alive(self):
         """
-        The next request is executed, and answered before anything else: what
-        was sent before it has been dropped in silence.
+        The next request is executed, and its answer comes first: packets sent
+        before it were dropped silently.
         """
         value = struct.pack("!Q", next(self.probes))
         if not self.template:
@@ -534,7 +555,7 @@ class Wire:
                     self.psn.to_bytes(3, "big"))
         self.inject(seal(frame[:-12] + value + frame[-4:]))
         self.msn += 1
-        # scapy is slow, and this is done thousands of times
+        # without scapy, which is slow: this runs thousands of times
         frame = self._next_frame()
         bth = frame[bth_at(frame):-4]
         assert bth[0] == Op.ACKNOWLEDGE and bth[12] >> 5 == 0 and \
@@ -545,7 +566,7 @@ class Wire:
         self.psn = psn_add(self.psn, 1)
 
     def ack(self, psn, syndrome=Syndrome.ACK, msn=0):
-        """The peer acknowledges, or not."""
+        """The peer sends an ACK, or a NAK."""
         self.inject(self.frame(Op.ACKNOWLEDGE, AETH(syndrome=int(syndrome),
                                                     msn=msn), psn=psn))
 

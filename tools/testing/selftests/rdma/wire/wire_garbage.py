@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 """
-Packets that no peer sends: cut, forged, damaged, or random. Whatever comes, no
-memory changes, and the next request is executed.
+Packets that no peer sends: cut, forged, damaged, or random. They change no
+memory, and the next request is executed.
 
-WIRE_SEED of the environment makes random packets come again.
+WIRE_SEED of the environment repeats the random packets of a run.
 """
 
 import itertools
@@ -26,7 +26,7 @@ SEED = int(os.environ.get("WIRE_SEED") or random.randrange(1 << 32))
 
 
 def write_frame(w, data=b"garbage!", **args):
-    """A request that would be executed, and be seen in memory."""
+    """A write that would be executed, and show in memory."""
     return w.frame(Op.RDMA_WRITE_ONLY, w.reth(0, len(data)), psn=w.psn,
                    payload=data, ack=True, **args)
 
@@ -82,7 +82,7 @@ def udp_lengths(w, frame):
 
 
 def udp_lengths_sealed(w, frame):
-    """All but the few that make it a whole, shorter write."""
+    """All cut lengths but the few that make a whole, shorter write."""
     headers = 8 + 12 + 16 + 4
     return [seal(put(frame, udp_at(frame) + 4, struct.pack("!H", length)))
             for length in (*range(headers), len(frame), 0xffff)]
@@ -96,7 +96,7 @@ def ip_lengths(w, frame):
 
 
 def other_family(w, frame):
-    """To the right queue pair, over the address family that it is not of."""
+    """To the right queue pair, over the other address family."""
     with Wire(ipv6=not w.ipv6) as other:
         frame = other.frame(Op.RDMA_WRITE_ONLY, w.reth(0, 8), psn=w.psn,
                             payload=b"garbage!", ack=True, dqpn=w.qp.qp_num)
@@ -185,7 +185,7 @@ BADS = (
 
 
 def forgeries():
-    """What does not belong to the connection, or is malformed."""
+    """Packets of other connections, or malformed ones, are dropped."""
     for ipv6 in FAMILIES:
         with Wire(ipv6=ipv6) as w:
             for bad in BADS:
@@ -194,12 +194,12 @@ def forgeries():
                 frames = len(bad.edit(w, write_frame(w)))
                 for i in range(frames):
                     at(f"ipv6 {ipv6}, {bad.name}, frame {i}")
-                    # made anew: it has to have the PSN that is expected
+                    # made anew: it has to have the expected PSN
                     check_dropped(w, bad.edit(w, write_frame(w))[i])
 
 
 def bad_icrc():
-    """Dropped and counted."""
+    """A packet with a wrong ICRC is dropped and counted."""
     for ipv6 in FAMILIES:
         with Wire(ipv6=ipv6) as w:
             frames = damaged_icrc(w, write_frame(w))
@@ -212,7 +212,7 @@ def bad_icrc():
 
 
 def bad_icrc_among_others():
-    """What is ahead of it is executed, and the rest once it has come again."""
+    """Packets ahead of it are executed, the rest once they are retransmitted."""
     count = 42
     for ipv6, bad in itertools.product(FAMILIES, (None, 0, 1, 21, count - 3)):
         at(f"ipv6 {ipv6}, bad {bad}")
@@ -251,14 +251,14 @@ def bad_icrc_among_others():
 
 
 def masked_by_icrc(frame, where):
-    """Whether routers may change a byte (A17.3.3), or others check it."""
+    """Whether routers may change a byte (A17.3.3), or UDP or IP checks it."""
     udp = udp_at(frame)
     ip = {1, 8, 10, 11} if udp == ETH_LEN + 20 else {0, 1, 2, 3, 7}
     return where - ETH_LEN in ip or where in (udp + 6, udp + 7, udp + 12)
 
 
 def flipped_bits():
-    """Each bit of a packet, one at a time."""
+    """Flip each bit of a packet, one at a time."""
     for ipv6 in FAMILIES:
         with Wire(ipv6=ipv6) as w:
             length = len(write_frame(w))
@@ -274,7 +274,7 @@ def flipped_bits():
 
 
 def tolerated():
-    """What may differ between packets that are right: they are executed."""
+    """Good packets may differ in these fields: they are executed."""
     def bth(**fields):
         return lambda w: write_frame(w, **fields)
 
@@ -328,7 +328,7 @@ def header_len(op):
 
 
 def cut_headers():
-    """All opcodes, sealed, with less than the headers that they have."""
+    """All opcodes, sealed, with truncated headers."""
     for ipv6 in FAMILIES:
         with Wire(ipv6=ipv6) as w:
             frame = w.frame(Op.SEND_ONLY, psn=0, payload=bytes(100), ack=True)
@@ -379,8 +379,8 @@ def fragments_of(w, sizes):
 
 def fragments():
     """
-    IP fragments. A few of a packet are nothing; all of them are the packet or
-    nothing, but nothing else.
+    IP fragments. Some of a packet are dropped; all of them are the packet, or are
+    dropped.
     """
     for ipv6 in FAMILIES:
         with Wire(ipv6=ipv6) as w:
@@ -401,7 +401,7 @@ def fragments():
 
 
 def big_payloads():
-    """As large as a payload may be, and larger."""
+    """Payloads of the maximum length, and above."""
     roce_wire.HOSTS.set_mtu(9000)
     try:
         for ipv6 in FAMILIES:
@@ -473,7 +473,7 @@ class Fuzz:
         frame[where:where] = frame[where:where + self.rng.randrange(64)]
 
 
-# requests and responses of all kinds, with the PSN that is expected
+# requests and responses of all kinds, with the expected PSN
 VALID = (
     write_frame,
     lambda w: w.frame(Op.RDMA_WRITE_FIRST, w.reth(0, 3 * w.mtu), psn=w.psn,
@@ -498,7 +498,7 @@ def with_psn(frame, psn):
 
 
 def unsealed_garbage():
-    """Random damage that the ICRC, or somebody before it, finds."""
+    """Random damage that the ICRC, IP or UDP finds."""
     fuzz = Fuzz(1)
     for ipv6 in FAMILIES:
         with Wire(ipv6=ipv6) as w:
@@ -510,7 +510,7 @@ def unsealed_garbage():
                 if is_valid(bad, frame):
                     continue
                 if fuzz.rng.randrange(2) and len(bad) > ETH_LEN:
-                    # it comes further than IP
+                    # corrected, so that IP does not drop it
                     bad = fix_ip(bad)
                 check_dropped(w, bad)
 
@@ -524,8 +524,8 @@ def is_valid(bad, frame):
 
 def recover(w):
     """
-    The connection may have failed, or be in a message that was begun; but it
-    may not hang. Returns one that works.
+    The connection may have failed, or be within a message, but it may not hang.
+    Returns one that works.
     """
     if w.state() == e.IBV_QPS_RTS:
         w.psn = w.qp.query(e.IBV_QP_RQ_PSN)[0].rq_psn
@@ -533,7 +533,7 @@ def recover(w):
                          ack=True))
         while True:
             bth = w.receive()
-            # not one that asked to try again
+            # neither an RNR NAK nor a sequence NAK
             if bth.opcode == Op.ACKNOWLEDGE and bth.psn == w.psn and \
                     bth.syndrome >> 5 in (0, 3) and \
                     bth.syndrome != Syndrome.NAK_PSN_SEQ:
@@ -549,8 +549,8 @@ def recover(w):
 
 def sealed_garbage():
     """
-    Random damage with the right ICRC, so that the transport gets to see it.
-    What is not the peer's to touch stays as it is, here and elsewhere.
+    Random damage with the right ICRC, so that it reaches the transport. Memory that
+    the peer may not access does not change.
     """
     fuzz = Fuzz(2)
     for ipv6 in FAMILIES:
@@ -604,15 +604,15 @@ def garbage_for_requester():
 TESTS = {
     "malformed packets, and packets of other connections": forgeries,
     "a bad ICRC": bad_icrc,
-    "a bad ICRC among others": bad_icrc_among_others,
-    "single bits": flipped_bits,
+    "a bad ICRC within a batch": bad_icrc_among_others,
+    "single-bit errors": flipped_bits,
     "fields that may differ between good packets": tolerated,
-    "headers cut off": cut_headers,
+    "truncated headers": cut_headers,
     "IP fragments": fragments,
     "payloads too large": big_payloads,
-    "garbage": unsealed_garbage,
-    "garbage with an ICRC": sealed_garbage,
-    "garbage for responses": garbage_for_requester,
+    "random damage": unsealed_garbage,
+    "random damage with the right ICRC": sealed_garbage,
+    "random damage to responses": garbage_for_requester,
 }
 
 if __name__ == "__main__":

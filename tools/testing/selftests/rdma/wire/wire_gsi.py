@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 """
-The general services interface, asked by hand: a peer sends management datagrams
-to QP 1 of the device, and what it is told of the port's counters is held
-against what went over the wire. IBTA volume 1, 13.4 and 16.1.
+The general services interface: a peer played by hand sends management datagrams
+to QP 1 of the device, and compares the port's counters with the traffic on the
+wire. IBTA volume 1, 13.4 and 16.1.
 """
 
 import struct
@@ -22,11 +22,11 @@ CLASS_PORT_INFO, PORT_COUNTERS, PORT_COUNTERS_EXT = 0x0001, 0x0012, 0x001d
 BAD_METHOD_ATTRIB, BAD_VALUE = 0x000c, 0x001c
 ALL_PORTS = 0xff
 MAD_BYTES = 256
-# of a datagram with a MAD, from the BTH to the ICRC
+# bytes of a datagram with a MAD, from the BTH to the ICRC
 PACKET_BYTES = 12 + 8 + MAD_BYTES + 4
 FAMILIES = (False, True)
 COUNTERS = ("xmit_data", "rcv_data", "xmit_packets", "rcv_packets")
-# what of an attribute the counters are, and how large they are
+# place and size of the counters in an attribute
 FORMATS = {PORT_COUNTERS: "!24x4I", PORT_COUNTERS_EXT: "!8x4Q"}
 
 
@@ -80,7 +80,7 @@ def exchange(w, writes=5, length=100):
     """
     Writes and their acknowledgments.
 
-    What that adds to the counters: data is counted in words of four bytes.
+    Returns their share of the counters: data is counted in words of four bytes.
     """
     data = pattern(length, 1)
     for _ in range(writes):
@@ -94,7 +94,7 @@ def exchange(w, writes=5, length=100):
 
 
 def class_port_info():
-    """Both versions, and what of the counters there is."""
+    """Class and base version, and the capabilities of counters."""
     for ipv6 in FAMILIES:
         with Wire(ipv6=ipv6) as w:
             base, version, caps = struct.unpack_from(
@@ -105,7 +105,7 @@ def class_port_info():
 
 
 def counters():
-    """What is asked for is what went by, and the asking itself."""
+    """Counters grow by the traffic, and by the datagrams that query them."""
     for ipv6 in FAMILIES:
         for attribute in FORMATS:
             for port in (1, ALL_PORTS):
@@ -125,7 +125,7 @@ def counters():
 
 
 def counters_in_sysfs():
-    """The core asks the same."""
+    """The core's counters in sysfs come from the same query."""
     with Wire() as w:
         before = {name: sysfs(name) for name in COUNTERS}
         added = exchange(w)
@@ -136,7 +136,7 @@ def counters_in_sysfs():
 
 
 def refusals():
-    """What there is not is said, and nothing can be set."""
+    """Unknown attributes and ports get an error status, and nothing can be set."""
     with Wire() as w:
         for attribute in FORMATS:
             status, data = ask(w, GET, attribute, port=2)
@@ -165,11 +165,11 @@ def send_elsewhere(w, where, there):
     get(w, PORT_COUNTERS)
     roce_wire.wait_until(lambda: counter("qkey_violations") > before,
                          "a wrong key is not counted")
-    assert counter("qkey_violations") == before + 1, "it was taken"
+    assert counter("qkey_violations") == before + 1, "it was accepted"
 
 
 def other_addresses():
-    """What is for another address of the host is not for the device."""
+    """Datagrams to another address of the host are not for the device."""
     for ipv6, address, where, there in (
             (False, "10.0.9.9/32", 16, bytes((10, 0, 9, 9))),
             (True, "fd00::9/128", 39, b"\x09")):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 """
-What the responder of a reliable connection makes of flushes, atomic writes and
+The responder of a reliable connection executes flushes, atomic writes and
 invalidations: IBTA volume 1, annex A19 and 9.4.1.1. The requests come from a
 peer that is played by hand.
 """
@@ -15,7 +15,7 @@ from pyverbs.pyverbs_error import PyverbsRDMAError
 from roce_packet import FlushETH, IETH, Op, Syndrome, psn_add
 from roce_wire import ALL_RIGHTS, Wire, e, pattern
 
-# later than the pyverbs of Debian 12
+# not yet in the pyverbs of Debian 12
 FLUSH_GLOBAL = 1 << 8
 GLOBAL, PERSISTENT = 1, 2
 RANGE, REGION = 0, 1
@@ -25,7 +25,7 @@ WITH_FLUSH = {"rights": ALL_RIGHTS | FLUSH_GLOBAL,
 
 
 def expect_done(w, psn):
-    """The request has its answer: that of a read of no bytes."""
+    """Expect the request's answer: the response to a read of no bytes."""
     bth = w.expect(Op.RDMA_READ_RESPONSE_ONLY, psn, msn=w.msn)
     assert bth.syndrome >> 5 == 0, hex(bth.syndrome)
 
@@ -35,7 +35,7 @@ def write(w, offset, data, **where):
 
 
 def atomic_writes():
-    """Eight bytes, as they are."""
+    """Eight bytes are written, without a change of byte order."""
     for ipv6, odp in itertools.product((False, True), repeat=2):
         with Wire(ipv6=ipv6, odp=odp) as w:
             w.memory.fill(pattern(SIZE, 0))
@@ -51,7 +51,7 @@ def atomic_writes():
 
 
 def repeated_atomic_writes():
-    """Answered again, for as many as may be outstanding, and not executed."""
+    """Duplicates are answered again, up to the outstanding maximum, not executed."""
     with Wire(rd_atomic=4) as w:
         first = w.psn
         for i in range(6):
@@ -118,7 +118,7 @@ def can_flush():
 
 
 def flushes():
-    """Of a range, and of all; again; in the order of what is round them."""
+    """Flushes of a range and of all; duplicates; in order with other requests."""
     if not can_flush():
         raise Skip("this kernel has no access flag for flushes")
     for odp in (False, True):
@@ -140,7 +140,7 @@ def flushes():
 
 
 def wrong_flushes():
-    """Refused by the right NAK; without the right to flush, all are."""
+    """Wrong flushes are refused by the right NAK; without the right, all are."""
     cases = [("not enabled", Syndrome.NAK_INV_REQ, {}, {})]
     if can_flush():
         cases = [
@@ -169,7 +169,7 @@ def wrong_flushes():
 
 
 def invalidations():
-    """Of what is not a window of this queue pair: refused, with its send."""
+    """A send that invalidates another key than a window of this QP's is refused."""
     for name, key in (("nothing", lambda w: 0x12345678),
                       ("a region", lambda w: w.memory.mr.rkey)):
         at(name)
@@ -179,7 +179,7 @@ def invalidations():
 
 TESTS = {
     "atomic writes": atomic_writes,
-    "atomic writes that come again": repeated_atomic_writes,
+    "repeated atomic writes": repeated_atomic_writes,
     "wrong atomic writes": wrong_atomic_writes,
     "flushes": flushes,
     "wrong flushes": wrong_flushes,

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 """
-What the requester of a reliable connection sends, and makes of each response:
-IBTA volume 1, 9.7.3 and 9.7.5 to 9.7.8. Its peer is played by hand.
+The requester of a reliable connection sends requests and takes responses: IBTA
+volume 1, 9.7.3 and 9.7.5 to 9.7.8. Its peer is played by hand.
 """
 
 import itertools
@@ -13,13 +13,13 @@ from typing import NamedTuple
 
 import roce_wire
 from ktap_test import at
-from roce_packet import AETH, AtomicAckETH, Op, Syndrome, message, psn_add, \
-    read_response
-from roce_wire import RETRY_TIMEOUT, Fault, Wire, check_waiting, counter, e, \
-    pattern, wait_until
+from roce_packet import AETH, AtomicAckETH, Op, Syndrome, counted_up, \
+    message, psn_add, read_response
+from roce_wire import RETRY_TIMEOUT, Fault, Wire, check_still_waiting, \
+    check_waiting, counter, e, pattern, wait_until
 
 MTU = 256
-# packets that may be under way
+# packets that may be unacknowledged
 WINDOW = 256
 LENGTHS = (0, 1, 2, 3, 4, 5, MTU - 1, MTU, MTU + 1, 2 * MTU, 3 * MTU + 6)
 FAMILIES = (False, True)
@@ -48,7 +48,7 @@ def expect_message(w, kind, data, psn, imm=None, solicited=False, skip=0):
 
 
 def expect_read(w, psn, length, skip=0, remote=REMOTE):
-    """A request comes for what is left of a read from a packet on."""
+    """Expect a request for the rest of a read, from a packet on."""
     w.expect(Op.RDMA_READ_REQUEST, psn_add(psn, skip), ackreq=1,
              va=remote[0] + skip * w.mtu, rkey=remote[1],
              len=length - skip * w.mtu)
@@ -101,7 +101,7 @@ def messages():
 
 
 def together():
-    """Packets leave together where the netdev takes more than one at once."""
+    """Packets leave as one GSO packet, if the netdev takes those."""
     length = 9 * MTU + 5
     for ipv6 in FAMILIES:
         for together in (65535, 1):
@@ -117,7 +117,7 @@ def together():
 
 
 def icrc_of_scapy():
-    """What scapy computes for IPv4, apart from our own computation."""
+    """The ICRC as scapy computes it for IPv4, against our own computation."""
     with Wire() as w:
         for length in range(9):
             at(f"{length} bytes")
@@ -133,7 +133,7 @@ def icrc_of_scapy():
 
 
 def reads():
-    """What is asked for, and that the answer gets where it belongs."""
+    """A read requests the right range, and its response is stored there."""
     for ipv6 in FAMILIES:
         with Wire(ipv6=ipv6) as w:
             for i, (length, offset) in enumerate(itertools.product(
@@ -157,7 +157,7 @@ def expect_atomic(w, psn, op, swap_add, compare):
 
 
 def atomics():
-    """Both requests, and the result in the host's byte order."""
+    """Both atomics, with the result in the host's byte order."""
     orig = 0xfedcba9876543210
     for ipv6 in FAMILIES:
         with Wire(ipv6=ipv6) as w:
@@ -176,7 +176,7 @@ def atomics():
 
 
 def atomic_lost():
-    """The same request again, as often as it takes; one result counts."""
+    """The same request is sent again until its result comes; one result counts."""
     with Wire(timeout=RETRY_TIMEOUT) as w:
         w.post("ATOMIC_FETCH_AND_ADD", 0, remote=REMOTE, compare=5)
         for _ in range(3):
@@ -211,7 +211,7 @@ def expect_done(w, *wr_ids):
 
 
 def acks():
-    """For one message, for many; of what was never sent, or is long done."""
+    """ACKs of one message, of many, of PSNs never sent, and stale ones."""
     with Wire() as w:
         psns = post_many(w)
         for n in (1, 2, 1000, 0x7fffff):
@@ -233,7 +233,7 @@ def acks():
 
 
 def strange_acks():
-    """Syndromes that are reserved, and NAKs of what is done, are ignored."""
+    """Reserved syndromes, and NAKs of completed requests, are ignored."""
     with Wire() as w:
         psns = post_many(w)
         for syndrome in (0x40, 0x5f, 0x65, 0x7f, 0x80, 0xff):
@@ -256,7 +256,7 @@ def strange_acks():
 
 
 def sequence_naks():
-    """All from the PSN named is sent once more, what is before it is done."""
+    """All from the NAK's PSN on is sent again; requests before it complete."""
     length = 4 * MTU + 5
     with Wire() as w:
         data = memory_at(w, 0, length)
@@ -294,8 +294,8 @@ def expect_sent_again(w, last, data, skip=0):
 
 def not_ready():
     """
-    It waits at least as long as it is told to, then tries again: with one
-    packet, and the others when that has got through.
+    After an RNR NAK the requester waits for the timer at least, then tries again
+    with one packet, and with the others once that is acknowledged.
     """
     def expect_probe():
         w.expect(Op.SEND_FIRST, w.psn, data[:MTU], ackreq=1)
@@ -332,7 +332,7 @@ def not_ready():
 
 
 def refusals():
-    """A NAK's code becomes the completion's, what is behind it is flushed."""
+    """A NAK's code becomes the completion's; later requests are flushed."""
     for (syndrome, status), kind in itertools.product(
             ((Syndrome.NAK_INV_REQ, e.IBV_WC_REM_INV_REQ_ERR),
              (Syndrome.NAK_REM_ACCESS, e.IBV_WC_REM_ACCESS_ERR),
@@ -356,9 +356,9 @@ def refusals():
 
 def read_lost_in_part():
     """
-    From the first packet that is missing on it is asked for again: once, and
-    not for each packet that comes behind the gap, or a single loss in a long
-    response would use all retries up.
+    The read is requested again from the first missing packet on: once, and not for
+    each packet that comes behind the gap, or a single loss in a long response would
+    use all retries up.
     """
     length = 20 * MTU + 5
     data = pattern(length, 1)
@@ -380,7 +380,7 @@ def read_lost_in_part():
 
 
 def read_lost_at_its_end():
-    """Nobody tells that packets are missing: the timer does."""
+    """The last packets are missing: only the ACK timer notices."""
     length = 4 * MTU
     data = pattern(length, 1)
     for came in (0, 1, 3):
@@ -404,8 +404,8 @@ def read_lost_at_its_end():
 
 def read_lost_again():
     """
-    What is asked for again is lost again, as the order of the responses says: no
-    timer runs. Some that overtake others, or come twice, do not say so.
+    The repeated request is lost again, which shows in the order of the responses:
+    no timer runs. Some that overtake others, or come twice, do not show it.
     """
     length = 8 * MTU
     data = pattern(length, 1)
@@ -434,7 +434,7 @@ def read_lost_again():
 
 
 def atomic_lost_again():
-    """The same of atomics, and of what is the last that is under way."""
+    """The same for atomics, and for the last request under way."""
     with Wire(rd_atomic=2) as w:
         for i in range(2):
             w.post("ATOMIC_FETCH_AND_ADD", 8 * i, remote=REMOTE, wr_id=i,
@@ -453,8 +453,8 @@ def atomic_lost_again():
 
 def acks_of_repeated():
     """
-    Each of what was repeated may be acknowledged by itself, with all that was ever
-    sent: that says once that a read behind it is not answered, not each time.
+    Each repeated request may get an ACK of its own, for all that was ever sent. Only
+    the first one implies a NAK of the read behind it.
     """
     with Wire(retry_cnt=1) as w:
         kinds = ["RDMA_READ"] + 3 * ["SEND"] + ["RDMA_READ", "SEND"]
@@ -487,7 +487,7 @@ def acks_of_repeated():
 
 
 def answered_behind_a_repetition():
-    """What was first sent behind a repetition is answered: that was lost."""
+    """An answer to a request first sent behind a repetition: that was lost."""
     with Wire(rd_atomic=3) as w:
         for i in range(2):
             w.post("ATOMIC_FETCH_AND_ADD", 8 * i, remote=REMOTE, compare=5,
@@ -513,8 +513,8 @@ def answered_behind_a_repetition():
 
 def not_ready_twice():
     """
-    The receiver is not ready for a read, nor for what is behind it: the second NAK
-    is no implied one, and costs no retry.
+    RNR NAKs of a read and of the request behind it: the second one implies no NAK
+    of the read, and costs no retry.
     """
     with Wire(retry_cnt=0) as w:
         w.post("RDMA_READ", 0, 8, remote=REMOTE, wr_id=1)
@@ -522,7 +522,7 @@ def not_ready_twice():
         behind = psn_add(w.psn, 1)
         expect_read(w, w.psn, 8)
         expect_message(w, "SEND", memory_at(w, 8, 8), behind)
-        # 492 ms: both have come before it asks again
+        # 492 ms: both have come before the requester tries again
         for psn in (w.psn, behind):
             w.ack(psn, Syndrome.RNR_NAK | 31)
         expect_read(w, w.psn, 8)
@@ -537,7 +537,7 @@ def not_ready_twice():
 
 def last_retry():
     """
-    However often responses come again without the one that is due, the last retry
+    However often responses come while the expected one is missing, the last retry
     is the timer's; without a timer the retries come to their end.
     """
     length = 8 * MTU
@@ -559,7 +559,7 @@ def last_retry():
 
 
 def read_overtaken():
-    """What is behind a read is acknowledged: the read's data is lost."""
+    """An ACK of a request behind a read: the read's data is lost."""
     length = 3 * MTU
     data = pattern(length, 1)
     with Wire() as w:
@@ -584,7 +584,7 @@ def read_overtaken():
 
 
 def read_limit():
-    """No more reads and atomics at once than the peer has resources for."""
+    """No more outstanding reads and atomics than the peer has resources for."""
     with Wire(rd_atomic=2) as w:
         for i in range(4):
             w.post("RDMA_READ", 8 * i, 8, remote=REMOTE, wr_id=i)
@@ -603,7 +603,7 @@ def read_limit():
 
 
 def until_served():
-    """Another queue pair is answered: what was to be sent before it has been."""
+    """Another queue pair is answered: all earlier packets have been sent."""
     with Wire() as other:
         other.check_alive()
 
@@ -629,7 +629,7 @@ def window():
 
 
 def fenced():
-    """Nothing of a request with a fence leaves before the read ahead is answered."""
+    """No packet of a request with a fence leaves before the read ahead is answered."""
     with Wire() as w:
         w.post("RDMA_READ", 0, 8, remote=REMOTE, wr_id=1)
         w.post("SEND", 8, 8, wr_id=2, flags=e.IBV_SEND_FENCE)
@@ -647,7 +647,7 @@ def fenced():
 
 
 def repeated_responses():
-    """What has come is not taken again."""
+    """Duplicate responses are ignored."""
     length = 3 * MTU
     with Wire() as w:
         w.memory.expected[:length] = pattern(length, 1)
@@ -670,7 +670,7 @@ class Bad(NamedTuple):
 
     @kind: of the request; its length is READ_LEN where that is a read
     @good: packets of the response that are right and come first
-    @op, @length: the one that comes then
+    @op, @length: of the bad packet that follows
     """
     name: str
     kind: str
@@ -730,14 +730,14 @@ def try_bad(bad):
 
 
 def bad_responses():
-    """At the PSN that is due, of the wrong kind or length: 9.7.6.1."""
+    """Responses at the expected PSN, of the wrong kind or length: 9.7.6.1."""
     for bad in BADS:
         at(bad.name)
         try_bad(bad)
 
 
 def silent_peer():
-    """It is asked again as often as it was to be, and then given up."""
+    """A silent peer gets retry_cnt retries, then the request fails."""
     for retry_cnt, kind in itertools.product((0, 1, 3),
                                              ("SEND", "RDMA_READ")):
         at(f"{kind}, {retry_cnt} retries")
@@ -762,8 +762,8 @@ def silent_peer():
 
 def late_peer():
     """
-    After a time-out one packet asks whether the peer is there, and the others come
-    when it is. That it is not ready is an answer, too: it costs no other retry.
+    After an ACK timeout one packet is sent again, and the others once it is
+    answered. An RNR NAK is an answer, too: it costs no other retry.
     """
     length = 3 * MTU
     with Wire(timeout=RETRY_TIMEOUT, retry_cnt=1) as w:
@@ -800,7 +800,7 @@ def retries():
 
 
 def send_fault():
-    """What is to be sent is faulted in; nothing else goes ahead of it."""
+    """Data to be sent is faulted in; no later request overtakes it."""
     with Wire(odp=True) as w:
         fault = Fault(w.memory.addr, mmap.PAGESIZE)
         data = pattern(mmap.PAGESIZE, 1)
@@ -819,8 +819,8 @@ def send_fault():
 
 def acknowledged_while_it_faults():
     """
-    A message is sent again, and its page has gone: the acknowledgment of the
-    first time comes, and what is behind it need not wait for the page.
+    A message is sent again, and its page is gone: a late acknowledgment of the
+    first transmission comes, and later requests need not wait for the page.
     """
     page = mmap.PAGESIZE
     with Wire(odp=True) as w:
@@ -839,7 +839,7 @@ def acknowledged_while_it_faults():
         second = expect_message(w, "SEND", b"second", psn_add(first, 1))
         w.ack(second)
         expect_done(w, 2)
-        # the page comes, and nobody waits for it
+        # the page comes, and no direction waits for it
         fault.fill(w.memory.addr, b"late")
         w.psn = psn_add(second, 1)
         w.post("SEND", 0, 4, wr_id=3)
@@ -849,34 +849,92 @@ def acknowledged_while_it_faults():
         w.check_silent()
 
 
+def first_and_fault(w):
+    """
+    A message is sent, and the page of a second one is missing. Returns the first
+    one's PSN and the fault.
+    """
+    page = mmap.PAGESIZE
+    w.memory.put(0, b"first")
+    fault = Fault(w.memory.addr + page, page)
+    w.post("SEND", 0, 5, wr_id=1)
+    first = expect_message(w, "SEND", b"first", w.psn)
+    w.post("SEND", page, 6, wr_id=2)
+    assert fault.wait() == w.memory.addr + page
+    return first, fault
+
+
+def first_done_then_second(w, first, fault):
+    """The first one is acknowledged, and the page comes."""
+    w.ack(first)
+    expect_done(w, 1)
+    fault.fill(w.memory.addr + mmap.PAGESIZE, b"second")
+    second = expect_message(w, "SEND", b"second", psn_add(first, 1))
+    w.ack(second)
+    expect_done(w, 2)
+
+
 def lost_while_it_faults():
-    """What was lost is sent again while the page of a later message is missing."""
+    """A lost message is sent again while the page of a later one is missing."""
     page = mmap.PAGESIZE
     with Wire(odp=True) as w:
-        w.memory.put(0, b"first")
         w.memory.put(page, b"page")
         w.memory.drop(page, page)
-        fault = Fault(w.memory.addr + page, page)
-        w.post("SEND", 0, 5, wr_id=1)
-        first = expect_message(w, "SEND", b"first", w.psn)
-        w.post("SEND", page, 6, wr_id=2)
-        assert fault.wait() == w.memory.addr + page
+        first, fault = first_and_fault(w)
         w.check_silent()
         w.ack(first, Syndrome.NAK_PSN_SEQ)
         expect_message(w, "SEND", b"first", w.psn)
-        w.ack(first)
-        expect_done(w, 1)
-        fault.fill(w.memory.addr + page, b"second")
-        second = expect_message(w, "SEND", b"second", psn_add(first, 1))
-        w.ack(second)
-        expect_done(w, 2)
+        first_done_then_second(w, first, fault)
         w.check_silent()
+
+
+def unanswered_while_it_faults():
+    """A message that nothing answers, likewise, until the retries are used up."""
+    for answered in (True, False):
+        at(f"answered {answered}")
+        with Wire(odp=True, timeout=RETRY_TIMEOUT, retry_cnt=2) as w:
+            first, fault = first_and_fault(w)
+            for _ in range(2):
+                expect_message(w, "SEND", b"first", w.psn)
+            if answered:
+                first_done_then_second(w, first, fault)
+            else:
+                w.wait_cqe(w.send_cq, e.IBV_WC_RETRY_EXC_ERR)
+                fault.fill(w.memory.addr + mmap.PAGESIZE, b"second")
+
+
+def repetitions_while_it_faults():
+    """
+    A peer asks for repetitions again and again while the page of a later message is
+    missing: other queue pairs of the program have page faults, too.
+    """
+    page = mmap.PAGESIZE
+    packets = page // MTU
+    with Wire(odp=True) as w, Wire(odp=True) as other:
+        data = pattern(page, 1)
+        w.memory.put(0, data)
+        fault = Fault(w.memory.addr + page, page)
+        w.post("SEND", 0, page, wr_id=1)
+        last = expect_message(w, "SEND", data, w.psn)
+        w.post("SEND", page, 6, wr_id=2)
+        assert fault.wait() == w.memory.addr + page
+        for i in range(packets):
+            w.ack(psn_add(w.psn, i), Syndrome.NAK_PSN_SEQ)
+            # it is answered behind the NAK
+            other.check_alive()
+        with Wire(odp=True) as another:
+            another.check_alive()
+        fault.fill(w.memory.addr + page, b"second")
+        while w.receive().psn != psn_add(last, 1):
+            pass
+        w.ack(psn_add(last, 1))
+        expect_done(w, 1, 2)
 
 
 def response_fault():
     """
     Responses that come while an earlier one waits for memory, in disorder and
-    more than once: nothing is lost, nothing is done twice.
+    more than once: none is lost, and none is executed twice.
     """
     length = 4 * MTU
     good, bad = pattern(length, 1), pattern(length, 2)
@@ -887,7 +945,7 @@ def response_fault():
         expect_read(w, w.psn, length)
         atomic = psn_add(w.psn, 4)
         expect_atomic(w, atomic, Op.FETCH_ADD, 0, 0)
-        # gone since it was asked for
+        # discarded since the read was requested
         fault = Fault(w.memory.addr, mmap.PAGESIZE)
         w.memory.drop()
         respond_read(w, w.psn, good, {0})
@@ -909,7 +967,7 @@ def response_fault():
 
 
 def too_many_responses():
-    """One queue pair holds so much of what waits, and drops the rest."""
+    """One queue pair holds a bounded amount of responses, and drops the rest."""
     with Wire(odp=True, mtu=1024) as w:
         length = 2 * w.mtu
         data = pattern(length, 1)
@@ -923,12 +981,12 @@ def too_many_responses():
                         payload=data[:w.mtu])
         w.inject(frame)
         assert fault.wait() == w.memory.addr
-        # each takes more memory than it is long
+        # each takes more memory than its length
         for _ in range((8 << 20) // w.mtu):
             w.inject(frame)
         check_waiting(8 << 20)
         fault.fill(w.memory.addr, b"")
-        wait_until(lambda: not counter("parked_bytes"), "they wait for ever")
+        wait_until(lambda: not counter("parked_bytes"), "parked responses stay")
         respond_read(w, w.psn, data, {1})
         expect_done(w, 1)
         w.memory.expected[:length] = data
@@ -937,41 +995,82 @@ def too_many_responses():
         finish(w)
 
 
+def nothing_while_it_faults():
+    """
+    A response that answers nothing that was sent does not wait with those that do
+    answer something, not even between two of them.
+    """
+    length = 4 * MTU
+    good = pattern(length, 1)
+    with Wire(odp=True) as w:
+        w.memory.fill(bytes(w.memory.size))
+        w.post("RDMA_READ", 0, length, remote=REMOTE, wr_id=1)
+        expect_read(w, w.psn, length)
+        fault = Fault(w.memory.addr, mmap.PAGESIZE)
+        w.memory.drop()
+        respond_read(w, w.psn, good, {0})
+        assert fault.wait() == w.memory.addr
+        wait_until(lambda: counter("parked_bytes"), "nothing waits")
+        waiting = counter("parked_bytes")
+        unexpected = counter("unexpected_response")
+        aheads = (-1, 4, 1000, 1 << 22)
+        for ahead in aheads:
+            w.respond(Op.RDMA_READ_RESPONSE_MIDDLE, psn_add(w.psn, ahead),
+                      bytes(MTU))
+        check_still_waiting(waiting)
+        assert counter("unexpected_response") == unexpected + len(aheads)
+        w.inject_together(counted_up([
+            w.frame(Op.RDMA_READ_RESPONSE_MIDDLE, psn=psn_add(w.psn, i),
+                    payload=good[i * MTU:][:MTU] or bytes(MTU))
+            for i in (1, 4, 2)]))
+        respond_read(w, w.psn, good, {3})
+        fault.fill(w.memory.addr, b"")
+        expect_done(w, 1)
+        w.memory.expected[:length] = good
+        w.memory.check()
+        w.psn = psn_add(w.psn, 4)
+        finish(w)
+
+
 TESTS = {
     "sends and writes": messages,
-    "packets that leave together": together,
+    "packets sent with and without GSO": together,
     "the ICRC as scapy computes it": icrc_of_scapy,
     "reads": reads,
     "atomics": atomics,
     "the result of an atomic is lost": atomic_lost,
     "acknowledgments": acks,
-    "strange acknowledgments": strange_acks,
-    "NAKs for sequence errors": sequence_naks,
-    "the receiver is not ready": not_ready,
-    "NAKs that refuse": refusals,
+    "reserved syndromes and stale NAKs": strange_acks,
+    "NAKs of sequence errors": sequence_naks,
+    "RNR NAKs": not_ready,
+    "NAKs of fatal errors": refusals,
     "a read's response is lost in part": read_lost_in_part,
     "the end of a read's response is lost": read_lost_at_its_end,
     "a read's response is lost again": read_lost_again,
     "an atomic's result is lost again": atomic_lost_again,
     "acknowledgments of repeated requests": acks_of_repeated,
-    "an answer to a request sent behind a repetition":
+    "an answer to a request first sent behind a repetition":
         answered_behind_a_repetition,
-    "the receiver is not ready, twice": not_ready_twice,
-    "responses without the one that is due": last_retry,
+    "RNR NAKs of a read and of the request behind it": not_ready_twice,
+    "responses while the expected one stays missing": last_retry,
     "a read's response is overtaken": read_overtaken,
-    "reads and atomics at once": read_limit,
-    "more packets than may be under way": window,
+    "the credit of reads and atomics": read_limit,
+    "the window of unacknowledged packets": window,
     "a fence behind a read": fenced,
-    "responses that come again": repeated_responses,
+    "duplicate responses": repeated_responses,
     "bad responses": bad_responses,
     "a silent peer": silent_peer,
     "a late peer": late_peer,
-    "retries": retries,
+    "progress restores the retries": retries,
     "data to be sent is faulted in": send_fault,
-    "a late acknowledgment of what is faulted in": acknowledged_while_it_faults,
+    "a late acknowledgment of a message that is faulted in":
+        acknowledged_while_it_faults,
     "a loss while a later message is faulted in": lost_while_it_faults,
+    "no answer while a later message is faulted in": unanswered_while_it_faults,
+    "repetitions while a later message is faulted in": repetitions_while_it_faults,
     "memory is gone when the response comes": response_fault,
     "too many responses to memory that is gone": too_many_responses,
+    "responses to nothing while memory is faulted in": nothing_while_it_faults,
 }
 
 if __name__ == "__main__":

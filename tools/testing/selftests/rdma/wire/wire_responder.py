@@ -1,21 +1,22 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 """
-What the responder of a reliable connection makes of each request: IBTA volume
-1, 9.7.4 and 9.7.5. The requests come from a peer that is played by hand.
+The responder of a reliable connection executes, refuses or drops requests: IBTA
+volume 1, 9.7.4 and 9.7.5. The requests come from a peer that is played by hand.
 """
 
 import itertools
 import mmap
 import struct
+import time
 from typing import NamedTuple
 
 import roce_wire
 from ktap_test import at
 from roce_packet import AETH, RETH, AtomicAckETH, Op, Syndrome, \
     bth_at, counted_up, message, psn_add, put, seal
-from roce_wire import ALL_RIGHTS, Fault, Wire, check_waiting, counter, e, \
-    pattern, wait_until
+from roce_wire import ALL_RIGHTS, Fault, Wire, check_still_waiting, \
+    check_waiting, counter, e, pattern, wait_until
 
 MTU = 256
 MAX_MSG = 1 << 31
@@ -61,7 +62,7 @@ def messages():
 
 
 def reads():
-    """The response has the data, in the packets that it has to be in."""
+    """The response has the data, in the right packets."""
     for ipv6 in FAMILIES:
         with Wire(ipv6=ipv6) as w:
             for offset, length in itertools.product((0, 3), LENGTHS):
@@ -76,7 +77,7 @@ def reads():
 
 
 def atomics():
-    """They see and leave the right value, by the host's byte order."""
+    """Atomics return and leave the right value, in the host's byte order."""
     value = 0xfedcba9876543210
     mask = (1 << 64) - 1
     cases = (
@@ -104,7 +105,7 @@ def atomics():
 
 
 def ack_requests():
-    """Acknowledged is what asks for it, and with it all before it."""
+    """A request that asks for an ACK gets it, for all before it, too."""
     with Wire() as w:
         data = pattern(4 * MTU, 1)
         packets = message("RDMA_WRITE", data, MTU,
@@ -115,7 +116,7 @@ def ack_requests():
                 w.expect_ack(psn)
         w.memory.expected[:len(data)] = data
         w.msn += 1
-        # not asked for, so the next answer is to the next request
+        # no ACK was requested, so the next answer is to the next request
         w.check_alive()
         for i in range(5):
             psn = w.request(Op.RDMA_WRITE_ONLY, w.reth(i, 1), payload=b"x",
@@ -127,7 +128,7 @@ def ack_requests():
 
 
 def gaps():
-    """One NAK for any number of packets that come too early."""
+    """One NAK for any number of packets ahead of the expected PSN."""
     with Wire() as w:
         for ahead in (1, 2, 1000, 0x7fffff):
             at(f"{ahead} ahead")
@@ -161,7 +162,7 @@ def gaps():
 
 
 def repeated_messages():
-    """Acknowledged once more, up to the newest, and not executed again."""
+    """Duplicates get one ACK, up to the newest, and are not executed again."""
     with Wire() as w:
         w.post_recv(0, MTU, 1)
         w.post_recv(MTU, MTU, 2)
@@ -182,7 +183,7 @@ def repeated_messages():
             w.request(Op.RDMA_WRITE_ONLY, w.reth(8, 5), payload=b"WRITE",
                       ack=True, psn=psn_add(first, 1))
             w.expect_ack(newest)
-            # beyond what could be remembered
+            # more than a responder could remember
             w.request(Op.RDMA_WRITE_ONLY, w.reth(8, 5), payload=b"WRITE",
                       ack=True, psn=psn_add(w.psn, -(1 << 23)))
             w.expect_ack(newest)
@@ -200,7 +201,7 @@ def repeated_messages():
 
 
 def repeated_reads():
-    """Answered again, in part if so asked, out of memory as it is now."""
+    """Duplicate reads are answered again, also in part, from current memory."""
     size = 4 * MTU + 7
     with Wire() as w:
         psn = w.request(Op.RDMA_READ_REQUEST, w.reth(0, size))
@@ -217,7 +218,7 @@ def repeated_reads():
             w.expect_read_response(
                 psn_add(psn, skip),
                 bytes(w.memory.expected[skip * MTU:skip * MTU + length]))
-        # nothing but what was asked for before
+        # no range but that of the original request
         for skip, offset, length in ((0, 0, size + 1), (1, 0, MTU),
                                      (4, 4 * MTU, 8), (0, 2 * MTU, 8),
                                      (-1, 0, MTU)):
@@ -229,8 +230,8 @@ def repeated_reads():
 
 def reads_repeated_together():
     """
-    All reads that were answered come again, more than leave at once; then once
-    more while the first of them waits for memory, which has them answered once.
+    All answered reads come again, more than one turn sends; then once more while
+    the first of them waits for memory: then they are answered once.
     """
     mtu, count, packets = 1024, 3, 64
     size = packets * mtu
@@ -270,7 +271,7 @@ def reads_repeated_together():
 
 
 def repeated_atomics():
-    """The saved result, for as many as may be outstanding: 9.7.5.1.5."""
+    """Duplicates get the saved result, up to the outstanding maximum: 9.7.5.1.5."""
     with Wire(rd_atomic=4) as w:
         w.memory.put(0, struct.pack("Q", 100))
         first = w.psn
@@ -297,7 +298,7 @@ def repeated_atomics():
 class Part(NamedTuple):
     """
     A packet of a wrong request. Its RETH, if it has one, names @dma bytes at
-    @offset of the memory; @rkey is what is wrong with the key.
+    @offset of the memory; @rkey has the wrong bits of the key.
     """
     op: Op
     length: int = 0
@@ -311,7 +312,7 @@ class Wrong(NamedTuple):
     """
     A request whose last packet is wrong.
 
-    @syndrome: of the NAK that it gets
+    @syndrome: of the expected NAK
     @rights: of the memory
     @qp_rights: of the queue pair
     @status: of the receive request
@@ -388,7 +389,7 @@ WRONGS = (
           (Part(Op.RDMA_WRITE_FIRST, MTU, MAX_MSG + 1),)),
     Wrong("read, longer than a message may be",
           (Part(Op.RDMA_READ_REQUEST, 0, MAX_MSG + 1),)),
-    # what the queue pair does not do: 9.7.4.1.4
+    # operations that the queue pair does not enable: 9.7.4.1.4
     Wrong("write, not enabled", (Part(Op.RDMA_WRITE_ONLY, 8, 8),),
           qp_rights=ALL_RIGHTS & ~e.IBV_ACCESS_REMOTE_WRITE),
     Wrong("read, not enabled", (Part(Op.RDMA_READ_REQUEST, 0, 8),),
@@ -450,7 +451,7 @@ def try_wrong(wrong):
                             ack=True, **part.bth)
             if i == len(wrong.parts) - 1:
                 break
-            # what was right has been done
+            # packets before the wrong one were executed
             w.memory.expected[i * MTU:i * MTU + part.length] = data
             w.msn += part.op == Op.SEND_LAST
             w.expect_ack(psn)
@@ -469,14 +470,14 @@ def try_wrong(wrong):
 
 
 def wrong_requests():
-    """Refused by the right NAK; the queue pair is in the error state then."""
+    """Wrong requests get the right NAK; the queue pair enters the error state."""
     for wrong in WRONGS:
         at(wrong.name)
         try_wrong(wrong)
 
 
 def reserved_opcodes():
-    """Of this service: unsupported, so refused (9.7.4.1.4)."""
+    """Reserved opcodes of RC are refused as unsupported (9.7.4.1.4)."""
     for op in set(range(0x20)) - set(Op):
         at(f"opcode {op:#x}")
         with Wire() as w:
@@ -487,7 +488,7 @@ def reserved_opcodes():
 
 
 def other_services():
-    """Opcodes of UC, RD, UD, XRC and others are dropped in silence."""
+    """Opcodes of UC, RD, UD, XRC and others are dropped silently."""
     with Wire() as w:
         frame = w.frame(Op.RDMA_WRITE_ONLY, w.reth(0, 8), psn=0,
                         payload=bytes(8), ack=True)
@@ -501,7 +502,7 @@ def other_services():
 
 
 def nothing_moves():
-    """Without length there is nothing to access, and no key is looked at."""
+    """Requests of length 0 access no memory: no key is checked."""
     with Wire() as w:
         nowhere = RETH(va=1 << 60, rkey=0x12345678, len=0)
         psn = w.request(Op.RDMA_WRITE_ONLY, nowhere, ack=True)
@@ -515,7 +516,7 @@ def nothing_moves():
 
 
 def not_ready():
-    """RNR NAK with the timer of the queue pair, until there is a receive."""
+    """RNR NAKs with the timer of the queue pair, until a receive is posted."""
     for timer in (0, 1, 14, 31):
         at(f"timer {timer}")
         with Wire(rnr_timer=timer) as w:
@@ -553,7 +554,7 @@ def not_ready():
 
 
 def stray_responses():
-    """Responses where nothing was asked are ignored."""
+    """Responses without a request are ignored."""
     with Wire() as w:
         for op, *headers in (
                 (Op.ACKNOWLEDGE, AETH(syndrome=int(Syndrome.ACK))),
@@ -567,10 +568,10 @@ def stray_responses():
 
 def serve(w, frames, first):
     """
-    Be a requester that goes back where it is told to, until all is answered.
+    Act as a requester that goes back as NAKs tell it, until all is answered.
 
     @frames: the requests, the first of which has PSN @first
-    Returns what each atomic found.
+    Returns the result of each atomic.
     """
     found = {}
     done = 0
@@ -591,7 +592,7 @@ def serve(w, frames, first):
 def while_it_faults():
     """
     Requests that come while an earlier one waits for memory, in disorder and
-    more than once: nothing is lost, nothing is done twice.
+    more than once: none is lost, and none is executed twice.
     """
     page = mmap.PAGESIZE
     with Wire(odp=True, psn=0xfffffe) as w:
@@ -623,7 +624,7 @@ def while_it_faults():
         w.memory.check()
         w.psn = psn_add(w.psn, len(frames))
         w.msn += len(frames)
-        # what came more than once is acknowledged more than once
+        # requests that came more than once get more than one ACK
         last = w.request(Op.RDMA_WRITE_ONLY, w.reth(0, 0), ack=True)
         w.msn += 1
         psn = None
@@ -635,17 +636,16 @@ def while_it_faults():
 
 
 def held_repeats(retry_cnt):
-    """How often a peer may ask again for what waits before it is told to wait."""
+    """How often a peer may repeat a request that waits before it gets an RNR NAK."""
     return max(retry_cnt // 2, retry_cnt - 2)
 
 
 def again_while_it_faults():
     """
-    Who asks again for what waits is not refused: it may have no retries left for
-    that. But before its other retries are used up it is told to wait, there and
-    at what is before that and was to be answered, which waits to be answered
-    again. It need not come again as soon as the queue pair's timer would have it:
-    14 is 1.28 ms.
+    Repetitions of a request that waits get no RNR NAK at first: rnr_retry of the
+    peer may be 0. Before retry_cnt is used up they do, at the request that waits and
+    at earlier ones whose answers were lost, which wait to be answered again. The
+    timer is at least 14, 1.28 ms, whatever the queue pair's.
     """
     for retry_cnt in (7, 3, 2, 1):
         at(f"{retry_cnt} retries")
@@ -678,7 +678,7 @@ def repeat_while_it_faults(retry_cnt):
             w.expect_nak(Syndrome.RNR_NAK | 14, psn_add(first, 2))
         fault.fill(w.memory.addr + page, b"content")
         w.msn += 2
-        # what came again is answered, once
+        # the duplicate is answered, once
         w.expect(Op.ATOMIC_ACKNOWLEDGE, first, orig=0)
         w.expect_ack(psn_add(first, 2))
         w.psn = psn_add(first, len(frames))
@@ -693,9 +693,10 @@ def repeat_while_it_faults(retry_cnt):
 
 def first_again_while_it_faults():
     """
-    A peer that asks again for the oldest packet only, as after a time-out, has its
-    answer too: an acknowledgment of what was taken, although a read behind it
-    waits; a NAK before its retries are used up where that is to be answered.
+    A peer that repeats the oldest packet only, as after an ACK timeout, gets an
+    answer, too: an ACK of a send or write that was executed, although a read behind
+    it waits; an RNR NAK before its retries are used up if the packet has to be
+    answered.
     """
     page = mmap.PAGESIZE
     at("a write ahead of a read")
@@ -761,7 +762,7 @@ def first_again_while_it_faults():
 
 
 def expect_nak_before_the_last(w, frame, psn):
-    """The peer asks again, and is told to wait before its last retries."""
+    """The peer repeats its request, and gets an RNR NAK before its last retries."""
     for _ in range(held_repeats(7)):
         w.inject(frame)
     w.check_silent()
@@ -772,8 +773,8 @@ def expect_nak_before_the_last(w, frame, psn):
 
 def lost_before_it_faults():
     """
-    While a write waits for memory, the peer asks again for the read before it,
-    whose answer was lost: both are answered, in that order, without a timer.
+    While a write waits for memory, the peer repeats the read before it, whose
+    answer was lost: both are answered, in that order, before any timeout.
     """
     page = mmap.PAGESIZE
     for again in (False, True):
@@ -806,8 +807,8 @@ def lost_before_it_faults():
 
 def asked_while_it_faults():
     """
-    What waits for memory came without asking for an acknowledgment, and comes
-    again and asks. What is before it is acknowledged at once.
+    A request that waits for memory came without the AckReq bit, and comes again
+    with it. Requests before it are acknowledged at once.
     """
     page = mmap.PAGESIZE
     with Wire(odp=True) as w:
@@ -832,7 +833,7 @@ def asked_while_it_faults():
 
 
 def too_much_while_it_faults():
-    """One queue pair holds so much of what waits, and has the rest sent again."""
+    """One queue pair holds a bounded amount of requests, and has the rest sent again."""
     with Wire(odp=True, mtu=1024) as w:
         fault = Fault(w.memory.addr, mmap.PAGESIZE)
         first = w.psn
@@ -840,18 +841,18 @@ def too_much_while_it_faults():
                         payload=pattern(w.mtu, 1))
         w.inject(frame)
         assert fault.wait() == w.memory.addr
-        # each takes more memory than it is long
+        # each takes more memory than its length
         for i in range(1, (4 << 20) // w.mtu):
             w.inject(seal(put(frame, bth_at(frame) + 9,
                               psn_add(first, i).to_bytes(3, "big"))))
         check_waiting(4 << 20)
         w.expect_nak(Syndrome.RNR_NAK | 14, first)
         fault.fill(w.memory.addr, b"")
-        wait_until(lambda: not counter("parked_bytes"), "it waits for ever")
+        wait_until(lambda: not counter("parked_bytes"), "parked requests stay")
 
 
 def together_while_it_faults():
-    """Packets that came at once and wait need not wait twice, should they come again."""
+    """Duplicates of packets that wait, in one batch, are not queued twice."""
     with Wire(odp=True) as w:
         fault = Fault(w.memory.addr, mmap.PAGESIZE)
         data = pattern(6 * MTU, 1)
@@ -865,16 +866,57 @@ def together_while_it_faults():
         assert fault.wait() == w.memory.addr
         wait_until(lambda: counter("parked_bytes"), "nothing waits")
         waiting = counter("parked_bytes")
+        duplicates = counter("duplicate_request")
         w.inject_together(frames)
-        # another queue pair is answered: what came before has been looked at
-        with Wire() as other:
-            other.check_alive()
-        assert counter("parked_bytes") == waiting
+        check_still_waiting(waiting)
+        assert counter("duplicate_request") == duplicates + len(frames)
         fault.fill(w.memory.addr, b"")
         w.msn += 6
         w.expect_ack(psn_add(first, 5))
         w.memory.expected = bytearray(w.memory.size)
         w.memory.expected[:len(data)] = data
+        w.memory.check()
+        w.check_alive()
+
+
+def behind_a_gap_while_it_faults():
+    """
+    The requester goes back, as a packet was lost, while a read that it repeats
+    waits for memory: what it sends then waits, too, and only once.
+    """
+    page = mmap.PAGESIZE
+    with Wire(odp=True) as w:
+        w.memory.put(0, b"readable")
+        w.memory.put(page, b"present!" * 3)
+        read = w.request(Op.RDMA_READ_REQUEST, w.reth(0, 8))
+        w.msn += 1
+        w.expect_read_response(read, b"readable")
+        first = w.psn
+        frames = [[w.frame(Op.RDMA_WRITE_ONLY, w.reth(page + 8 * i, 4),
+                           payload=b"new" + bytes([48 + i]),
+                           psn=psn_add(first, i), ack=ack and i == 2)
+                   for i in range(3)] for ack in (False, True)]
+        w.inject(frames[False][1])
+        w.expect_nak(Syndrome.NAK_PSN_SEQ, first)
+        fault = Fault(w.memory.addr, page)
+        w.memory.drop(0, page)
+        w.request(Op.RDMA_READ_REQUEST, w.reth(0, 8), psn=read)
+        assert fault.wait() == w.memory.addr
+        w.inject(*frames[True])
+        wait_until(lambda: counter("parked_bytes"), "nothing waits")
+        time.sleep(0.02)
+        waiting = counter("parked_bytes")
+        for _ in range(3):
+            w.inject(*frames[False])
+        check_still_waiting(waiting)
+        fault.fill(w.memory.addr, b"readable")
+        w.expect_read_response(read, b"readable")
+        w.msn += 3
+        w.expect_ack(psn_add(first, 2))
+        w.psn = psn_add(first, 3)
+        w.memory.expected = bytearray(w.memory.size)
+        w.memory.expected[:8] = b"readable"
+        w.memory.expected[page:page + 24] = b"new0ent!new1ent!new2ent!"
         w.memory.check()
         w.check_alive()
 
@@ -910,7 +952,7 @@ def read_while_it_faults():
 
 
 def answered_in_order():
-    """What has waited together is answered in the order in which it came."""
+    """Requests that have waited are answered in the order in which they came."""
     page = mmap.PAGESIZE
     with Wire(odp=True) as w:
         there = w.request(Op.RDMA_WRITE_ONLY, w.reth(0, 4), payload=b"here",
@@ -943,29 +985,31 @@ TESTS = {
     "reads": reads,
     "atomics": atomics,
     "acknowledgments of requests that ask for one": ack_requests,
-    "requests that come too early": gaps,
-    "sends and writes that come again": repeated_messages,
-    "reads that come again": repeated_reads,
-    "reads that come again together": reads_repeated_together,
-    "atomics that come again": repeated_atomics,
+    "requests ahead of the expected PSN": gaps,
+    "duplicate sends and writes": repeated_messages,
+    "duplicate reads": repeated_reads,
+    "duplicate reads in one batch": reads_repeated_together,
+    "duplicate atomics": repeated_atomics,
     "wrong requests": wrong_requests,
     "reserved opcodes": reserved_opcodes,
     "opcodes of other services": other_services,
     "requests without length need no key": nothing_moves,
     "messages without a receive request": not_ready,
-    "responses to nothing": stray_responses,
-    "requests while memory is faulted in": while_it_faults,
-    "repeated requests while memory is faulted in": again_while_it_faults,
-    "a repeated oldest request while memory is faulted in":
+    "unsolicited responses": stray_responses,
+    "disordered requests while memory is faulted in": while_it_faults,
+    "duplicate requests while memory is faulted in": again_while_it_faults,
+    "a duplicate of the oldest request while memory is faulted in":
         first_again_while_it_faults,
     "a lost answer ahead of a fault": lost_before_it_faults,
-    "acknowledgments asked for while memory is faulted in":
+    "acknowledgments requested while memory is faulted in":
         asked_while_it_faults,
     "too many requests while memory is faulted in": too_much_while_it_faults,
-    "many requests at once while memory is faulted in":
+    "one batch of requests while memory is faulted in":
         together_while_it_faults,
+    "requests behind a gap while memory is faulted in":
+        behind_a_gap_while_it_faults,
     "a read while its memory is faulted in": read_while_it_faults,
-    "answers to requests that have waited": answered_in_order,
+    "answers to requests from the backlog": answered_in_order,
 }
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * What no RoCEv2 driver in software can do without: each side copies every byte
- * once and sums it once. This measures both on one CPU of this machine, with the
- * kernel's own functions, when it is loaded; the results are parameters.
+ * The least cost of a RoCEv2 driver in software: each side copies every byte once
+ * and computes its CRC once. This module measures both on one CPU of this machine,
+ * with the kernel's own functions, when it is loaded; its parameters have the
+ * results.
  */
 #include <linux/crc32.h>
 #include <linux/ktime.h>
@@ -42,7 +43,7 @@ static void sum_one(unsigned int at, unsigned int len)
 	sink ^= crc32_le(~0, from + at, len);
 }
 
-/* The fastest of some rounds: what disturbs only makes it slower. */
+/* The fastest of some rounds: disturbances only make a round slower. */
 static unsigned int measure(void (*one)(unsigned int at, unsigned int len),
 			    unsigned int len)
 {

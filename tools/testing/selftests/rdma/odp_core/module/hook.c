@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Holding threads at the core's named points, and breaking its rules.
+ * Hold threads at the core's named points, and break its rules.
  */
 #include <linux/module.h>
 #include <linux/sysfs.h>
@@ -59,7 +59,7 @@ static int set_break_rule(const char *val, const struct kernel_param *kp)
 	return 0;
 }
 
-/* All of them, the one that is broken in brackets. */
+/* List all rules, the broken one in brackets. */
 static int get_break_rule(char *buf, const struct kernel_param *kp)
 {
 	int i, len = 0;
@@ -83,7 +83,7 @@ MODULE_PARM_DESC(break_rule, "the rule that the core breaks, to see its test fai
  * @ms: hold threads for so long at most; 0: do not
  * @held: threads that are held
  * @tickets: threads that were let go one by one
- * @passed: threads that have come here, held or not
+ * @passed: threads that have reached the point, held or not
  * @wait: both sides sleep here
  */
 static struct test_point {
@@ -126,7 +126,7 @@ void odp_hook(enum odp_point nr, struct odp_umem *umem)
 	might_sleep();
 	atomic_inc(&point->held);
 	wake_up_all(&point->wait);
-	/* a program that has failed its test is not to stay for that long */
+	/* killable: a program that has failed its test ends at once */
 	wait_event_killable_timeout(point->wait, may_go(point),
 				    msecs_to_jiffies(ms));
 	atomic_dec(&point->held);

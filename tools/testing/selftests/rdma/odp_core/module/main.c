@@ -55,7 +55,7 @@ static int test_close(struct inode *inode, struct file *filp)
 	return 0;
 }
 
-/* Not EFAULT where user memory is bad: that is a result of the core's. */
+/* Bad user memory gives EINVAL, as EFAULT is a result of the core. */
 static long ioctl_state(struct test_file *file, void __user *arg)
 {
 	struct odp_test_state state;

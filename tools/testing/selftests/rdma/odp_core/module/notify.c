@@ -7,7 +7,7 @@
 
 #include "test.h"
 
-/* Stays until the file is closed, as the mm is alive. */
+/* The context stays until the file is closed, as the mm is alive. */
 static struct odp_context *my_context(struct test_file *file)
 {
 	struct odp_context *ctx, *mine = NULL;
@@ -43,7 +43,7 @@ long test_notify_start(struct test_file *file, struct odp_test_cmd *cmd)
 		return -ENOENT;
 	init_range(&range, cmd);
 
-	/* a debug kernel tells if it sleeps then */
+	/* a debug kernel warns if the callback sleeps */
 	if (cmd->flags & ODP_TEST_NON_BLOCKABLE)
 		preempt_disable();
 	ret = ctx->mn.ops->invalidate_range_start(&ctx->mn, &range);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* What the files of the test module share. */
+/* Shared by the files of the test module. */
 #ifndef TEST_H
 #define TEST_H
 
@@ -29,15 +29,15 @@ struct test_file {
  * @umem: held as long as this is, so that a broken core shows as a failed test
  *	  and not as a crash
  * @refs: the file's, and one of a fault in a kernel thread
- * @ops: its own, to find our way back from a zap
+ * @ops: its own, so that a zap finds the test_umem
  * @lock: guards @destroyed
  * @destroyed: odp_umem_destroy() has been called
  * @zaps: calls of the zap callback
- * @bad_zaps: against the rules
+ * @bad_zaps: calls that break a rule
  * @zap_start: of the last one
  * @zap_end: of the last one
  * @work: a fault in a kernel thread, by @async
- * @async: what it is to do
+ * @async: the command of that fault
  * @result: of it
  * @done: completed when @result is there
  */
@@ -45,7 +45,7 @@ struct test_umem {
 	struct odp_umem *umem;
 	refcount_t refs;
 	struct odp_umem_ops ops;
-	/* only one destruction */
+	/* lets one destruction happen only */
 	struct mutex lock;
 	bool destroyed;
 	atomic64_t zaps;

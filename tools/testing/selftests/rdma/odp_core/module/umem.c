@@ -15,7 +15,7 @@ static bool may_zap(struct odp_umem *umem, bool blockable)
 {
 	if (blockable && preempt_count())
 		return false;
-	/* nobody else is there to hold it in the tests that look at this */
+	/* in the tests that check this no other thread holds the lock */
 	if (!spin_trylock(&umem->ctx->lock))
 		return false;
 	spin_unlock(&umem->ctx->lock);
@@ -32,7 +32,7 @@ static void test_zap(struct odp_umem *umem, unsigned long start,
 	atomic64_inc(&tu->zaps);
 	tu->zap_start = start;
 	tu->zap_end = end;
-	/* may not sleep where that is not allowed, whatever we are told */
+	/* never sleep in atomic context, whatever @blockable says */
 	odp_umem_zap(umem, start, end, blockable && !preempt_count());
 }
 
@@ -40,7 +40,8 @@ static unsigned int fault_flags(const struct odp_test_cmd *cmd)
 {
 	return (cmd->flags & ODP_TEST_WRITE ? ODP_FAULT_WRITE : 0) |
 	       (cmd->flags & ODP_TEST_PREFETCH ? ODP_FAULT_PREFETCH : 0) |
-	       (cmd->flags & ODP_TEST_PRESENT ? ODP_FAULT_PRESENT : 0);
+	       (cmd->flags & ODP_TEST_PRESENT ? ODP_FAULT_PRESENT : 0) |
+	       (cmd->flags & ODP_TEST_NOWAIT ? ODP_FAULT_NOWAIT : 0);
 }
 
 static void test_umem_put(struct test_umem *tu)
@@ -137,7 +138,7 @@ void test_umems_free(struct test_file *file)
 		destroy_once(tu);
 	odp_owner_destroy(&file->owner);
 
-	/* faults may be asleep for as long as a program likes: not waited for */
+	/* faults may sleep for as long as a program likes: do not wait for them */
 	xa_for_each(&file->umems, i, tu)
 		test_umem_put(tu);
 	xa_destroy(&file->umems);
@@ -186,8 +187,8 @@ struct test_copy {
 };
 
 /*
- * A free page is of no use to anyone, and the zero page is everyone's. Only a
- * broken core hands out these; the test is to fail, the machine is not.
+ * Only a broken core hands out a free page, or the zero page for writing. Refuse
+ * them: the test has to fail, not the machine.
  */
 static bool harmless(void *kaddr, bool write)
 {
@@ -203,7 +204,7 @@ static int copy_actor(void *kaddr, size_t len, void *arg)
 
 	if (!harmless(kaddr, copy->write))
 		return -EIO;
-	/* before the copy: it shows if the page is taken away meanwhile */
+	/* before the copy, which shows if the page is taken away meanwhile */
 	for (i = 0; i < copy->ms; i++)
 		mdelay(1);
 	if (copy->write)

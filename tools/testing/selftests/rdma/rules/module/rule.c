@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * The rule that this build of the driver breaks now: its parameter "broken".
+ * The rule that this build of the driver breaks now: its parameter "broken"; and what
+ * it lowers limits to: "most".
  */
 #include <linux/kernel.h>
 #include <linux/module.h>
@@ -44,7 +45,7 @@ static int set_broken(const char *val, const struct kernel_param *kp)
 	return -EINVAL;
 }
 
-/* All of them, the one that is broken in brackets. */
+/* List all rules, the broken one in brackets. */
 static int get_broken(char *buf, const struct kernel_param *kp)
 {
 	int i, len = 0;
@@ -59,6 +60,16 @@ static const struct kernel_param_ops broken_ops = {
 	.set = set_broken,
 	.get = get_broken,
 };
+
+static unsigned int most = UINT_MAX;
+
+u32 rxe_most(u32 limit)
+{
+	return min(READ_ONCE(most), limit);
+}
+
+module_param(most, uint, 0600);
+MODULE_PARM_DESC(most, "what limits are lowered to that are out of a test's reach");
 
 module_param_cb(broken, &broken_ops, NULL, 0600);
 MODULE_PARM_DESC(broken, "the rule that is broken, to see its test fail");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* Memory that is registered, and what has to be in it. */
+/* Memory that is registered, and its expected content. */
 #include <linux/mm.h>
 #include <linux/random.h>
 #include <linux/scatterlist.h>
@@ -7,7 +7,7 @@
 
 #include "fast_reg.h"
 
-/* as much memory in one piece as is to be had anywhere */
+/* the largest chunk that the page allocator can be expected to have */
 #define CHUNK_MAX	((u32)SZ_2M)
 
 static u8 *expected_of(const struct area *area, int chunk)
@@ -72,12 +72,12 @@ static void add_piece(struct area *area, u8 *at, u32 len)
 }
 
 /**
- * area_pieces - lay out what is to be registered
+ * area_pieces - lay out the pieces to be registered
  * @area: from area_alloc()
  * @block: bytes of a block
  * @cuts: pieces that each block comes in
  *
- * One block of each chunk, but for some bytes at the begin of the first and at
+ * One block of each chunk, but for some bytes at the beginning of the first and at
  * the end of the last.
  */
 void area_pieces(struct area *area, u32 block, int cuts)
@@ -104,7 +104,7 @@ void area_pieces(struct area *area, u32 block, int cuts)
  * @block: bytes of a block
  * @skip: bytes of the first piece that are left out
  *
- * Return: what ib_map_mr_sg() says; @area is what was mapped if it is all.
+ * Return: as ib_map_mr_sg(). If all was mapped, @area describes the region.
  */
 int area_map(struct area *area, struct ib_mr *mr, u32 block, u32 skip)
 {
@@ -125,7 +125,7 @@ int area_map(struct area *area, struct ib_mr *mr, u32 block, u32 skip)
 	return ib_map_mr_sg(mr, area->sg, n, &skip, block);
 }
 
-/* What has to be where a byte of the area is, and how much is in one piece. */
+/* The expected content at an offset, and its length within one piece. */
 static u8 *expected_at(const struct area *area, u64 offset, u32 *len)
 {
 	const struct piece *piece = area->pieces;
@@ -145,7 +145,7 @@ static u8 *expected_at(const struct area *area, u64 offset, u32 *len)
 }
 
 /**
- * area_write - a peer has written to an area
+ * area_write - expect bytes that a peer has written
  * @area: the area
  * @offset: where
  * @bytes: what
@@ -164,13 +164,13 @@ void area_write(struct area *area, u64 offset, const u8 *bytes, u32 len)
 }
 
 /**
- * area_holds - whether that is in an area
+ * area_holds - whether an area is expected to hold these bytes
  * @area: the area
  * @offset: where
  * @bytes: what
  * @len: how much
  *
- * Return: true if it has to be there.
+ * Return: true if they are expected there.
  */
 bool area_holds(const struct area *area, u64 offset, const u8 *bytes, u32 len)
 {
@@ -187,10 +187,10 @@ bool area_holds(const struct area *area, u64 offset, const u8 *bytes, u32 len)
 }
 
 /**
- * area_intact - whether all memory has what it has to
+ * area_intact - whether all memory has its expected content
  * @area: the area
  *
- * Return: false: something else was written to, or not what was sent.
+ * Return: false if other memory was written to, or other bytes than were sent.
  */
 bool area_intact(const struct area *area)
 {

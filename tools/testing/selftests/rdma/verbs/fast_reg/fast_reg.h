@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* What the files of the test of fast registration share. */
+/* Shared by the files of the test of fast registration. */
 #ifndef FAST_REG_H
 #define FAST_REG_H
 
 #include <rdma/ib_verbs.h>
 
-/* what one request moves at most */
+/* bytes that one request moves at most */
 #define PEER_BYTES	SZ_64K
 
 /**
@@ -28,7 +28,7 @@ struct end {
  * struct pair - a host whose memory is registered, and one that accesses it
  * @target: the former
  * @peer: the latter
- * @bytes: what the peer writes from and reads to
+ * @bytes: memory that the peer writes from and reads to
  * @addr: of @bytes
  */
 struct pair {
@@ -59,12 +59,12 @@ struct piece {
 };
 
 /**
- * struct area - memory that is registered, and what has to be in it
- * @chunks: the memory, more than is registered
- * @expected: what has to be in the chunks, one behind the other
+ * struct area - memory that is registered, and its expected content
+ * @chunks: the memory, of which some is not registered
+ * @expected: expected content of the chunks, one behind the other
  * @chunk_bytes: of each
  * @num_chunks: their number
- * @pieces: what is registered
+ * @pieces: the registered parts
  * @num_pieces: their number
  * @bytes: of all pieces
  * @sg: the pieces, for ib_map_mr_sg()

@@ -2,8 +2,8 @@
 /*
  * Fast registration, as users in the kernel have it: memory is mapped to a
  * region in blocks of some size, which need not be that of a page, and a peer
- * writes and reads it. To read /dev/rdma_fast_reg runs the tests, and gives
- * what they say.
+ * writes and reads it. A read of /dev/rdma_fast_reg runs the tests and returns
+ * their KTAP.
  */
 #include <linux/log2.h>
 #include <linux/miscdevice.h>
@@ -36,7 +36,7 @@ MODULE_PARM_DESC(peer_gid, "GID index of its address");
 
 /**
  * struct test - a run of the tests
- * @out: where they say how it went
+ * @out: takes their KTAP
  * @pair: the hosts
  * @failures: of the test that runs
  * @number: of tests that have run
@@ -55,7 +55,7 @@ static DEFINE_MUTEX(run_lock);
 static bool check(struct test *t, bool ok, const char *what)
 {
 	if (!ok) {
-		seq_printf(t->out, "# not so: %s\n", what);
+		seq_printf(t->out, "# not true: %s\n", what);
 		t->failures++;
 	}
 	return ok;
@@ -126,7 +126,7 @@ static void peer_reads(struct test *t, struct area *area,
 			     len);
 	if (check_equal(t, status, IB_WC_SUCCESS, "status of a read"))
 		check(t, area_holds(area, offset, t->pair->bytes, len),
-		      "what was read is what is there");
+		      "data that was read is right");
 }
 
 /* Write all, read all, and then a little around each border of pieces. */
@@ -148,7 +148,7 @@ static void peer_uses(struct test *t, struct area *area, const struct ib_mr *mr)
 	}
 	peer_writes(t, area, mr, 0, 1);
 	peer_writes(t, area, mr, area->bytes - 1, 1);
-	check(t, area_intact(area), "all memory has what was written to it");
+	check(t, area_intact(area), "all memory has its expected content");
 }
 
 static void refused(struct test *t, enum ib_wr_opcode opcode,
@@ -157,7 +157,7 @@ static void refused(struct test *t, enum ib_wr_opcode opcode,
 	int status = pair_access(t->pair, opcode, mr, addr, len);
 
 	check_equal(t, status, IB_WC_REM_ACCESS_ERR,
-		    "status of what is not allowed");
+		    "status of an access that is not allowed");
 	check_equal(t, pair_connect(t->pair), 0, "connecting again");
 }
 
@@ -174,7 +174,7 @@ static void bounds_hold(struct test *t, struct area *area,
 	check(t, area_intact(area), "nothing was written out of bounds");
 }
 
-/* An area that is mapped, from its registration until the key is taken back. */
+/* Register a mapped area, use it, and invalidate its key. */
 static void use_mapped(struct test *t, struct area *area, struct ib_mr *mr)
 {
 	if (!check_equal(t, register_mr(t, mr), IB_WC_SUCCESS,
@@ -200,7 +200,7 @@ static void map_and_use(struct test *t, struct area *area, struct ib_mr *mr,
 		use_mapped(t, area, mr);
 }
 
-/* Have a test use a region, and memory that lies in blocks of a size. */
+/* Have a test use a region, and memory in blocks of some size. */
 static void with_area(struct test *t, u32 memory_block, int blocks, u32 room,
 		      void (*run)(struct test *t, struct area *area,
 				  struct ib_mr *mr, u32 block), u32 block,
@@ -268,7 +268,7 @@ static void sizes_are_refused(struct test *t)
 	for (i = 0; i < ARRAY_SIZE(blocks); i++)
 		with_area(t, PAGE_SIZE, 1, AREA_BLOCKS, map_nothing, blocks[i],
 			  1);
-	verdict(t, "sizes that no block has are refused", 0);
+	verdict(t, "block sizes that are not supported are refused", 0);
 }
 
 static void sizes_are_told(struct test *t)
@@ -277,7 +277,7 @@ static void sizes_are_told(struct test *t)
 
 	check_equal(t, cap, GENMASK_ULL(ilog2(BLOCK_MAX), ilog2(BLOCK_MIN)),
 		    "page_size_cap");
-	verdict(t, "block sizes as the device announces them", 0);
+	verdict(t, "block sizes that the device announces", 0);
 }
 
 static void map_two(struct test *t, struct area *area, struct ib_mr *mr,
@@ -297,26 +297,43 @@ static void map_too_much(struct test *t, struct area *area, struct ib_mr *mr,
 	check(t, area_map(area, mr, block, 0) < area->num_pieces,
 	      "not all is mapped");
 	check(t, register_mr(t, mr) > IB_WC_SUCCESS,
-	      "what has no blocks is not registered");
+	      "a region without blocks is not registered");
 }
 
 static void room_is_kept_to(struct test *t)
 {
 	with_area(t, SZ_8K, AREA_BLOCKS, 2, map_two, SZ_8K, 1);
-	verdict(t, "pieces that fit are mapped", SZ_8K);
+	verdict(t, "the pieces that fit into a region are mapped", SZ_8K);
 	with_area(t, SZ_2M, 1, 1, map_too_much, PAGE_SIZE, 1);
 	verdict(t, "a list whose first piece does not fit", 0);
 }
 
+static void room_is_bounded(struct test *t)
+{
+	u32 most = t->pair->target.dev->attrs.max_fast_reg_page_list_len;
+	struct ib_mr *mr;
+
+	check_equal(t, most, 512, "blocks that are announced");
+	mr = ib_alloc_mr(t->pair->target.pd, IB_MR_TYPE_MEM_REG, most);
+	if (check(t, !IS_ERR(mr), "there is a region of as many"))
+		check_equal(t, ib_dereg_mr(mr), 0, "deregistering");
+	mr = ib_alloc_mr(t->pair->target.pd, IB_MR_TYPE_MEM_REG, most + 1);
+	check_equal(t, PTR_ERR_OR_ZERO(mr), -EINVAL, "one more");
+	if (!IS_ERR(mr))
+		ib_dereg_mr(mr);
+	verdict(t, "as many blocks as there can be", 0);
+}
+
 static void run_tests(struct test *t)
 {
-	seq_puts(t->out, "TAP version 13\n1..16\n");
+	seq_puts(t->out, "TAP version 13\n1..17\n");
 	sizes_are_taken(t);
 	with_area(t, BLOCK_MAX, 1, 1, map_part_of_block, BLOCK_MAX, 1);
 	verdict(t, "a part of a block", BLOCK_MAX);
 	sizes_are_refused(t);
 	sizes_are_told(t);
 	room_is_kept_to(t);
+	room_is_bounded(t);
 }
 
 static int run_show(struct seq_file *out, void *v)

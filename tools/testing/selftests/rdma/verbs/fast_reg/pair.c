@@ -8,7 +8,7 @@
 #include "fast_reg.h"
 
 #define PAIR_PORT	1
-/* a request that has not completed then never will */
+/* a request that takes longer counts as hung */
 #define PAIR_PATIENCE	(60 * HZ)
 
 static void end_close(struct end *end)

@@ -1,20 +1,25 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
-# In the guest: run a test program, sum up its KTAP, look at the kernel's log.
-# What came of a test is left in /share/out/NAME.result (see ktap.awk) as soon
-# as it is known, so that the host can tell which test a dying guest was at.
+# In the guest: run a test program, sum up its KTAP, check the kernel's log.
+# The result of a test is left in /share/out/NAME.result (see ktap.awk) as soon
+# as it is known, so that the host can tell in which test a guest died.
 
 : "${TEST_LIMIT:=300}"
 splats=/tmp/splats
 grep -v '^#' /share/guest/splats >"$splats"
+our_modules=$(find /rxe-odp -name '*.ko' -printf '%f|')rdma_rxe
+our_modules=${our_modules//.ko/}
 
-# The time limit of a test in seconds; LIMIT_FACTOR is for slow kernels.
+# The time limit of a test in seconds; LIMIT_FACTOR is for slow kernels. With
+# LONG_TESTS some have a hundred rounds instead of three, see rounds_of().
 limit_of()
 {
 	local limit
 
-	limit=$(awk -v name="$1" '$1 == name { print $2 }' /share/guest/limits)
+	limit=$(awk -v name="$1" -v long="${LONG_TESTS-}" '$1 == name {
+		print $2 * ($3 == "rounds" && long == "yes" ? 34 : 1)
+	}' /share/guest/limits)
 	echo $((${limit:-$TEST_LIMIT} * ${LIMIT_FACTOR:-1}))
 }
 
@@ -28,8 +33,24 @@ log_since()
 		END { for (i = 1; i <= n; i++) print line[i] }'
 }
 
-# A report that a control group is out of memory is of the group's limit, and a
-# test's own affair; no other report of that kind is.
+# Drop reports of vmalloc() for tests whose allocations fail on purpose, and those of the
+# kernel's tracer, which warns where it has no memory for a module's events.
+without_failures()
+{
+	awk '/ (fail_nth|mcast): vmalloc error: / { report = "</TASK>" }
+		/-\[ cut here \]-/ { cut = $0 "\n"; next }
+		cut && /WARNING: .* at kernel\/trace\/trace_events\.c:/ {
+			report = "-[ end trace "
+			cut = ""
+		}
+		{ printf "%s", cut; cut = "" }
+		!report { print }
+		report && index($0, report) { report = "" }
+		END { printf "%s", cut }'
+}
+
+# Drop reports of the OOM killer for a control group: a test has reached the limit
+# it set. Keep all other reports of the OOM killer.
 without_limits()
 {
 	awk '/ invoked oom-killer: / { report = ""; held = 1; limit = 0 }
@@ -44,6 +65,12 @@ without_limits()
 		END { if (held) printf "%s", report }'
 }
 
+# Drop KCSAN's reports of races that are entirely of others' code.
+without_others_races()
+{
+	awk -v ours="$our_modules" -f /share/guest/races.awk
+}
+
 fresh_hosts()
 {
 	[ "${TOPOLOGY-}" = two_hosts ] || return 0
@@ -51,7 +78,7 @@ fresh_hosts()
 }
 
 # run_file FILE LIMIT LOG: run a test in a session of its own, showing its
-# output as it comes. Whatever it leaves running is ended with it.
+# output as it comes. Processes that it leaves running are killed at its end.
 run_file()
 {
 	local pid tail status=0
@@ -79,14 +106,14 @@ run_one()
 	local passed failed skipped reasons
 
 	limit=$(limit_of "$name")
-	# a guest that hangs is not waited for longer than the test may take
+	# the host waits for a silent guest as long as the test may take
 	echo "@@ quiet $((limit + 60 * ${LIMIT_FACTOR:-1}))"
 	: >"$log"
 	echo "harness: starts $name" >/dev/kmsg
 	if fresh_hosts >>"$log" 2>&1; then
 		run_file "$2" "$limit" "$log" || status=$?
 	else
-		echo "# the two hosts could not be made" >>"$log"
+		echo "# two_hosts.sh up failed" >>"$log"
 		sed 's/^/    /' "$log"
 		status=1
 	fi
@@ -98,13 +125,14 @@ run_one()
 		"$reasons"
 }
 
-# check_log NAME: count what the kernel's log must not have as a failure, in
-# the caller's variables.
+# check_log NAME: count splats in the kernel's log as a failure, in the caller's
+# variables.
 check_log()
 {
 	local first
 
-	log_since "$1" | without_limits >/tmp/kernel.log
+	log_since "$1" | without_failures | without_limits | without_others_races \
+		>/tmp/kernel.log
 	first=$(grep -m 1 -E -f "$splats" /tmp/kernel.log) || return 0
 	failed=$((failed + 1))
 	reasons+="${reasons:+; }kernel log: $first"

@@ -13,7 +13,7 @@ export BROKEN_KO=/rxe-odp/broken/rdma_rxe.ko
 export RDMA_CORE_ROOT=/opt/rdma-core
 export KSFT=/usr/src/kselftest/tools/testing/selftests
 export RXE_SELFTESTS=/opt/newest-kernel/selftests/rdma
-# What the host passed on: RXE, TOPOLOGY, MTU, INTERACTIVE and the like.
+# Variables from the host: RXE, TOPOLOGY, MTU, INTERACTIVE and others.
 # shellcheck source=/dev/null
 . /share/env
 console=/dev/ttyS0
@@ -32,12 +32,12 @@ set_up_machine()
 	ln -sf /proc/self/fd /dev/fd
 	hostname "${GUEST_NAME:-guest}"
 	ip link set lo up
-	# Nothing of a test is to be lost in the ring or held from the console.
+	# Lose no message of a test: send all to the console.
 	dmesg --console-level debug
 	sysctl -q kernel.printk_ratelimit=0 kernel.panic_on_oops=0
 }
 
-# The debug kernel is not in the root; its modules come with the share.
+# A kernel that the harness has built is not in the root; its modules come with the share.
 find_modules()
 {
 	local release
@@ -48,7 +48,7 @@ find_modules()
 	fi
 }
 
-# Disks for tests, where the host has given some.
+# Disks for tests, if the host has attached some.
 find_disks()
 {
 	[ -z "${SCRATCH_DEV-}" ] || modprobe virtio_blk
@@ -65,7 +65,7 @@ load_driver()
 		return 0
 		;;
 	intree)
-		# Its checksum is looked up by name in the crypto API.
+		# Its CRC32 is looked up by name in the crypto API.
 		modprobe crc32_generic 2>/dev/null
 		modprobe rdma_rxe
 		return

@@ -2,10 +2,10 @@
 #
 # Sums the KTAP output of one test program and prints
 #	PASSED FAILED SKIPPED reasons...
-# where reasons say what was wrong: of the first results that are "not ok" their
-# names and the last two lines said before them, and all else. Give status= (its
-# exit status), limit= (seconds, for the text) by -v.
-# A program that says nothing, or less than its plan, has failed.
+# where reasons are the errors: of the first results that are "not ok" their names
+# and the last two diagnostic lines before them, and all other errors. Give status=
+# (its exit status), limit= (seconds, for the text) by -v.
+# A program that prints no result, or fewer than its plan, has failed.
 
 function reason(text)
 {

@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
-# In the guest, what "make run" shows: Debian's own perftest with --odp between
+# In the guest, for "make run": Debian's own perftest with --odp between
 # the two hosts, then the page faults and invalidations that it took.
 
 set -eu
 
-# where the library finds the hosts
+# perftest_lib.sh finds two_hosts.sh here
 cd lib
 # shellcheck source-path=SCRIPTDIR/../../lib
 . ./perftest_lib.sh
@@ -18,7 +18,7 @@ counter()
 	cat "/sys/class/infiniband/$1/ports/1/hw_counters/$2"
 }
 
-# show PROGRAM ARG...: as one would see it on a terminal
+# show PROGRAM ARG...: with the command line, as on a terminal
 show()
 {
 	local status=0

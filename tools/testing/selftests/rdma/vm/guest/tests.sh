@@ -7,7 +7,7 @@
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/check.sh"
 
-# Nobody is to take the driver for the kernel's own, which has no version.
+# The log has to name this driver's version: the kernel's own has none.
 check_says_which()
 {
 	local version
@@ -20,7 +20,7 @@ check_says_which()
 	}
 }
 
-# The driver got loaded, or this would not run; was the log clean?
+# Test "boot": the driver is loaded; the log has to be clean.
 run_boot()
 {
 	local passed=1 failed=0 reasons=
@@ -31,7 +31,7 @@ run_boot()
 	verdict boot "$passed" "$failed" 0 "$SECONDS" "$reasons"
 }
 
-# After all else: whether the driver goes, and goes without a trace.
+# Test "module_unload", the last one: the driver unloads, with a clean log.
 run_unload()
 {
 	cat >/tmp/module_unload <<-TEST

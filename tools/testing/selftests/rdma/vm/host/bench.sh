@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
 # make bench: this driver and the kernel's own in one guest, in turn, then as peers
-# in two guests, and what came of it. See bench.py and bench_peers.py for what is
-# measured, and bench_report.py for the report. What only emulation makes slow is
+# in two guests, and a report. See bench.py and bench_peers.py for the rows, and
+# bench_report.py for the report. Features that only emulation makes slow are
 # switched off for both drivers.
 
-# tune yes|no: how the guests boot that follow
+# tune yes|no: how the next guests boot
 tune()
 {
 	GUEST_CMDLINE=$user_cmdline
@@ -15,7 +15,7 @@ tune()
 	export GUEST_CMDLINE GUEST_CPU
 }
 
-# keep_figures NAME DIR: those until a failure, too
+# keep_figures NAME DIR: also those of a run that failed
 keep_figures()
 {
 	[ ! -e "$share/out/figures.csv" ] ||
@@ -75,7 +75,7 @@ about_bench()
 	ABOUT
 }
 
-# BOOTS names some of the boots.
+# The boots to do: those that BOOTS names, or all.
 chosen_boots()
 {
 	if [ -n "${BOOTS-}" ]; then
@@ -107,7 +107,7 @@ cmd_bench()
 			;;
 		stock)
 			tune no
-			# one column: the main rows, as often as they have by themselves
+			# one column of the report: the main rows, three turns at most
 			PAIRS=$((${PAIRS:-3} < 3 ? PAIRS : 3)) QUICK=1 bench_boot stock
 			;;
 		peers)
@@ -116,7 +116,7 @@ cmd_bench()
 		esac
 	done
 	say "measured for $((SECONDS / 60)) min"
-	# What there are of figures is shown, whatever has failed.
+	# Report all figures, also after a failure.
 	in_root "$root" --bind "$tree" /mnt/tree --bind "$bench_dir" /mnt/bench \
 		python3 "/mnt/tree/$selftests/bench/bench_report.py" /mnt/bench
 	say "the report: $bench_dir/report.html"

@@ -11,19 +11,19 @@ build_dir()
 		"$(printf '%s' "$tree" | sha256sum | cut -c 1-12)" "$1"
 }
 
-# kernel_headers NAME DIR: sets headers, where the chroot finds that kernel's;
-# modules_in, the root inside it in which modules are built; and binds, what that
-# takes. DIR is what is built in.
+# kernel_headers NAME DIR: sets headers, the kernel's headers in the chroot;
+# modules_in, the root inside it in which modules are built; and binds, the bind
+# mounts that this takes. DIR is the build directory.
 kernel_headers()
 {
 	modules_in=/
 	binds=()
-	case $1 in
-	debug)
+	if is_built "$1"; then
 		headers=/mnt/debug
-		binds=(--bind "$(debug_kernel_dir)/build" /mnt/debug)
+		binds=(--bind "$(built_kernel_dir "$1")/build" /mnt/debug)
 		return
-		;;
+	fi
+	case $1 in
 	newest | 6.12-deb13)
 		modules_in=$newest_kernel_root
 		binds=(--bind "$2" "$modules_in/mnt/build"

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
 # The cache directory, which the user may name. The harness works in it as root and
-# removes things from it, so it has to be the harness's own: made by it, or found
+# removes files from it, so it has to be the harness's own: made by it, or found
 # empty. A marker in it says so. Every run holds the marker's lock, shared.
 
 marker=.rxe-odp-cache
@@ -11,10 +11,10 @@ marker=.rxe-odp-cache
 is_cache_entry()
 {
 	case $1 in
-	"$marker" | root-new | debug-new | build | guests | logs | bench | root.lock | \
-		debug.lock | build-*.lock | results.??????)
+	"$marker" | root-new | debug-new | kcsan-new | build | guests | logs | bench | \
+		root.lock | debug.lock | kcsan.lock | build-*.lock | results.??????)
 		;;
-	root-* | debug-*)
+	root-* | debug-* | kcsan-*)
 		[[ ${1#*-} =~ ^[0-9a-f]{12}$ ]]
 		;;
 	*)
@@ -23,7 +23,7 @@ is_cache_entry()
 	esac
 }
 
-# find_strangers: sets strangers to the names in the cache that are of others
+# find_strangers: sets strangers to the entries of the cache that are not ours
 find_strangers()
 {
 	local path
@@ -34,13 +34,10 @@ find_strangers()
 	done < <(find "$cache/" -mindepth 1 -maxdepth 1 -printf '%P\0' | sort -z)
 }
 
-# is_own_cache: it has the marker, or is of a version that made none, and nobody
-# else's things are in it; every run has left root.lock.
+# Nothing but the marker says so: others may have files of the same names.
 is_own_cache()
 {
-	[ ! -f "$cache/$marker" ] || return 0
-	find_strangers
-	[ "${#strangers[@]}" -eq 0 ] && [ -e "$cache/root.lock" ]
+	[ -f "$cache/$marker" ]
 }
 
 is_empty()
@@ -48,10 +45,10 @@ is_empty()
 	[ -z "$(find "$cache/" -mindepth 1 -maxdepth 1 -print -quit)" ]
 }
 
-# What to do about a directory that is in doubt.
+# Advice for a directory without a marker.
 about_marker()
 {
-	printf '%s' "if all of root-*, debug-*, build, guests, logs, bench, results.* and *.lock in it is the harness's, say so by touch '$cache/$marker'"
+	printf '%s' "if all of root-*, debug-*, kcsan-*, build, guests, logs, bench, results.* and *.lock in it is the harness's, say so by touch '$cache/$marker'"
 }
 
 check_cache_path()
@@ -69,8 +66,8 @@ check_cache()
 		die "RXE_ODP_CACHE=$cache: there are other files in it, and no $marker: name a directory that is empty or not there yet; $(about_marker)"
 }
 
-# lock_cache shared|exclusive: for as long as anything of this run lives, as its
-# children have the descriptor, too
+# lock_cache shared|exclusive: until all processes of this run have ended, as they
+# inherit the descriptor
 lock_cache()
 {
 	exec {cache_fd}<"$cache/$marker"
@@ -78,7 +75,7 @@ lock_cache()
 		[ "$cache/$marker" -ef "/dev/fd/$cache_fd" ]
 }
 
-# Make it, and mark it as the harness's, unless it is that already.
+# Make the cache, and mark it as the harness's, unless it is marked already.
 need_cache()
 {
 	check_cache
@@ -108,8 +105,7 @@ cmd_clean()
 	check_cache_path
 	[ -e "$cache" ] || return 0
 	is_own_cache ||
-		die "$cache has no $marker and is not known to be the harness's: nothing was removed; $(about_marker)"
-	[ -e "$cache/$marker" ] || : >"$cache/$marker"
+		die "$cache has no $marker: nothing was removed; $(about_marker)"
 	lock_cache exclusive ||
 		die "another run uses $cache: nothing was removed"
 	! has_mounts || die "something is mounted in $cache: nothing was removed"

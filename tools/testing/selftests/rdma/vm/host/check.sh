@@ -1,9 +1,9 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
-# make check: the kernel's checkpatch on C, shellcheck on shell, sparse on the
-# driver, all from the Debian root; whether the driver's layers are kept; and what the
-# tests' README says that there is.
+# make check: the kernel's checkpatch on C, shellcheck on shell, coccicheck and sparse
+# on the driver, all from the Debian root; the form of the driver's comments; whether its
+# layers are kept; and whether the tests' README is true.
 
 # Files of the tree, as git knows them; without git, all there are.
 tree_files()
@@ -15,14 +15,13 @@ tree_files()
 	)
 }
 
-# A script that is run. What it sources is checked with it, and means little
-# alone.
+# Whether a file is a script that is run. Files that it sources are checked with it.
 is_shell()
 {
 	head -n 1 "$tree/$1" | grep -q '^#!/bin/\(ba\)\?sh'
 }
 
-# What checkpatch has against a file that is as it has to be: a header for
+# Warnings of checkpatch that do not apply to a file: a header for
 # several kernels, the form of trace events, a list of macros, programs of user space.
 accepted()
 {
@@ -61,19 +60,49 @@ checkpatch()
 		exit "${failed-0}"'
 }
 
-# Comments that are kernel-doc are whole, and none is wider than a reader's window.
-check_comments()
+# Comments that are kernel-doc are whole.
+check_kernel_doc()
 {
-	local failed=0
-
 	in_root "$root" --bind "$tree" /mnt/tree bash -c \
 		'cd /mnt/tree && /usr/lib/linux-kbuild-6.12*/scripts/kernel-doc -none \
-			-Wall -Werror "$@"' check "$@" || failed=1
-	(cd "$tree" && awk 'length > 100 && /^[ \t]*(\/?\*|\/\/)/ {
+			-Wall -Werror "$@"' check "$@"
+}
+
+# No comment is wider than a reader's window, be it behind code: tabs are 8 columns.
+check_width()
+{
+	(cd "$tree" && awk '{
+		while ((at = index($0, "\t")))
+			$0 = substr($0, 1, at - 1) \
+			     substr("        ", (at - 1) % 8 + 1) substr($0, at + 1)
+	}
+	length > 100 && /^ *\*|\/\*|\/\// {
 		print FILENAME ":" FNR ": a comment over 100 columns"
 		failed = 1
-	} END { exit failed }' "$@") || failed=1
-	return "$failed"
+	} END { exit failed }' "$@")
+}
+
+# check_semantics DIR [WORDS]: the kernel's semantic patches that report, or those of
+# them with WORDS in their path. One by one: Debian's spatch has no OCaml, and coccicheck
+# ends at the first that wants it.
+check_semantics()
+{
+	# shellcheck disable=SC2016 # expanded in the root
+	in_root "$root" --bind "$tree" /mnt/tree bash -euc '
+		cd /usr/src/kselftest
+		export MODE=report srctree=$PWD KBUILD_EXTMOD=/mnt/tree/$1 \
+			LINUXINCLUDE="-I/mnt/tree/include -I/mnt/tree/$1"
+		for COCCI in $(grep -rl "^virtual.*report" scripts/coccinelle |
+				xargs grep -L ocaml | grep -F -- "$2"); do
+			export COCCI
+			if ! said=$(bash scripts/coccicheck 2>&1); then
+				echo "$COCCI: $said"
+				failed=1
+			elif grep "^/mnt/tree/.*:[0-9]" <<<"$said"; then
+				failed=1
+			fi
+		done
+		exit "${failed-0}"' check "$1" "${2-}"
 }
 
 # check_layers DIR SOURCE...: of a driver with a Kbuild
@@ -131,10 +160,13 @@ cmd_check()
 		checkpatch "${c_files[@]}" || failed=1
 	fi
 	say "comments: ${#driver_files[@]} files of the driver"
-	check_comments "${driver_files[@]/#/$driver/}" || failed=1
+	check_kernel_doc "${driver_files[@]/#/$driver/}" || failed=1
+	check_width "${driver_files[@]/#/$driver/}" || failed=1
 	say "layers: ${#driver_files[@]} files of the driver"
 	check_layers "$tree/$driver" "${driver_files[@]}" || failed=1
 	check_readme || failed=1
+	say "semantics: the driver"
+	check_semantics "$driver" || failed=1
 	"$0" sparse || failed=1
 	[ "$failed" -eq 0 ] || die "check found something"
 	say "check found nothing"

@@ -1,11 +1,12 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
-# What the user may set is checked before anything is made or started: what is wrong
-# is said at once, with the values that there are.
+# Check the user's variables before anything is made or started: a wrong value is
+# an error at once, which lists the valid ones.
 
-# as root.sh has them, and the one of debug_kernel.sh
-all_kernel_names="$long_kernel_names debug"
+# those of make test-debug, and all: as root.sh and debug_kernel.sh have them
+debug_kernel_names="$built_kernel_names rt"
+all_kernel_names="$long_kernel_names $debug_kernel_names"
 
 # check_words NAME VALUE...: a list of some of these values
 check_words()
@@ -53,23 +54,26 @@ check_expression()
 		die "$1=${!1}: a regular expression is needed, for rows as the report names them"
 }
 
+# check_arguments COMMAND
 check_arguments()
 {
-	local name names
+	local name names kernels=$all_kernel_names
 
+	[ "$1" != test-debug ] || kernels=$debug_kernel_names
 	check_cache
 	# shellcheck disable=SC2086 # lists of words
 	{
-		check_word KERNEL $all_kernel_names
+		check_word KERNEL $kernels
 		check_words KERNELS $all_kernel_names
 		check_words PEERS $long_kernel_names
 	}
 	check_word RXE ours intree none
 	check_word TOPOLOGY none two_hosts
-	# what a guest boots with, its root in overlays of memory
+	# a guest boots with 512, its root in an overlay in memory
 	check_number MEM 512 "$(host_memory)" MiB
 	check_number CPUS 1 255
-	# IPv6, which the hosts have, takes so many at least
+	check_number AT_ONCE 1 8
+	# 1280 is the least MTU of IPv6, which the hosts use
 	check_number MTU 1280 65535 bytes
 	for name in TIME_LIMIT QUIET_LIMIT BOOT_LIMIT DEBUG_NEED DEBUG_WITHIN; do
 		check_number "$name" 1 999999 seconds

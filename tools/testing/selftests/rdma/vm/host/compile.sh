@@ -19,9 +19,10 @@ parts=()
 for part in Makefile drivers include tools; do
 	[ ! -e $part ] || parts+=("$part")
 done
-# Objects on both sides stay: here they are older builds' and save time, there
-# they were built for some other kernel.
-rsync -a --delete --exclude '*.o' --exclude '*.ko' --exclude '*.mod' \
+# Do not copy objects, which were built for some other kernel, and do not delete
+# those of earlier builds here, which save time. What has changed is as new as its copy: a
+# file that was edited while its last object was being built is older than that.
+rsync -a --no-times --checksum --delete --exclude '*.o' --exclude '*.ko' --exclude '*.mod' \
 	--exclude '*.mod.c' --exclude '.*.cmd' --exclude modules.order \
 	--exclude Module.symvers "${parts[@]}" /mnt/build/src/
 
@@ -40,7 +41,7 @@ build_tests()
 		INSTALL_PATH=$out/tests install
 }
 
-# may_fail WHAT COMMAND...: without STRICT, a guest may boot without its tests.
+# may_fail WHAT COMMAND...: without STRICT a guest may boot without WHAT.
 may_fail()
 {
 	"${@:2}" && return 0
@@ -59,5 +60,5 @@ for module in $TEST_MODULES; do
 	may_fail "$module" build_module "$module"
 done
 [ ! -e $tests/Makefile ] || may_fail $tests build_tests
-# what a guest is shown even where its tests do not build
+# files that "make run" needs even if the tests do not build
 install -m 755 -D -t $out/tests/lib $tests/lib/{two_hosts,perftest_lib}.sh

@@ -1,38 +1,46 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
-# Boots one guest, shows what its command prints, and tells how it ended. A
-# guest that hangs, panics or dies ends with a message, its console kept, and a
-# non-zero status.
+# Boots one guest, shows the output of its command, and returns its status. For a
+# guest that hangs, panics or dies there is a message, its console is kept, and the
+# status is not zero.
 
-most_tries=3	# boots, where nothing of the command has started
+most_tries=3	# boots, while the command has not started
 guest_failed=125	# the exit status when it is not the command's own
-qemu_args=()	# what add_test_devices adds
-# Flags that an emulated processor is to have, or not; as GUEST_CMDLINE, it is in
-# the environment of processes that boot one guest of two.
+qemu_args=()	# arguments that add_test_devices adds
+# Flags of an emulated processor, to add or remove; in the environment, as
+# GUEST_CMDLINE, for processes that boot one guest of two.
 : "${GUEST_CPU=}"
 
-# guest_limits KERNEL: defaults of what the user may set. A guest is slow where
-# it has to be emulated, and slower by far with all the checks of the debug
-# kernel.
+# guest_limits KERNEL: defaults of the user's variables. A guest is slow if it has to
+# be emulated, and far slower with the checks of a kernel that is built here. On rt
+# each interrupt and each wait for a lock takes switches between threads.
 guest_limits()
 {
-	if [ "$1" = debug ]; then
-		: "${MEM:=4096}" "${BOOT_LIMIT:=600}" "${TIME_LIMIT:=5400}"
-		: "${LIMIT_FACTOR:=4}"
+	if is_built "$1"; then
+		: "${BOOT_LIMIT:=600}" "${TIME_LIMIT:=5400}" "${LIMIT_FACTOR:=4}"
 	fi
+	case $1 in
+	debug)
+		# KASAN keeps an eighth for itself, and what was freed for a while
+		: "${MEM:=4096}"
+		;;
+	rt)
+		: "${LIMIT_FACTOR:=2}"
+		;;
+	esac
 	# of each storm; "make test-all" has ten minutes
 	: "${STORM_SECONDS:=20}"
 	: "${CPUS:=2}" "${MEM:=2048}" "${LIMIT_FACTOR:=1}"
 	: "${BOOT_LIMIT:=180}"	# seconds to the start of the command
 	: "${TIME_LIMIT:=1800}"	# seconds for the command
-	# seconds without a line from the command, until it has said otherwise by a line
+	# seconds without a line from the command, unless it sets another limit by a line
 	# "@@ quiet SECONDS"
 	: "${QUIET_LIMIT:=600}"
 }
 
-# Whether this processor can run a guest by itself. A /dev/kvm alone proves
-# nothing: one may exist that starts firmware and never a kernel.
+# Whether KVM works here. A /dev/kvm alone proves nothing: one may exist that starts
+# firmware and never a kernel.
 has_kvm()
 {
 	grep -qwE 'svm|vmx' /proc/cpuinfo && [ -w /dev/kvm ]
@@ -55,12 +63,12 @@ emulation_cmdline()
 	has_kvm || printf 'tsc=reliable\n'
 }
 
-# What only emulation makes slow: clearing memory at allocation, and copying by
-# string instructions.
+# Switch off what only emulation makes slow: clearing memory at allocation, and
+# copying by string instructions.
 tuned_cmdline="init_on_alloc=0"
 tuned_cpu=",-erms"
 
-# tune_emulation: switch that off where the processor is emulated
+# tune_emulation: do so if the processor is emulated
 tune_emulation()
 {
 	has_kvm || {
@@ -69,22 +77,22 @@ tune_emulation()
 	}
 }
 
-# With LONG_TESTS kernels are tested as they come, and the debug kernel always.
+# Kernels built here, and all kernels with LONG_TESTS, are tested without that.
 tune_for_tests()
 {
-	[ "${LONG_TESTS-}" = yes ] || [ "$1" = debug ] || tune_emulation
+	[ "${LONG_TESTS-}" = yes ] || is_built "$1" || tune_emulation
 }
 
-# add_test_devices: what tests use, as qemu_args, GUEST_CMDLINE and in $share/env:
-# a disk, persistent memory, and two memory nodes of no real difference, between
-# which the kernel moves no page by itself.
+# add_test_devices: devices for tests, in qemu_args, GUEST_CMDLINE and $share/env: a
+# disk, persistent memory, and two equal memory nodes, between which the kernel
+# moves no page by itself.
 add_test_devices()
 {
 	truncate -s 4G "$share/disk"
 	qemu_args=(-drive "file=$(qemu_path "$share")/disk,format=raw,if=virtio,cache=unsafe")
 	GUEST_CMDLINE="numa=fake=2 numa_balancing=disable ${GUEST_CMDLINE-}"
 	echo "export SCRATCH_DEV=/dev/vda" >>"$share/env"
-	# It is cut out of the guest's memory.
+	# Persistent memory is cut out of the guest's memory.
 	[ "$MEM" -ge 2048 ] || return 0
 	GUEST_CMDLINE="memmap=64M!1G $GUEST_CMDLINE"
 	echo "export SCRATCH_PMEM=/dev/pmem0" >>"$share/env"
@@ -92,8 +100,8 @@ add_test_devices()
 
 kernel_image()
 {
-	if [ "$1" = debug ]; then
-		printf '%s/vmlinuz\n' "$(debug_kernel_dir)"
+	if is_built "$1"; then
+		printf '%s/vmlinuz\n' "$(built_kernel_dir "$1")"
 	else
 		printf '%s/boot/vmlinuz-%s\n' "$root" "$(kernel_release "$1")"
 	fi
@@ -105,8 +113,8 @@ boot_modules()
 {
 	local release module
 
-	# The debug kernel has them built in.
-	[ "$1" != debug ] || return 0
+	# Kernels built here have them built in.
+	! is_built "$1" || return 0
 	release=$(kernel_release "$1")
 	for module in virtio_pci 9p 9pnet_virtio overlay; do
 		in_root "$root" modprobe -S "$release" --show-depends "$module"
@@ -137,7 +145,7 @@ make_initramfs()
 	rm -r "$work"
 }
 
-# new_share KERNEL: a private directory for one guest: what it gets and leaves.
+# new_share KERNEL: a private directory for one guest: its input and output.
 new_share()
 {
 	mkdir -p "$cache/guests"
@@ -172,7 +180,7 @@ start_qemu()
 		"$@"
 }
 
-# Whatever ended the harness, no guest outlives it.
+# No guest outlives the harness, however that ends.
 qemu_pid=
 kill_qemu()
 {
@@ -226,13 +234,13 @@ watch_guest()
 	[ -n "$started" ] || verdict=boot
 }
 
-# keep_console NAME: move the console where it survives the run.
+# keep_console NAME: move the console to the logs, which survive the run.
 keep_console()
 {
 	mkdir -p "$cache/logs"
 	console=$cache/logs/console-$1-$(date +%Y%m%d-%H%M%S)-$$.log
 	cp "$share/console.log" "$console" 2>/dev/null || : >"$console"
-	# Fifty are enough to look back on.
+	# Keep the newest fifty.
 	find "$cache/logs" -name 'console-*.log' -printf '%T@ %p\0' |
 		sort -zrn | tail -zn +51 | cut -zd ' ' -f 2- | xargs -0r rm -f
 }

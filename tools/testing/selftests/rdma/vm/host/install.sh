@@ -2,9 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
 # The test "install": make install and make uninstall, for each kernel, in the root
-# that its modules are built in. What they write goes into a copy of that kernel's
-# modules directory, over which the root's own kernel/ is mounted: the root stays as
-# it is.
+# that its modules are built in. They write to a copy of that kernel's modules
+# directory, over which the root's own kernel/ is mounted: the root stays unchanged.
 
 # new_modules_dir FROM TO: that copy
 new_modules_dir()
@@ -13,7 +12,7 @@ new_modules_dir()
 	find "$1" -mindepth 1 -maxdepth 1 ! -name kernel -exec cp -a -t "$2" {} +
 }
 
-# new_install_tree DEST: what is needed of this tree, with the module just built
+# new_install_tree DEST: the files of this tree that it takes, with the new module
 new_install_tree()
 {
 	mkdir -p "$1"

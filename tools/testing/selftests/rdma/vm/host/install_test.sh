@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
-# In a root with the headers KDIR and the modules of the kernel RELEASE: what make
-# install and make uninstall do, as KTAP. See install.sh.
+# Test make install and make uninstall, in a root with the headers KDIR and the
+# modules of the kernel RELEASE. Prints KTAP. See install.sh.
 
 set -u
 
@@ -29,7 +29,7 @@ not_ok()
 	echo "not ok $number $1"
 }
 
-# check NAME FUNCTION: whose last words say what was wrong
+# check NAME FUNCTION: the function prints its error as the last line
 check()
 {
 	local why
@@ -42,14 +42,14 @@ check()
 	fi
 }
 
-# wrong WORD...: say it, and fail
+# wrong WORD...: print an error, and fail
 wrong()
 {
 	echo "$*"
 	return 1
 }
 
-# make_tree TARGET [VAR=VALUE]...: make, what it says in $said
+# make_tree TARGET [VAR=VALUE]...: make, its output in $said
 make_tree()
 {
 	make --no-print-directory -C "$tree" "$@" >"$said" 2>&1
@@ -67,8 +67,8 @@ is_own()
 	[[ $1 == */kernel/drivers/infiniband/sw/rxe/rdma_rxe.ko* ]]
 }
 
-# All files of the modules directory, to see that none has come or changed; what
-# depmod makes is as new each time.
+# listing [all]: the files of the modules directory, to see that none was added or
+# changed; depmod's own files are new each time.
 listing()
 {
 	find "$modules" -path "$modules/kernel" -prune -o -type f \
@@ -78,8 +78,8 @@ listing()
 		sort
 }
 
-# fails_with WORDS TARGET [VAR=VALUE]...: make fails, says so in one line (and what
-# make adds to it), and has changed nothing
+# fails_with WORDS TARGET [VAR=VALUE]...: make fails with a one-line message (and
+# make's own line), and has changed no file
 fails_with()
 {
 	local words=$1 before

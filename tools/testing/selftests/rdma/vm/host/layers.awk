@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
-# Are the layers of a driver kept? The first file is its Kbuild, whose objects name
+# Check the layers of a driver. The first file is its Kbuild, whose objects name
 # the folders from the lowest layer to the highest; the driver's own folder is on
 # top of all. The others are its sources. All are named from the driver's folder.
-# Says what is wrong, and exits with 1 if anything is:
+# Prints each error, and exits with 1 if there is one:
 #
 #	an include of a higher layer
 #	headers that include one another in a circle
@@ -44,7 +44,7 @@ function function_of(line,	name)
 	return name
 }
 
-# What is reached from a header, along PATH, must not be on it.
+# A header reached from another one, along PATH, must not be on PATH.
 function walk(header, path,	i, n, next_one)
 {
 	if (index(path " ", " " header " ")) {

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
-# What every part of the harness needs: where things are, how it speaks, and
-# how a command is run inside the Debian root.
+# Shared by all parts of the harness: paths, messages, locks, and
+# running a command inside the Debian root.
 
 # This directory. Beside it are guest, which each guest gets a copy of, and selftest.
 vm_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -49,7 +49,7 @@ with_lock()
 }
 
 # progress FILE COMMAND...: run a long command with its output in FILE, and a
-# line a minute that says it still runs. On failure show the end of FILE. Not to
+# line a minute while it still runs. On failure show the end of FILE. Not to
 # be used in a condition: errexit has to be in force in COMMAND.
 progress()
 (

@@ -54,8 +54,8 @@ end_pair()
 	done
 }
 
-# wait_for_pair: sets statuses[ROLE]. When one guest has failed the other has
-# nobody to talk to: it gets half a minute.
+# wait_for_pair: sets statuses[ROLE]. When one guest has failed, the other one has
+# no peer: it is ended after half a minute.
 wait_for_pair()
 {
 	local role deadline=
@@ -114,9 +114,8 @@ collect_pair()
 	done
 }
 
-# prepare_pair KERNEL RXE PEER RXE_OF_PEER: sets share and share2, where each side
-# finds what it needs to load these drivers (ours, intree; none: the command is to
-# load one).
+# prepare_pair KERNEL RXE PEER RXE_OF_PEER: sets share and share2, with each side's
+# driver (ours, intree; none: the command is to load one).
 prepare_pair()
 {
 	local first
@@ -135,8 +134,7 @@ prepare_pair()
 }
 
 # boot_pair KERNEL PEER WHAT: run the command of share and share2, again if a guest
-# has not come to it, as their files out/booted tell: what the other has begun with
-# by itself comes to nothing.
+# has not started it (no out/booted): the other one's run is void then.
 boot_pair()
 {
 	local try

@@ -12,10 +12,11 @@ suite=bookworm
 # which say what the newest of that series is called. "newest" is Debian 13's
 # backport, whose modules Debian 12's compiler cannot build; nor those of Debian
 # 13's own, "6.12-deb13", which is the same 6.12 from another compiler, and is
-# tested with LONG_TESTS.
+# tested with LONG_TESTS. "rt" is the PREEMPT_RT kernel that a user of Debian 12 gets
+# who does not ask for a version, of 6.1; it is tested where it is named.
 kernel_names="6.1 6.12 newest"
 long_kernel_names="$kernel_names 6.12-deb13"
-declare -A kernel_meta=([6.1]=amd64 [6.12]=6.12-amd64)
+declare -A kernel_meta=([6.1]=amd64 [6.12]=6.12-amd64 [rt]=rt-amd64)
 
 root_hash()
 {
@@ -149,7 +150,7 @@ add_kernels_of_13()
 	add_rxe_selftests "$root" "${newest%%+*}"
 }
 
-# The kernel's own selftest helpers, checkpatch and sparse's inputs are taken
+# The kernel's own selftest helpers, checkpatch and coccicheck are taken
 # from Debian's source package, not copied into this tree.
 add_source_tools()
 {
@@ -164,6 +165,8 @@ add_source_tools()
 			"linux-source-6.12/tools/testing/selftests/*.*" \
 			"linux-source-6.12/tools/testing/selftests/kselftest/*" \
 			linux-source-6.12/scripts/checkpatch.pl \
+			linux-source-6.12/scripts/coccicheck \
+			linux-source-6.12/scripts/coccinelle \
 			linux-source-6.12/scripts/const_structs.checkpatch \
 			linux-source-6.12/scripts/spelling.txt
 	'
@@ -235,11 +238,11 @@ need_root_dir()
 	[ -d "$root" ] || with_lock root make_root "$root"
 }
 
-# kernel_version NAME: the release, for people; the debug kernel knows its own.
+# kernel_version NAME: the release, for people; kernels built here know their own.
 kernel_version()
 {
-	if [ "$1" = debug ]; then
-		debug_kernel_release
+	if is_built "$1"; then
+		built_kernel_release "$1"
 	else
 		kernel_release "$1"
 	fi

@@ -1,9 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
-# The harness's test of itself: programs that go wrong in every way it is to
-# notice, run by the same code in a guest. A harness that cannot fail is a
-# defect.
+# The harness's test of itself: programs that fail in every way that the harness
+# must notice, run by the same code in a guest.
 
 # NAME PASSED FAILED SKIPPED, in the order in which they are run.
 expected_results()
@@ -18,13 +17,15 @@ expected_results()
 		hangs 1 1 0
 		leaves_child 1 0 0
 		splat 1 1 0
+		race 1 1 0
+		others_race 1 0 0
 		panics 0 1 0
 		after_panic 1 0 0
 	LIST
 }
 
-# The guest itself: what becomes of its command's status, and of one that goes
-# quiet, runs over its time, or never gets to its command.
+# The guest itself: the status of its command, and a guest that is silent, exceeds
+# its time limit, or never starts its command.
 check_guest()
 {
 	local what=$1 want=$2 command=$3 words=${4-} ret=0
@@ -60,7 +61,7 @@ cmd_test_harness()
 	cp -r "$vm_dir/../selftest" "$share/build/tests/"
 	guest_env 6.1 >"$share/env"
 	mapfile -t names < <(expected_results | cut -d ' ' -f 1)
-	say "testing the harness itself: the failures that follow are meant"
+	say "testing the harness itself: the failures that follow are intended"
 	run_tests 6.1 "${names[@]}" 2>&1 | sed 's/^/    /'
 	got=$results
 	results=$outer
@@ -73,9 +74,9 @@ cmd_test_harness()
 		fi
 	done < <(expected_results)
 	rm "$got"
-	check_guest "an exit status comes through" 3 'exit 3'
+	check_guest "the exit status of a guest's command is returned" 3 'exit 3'
 	QUIET_LIMIT=5 check_guest "a quiet guest is ended" 125 'sleep 1000'
-	QUIET_LIMIT=120 check_guest "a guest is quiet for longer than it has said" 125 \
+	QUIET_LIMIT=120 check_guest "a guest is ended after the silence that it has announced" 125 \
 		'echo "@@ quiet 5"; sleep 1000' "no output for 5 s"
 	TIME_LIMIT=5 check_guest "an endless guest is ended" 125 \
 		'while sleep 1; do echo on and on; done'

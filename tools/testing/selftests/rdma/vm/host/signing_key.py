@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 """
-Makes a key and its certificate, as those that modules are signed with; the root
+Makes a key and its certificate, to sign modules with; the root
 has OpenSSL's library, and not its program.
 
     signing_key.py KEY.pem CERT.der

@@ -126,7 +126,7 @@ part()
 		"this part of the run could not be done (see above)"
 }
 
-# What to run: all, or what TESTS names. "harness" is the harness's own test,
+# The tests to run: all, or those in TESTS. "harness" is the harness's own test,
 # "install" that of make install, which takes no guest; cable_tests are those of two
 # guests on a cable, the first of them the quick one.
 # Tests take turns only where every kernel gets its own: not where TESTS or KERNELS
@@ -170,23 +170,24 @@ choose_tests()
 	done
 }
 
+# The newest first: it has most tests, and two kernels at a time are done soonest so.
 default_kernels()
 {
-	if [ "${LONG_TESTS-}" = yes ]; then
-		echo "$long_kernel_names"
-	else
-		echo "$kernel_names"
-	fi
+	local names=$kernel_names
+
+	[ "${LONG_TESTS-}" != yes ] || names=$long_kernel_names
+	# shellcheck disable=SC2086 # words
+	printf '%s\n' $names | tac
 }
 
-# turns [KERNEL]: the tests that the file turns names, all or those of a kernel
+# turns [KERNEL]: the tests in the file turns, all or those of a kernel
 turns()
 {
 	awk -v kernel="${1-}" '!/^#/ && (kernel == "" || $2 == kernel) { print $1 }' \
 		"$vm_dir/turns"
 }
 
-# A name that is wrong there would have a test run nowhere.
+# A test with a wrong name in turns would run nowhere.
 check_turns()
 {
 	local name kernel
@@ -209,14 +210,14 @@ tests_on()
 	fi
 }
 
-# The debug kernel is slow, and slow to build: with DEBUG_WITHIN it is tested
-# only if all is likely to be done so many seconds after the beginning.
-# DEBUG_TESTS names what is tested there, which takes DEBUG_NEED seconds.
+# The debug kernel is slow, and slow to build: with DEBUG_WITHIN it is tested only
+# if the run is likely to end within so many seconds after its beginning.
+# DEBUG_TESTS names its tests, which take DEBUG_NEED seconds.
 debug_fits()
 {
-	local need=${DEBUG_NEED:-$((5 * slowest))}
+	local need=${DEBUG_NEED:-14400}
 
-	[ -d "$(debug_kernel_dir)" ] || need=$((need + 1200))
+	[ -d "$(built_kernel_dir debug)" ] || need=$((need + 1200))
 	if [ $((SECONDS + need)) -le "$DEBUG_WITHIN" ]; then
 		say "going on with the debug kernel, likely done in $((need / 60)) min"
 		return 0
@@ -228,18 +229,13 @@ debug_fits()
 # test_on KERNEL TEST...
 test_on()
 {
-	local began=$SECONDS
-
 	part "$1" test-kernel "$1" "$results" "${@:2}"
-	if [ $((SECONDS - began)) -gt "$slowest" ]; then
-		slowest=$((SECONDS - began))
-	fi
 }
 
-# The debug kernel's modules are nowhere to be installed.
+# The modules of kernels built here are not installed anywhere.
 test_install_on()
 {
-	[ -z "$with_install" ] || [ "$1" = debug ] ||
+	[ -z "$with_install" ] || is_built "$1" ||
 		part "$1" test-install "$1" "$results"
 }
 
@@ -249,10 +245,8 @@ test_cable_on()
 {
 	local peer peers=
 
+	! is_built "$1" || return 0
 	case $1 in
-	debug)
-		return
-		;;
 	6.1)
 		peers=newest
 		;;
@@ -268,9 +262,69 @@ test_cable_on()
 		part "$1" test-cable "$1" "$1" ours "$results" cable_users
 }
 
+# all_on KERNEL TURN: all that is chosen, on a kernel
+all_on()
+{
+	local names
+
+	test_install_on "$1"
+	[ "${#chosen[@]}" -eq 0 ] || {
+		mapfile -t names < <(tests_on "$1")
+		TURN=${take_turns:+$2} test_on "$1" "${names[@]}"
+	}
+	[ "${#on_cable[@]}" -eq 0 ] || test_cable_on "$1"
+	return 0
+}
+
+# 6.12 has had all tests: check the build by another compiler, and data
+few_on()
+{
+	test_install_on "$1"
+	test_on "$1" boot rc_data rc_regions module_unload
+}
+
+# noted COMMAND KERNEL [ARGUMENT...]: leaves a note that the command has come to its end
+noted()
+{
+	"$@"
+	echo "$2" >>"$results.ended"
+}
+
+# beside COMMAND KERNEL [ARGUMENT...]: as many of these at a time as AT_ONCE says,
+# with the kernel before each line; one at a time: here, and as it is
+beside()
+{
+	if [ "${AT_ONCE:-1}" -eq 1 ]; then
+		"$@"
+		return
+	fi
+	while [ "$(jobs -pr | wc -l)" -ge "$AT_ONCE" ]; do
+		wait -n || true
+	done
+	begun+=("$2")
+	# Each in a process group of its own, see finish().
+	set -m
+	noted "$@" 2>&1 </dev/null | sed -u "s/^/$2 | /" &
+	set +m
+}
+
+# A command that did not come to its end has lost results.
+wait_beside()
+{
+	local kernel
+
+	wait
+	for kernel in "${begun[@]}"; do
+		grep -qsxF "$kernel" "$results.ended" ||
+			account_failure "$kernel" harness \
+				"the tests did not come to their end (see above)"
+	done
+	rm -f "$results.ended"
+}
+
 cmd_test()
 {
-	local kernel names turn=0 slowest=0 status=0
+	local kernel turn=0 status=0 begun=()
 
 	choose_tests
 	install_host_packages
@@ -281,19 +335,11 @@ cmd_test()
 		part 6.1 test-harness "$results"
 	}
 	for kernel in ${KERNELS:-$(default_kernels)}; do
-		test_install_on "$kernel"
-		[ "${#chosen[@]}" -eq 0 ] || {
-			mapfile -t names < <(tests_on "$kernel")
-			TURN=${take_turns:+$turn} test_on "$kernel" "${names[@]}"
-		}
+		beside all_on "$kernel" "$turn"
 		turn=$(((turn + 1) % 3))
-		[ "${#on_cable[@]}" -eq 0 ] || test_cable_on "$kernel"
 	done
-	# 6.12 has had all tests: that it builds here, too, and moves data
-	[ -z "$take_turns" ] || {
-		test_install_on 6.12-deb13
-		test_on 6.12-deb13 boot rc_data rc_odp module_unload
-	}
+	[ -z "$take_turns" ] || beside few_on 6.12-deb13
+	wait_beside
 	if [ -n "${DEBUG_WITHIN-}" ] && debug_fits; then
 		[ -z "${DEBUG_TESTS-}" ] || read -ra chosen <<<"$DEBUG_TESTS"
 		test_on debug "${chosen[@]}"
