@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -18,14 +19,19 @@
 #define LONG_ROUNDS	100
 #define HUNG_SECONDS	60
 
-static char at[200];
+#define AT_SIZE		200
+
+/* shared with the test's process, which may have to be killed; or not there */
+static char *at;
 
 void test_at(const char *fmt, ...)
 {
 	va_list args;
 
+	if (!at)
+		return;
 	va_start(args, fmt);
-	vsnprintf(at, sizeof(at), fmt, args);
+	vsnprintf(at, AT_SIZE, fmt, args);
 	va_end(args);
 }
 
@@ -55,18 +61,23 @@ void ready_until_killed(int ready)
 	_exit(0);
 }
 
-static void give_up(const char *where, int code)
+static void print_at(void)
 {
-	if (*where)
-		printf("#   at %s\n", where);
+	if (at && *at)
+		printf("#   at %s\n", at);
+}
+
+static void give_up(void)
+{
+	print_at();
 	fflush(stdout);
-	_exit(code);
+	_exit(KSFT_FAIL);
 }
 
 void fail(const char *file, int line, const char *what)
 {
 	printf("# %s:%d: %s (errno %d)\n", file, line, what, errno);
-	give_up(at, KSFT_FAIL);
+	give_up();
 	__builtin_unreachable();
 }
 
@@ -77,13 +88,14 @@ void check_eq(const char *file, int line, const char *what, long value,
 		return;
 	printf("# %s:%d: %s is %ld, expected %ld\n", file, line, what, value,
 	       expected);
-	give_up(at, KSFT_FAIL);
+	give_up();
 }
 
 void skip(const char *why)
 {
 	printf("# skipped: %s\n", why);
-	give_up("", KSFT_SKIP);
+	fflush(stdout);
+	_exit(KSFT_SKIP);
 	__builtin_unreachable();
 }
 
@@ -169,6 +181,7 @@ static int wait_for_test(pid_t pid, unsigned int seconds)
 	kill(-pid, SIGKILL);
 	if (!got) {
 		printf("# not done after %u s\n", seconds);
+		print_at();
 		waitpid(pid, &status, 0);
 		return KSFT_FAIL;
 	}
@@ -182,6 +195,7 @@ static int run_test(const struct test *test)
 	unsigned int seconds = test->seconds ? test->seconds : TEST_SECONDS;
 	pid_t pid;
 
+	test_at("%s", "");
 	fflush(stdout);
 	pid = fork();
 	if (!pid) {
@@ -202,7 +216,12 @@ void run_tests(const struct test *tests, char **names)
 {
 	const struct test *test;
 	unsigned int n = 0;
+	void *shared;
 
+	shared = mmap(NULL, AT_SIZE, PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	CHECK(shared != MAP_FAILED);
+	at = shared;
 	for (test = tests; test->name; test++)
 		n += wanted(test, names);
 	ksft_print_header();

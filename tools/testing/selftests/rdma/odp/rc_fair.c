@@ -179,6 +179,13 @@ static void bounded_memory(void)
 	crowd_down(&crowd);
 }
 
+/* Wait a moment, in which a process must not end. */
+static void check_alive(pid_t pid)
+{
+	CHECK_EQ(waitpid(pid, NULL, WNOHANG), 0);
+	sleep_ms(10);
+}
+
 /*
  * A process that has all waiting that it can get, for as long as it lives. It would
  * like to have @wanted bytes, and gets @granted.
@@ -199,7 +206,7 @@ static pid_t fill_up(uid_t user, unsigned long long wanted,
 		_exit(0);
 	}
 	while (counter_of(1, "parked_bytes") < waiting + granted / 8 * 7)
-		;
+		check_alive(pid);
 	return pid;
 }
 
@@ -272,15 +279,16 @@ static void room_for_others(void)
 	pid_t pid;
 
 	for (i = 0; i < NUM(users); i++) {
-		test_at("user %u", users[i]);
+		test_at("user %u: filling up", users[i]);
 		/*
 		 * It would have a third more if it got more; that many connections
 		 * ask again and again, which costs a slow host its time.
 		 */
 		pid = fill_up(users[i], ALONE(bound), ALONE(bound));
+		test_at("user %u: refused", users[i]);
 		refused = counter_of(1, "parked_refused");
 		while (counter_of(1, "parked_refused") < refused + 50)
-			;
+			check_alive(pid);
 		cold_writes();
 		end_all(&pid, 1);
 	}

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* The data path and a task that computes, on one CPU, each have their part of it. */
+#define _GNU_SOURCE
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "pair.h"
+
+#define CPU		0
+#define QPS		2
+#define DEPTH		4
+#define MESSAGE		(256 * 1024)
+#define WINDOW_MS	1000
+#define ROUNDS		3
+/* percent of what it does alone, a third but for what sharing costs */
+#define LEAST		30
+
+/**
+ * struct work_done - what the processes have done; shared
+ * @messages: of the streams
+ * @steps: of the computation
+ */
+struct work_done {
+	unsigned long messages;
+	unsigned long steps;
+};
+
+static struct work_done *done;
+
+static void write_next(struct pair *pair, struct buf *from, struct buf *to)
+{
+	post_one(&pair->a, IBV_WR_RDMA_WRITE, buf_sge(from, 0, MESSAGE), to, 0);
+}
+
+/* All completions that there are, each with another write. */
+static void write_more(struct pair *pair, struct buf *from, struct buf *to)
+{
+	struct ibv_wc wc;
+
+	while (ibv_poll_cq(pair->a.send_cq, 1, &wc)) {
+		CHECK_EQ(wc.status, IBV_WC_SUCCESS);
+		__atomic_fetch_add(&done->messages, 1, __ATOMIC_RELAXED);
+		write_next(pair, from, to);
+	}
+}
+
+/* One connection's writes: it sleeps while none completes. */
+static void stream(int ready)
+{
+	const struct pair_config config = { .channel = true };
+	struct buf from, to;
+	struct ibv_cq *cq;
+	struct pair pair;
+	void *context;
+	int i;
+
+	run_on(CPU);
+	pair_up(&pair, &config);
+	buf_get(&from, &pair.hosts[0], MESSAGE, ALL_ACCESS);
+	buf_get(&to, &pair.hosts[1], MESSAGE, ALL_ACCESS);
+	for (i = 0; i < DEPTH; i++)
+		write_next(&pair, &from, &to);
+	CHECK_EQ(write(ready, "", 1), 1);
+	for (;;) {
+		CHECK_EQ(ibv_req_notify_cq(pair.a.send_cq, 0), 0);
+		write_more(&pair, &from, &to);
+		CHECK_EQ(ibv_get_cq_event(pair.a.send_channel, &cq, &context), 0);
+		ibv_ack_cq_events(cq, 1);
+	}
+}
+
+static void compute(int ready)
+{
+	run_on(CPU);
+	CHECK_EQ(write(ready, "", 1), 1);
+	for (;;)
+		__atomic_fetch_add(&done->steps, 1, __ATOMIC_RELAXED);
+}
+
+static pid_t start(void (*run)(int ready))
+{
+	int ready;
+	pid_t pid = fork_ready(&ready);
+
+	if (!pid) {
+		run(ready);
+		_exit(1);
+	}
+	CHECK_EQ(kill(pid, SIGSTOP), 0);
+	return pid;
+}
+
+/* Let processes go on for a while; what they have done meanwhile, in a second. */
+static struct work_done run_for(const pid_t *pids, int n)
+{
+	unsigned long long began = now_ms(), took;
+	struct work_done before = *done, rate;
+	int i;
+
+	for (i = 0; i < n; i++)
+		CHECK_EQ(kill(pids[i], SIGCONT), 0);
+	sleep_ms(WINDOW_MS);
+	rate.messages = done->messages - before.messages;
+	rate.steps = done->steps - before.steps;
+	took = now_ms() - began;
+	for (i = 0; i < n; i++)
+		CHECK_EQ(kill(pids[i], SIGSTOP), 0);
+	rate.messages = rate.messages * 1000 / took;
+	rate.steps = rate.steps * 1000 / took;
+	/* what the streams have under way ends */
+	sleep_ms(200);
+	return rate;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	return *(const unsigned int *)a - *(const unsigned int *)b;
+}
+
+static void beside_computation(void)
+{
+	unsigned int streams[ROUNDS], task[ROUNDS];
+	struct work_done alone, both;
+	pid_t pids[1 + QPS];
+	int i;
+
+	/* the parent asks from another CPU */
+	run_on(CPU + 1);
+	done = mmap(NULL, sizeof(*done), PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	CHECK(done != MAP_FAILED);
+	pids[0] = start(compute);
+	for (i = 0; i < QPS; i++)
+		pids[1 + i] = start(stream);
+
+	for (i = 0; i < ROUNDS; i++) {
+		alone.steps = run_for(pids, 1).steps;
+		alone.messages = run_for(pids + 1, QPS).messages;
+		both = run_for(pids, 1 + QPS);
+		printf("# alone %lu messages, %lu steps; together %lu, %lu\n",
+		       alone.messages, alone.steps, both.messages, both.steps);
+		CHECK(alone.steps && alone.messages);
+		streams[i] = both.messages * 100 / alone.messages;
+		task[i] = both.steps * 100 / alone.steps;
+	}
+	qsort(streams, ROUNDS, sizeof(*streams), by_value);
+	qsort(task, ROUNDS, sizeof(*task), by_value);
+	printf("# the streams have %u%%, the task %u%%\n", streams[ROUNDS / 2],
+	       task[ROUNDS / 2]);
+	CHECK(streams[ROUNDS / 2] >= LEAST);
+	CHECK(task[ROUNDS / 2] >= LEAST);
+	for (i = 0; i < 1 + QPS; i++) {
+		kill(pids[i], SIGKILL);
+		CHECK_EQ(waitpid(pids[i], NULL, 0), pids[i]);
+	}
+}
+
+static const struct test tests[] = {
+	{ "a stream of two queue pairs beside a task that computes",
+	  beside_computation },
+	{}
+};
+
+int main(int argc, char **argv)
+{
+	host_tests(tests, argv + 1);
+}
