@@ -77,6 +77,7 @@
 	rule(implied_nak, "an ACK behind a read does not acknowledge the read") \
 	rule(sqd, "nothing begins while the send queue is drained")	\
 	rule(sq_drained, "the event comes when the queue is drained")	\
+	rule(cpu_share, "tasks of a CPU have a part of it beside the data path") \
 	rule(flow_limit, "skbs of a flow in the network are bounded")	\
 	rule(ah_pd, "an address handle is used within its PD")		\
 	/* memory */							\

@@ -1,15 +1,105 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#include <linux/delay.h>
+#include <linux/jiffies.h>
+#include <linux/percpu.h>
+#include <linux/sched.h>
+#include <linux/sched/clock.h>
+#include <linux/sched/stat.h>
+
 #include "base/compat.h"
+#include "base/rule.h"
 #include "base/work.h"
+
+/* so long works have a CPU before its other tasks have a turn */
+#define RXE_WORK_SLICE		(2 * NSEC_PER_SEC / HZ)
+/* that turn, if another task wants it; so often it is asked whether one still does */
+#define RXE_WORK_PAUSE		RXE_WORK_SLICE
+#define RXE_WORK_PAUSE_STEP_US	500
+
+/**
+ * struct rxe_work_time - the time that a CPU has given to works of rxe_wq
+ * @since: when it was first counted, by local_clock()
+ * @used: nanoseconds since then
+ * @pauses: works wait for other tasks
+ */
+struct rxe_work_time {
+	u64 since;
+	u64 used;
+	bool pauses;
+};
+
+static DEFINE_PER_CPU(struct rxe_work_time, rxe_work_time);
 
 struct workqueue_struct *rxe_wq;
 struct workqueue_struct *rxe_flush_wq;
 
+/* Whether other tasks have had their part of the CPU, or do not want it. */
+static bool rxe_work_may_go_on(const struct rxe_work_time *time)
+{
+	return local_clock() - time->since >= time->used + RXE_WORK_PAUSE ||
+	       single_task_running() || rxe_broken(cpu_share);
+}
+
+/**
+ * rxe_work_account - count time that is a work's, but was taken by a program's call
+ * @began: local_clock() when it began
+ *
+ * Context: not preemptible since then.
+ */
+void rxe_work_account(u64 began)
+{
+	this_cpu_add(rxe_work_time.used, local_clock() - began);
+}
+
+/**
+ * rxe_work_end - account for the time that a work of rxe_wq has taken
+ * @began: local_clock() when it began
+ *
+ * The workqueue's threads come before all ordinary tasks, so that packets are not
+ * kept waiting by tasks that compute. For those to go on beside them, works that
+ * have had the CPU for RXE_WORK_SLICE give up the next RXE_WORK_PAUSE if a task
+ * wants it: of three parts of a CPU's time works have two. As one work at a time
+ * is active on a CPU, all of its works wait while this one sleeps.
+ *
+ * A program that sleeps until its data is there wants the CPU when a slice ends,
+ * and soon after does not any more: then the pause ends.
+ *
+ * Context: may sleep; at the end of a work, which may be freed.
+ */
+void rxe_work_end(u64 began)
+{
+	/* a work stays on its CPU, unless that goes offline: then it is a wrong one */
+	struct rxe_work_time *time = raw_cpu_ptr(&rxe_work_time);
+
+	this_cpu_add(rxe_work_time.used, local_clock() - began);
+	if (time->used < RXE_WORK_SLICE)
+		return;
+
+	/* read by softirqs of this CPU: see rxe_works_pause() */
+	WRITE_ONCE(time->pauses, true);
+	while (!rxe_work_may_go_on(time))
+		usleep_range(RXE_WORK_PAUSE_STEP_US, 2 * RXE_WORK_PAUSE_STEP_US);
+	WRITE_ONCE(time->pauses, false);
+	time->since = local_clock();
+	time->used = 0;
+}
+
+/**
+ * rxe_works_pause - ask whether the works of this CPU wait for other tasks
+ *
+ * Context: not preemptible.
+ * Return: true: what they have to do is not to be done in their place.
+ */
+bool rxe_works_pause(void)
+{
+	return __this_cpu_read(rxe_work_time.pauses);
+}
+
 /**
  * rxe_work_init - create the workqueues of the protocol
  *
- * Works of rxe_wq are bound to CPUs, as flows are. That for flushes has one
- * thread, of ordinary priority: what programs make it do, each pass of each QP
+ * Works of rxe_wq are bound to CPUs, as flows are, one at a time on each: see
+ * rxe_work_end(). They do not sleep otherwise. That for flushes has one thread, of ordinary priority: what programs make it do, each pass of each QP
  * in its turn, takes no more of the machine than that. Both serve memory reclaim,
  * as a QP may carry swap.
  *
@@ -19,7 +109,7 @@ struct workqueue_struct *rxe_flush_wq;
 int rxe_work_init(void)
 {
 	rxe_wq = alloc_workqueue("rxe", WQ_HIGHPRI | WQ_MEM_RECLAIM |
-				 RXE_WQ_PERCPU, 0);
+				 RXE_WQ_PERCPU, 1);
 	if (!rxe_wq)
 		return -ENOMEM;
 

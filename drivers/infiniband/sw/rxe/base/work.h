@@ -2,6 +2,7 @@
 #ifndef RXE_WORK_H
 #define RXE_WORK_H
 
+#include <linux/types.h>
 #include <linux/workqueue.h>
 
 /* runs protocol work that must not run in the context that found it */
@@ -11,5 +12,9 @@ extern struct workqueue_struct *rxe_flush_wq;
 
 int rxe_work_init(void);
 void rxe_work_exit(void);
+
+void rxe_work_account(u64 began);
+void rxe_work_end(u64 began);
+bool rxe_works_pause(void);
 
 #endif

@@ -7,6 +7,7 @@
  * each batch. A small batch is processed at once, if none waits before it.
  */
 #include <linux/percpu.h>
+#include <linux/sched/clock.h>
 #include <linux/skbuff.h>
 #include <linux/workqueue.h>
 
@@ -63,15 +64,17 @@ static void rxe_bulk_work(struct work_struct *work)
 {
 	struct rxe_bulk *bulk = container_of(work, struct rxe_bulk, work);
 	int budget = RXE_BULK_BUDGET;
+	u64 began = local_clock();
 
 	while (rxe_bulk_step(bulk)) {
 		WRITE_ONCE(bulk->ran, jiffies);
 		if (!--budget) {
 			queue_work(rxe_wq, work);
-			return;
+			break;
 		}
 		cond_resched();
 	}
+	rxe_work_end(began);
 }
 
 /*
@@ -84,6 +87,9 @@ static void rxe_bulk_run_overdue(struct rxe_bulk *bulk)
 {
 	int budget = RXE_BULK_BUDGET;
 
+	/* it waits for tasks, which what is done here would keep waiting as well */
+	if (rxe_works_pause())
+		return;
 	while (time_after(jiffies, READ_ONCE(bulk->ran) + 1) && budget-- &&
 	       rxe_bulk_step(bulk))
 		;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* The requester of the connected services: IBTA volume 1, 9.7.3 and 9.8.2. */
+#include <linux/sched/clock.h>
+
 #include "base/rule.h"
 #include "base/wire.h"
 #include "base/work.h"
@@ -355,6 +357,7 @@ void rxe_requester_begin(struct rxe_qp *qp)
 {
 	struct rxe_sq *sq = &qp->sq;
 	int turns = sq->psn == sq->una_psn ? RXE_FIRST_TURNS : 0;
+	u64 began;
 
 	lockdep_assert_held(&sq->lock);
 	while (turns--) {
@@ -364,7 +367,9 @@ void rxe_requester_begin(struct rxe_qp *qp)
 		spin_unlock_bh(&sq->lock);
 		spin_lock_bh(&sq->lock);
 	}
+	began = local_clock();
 	rxe_requester_run(qp);
+	rxe_work_account(began);
 }
 
 /**

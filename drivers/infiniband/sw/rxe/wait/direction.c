@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #include <linux/delay.h>
 #include <linux/refcount.h>
+#include <linux/sched/clock.h>
 #include <linux/slab.h>
 #include <linux/wait_bit.h>
 #include <rdma/odp_umem.h>
 
 #include "base/dev.h"
 #include "base/rule.h"
+#include "base/work.h"
 #include "wait/anchor.h"
 #include "wait/direction.h"
 #include "wait/fault.h"
@@ -282,10 +284,12 @@ static void rxe_direction_work(struct work_struct *work)
 {
 	struct rxe_direction *dir = container_of(to_delayed_work(work),
 						 struct rxe_direction, work);
+	u64 began = local_clock();
 
 	spin_lock_bh(dir->lock);
 	dir->ops->run(dir);
 	spin_unlock_bh(dir->lock);
+	rxe_work_end(began);
 }
 
 /**

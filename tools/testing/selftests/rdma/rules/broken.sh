@@ -163,6 +163,9 @@ test_for()
 	go_back)
 		set -- wire/wire_requester.py "NAKs of sequence errors"
 		;;
+	cpu_share)
+		set -- verbs/cpu_share "a stream of two queue pairs beside a task that computes"
+		;;
 	flow_limit)
 		set -- net/flows "packets of a device in the network are bounded"
 		;;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* The data path and a task that computes, on one CPU, each have their part of it. */
 #define _GNU_SOURCE
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,45 +32,67 @@ struct work_done {
 
 static struct work_done *done;
 
-static void write_next(struct pair *pair, struct buf *from, struct buf *to)
+struct writer {
+	struct pair pair;
+	struct buf from;
+	struct buf to;
+};
+
+static void write_next(struct writer *w)
 {
-	post_one(&pair->a, IBV_WR_RDMA_WRITE, buf_sge(from, 0, MESSAGE), to, 0);
+	post_one(&w->pair.a, IBV_WR_RDMA_WRITE, buf_sge(&w->from, 0, MESSAGE),
+		 &w->to, 0);
+}
+
+static void writer_up(struct writer *w)
+{
+	const struct pair_config config = { .channel = true };
+	int i;
+
+	pair_up(&w->pair, &config);
+	buf_get(&w->from, &w->pair.hosts[0], MESSAGE, ALL_ACCESS);
+	buf_get(&w->to, &w->pair.hosts[1], MESSAGE, ALL_ACCESS);
+	CHECK_EQ(ibv_req_notify_cq(w->pair.a.send_cq, 0), 0);
+	for (i = 0; i < DEPTH; i++)
+		write_next(w);
 }
 
 /* All completions that there are, each with another write. */
-static void write_more(struct pair *pair, struct buf *from, struct buf *to)
+static void write_more(struct writer *w)
 {
+	struct ibv_cq *cq;
+	void *context;
 	struct ibv_wc wc;
 
-	while (ibv_poll_cq(pair->a.send_cq, 1, &wc)) {
+	CHECK_EQ(ibv_get_cq_event(w->pair.a.send_channel, &cq, &context), 0);
+	ibv_ack_cq_events(cq, 1);
+	CHECK_EQ(ibv_req_notify_cq(cq, 0), 0);
+	while (ibv_poll_cq(cq, 1, &wc)) {
 		CHECK_EQ(wc.status, IBV_WC_SUCCESS);
 		__atomic_fetch_add(&done->messages, 1, __ATOMIC_RELAXED);
-		write_next(pair, from, to);
+		write_next(w);
 	}
 }
 
-/* One connection's writes: it sleeps while none completes. */
+/* Writes of QPS connections: it sleeps while none completes. */
 static void stream(int ready)
 {
-	const struct pair_config config = { .channel = true };
-	struct buf from, to;
-	struct ibv_cq *cq;
-	struct pair pair;
-	void *context;
+	struct pollfd fds[QPS];
+	struct writer w[QPS];
 	int i;
 
 	run_on(CPU);
-	pair_up(&pair, &config);
-	buf_get(&from, &pair.hosts[0], MESSAGE, ALL_ACCESS);
-	buf_get(&to, &pair.hosts[1], MESSAGE, ALL_ACCESS);
-	for (i = 0; i < DEPTH; i++)
-		write_next(&pair, &from, &to);
+	for (i = 0; i < QPS; i++) {
+		writer_up(&w[i]);
+		fds[i].fd = w[i].pair.a.send_channel->fd;
+		fds[i].events = POLLIN;
+	}
 	CHECK_EQ(write(ready, "", 1), 1);
 	for (;;) {
-		CHECK_EQ(ibv_req_notify_cq(pair.a.send_cq, 0), 0);
-		write_more(&pair, &from, &to);
-		CHECK_EQ(ibv_get_cq_event(pair.a.send_channel, &cq, &context), 0);
-		ibv_ack_cq_events(cq, 1);
+		CHECK(poll(fds, QPS, -1) > 0);
+		for (i = 0; i < QPS; i++)
+			if (fds[i].revents)
+				write_more(&w[i]);
 	}
 }
 
@@ -125,7 +148,7 @@ static void beside_computation(void)
 {
 	unsigned int streams[ROUNDS], task[ROUNDS];
 	struct work_done alone, both;
-	pid_t pids[1 + QPS];
+	pid_t pids[2];
 	int i;
 
 	/* the parent asks from another CPU */
@@ -134,13 +157,12 @@ static void beside_computation(void)
 		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	CHECK(done != MAP_FAILED);
 	pids[0] = start(compute);
-	for (i = 0; i < QPS; i++)
-		pids[1 + i] = start(stream);
+	pids[1] = start(stream);
 
 	for (i = 0; i < ROUNDS; i++) {
 		alone.steps = run_for(pids, 1).steps;
-		alone.messages = run_for(pids + 1, QPS).messages;
-		both = run_for(pids, 1 + QPS);
+		alone.messages = run_for(pids + 1, 1).messages;
+		both = run_for(pids, 2);
 		printf("# alone %lu messages, %lu steps; together %lu, %lu\n",
 		       alone.messages, alone.steps, both.messages, both.steps);
 		CHECK(alone.steps && alone.messages);
@@ -153,7 +175,7 @@ static void beside_computation(void)
 	       task[ROUNDS / 2]);
 	CHECK(streams[ROUNDS / 2] >= LEAST);
 	CHECK(task[ROUNDS / 2] >= LEAST);
-	for (i = 0; i < 1 + QPS; i++) {
+	for (i = 0; i < 2; i++) {
 		kill(pids[i], SIGKILL);
 		CHECK_EQ(waitpid(pids[i], NULL, 0), pids[i]);
 	}
