@@ -115,12 +115,13 @@ static int rxe_dev_register(struct rxe_dev *dev, const char *name,
  * rxe_dev_create - make an RDMA device over a netdev
  * @name: of the device
  * @ndev: the netdev, held by the caller
+ * @net: its namespace, held by the caller
  * @ops: of the device
  *
  * Context: may sleep.
  * Return: 0 or a negative errno.
  */
-int rxe_dev_create(const char *name, struct net_device *ndev,
+int rxe_dev_create(const char *name, struct net_device *ndev, struct net *net,
 		   const struct ib_device_ops *ops)
 {
 	struct rxe_dev *dev;
@@ -154,7 +155,7 @@ int rxe_dev_create(const char *name, struct net_device *ndev,
 		goto destroy;
 	}
 
-	err = rxe_net_add(dev, dev_net(ndev));
+	err = rxe_net_add(dev, net);
 	if (err)
 		goto destroy;
 

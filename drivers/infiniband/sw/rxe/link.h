@@ -6,7 +6,7 @@
 
 struct rxe_dev;
 
-int rxe_dev_create(const char *name, struct net_device *ndev,
+int rxe_dev_create(const char *name, struct net_device *ndev, struct net *net,
 		   const struct ib_device_ops *ops);
 void rxe_dev_destroy(struct rxe_dev *dev);
 void rxe_dev_port_event(struct rxe_dev *dev);

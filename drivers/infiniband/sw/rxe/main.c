@@ -55,23 +55,43 @@ static int rxe_newlink_check(struct net_device *ndev)
 	return 0;
 }
 
+/*
+ * The namespace that the netdev is in, which it may leave at any time. Held, as
+ * rxe_exit_net() would not find a device that is not registered yet.
+ */
+static struct net *rxe_netdev_get_net(const struct net_device *ndev)
+{
+	struct net *net;
+
+	rtnl_lock();
+	net = maybe_get_net(dev_net(ndev));
+	rtnl_unlock();
+	return net;
+}
+
 static int rxe_newlink(const char *name, struct net_device *ndev)
 {
 	struct ib_device *ibdev;
 	int err = -EEXIST;
+	struct net *net;
 
 	/* the core gives a VLAN's GIDs to the device of the netdev below */
 	if (is_vlan_dev(ndev))
 		return -EPERM;
+
+	net = rxe_netdev_get_net(ndev);
+	if (!net)
+		return -ENODEV;
 
 	mutex_lock(&rxe_newlink_lock);
 	ibdev = ib_device_get_by_netdev(ndev, RDMA_DRIVER_RXE);
 	if (ibdev)
 		ib_device_put(ibdev);
 	else
-		err = rxe_dev_create(name, ndev, &rxe_dev_ops) ?:
+		err = rxe_dev_create(name, ndev, net, &rxe_dev_ops) ?:
 		      rxe_newlink_check(ndev);
 	mutex_unlock(&rxe_newlink_lock);
+	put_net(net);
 	return err;
 }
 

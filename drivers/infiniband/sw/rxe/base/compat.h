@@ -11,6 +11,15 @@
 #include <linux/version.h>
 #include <rdma/ib_umem.h>
 
+/*
+ * Per-CPU data is guarded by BH being disabled: one task of a CPU at a time. From 6.18
+ * on PREEMPT_RT keeps to that only where it is configured to.
+ */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 18, 0) && defined(CONFIG_PREEMPT_RT) && \
+	!defined(CONFIG_PREEMPT_RT_NEEDS_BH_LOCK)
+#error "PREEMPT_RT is supported with CONFIG_PREEMPT_RT_NEEDS_BH_LOCK only"
+#endif
+
 /* RDMA core */
 
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 2, 0)

@@ -57,6 +57,8 @@ static inline void rxe_batch_detach(struct sk_buff *skb)
 {
 	skb_dst_drop(skb);
 	nf_reset_ct(skb);
+	/* a program for tc may have given it one of a socket under RCU */
+	skb_orphan(skb);
 	skb->dev = NULL;
 }
 

@@ -36,8 +36,10 @@ struct workqueue_struct *rxe_flush_wq;
 /* Whether other tasks have had their part of the CPU, or do not want it. */
 static bool rxe_work_may_go_on(const struct rxe_work_time *time)
 {
-	return local_clock() - time->since >= time->used + RXE_WORK_PAUSE ||
-	       single_task_running() || rxe_broken(cpu_share);
+	u64 enough = READ_ONCE(time->used) + RXE_WORK_PAUSE;
+
+	return local_clock() - time->since >= enough || single_task_running() ||
+	       rxe_broken(cpu_share);
 }
 
 /**
@@ -58,8 +60,8 @@ void rxe_work_account(u64 began)
  * The workqueue's threads come before all ordinary tasks, so that packets are not
  * kept waiting by tasks that compute. For those to go on beside them, works that
  * have had the CPU for RXE_WORK_SLICE give up the next RXE_WORK_PAUSE if a task
- * wants it: of three parts of a CPU's time works have two. As one work at a time
- * is active on a CPU, all of its works wait while this one sleeps.
+ * wants it: such a CPU's time is half theirs. As one work at a time is active on a
+ * CPU, all of its works wait while this one sleeps.
  *
  * A program that sleeps until its data is there wants the CPU when a slice ends,
  * and soon after does not any more: then the pause ends.
@@ -72,16 +74,16 @@ void rxe_work_end(u64 began)
 	struct rxe_work_time *time = raw_cpu_ptr(&rxe_work_time);
 
 	this_cpu_add(rxe_work_time.used, local_clock() - began);
-	if (time->used < RXE_WORK_SLICE)
+	if (READ_ONCE(time->used) < RXE_WORK_SLICE)
 		return;
 
-	/* read by softirqs of this CPU: see rxe_works_pause() */
+	/* softirqs of this CPU read it, and programs' calls on it add to @used */
 	WRITE_ONCE(time->pauses, true);
 	while (!rxe_work_may_go_on(time))
 		usleep_range(RXE_WORK_PAUSE_STEP_US, 2 * RXE_WORK_PAUSE_STEP_US);
 	WRITE_ONCE(time->pauses, false);
 	time->since = local_clock();
-	time->used = 0;
+	WRITE_ONCE(time->used, 0);
 }
 
 /**
@@ -92,16 +94,17 @@ void rxe_work_end(u64 began)
  */
 bool rxe_works_pause(void)
 {
-	return __this_cpu_read(rxe_work_time.pauses);
+	return this_cpu_read(rxe_work_time.pauses);
 }
 
 /**
  * rxe_work_init - create the workqueues of the protocol
  *
  * Works of rxe_wq are bound to CPUs, as flows are, one at a time on each: see
- * rxe_work_end(). They do not sleep otherwise. That for flushes has one thread, of ordinary priority: what programs make it do, each pass of each QP
- * in its turn, takes no more of the machine than that. Both serve memory reclaim,
- * as a QP may carry swap.
+ * rxe_work_end(). They do not sleep otherwise. That for flushes has one thread,
+ * of ordinary priority: what programs make it do, each pass of each QP in its turn,
+ * takes no more of the machine than that. Both serve memory reclaim, as a QP may
+ * carry swap.
  *
  * Context: may sleep.
  * Return: 0 or -ENOMEM.

@@ -127,7 +127,7 @@ void rxe_bulk_add(const struct net *net, struct sk_buff *skb)
 
 	lockdep_assert_in_softirq();
 	if (later && skb_queue_len_lockless(&bulk->skbs) >= RXE_BULK_MAX) {
-		kfree_skb(skb);
+		rxe_rcv_drop(net, skb);
 		return;
 	}
 	while (skb_queue_len_lockless(&bulk->skbs) >= RXE_BULK_MAX)

@@ -99,7 +99,7 @@ int rxe_udp_rcv(struct sock *sk, struct sk_buff *skb)
 	rxe_batch_init(skb, 0);
 	if (!rxe_udp_len_ok(udp_hdr(skb), skb->len + sizeof(struct udphdr)) ||
 	    !rxe_skb_dgid(skb, &dgid)) {
-		rxe_count_dropped(sock_net(sk), skb, RXE_STAT_RCVD_MALFORMED);
+		rxe_count_dropped(sock_net(sk), skb, 1, RXE_STAT_RCVD_MALFORMED);
 		kfree_skb(skb);
 		return 0;
 	}
@@ -107,7 +107,7 @@ int rxe_udp_rcv(struct sock *sk, struct sk_buff *skb)
 	if (!rdma_is_multicast_addr((struct in6_addr *)dgid.raw))
 		rxe_hook_rcv(sock_net(sk), skb);
 	else if (rxe_path_is_in_output())
-		kfree_skb(skb);
+		rxe_rcv_drop(sock_net(sk), skb);
 	else
 		rxe_rcv_group(sock_net(sk), skb);
 	return 0;

@@ -122,7 +122,8 @@ static int rxe_join6(struct net_device *ndev, const struct in6_addr *addr)
  * The netdev becomes a member, not a socket. The sockets take packets to any
  * group, and all devices in the namespace share them; the memberships of a
  * socket are bounded (optmem_max, igmp_max_memberships), so that devices and
- * programs would take them from each other, and are guarded by its lock.
+ * programs would take them from each other, and are guarded by its lock. In a
+ * namespace that the netdev has moved to, the device is as good as gone.
  */
 static int rxe_join(struct rxe_dev *dev, const union ib_gid *mgid)
 {
@@ -132,11 +133,14 @@ static int rxe_join(struct rxe_dev *dev, const union ib_gid *mgid)
 	if (rxe_broken(mcast_join))
 		return 0;
 	rtnl_lock();
+	if (!net_eq(dev_net(dev->ndev), dev->net))
+		goto unlock;
 	if (ipv6_addr_v4mapped(addr))
 		err = rxe_join4(__in_dev_get_rtnl(dev->ndev),
 				addr->s6_addr32[3]);
 	else if (dev->sock6)
 		err = rxe_join6(dev->ndev, addr);
+unlock:
 	rtnl_unlock();
 
 	return err;

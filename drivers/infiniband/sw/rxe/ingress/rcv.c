@@ -99,15 +99,16 @@ static struct rxe_qp *rxe_find_qp(const struct net *net,
 }
 
 /**
- * rxe_count_dropped - count a packet that is for no queue pair
- * @net: where it came in
- * @skb: its batch
- * @stat: why it is dropped; of the device of the netdev that it came by, if any
+ * rxe_count_dropped - count packets that are handed to no queue pair
+ * @net: where they came in
+ * @skb: their batch
+ * @packets: how many they are
+ * @stat: why they are dropped; of the device of the netdev that they came by, if any
  *
  * Context: BH disabled, under RCU.
  */
 void rxe_count_dropped(const struct net *net, const struct sk_buff *skb,
-		       enum rxe_stat stat)
+		       unsigned int packets, enum rxe_stat stat)
 {
 	struct net_device *ndev;
 	struct ib_device *ibdev;
@@ -119,7 +120,7 @@ void rxe_count_dropped(const struct net *net, const struct sk_buff *skb,
 	if (!ibdev)
 		return;
 
-	rxe_count(to_rdev(ibdev), stat);
+	rxe_count_more(to_rdev(ibdev), stat, packets);
 	ib_device_put(ibdev);
 }
 
@@ -151,9 +152,7 @@ static void rxe_run_deliver(struct rxe_run *run, struct sk_buff *skb)
 	struct rxe_qp *qp = run->qp;
 
 	run->qp = NULL;
-	if (!skb) {
-		rxe_count(rxe_qp_dev(qp), RXE_STAT_RCVD_DROPS);
-	} else if (run->begin == run->end) {
+	if (run->begin == run->end) {
 		kfree_skb(skb);
 	} else {
 		rxe_batch(skb)->next = run->begin;
@@ -166,14 +165,49 @@ static void rxe_run_deliver(struct rxe_run *run, struct sk_buff *skb)
 	rxe_handle_put(qp->handle);
 }
 
+static void rxe_run_drop(struct rxe_run *run, u32 packet_len)
+{
+	struct rxe_qp *qp = run->qp;
+
+	run->qp = NULL;
+	rxe_count_more(rxe_qp_dev(qp), RXE_STAT_RCVD_DROPS,
+		       DIV_ROUND_UP(run->end - run->begin, packet_len));
+	rxe_handle_put(qp->handle);
+}
+
 /*
  * GRO may have merged packets of several QPs: it compares addresses and ports
  * only. An invalid packet ends a run, too.
  */
 static void rxe_run_split(struct rxe_run *run, struct sk_buff *skb)
 {
-	if (run->qp)
-		rxe_run_deliver(run, skb_clone(skb, GFP_ATOMIC));
+	struct sk_buff *clone;
+
+	if (!run->qp)
+		return;
+
+	clone = skb_clone(skb, GFP_ATOMIC);
+	if (clone)
+		rxe_run_deliver(run, clone);
+	else
+		rxe_run_drop(run, rxe_batch(skb)->packet_len);
+}
+
+/**
+ * rxe_rcv_drop - drop packets that cannot be taken now
+ * @net: where they came in
+ * @skb: the batch; consumed
+ *
+ * Context: as rxe_rcv().
+ */
+void rxe_rcv_drop(const struct net *net, struct sk_buff *skb)
+{
+	const struct rxe_batch *batch = rxe_batch(skb);
+	u32 len = batch->end - batch->next;
+
+	rxe_count_dropped(net, skb, DIV_ROUND_UP(len, max(batch->packet_len, 1U)),
+			  RXE_STAT_RCVD_DROPS);
+	kfree_skb(skb);
 }
 
 /**
@@ -193,19 +227,19 @@ void rxe_rcv(const struct net *net, struct sk_buff *skb)
 	lockdep_assert_in_softirq();
 	lockdep_assert_in_rcu_read_lock();
 	if (!end)
-		rxe_count_dropped(net, skb, RXE_STAT_RCVD_MALFORMED);
+		rxe_count_dropped(net, skb, 1, RXE_STAT_RCVD_MALFORMED);
 	rxe_batch_icrc_prefix(skb, &prefix);
 	for (offset = 0; offset < end; offset += n * pkt.len) {
 		n = 1;
 		if (!rxe_pkt_parse(&pkt, skb, offset)) {
-			rxe_count_dropped(net, skb, RXE_STAT_RCVD_MALFORMED);
+			rxe_count_dropped(net, skb, 1, RXE_STAT_RCVD_MALFORMED);
 			rxe_run_split(&run, skb);
 			continue;
 		}
 		if (run.qp && !rxe_run_continues(&run, qpn, &pkt))
 			rxe_run_split(&run, skb);
 		if (!run.qp && !rxe_run_begin(&run, net, &pkt)) {
-			rxe_count_dropped(net, skb, RXE_STAT_RCVD_NO_QP);
+			rxe_count_dropped(net, skb, 1, RXE_STAT_RCVD_NO_QP);
 			continue;
 		}
 		qpn = pkt.qpn;
@@ -242,13 +276,13 @@ void rxe_rcv_group(const struct net *net, struct sk_buff *skb)
 	lockdep_assert_in_rcu_read_lock();
 	rxe_batch_icrc_prefix(skb, &prefix);
 	if (!rxe_pkt_next(&pkt, skb))
-		rxe_count_dropped(net, skb, RXE_STAT_RCVD_MALFORMED);
+		rxe_count_dropped(net, skb, 1, RXE_STAT_RCVD_MALFORMED);
 	else if (pkt.qpn != RXE_MULTICAST_QPN ||
 		 rxe_service(pkt.opcode) != IB_OPCODE_UD)
-		rxe_count_dropped(net, skb, RXE_STAT_RCVD_NO_QP);
+		rxe_count_dropped(net, skb, 1, RXE_STAT_RCVD_NO_QP);
 	else if (!rxe_pkts_check_icrc(&pkt, &prefix, 1))
-		rxe_count_dropped(net, skb, RXE_STAT_ICRC_ERR);
+		rxe_count_dropped(net, skb, 1, RXE_STAT_ICRC_ERR);
 	else if (!rxe_mcast_rcv(net, &pkt))
-		rxe_count_dropped(net, skb, RXE_STAT_RCVD_NO_QP);
+		rxe_count_dropped(net, skb, 1, RXE_STAT_RCVD_NO_QP);
 	consume_skb(skb);
 }

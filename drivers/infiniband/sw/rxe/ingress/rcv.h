@@ -10,7 +10,8 @@ struct sk_buff;
 
 void rxe_rcv(const struct net *net, struct sk_buff *skb);
 void rxe_rcv_group(const struct net *net, struct sk_buff *skb);
+void rxe_rcv_drop(const struct net *net, struct sk_buff *skb);
 void rxe_count_dropped(const struct net *net, const struct sk_buff *skb,
-		       enum rxe_stat stat);
+		       unsigned int packets, enum rxe_stat stat);
 
 #endif

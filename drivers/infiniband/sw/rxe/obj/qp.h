@@ -71,6 +71,7 @@ struct rxe_rwqe;
  * @rnr_waiting: S: @rnr_timer runs
  * @probing: S: after @rnr_timer or a time-out: one packet at a time, until one
  *	     is acknowledged
+ * @unpark_due: S: @requester is to go on without its fault, once it may
  * @no_memory_tries: S: how often there was none for a packet, in a row
  * @gap_retried: S: @una_psn was requested again, since a later response came first
  * @gap_repeats: S: responses in a row since then whose PSN is not after @gap_psn
@@ -113,6 +114,7 @@ struct rxe_sq {
 	u8 rnr_retries;
 	bool rnr_waiting;
 	bool probing;
+	bool unpark_due;
 	u8 no_memory_tries;
 	bool gap_retried;
 	u8 gap_repeats;

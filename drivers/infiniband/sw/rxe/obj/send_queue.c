@@ -140,6 +140,7 @@ void rxe_sq_reset(struct rxe_qp *qp)
 	sq->draining = false;
 	sq->rnr_waiting = false;
 	sq->probing = false;
+	sq->unpark_due = false;
 	sq->no_memory_tries = 0;
 	sq->gap_retried = false;
 	rxe_abandon(&sq->requester);

@@ -409,7 +409,8 @@ static long fault_first(struct odp_fault *fault, unsigned long addr)
 /*
  * Where the range ends of which the page table is not there; 0: it is, for the page
  * at @addr. Tables above the last level stay while the mmap_lock is held for
- * reading, in which others may only add some.
+ * reading, in which others may only add some: but for those of hugetlbfs, which
+ * processes share, and which go when the file is truncated.
  */
 static unsigned long absent_table_end(struct mm_struct *mm, unsigned long addr,
 				      unsigned long end)
@@ -447,6 +448,8 @@ static unsigned long count_absent(struct mm_struct *mm, unsigned long addr,
 		next = end;
 	else if (vma->vm_start > addr)
 		next = min(vma->vm_start, end);
+	else if (is_vm_hugetlb_page(vma))
+		next = addr + PAGE_SIZE;
 	else
 		next = absent_table_end(mm, addr, end) ?: addr + PAGE_SIZE;
 	return (next - addr) >> PAGE_SHIFT;

@@ -20,6 +20,8 @@
 #define RXE_PARKED_RESPONSES	(8U << 20)
 /* bytes of them completed under one hold of the lock, before others get a turn */
 #define RXE_COMPLETER_BUDGET	(256 << 10)
+/* bytes that a batch of them counts for at least */
+#define RXE_COMPLETER_COST	(4 << 10)
 /* ACK timeouts until the peer is late for a requester that waits for memory itself */
 #define RXE_PARKED_PATIENCE	4
 /* responses in a row, out of order, that mean that a repetition was lost */
@@ -104,7 +106,7 @@ static void rxe_set_una(struct rxe_qp *qp, u32 psn)
 	sq->gap_retried = false;
 	/* acknowledged while going back: do not repeat what the peer has */
 	if (rxe_psn_diff(sq->psn, psn) < 0) {
-		rxe_try_unpark(&sq->requester);
+		rxe_requester_unpark(sq);
 		sq->psn = psn;
 		sq->next = sq->done;
 	}
@@ -528,12 +530,13 @@ static void rxe_completer_continue(struct rxe_direction *dir)
 	int budget = RXE_COMPLETER_BUDGET;
 	struct sk_buff *skb;
 
-	while ((skb = rxe_backlog_peek(&dir->backlog))) {
+	/* a work that was queued before may find it parked */
+	while (!dir->parked && (skb = rxe_backlog_peek(&dir->backlog))) {
 		if (budget <= 0) {
 			queue_delayed_work(rxe_wq, &dir->work, 0);
 			break;
 		}
-		budget -= skb->len;
+		budget -= max_t(u32, skb->len, RXE_COMPLETER_COST);
 		if (!rxe_complete_batch(qp, skb))
 			break;
 		rxe_backlog_consume(&dir->backlog);
@@ -545,7 +548,10 @@ static void rxe_completer_continue(struct rxe_direction *dir)
 /* The peer was not late meanwhile: this end waited for memory. */
 static void rxe_requester_wait_over(struct rxe_direction *dir)
 {
-	rxe_sq_note_progress(container_of(dir, struct rxe_sq, requester));
+	struct rxe_sq *sq = container_of(dir, struct rxe_sq, requester);
+
+	sq->unpark_due = false;
+	rxe_sq_note_progress(sq);
 }
 
 static void rxe_completer_wait_over(struct rxe_direction *dir)
@@ -584,6 +590,8 @@ void rxe_ack_timeout(struct timer_list *timer)
 	spin_lock(&sq->lock);
 	if (!rxe_completer_live(qp) || rxe_broken(ack_timeout))
 		goto unlock;
+	if (sq->unpark_due)
+		rxe_requester_unpark(sq);
 
 	/* the peer is not late while we wait, or have packets queued here */
 	if (sq->rnr_waiting || rxe_completer_busy(sq) ||

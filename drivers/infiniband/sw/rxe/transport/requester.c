@@ -373,6 +373,22 @@ void rxe_requester_begin(struct rxe_qp *qp)
 }
 
 /**
+ * rxe_requester_unpark - do not wait for memory of later requests any more
+ * @sq: has something else to send, or to repeat
+ *
+ * If that may not be now, as too many faults are abandoned already, the ACK timer asks
+ * again.
+ *
+ * Context: BH disabled, the send queue's lock is held.
+ */
+void rxe_requester_unpark(struct rxe_sq *sq)
+{
+	lockdep_assert_held(&sq->lock);
+	rxe_try_unpark(&sq->requester);
+	sq->unpark_due = sq->requester.parked;
+}
+
+/**
  * rxe_requester_go_back - begin again at the oldest unacknowledged PSN
  * @qp: the QP
  *
@@ -388,7 +404,7 @@ void rxe_requester_go_back(struct rxe_qp *qp)
 		return;
 	/* a retransmission need not wait for memory of later requests */
 	if (sq->psn != sq->una_psn)
-		rxe_try_unpark(&sq->requester);
+		rxe_requester_unpark(sq);
 	sq->next = sq->done;
 	sq->psn = sq->una_psn;
 	sq->ack_psn = rxe_psn_add(sq->una_psn, -1);

@@ -5,10 +5,12 @@
 #include <linux/types.h>
 
 struct rxe_qp;
+struct rxe_sq;
 
 bool rxe_requester_should_batch(struct rxe_qp *qp);
 void rxe_requester_run(struct rxe_qp *qp);
 void rxe_requester_begin(struct rxe_qp *qp);
+void rxe_requester_unpark(struct rxe_sq *sq);
 void rxe_requester_go_back(struct rxe_qp *qp);
 
 #endif

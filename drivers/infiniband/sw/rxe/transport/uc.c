@@ -9,9 +9,9 @@
 #include "transport/uc.h"
 
 /* Drops the rest of the message, too: without a beginning it is not valid. */
-static void rxe_uc_drop(struct rxe_qp *qp)
+static void rxe_uc_drop(struct rxe_qp *qp, enum rxe_stat why)
 {
-	rxe_count(rxe_qp_dev(qp), RXE_STAT_RCVD_DROPS);
+	rxe_count(rxe_qp_dev(qp), why);
 	qp->rq.message = RXE_MESSAGE_NONE;
 }
 
@@ -29,6 +29,7 @@ static void rxe_uc_drop(struct rxe_qp *qp)
 int rxe_uc_process(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 {
 	struct rxe_rq *rq = &qp->rq;
+	enum rxe_stat why = RXE_STAT_RCVD_DROPS;
 	int err;
 
 	lockdep_assert_held(&qp->rq.lock);
@@ -50,7 +51,7 @@ int rxe_uc_process(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 	case -EAGAIN:
 		return err;
 	case RXE_SYN_RNR_NAK:
-		rxe_count(rxe_qp_dev(qp), RXE_STAT_OUT_OF_BUFFER);
+		why = RXE_STAT_OUT_OF_BUFFER;
 		break;
 	case RXE_SYN_NAK_REM_OP:
 		/* the receive request is at fault, and has completed so */
@@ -59,6 +60,6 @@ int rxe_uc_process(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 		break;
 	}
 drop:
-	rxe_uc_drop(qp);
+	rxe_uc_drop(qp, why);
 	return 0;
 }

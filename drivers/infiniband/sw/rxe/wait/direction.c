@@ -84,6 +84,8 @@ static void rxe_fault_put(struct rxe_fault *fault)
 
 	if (fault->abandoned) {
 		atomic_dec(&fault->anchor->faulter->abandoned);
+		/* before wake_up_var() looks for those that wait until there are less */
+		smp_mb__after_atomic();
 		wake_up_var(&fault->anchor->faulter->abandoned);
 	}
 	if (fault->unparked)

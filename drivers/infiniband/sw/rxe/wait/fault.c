@@ -203,23 +203,30 @@ static void rxe_end_turn(struct rxe_fault_queue *queue)
 	rxe_fault_queue_put(queue);
 }
 
-static void rxe_fault_job_try(struct rxe_fault_job *job)
+/* Returns whether the job has ended; else it waits for its turn. */
+static bool rxe_fault_job_try(struct rxe_fault_job *job)
 {
 	if (!rxe_broken(fault_nowait) && likely(job->run(job, false)))
-		return;
-	if (!rxe_await_turn(job))
-		job->run(job, true);
+		return true;
+	if (rxe_await_turn(job))
+		return false;
+	job->run(job, true);
+	return true;
 }
 
 static void rxe_fault_job_try_again(struct rxe_fault_job *job)
 {
 	struct rxe_fault_queue *queue = job->queue;
+	bool ended;
 
 	/* it may be started anew as it runs, and be gone afterwards */
 	job->trying = false;
-	rxe_fault_job_try(job);
+	ended = rxe_fault_job_try(job);
 
 	spin_lock_bh(&rxe_turns_lock);
+	/* so may all others, as when the program is dead: each ended one has some tried */
+	if (ended && !list_empty(&queue->waiting))
+		mod_delayed_work(queue->wq, &queue->again, 0);
 	queue->trying--;
 	rxe_place_leave(queue);
 	spin_unlock_bh(&rxe_turns_lock);
