@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
+#include "memory.h"
 #include "pair.h"
 
 #define PAGE		4096UL
@@ -40,7 +41,7 @@ static void *cold_memory(void)
 
 	CHECK(addr != MAP_FAILED);
 	/* small pages, whatever the host's policy of huge ones */
-	CHECK_EQ(madvise(addr, COLD_SIZE, MADV_NOHUGEPAGE), 0);
+	small_pages(addr, COLD_SIZE);
 	return addr;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #define _GNU_SOURCE
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
 #include <poll.h>
@@ -29,6 +30,11 @@ void write_file(const char *name, const char *text)
 	CHECK(fd >= 0);
 	CHECK_EQ(write(fd, text, strlen(text)), strlen(text));
 	close(fd);
+}
+
+void small_pages(void *addr, size_t len)
+{
+	CHECK(!madvise(addr, len, MADV_NOHUGEPAGE) || errno == EINVAL);
 }
 
 unsigned long page_frame(const void *at)

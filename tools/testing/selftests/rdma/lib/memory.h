@@ -22,6 +22,9 @@
 /* write a value to a file of sysfs or procfs, which must exist */
 void write_file(const char *name, const char *text);
 
+/* no huge pages there, where the kernel has any (one with PREEMPT_RT does not) */
+void small_pages(void *addr, size_t len);
+
 /* the PFN of the page that is mapped there; 0: none is */
 unsigned long page_frame(const void *at);
 /* whether its page has PG_referenced, whatever the page table says */

@@ -105,7 +105,7 @@ static void program_map(struct program *program, int n)
 	program->mem = mmap(NULL, n * PAGE_BYTES, PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	CHECK(program->mem != MAP_FAILED);
-	CHECK_EQ(madvise(program->mem, n * PAGE_BYTES, MADV_NOHUGEPAGE), 0);
+	small_pages(program->mem, n * PAGE_BYTES);
 	program->uffd = miss_pages(program->mem, n * PAGE_BYTES);
 }
 

@@ -140,7 +140,7 @@ static void serve(struct shared *shared)
 	host_open(&host, 1);
 	end_create(&end, &host, &config);
 	buf_get(&buf, &host, SIZE, ODP_ACCESS);
-	CHECK_EQ(madvise(buf.addr, SIZE, MADV_NOHUGEPAGE), 0);
+	small_pages(buf.addr, SIZE);
 	end_to_init(&end, &config);
 	shared->gids[1] = host.gids[0].gid;
 	shared->qpns[1] = end.qp->qp_num;
@@ -438,7 +438,7 @@ static void side_up(struct side *side, struct desk *desk, int which)
 	/* all but the memory that comes next */
 	CHECK_EQ(mlockall(MCL_CURRENT), 0);
 	buf_get(&side->buf, &side->host, LACK_SIZE, access);
-	CHECK_EQ(madvise(side->buf.addr, LACK_SIZE, MADV_NOHUGEPAGE), 0);
+	small_pages(side->buf.addr, LACK_SIZE);
 	end_to_init(&side->end, &side->config);
 	desk->gids[which] = side->host.gids[0].gid;
 	desk->qpns[which] = side->end.qp->qp_num;

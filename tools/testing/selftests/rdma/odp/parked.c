@@ -170,8 +170,7 @@ static void scene_up(struct scene *scene, const struct access *access)
 	for (i = 0; i < 2; i++) {
 		host_open(&hosts[i], i);
 		buf_get(&scene->bufs[i], &hosts[i], SIZE, ODP_ACCESS);
-		CHECK_EQ(madvise(scene->bufs[i].addr, SIZE, MADV_NOHUGEPAGE),
-			 0);
+		small_pages(scene->bufs[i].addr, SIZE);
 	}
 	end_create(&scene->pair.a, &hosts[0], &scene->config);
 	end_create(&scene->pair.b, &hosts[1], &scene->config);
@@ -656,7 +655,7 @@ static void taking_up(struct taking *taking, const struct taker *taker,
 	buf_get(&taking->from, &pair->hosts[0], SIZE, ALL_ACCESS);
 	fill_pattern(taking->from.addr, SIZE, 5);
 	buf_get(&taking->to, &pair->hosts[1], len, ODP_ACCESS);
-	CHECK_EQ(madvise(taking->to.addr, len, MADV_NOHUGEPAGE), 0);
+	small_pages(taking->to.addr, len);
 }
 
 static void taking_down(struct taking *taking)
@@ -819,8 +818,8 @@ static void long_messages(void)
 		test_at("opcode %d", opcodes[i]);
 		buf_get(&local, &pair.hosts[0], MIB, ODP_ACCESS);
 		buf_get(&remote, &pair.hosts[1], MIB, ODP_ACCESS);
-		CHECK_EQ(madvise(local.addr, MIB, MADV_NOHUGEPAGE), 0);
-		CHECK_EQ(madvise(remote.addr, MIB, MADV_NOHUGEPAGE), 0);
+		small_pages(local.addr, MIB);
+		small_pages(remote.addr, MIB);
 		parks[0] = counter_of(0, "parked");
 		parks[1] = counter_of(1, "parked");
 		if (opcodes[i] == S)

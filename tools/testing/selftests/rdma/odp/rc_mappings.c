@@ -381,7 +381,7 @@ static void *make_gaps(size_t len)
 	unsigned char *memory = map_aligned(len);
 	size_t at;
 
-	CHECK_EQ(madvise(memory, len, MADV_NOHUGEPAGE), 0);
+	small_pages(memory, len);
 	memset(memory, 1, len);
 	for (at = 0; at < len; at += 2 * PAGE_BYTES)
 		CHECK_EQ(madvise(memory + at, PAGE_BYTES, MADV_DONTNEED), 0);

@@ -100,7 +100,7 @@ static unsigned char *map(size_t len)
 				   -1, 0);
 
 	CHECK(addr != MAP_FAILED);
-	CHECK_EQ(madvise(addr, len, MADV_NOHUGEPAGE), 0);
+	small_pages(addr, len);
 	return addr;
 }
 

@@ -358,7 +358,7 @@ static void prefetch(bool whole, bool wait)
 	struct pair pair;
 	size_t base;
 
-	CHECK_EQ(madvise(memory, SIZE, MADV_NOHUGEPAGE), 0);
+	small_pages(memory, SIZE);
 	pair_up(&pair, &config);
 	buf_get(&local, &pair.hosts[0], SIZE, ALL_ACCESS);
 	if (whole)
@@ -414,7 +414,7 @@ static void prefetch_present(void)
 	struct pair pair;
 	int i;
 
-	CHECK_EQ(madvise(memory, SIZE, MADV_NOHUGEPAGE), 0);
+	small_pages(memory, SIZE);
 	/* a hole in the middle, which does not end the advice */
 	CHECK_EQ(munmap(memory + 40 * PAGE, PAGE), 0);
 	pair_up(&pair, &config);
@@ -460,7 +460,7 @@ static void prefetch_little(void)
 	struct buf odp;
 	unsigned long n;
 
-	CHECK_EQ(madvise(memory, NOTHING, MADV_NOHUGEPAGE), 0);
+	small_pages(memory, NOTHING);
 	memory[0] = 1;
 	memory[NOTHING - 1] = 1;
 	host_open(&host, 1);
@@ -642,7 +642,7 @@ static void shown(void)
 	pair_up(&pair, &config);
 	buf_get(&local, &pair.hosts[0], SIZE, ALL_ACCESS);
 	buf_get(&remote, &pair.hosts[1], SIZE, ODP_ACCESS);
-	CHECK_EQ(madvise(remote.addr, SIZE, MADV_NOHUGEPAGE), 0);
+	small_pages(remote.addr, SIZE);
 	do_one(&pair.a, W, buf_sge(&local, 0, 3 * PAGE), &remote, PAGE);
 	CHECK_EQ(madvise(remote.addr, 2 * PAGE, MADV_DONTNEED), 0);
 	CHECK(rdma_shows("statistic", "page_faults 3 page_invalidations 1 "));
@@ -669,7 +669,7 @@ static void traced(void)
 	pair_up(&pair, &config);
 	buf_get(&local, &pair.hosts[0], SIZE, ALL_ACCESS);
 	buf_get(&remote, &pair.hosts[1], SIZE, ODP_ACCESS);
-	CHECK_EQ(madvise(remote.addr, SIZE, MADV_NOHUGEPAGE), 0);
+	small_pages(remote.addr, SIZE);
 	snprintf(qpn, sizeof(qpn), "qpn=%#x ", pair.b.qp->qp_num);
 	snprintf(addr, sizeof(addr), "addr=%#lx ",
 		 (unsigned long)remote.addr + PAGE);
