@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "cables.h"
+#include "netns.h"
 
 #define QKEY	0x11223344
 
@@ -16,14 +17,12 @@ const char *const addresses[2][4] = {
 
 void cables_up(void)
 {
-	int i;
-
 	own_namespace();
-	command("ip netns add left");
-	command("ip netns add right");
-	for (i = 0; i < 2; i++)
-		command("ip link add v%d netns left type veth peer name v%d netns right",
-			i, i);
+	ip_lines(NULL,
+		 "netns add left\n"
+		 "netns add right\n"
+		 "link add v0 netns left type veth peer name v0 netns right\n"
+		 "link add v1 netns left type veth peer name v1 netns right\n");
 }
 
 void into_vrf(const char *ns, const char *vrf, int table, const char *netdev)
@@ -35,8 +34,10 @@ void into_vrf(const char *ns, const char *vrf, int table, const char *netdev)
 		 ns, vrf, ns, vrf, table);
 	if (system(text))
 		skip("the kernel has no VRFs");
-	command("ip -n %s link set %s up", ns, vrf);
-	command("ip -n %s link set %s master %s", ns, netdev, vrf);
+	ip_lines(ns,
+		 "link set %s up\n"
+		 "link set %s master %s\n",
+		 vrf, netdev, vrf);
 }
 
 void link_up(int link, int like)

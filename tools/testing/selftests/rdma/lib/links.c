@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #include <arpa/inet.h>
+#include <net/if.h>
 #include <sched.h>
 #include <stdio.h>
 #include <sys/mount.h>
@@ -7,6 +8,7 @@
 #include <unistd.h>
 
 #include "links.h"
+#include "netns.h"
 
 bool is_device(const char *name)
 {
@@ -85,10 +87,20 @@ void be_at(struct host *host, const char *address)
 	gid->index = gid_index(host->ctx, address, NULL);
 }
 
+static unsigned int ifindex_of(const char *ns, const char *netdev)
+{
+	int own = enter(ns);
+	unsigned int ifindex = if_nametoindex(netdev);
+
+	CHECK(ifindex);
+	leave(own);
+	return ifindex;
+}
+
 void be_on(struct host *host, const char *ns, const char *netdev,
 	   const char *address)
 {
-	unsigned int ifindex = netdev_number(ns, netdev, "ifindex");
+	unsigned int ifindex = ifindex_of(ns, netdev);
 	struct host_gid *gid = &host->gids[!!strchr(address, ':')];
 	struct ibv_gid_entry entry;
 
@@ -118,32 +130,28 @@ void check_moves(struct host *a, struct host *b, bool ipv6)
 void host_up(const char *ns, const char *netdev, const char *address,
 	     const char *device)
 {
-	command("ip -n %s link set lo up", ns);
-	command("ip -n %s link set %s up", ns, netdev);
-	command("ip -n %s addr add %s dev %s%s", ns, address, netdev,
-		strchr(address, ':') ? " nodad" : "");
-	command("ip netns exec %s rdma link add %s type rxe netdev %s", ns,
-		device, netdev);
+	ip_lines(ns,
+		 "link set lo up\n"
+		 "link set %s up\n"
+		 "addr add %s dev %s%s\n",
+		 netdev, address, netdev, strchr(address, ':') ? " nodad" : "");
+	link_add(ns, device, netdev);
 }
 
-unsigned long netdev_number(const char *ns, const char *netdev,
-			    const char *attribute)
-{
-	char text[100];
-	unsigned long n;
-	FILE *pipe;
-
-	snprintf(text, sizeof(text),
-		 "ip netns exec %s cat /sys/class/net/%s/%s", ns, netdev,
-		 attribute);
-	pipe = popen(text, "r");
-	CHECK(pipe);
-	CHECK_EQ(fscanf(pipe, "%lu", &n), 1);
-	CHECK_EQ(pclose(pipe), 0);
-	return n;
-}
-
+/* Of each netdev there are eight numbers of what came, and those of what was sent. */
 unsigned long sent_bytes(const char *ns, const char *netdev)
 {
-	return netdev_number(ns, netdev, "statistics/tx_bytes");
+	char line[300], name[20];
+	unsigned long sent = 0;
+	bool found = false;
+	FILE *file;
+
+	file = open_in(ns, "dev");
+	while (!found && fgets(line, sizeof(line), file))
+		found = sscanf(line,
+			       " %19[^: ]: %*u %*u %*u %*u %*u %*u %*u %*u %lu",
+			       name, &sent) == 2 && !strcmp(name, netdev);
+	CHECK(found);
+	fclose(file);
+	return sent;
 }

@@ -40,10 +40,7 @@ void host_up(const char *ns, const char *netdev, const char *address,
 /* a connection of its own moves data both ways */
 void check_moves(struct host *a, struct host *b, bool ipv6);
 
-/* a number that sysfs has of a namespace's netdev */
-unsigned long netdev_number(const char *ns, const char *netdev,
-			    const char *attribute);
-/* bytes that it has sent so far */
+/* bytes that a namespace's netdev has sent so far */
 unsigned long sent_bytes(const char *ns, const char *netdev);
 
 #endif

@@ -3,6 +3,7 @@
  * Multicast groups of IPv4 and IPv6: a datagram to a group reaches each member
  * queue pair once, and no other. The netdev is in the group while a queue pair is.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #include "failing.h"
+#include "netns.h"
 #include "pair.h"
 
 #define GRH	40
@@ -142,40 +144,80 @@ static void send_to(struct sender *sender, union ibv_gid to, unsigned int qpn,
 	CHECK_EQ(ibv_destroy_ah(wr.wr.ud.ah), 0);
 }
 
-/* whether the netdev of a host is in a group, by "ip maddr" */
+/**
+ * struct listed - a group that a netdev is in
+ * @netdev: its name
+ * @group: the address, in hex
+ */
+struct listed {
+	char netdev[20];
+	char group[40];
+};
+
+/* IPv4 lists a netdev with its index, and on lines that are indented its groups. */
+static bool next_ipv4(FILE *list, struct listed *listed)
+{
+	char line[200];
+
+	while (fgets(line, sizeof(line), list)) {
+		if (*line == '\t') {
+			/* listed as this machine reads it from memory */
+			snprintf(listed->group, sizeof(listed->group), "%08x",
+				 ntohl(strtoul(line, NULL, 16)));
+			return true;
+		}
+		if (sscanf(line, "%*d %19s", listed->netdev) != 1)
+			*listed->netdev = 0;
+	}
+	return false;
+}
+
+static bool next_ipv6(FILE *list, struct listed *listed)
+{
+	char line[200];
+	int found;
+
+	if (!fgets(line, sizeof(line), list))
+		return false;
+	found = sscanf(line, "%*d %19s %39s", listed->netdev, listed->group);
+	CHECK_EQ(found, 2);
+	return true;
+}
+
+/* how many groups the netdev of a host is in whose addresses begin so, in hex */
+static unsigned int netdev_groups_of(int host, bool ipv6, const char *begin)
+{
+	bool (*next)(FILE *list, struct listed *listed) = ipv6 ? next_ipv6 :
+								 next_ipv4;
+	struct listed listed = {};
+	unsigned int n = 0;
+	FILE *list;
+
+	list = open_in(host ? "hostb" : "hosta", ipv6 ? "igmp6" : "igmp");
+	while (next(list, &listed))
+		n += !strcmp(listed.netdev, host ? "vb" : "va") &&
+		     !strncmp(listed.group, begin, strlen(begin));
+	fclose(list);
+	return n;
+}
+
 static bool netdev_in(int host, bool ipv6, unsigned int n)
 {
-	char text[200], address[40];
-	int status;
+	union ibv_gid gid = group(ipv6, n);
+	char address[40];
+	char *to = address;
+	unsigned int i;
 
-	if (ipv6)
-		snprintf(address, sizeof(address), "ff15::1:%x", n);
-	else
-		snprintf(address, sizeof(address), "239.1.%u.%u", n >> 8,
-			 n & 255);
-	snprintf(text, sizeof(text),
-		 "ip -n host%c maddr show dev v%c | grep -qE ' %s( |$)'",
-		 "ab"[host], "ab"[host], address);
-	status = system(text);
-	CHECK(WIFEXITED(status) && WEXITSTATUS(status) <= 1);
-	return !status;
+	for (i = ipv6 ? 0 : 12; i < sizeof(gid.raw); i++)
+		to += sprintf(to, "%02x", gid.raw[i]);
+	return netdev_groups_of(host, ipv6, address);
 }
 
 /* how many groups of tests the netdev is in */
 static unsigned int netdev_groups(int host)
 {
-	char text[200];
-	unsigned int n;
-	FILE *pipe;
-
-	snprintf(text, sizeof(text),
-		 "ip -n host%c maddr show dev v%c | grep -cE ' (239\\.1\\.|ff15:)'",
-		 "ab"[host], "ab"[host]);
-	pipe = popen(text, "r");
-	CHECK(pipe);
-	CHECK_EQ(fscanf(pipe, "%u", &n), 1);
-	pclose(pipe);
-	return n;
+	return netdev_groups_of(host, false, "ef01") +
+	       netdev_groups_of(host, true, "ff15");
 }
 
 #define MEMBERS	4
@@ -572,7 +614,7 @@ static void link_deleted(void)
 		CHECK(attach(&member, group(true, 1)) != 0);
 		CHECK_EQ(netdev_groups(1), 0);
 		ibv_close_device(host.ctx);
-		command("ip netns exec hostb rdma link add rxe1 type rxe netdev vb");
+		make_link(1);
 	}
 	data();
 	resources_check(&before);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cables.h"
+#include "netns.h"
 
 #define DATAGRAMS 20
 
@@ -50,10 +51,10 @@ static void rails_of(bool strict)
 
 	cables_up();
 	for (i = 0; i < 2; i++) {
-		command("ip netns exec %s sysctl -qw net.ipv4.conf.all.arp_ignore=%d",
-			sides[i], strict ? 1 : 0);
-		command("ip netns exec %s sysctl -qw net.ipv4.conf.all.arp_announce=%d",
-			sides[i], strict ? 2 : 0);
+		set_sysctl(sides[i], "ipv4/conf/all/arp_ignore",
+			   strict ? "1" : "0");
+		set_sysctl(sides[i], "ipv4/conf/all/arp_announce",
+			   strict ? "2" : "0");
 	}
 	for (i = 0; i < 4; i++)
 		link_up(i, i);
@@ -103,35 +104,42 @@ static void rail_datagrams(void)
 static void router(void)
 {
 	struct host near, far;
-	int i;
 
 	cables_up();
-	command("ip netns add far");
-	command("ip netns exec right sysctl -qw net.ipv4.ip_forward=1");
-	command("ip netns exec right sysctl -qw net.ipv6.conf.all.forwarding=1");
-	command("ip -n right link set lo up");
-	for (i = 0; i < 2; i++) {
-		command("ip -n right link set v%d up", i);
-		command("ip -n right addr add 10.1.%d.2/24 dev v%d", i, i);
-		command("ip -n right addr add fd01:%d::2/64 dev v%d nodad", i, i);
-		command("ip -n left link set v%d up", i);
-		command("ip -n left addr add 10.1.%d.1/24 dev v%d", i, i);
-		command("ip -n left addr add fd01:%d::1/64 dev v%d nodad", i, i);
-		command("ip -n left route add default via 10.1.%d.2 metric %d",
-			i, i + 10);
-		command("ip -n left -6 route add default via fd01:%d::2 metric %d",
-			i, i + 10);
-	}
-	command("ip -n left link set lo up");
-	command("ip netns exec left rdma link add link0 type rxe netdev v1");
-	command("ip link add w0 netns far type veth peer name w0 netns right");
-	command("ip -n right link set w0 up");
-	command("ip -n right addr add 10.3.0.2/24 dev w0");
-	command("ip -n right addr add fd03::2/64 dev w0 nodad");
+	ip_lines(NULL,
+		 "netns add far\n"
+		 "link add w0 netns far type veth peer name w0 netns right\n");
+	set_sysctl("right", "ipv4/ip_forward", "1");
+	set_sysctl("right", "ipv6/conf/all/forwarding", "1");
+	ip_lines("right",
+		 "link set lo up\n"
+		 "link set v0 up\n"
+		 "addr add 10.1.0.2/24 dev v0\n"
+		 "addr add fd01:0::2/64 dev v0 nodad\n"
+		 "link set v1 up\n"
+		 "addr add 10.1.1.2/24 dev v1\n"
+		 "addr add fd01:1::2/64 dev v1 nodad\n"
+		 "link set w0 up\n"
+		 "addr add 10.3.0.2/24 dev w0\n"
+		 "addr add fd03::2/64 dev w0 nodad\n");
+	ip_lines("left",
+		 "link set lo up\n"
+		 "link set v0 up\n"
+		 "addr add 10.1.0.1/24 dev v0\n"
+		 "addr add fd01:0::1/64 dev v0 nodad\n"
+		 "route add default via 10.1.0.2 metric 10\n"
+		 "route add ::/0 via fd01:0::2 metric 10\n"
+		 "link set v1 up\n"
+		 "addr add 10.1.1.1/24 dev v1\n"
+		 "addr add fd01:1::1/64 dev v1 nodad\n"
+		 "route add default via 10.1.1.2 metric 11\n"
+		 "route add ::/0 via fd01:1::2 metric 11\n");
+	link_add("left", "link0", "v1");
 	host_up("far", "w0", "10.3.0.1/24", "link1");
-	command("ip -n far addr add fd03::1/64 dev w0 nodad");
-	command("ip -n far route add default via 10.3.0.2");
-	command("ip -n far -6 route add default via fd03::2");
+	ip_lines("far",
+		 "addr add fd03::1/64 dev w0 nodad\n"
+		 "route add default via 10.3.0.2\n"
+		 "route add ::/0 via fd03::2\n");
 
 	open_at(&near, "link0", "10.1.1.1");
 	be_at(&near, "fd01:1::1");
@@ -151,18 +159,20 @@ static void one_host(void)
 	int i, ipv6;
 
 	own_namespace();
-	command("ip netns add left");
-	command("ip link add v0 netns left type veth peer name v1 netns left");
+	ip_lines(NULL,
+		 "netns add left\n"
+		 "link add v0 netns left type veth peer name v1 netns left\n");
 	host_up("left", "v0", "10.1.0.1/24", "link0");
 	host_up("left", "v1", "10.1.0.2/24", "link1");
 	command("ip -n left link add dum0 type dummy");
 	host_up("left", "dum0", "10.2.0.1/32", "link2");
-	for (i = 0; i < 2; i++)
-		command("ip -n left addr add fd01::%d/64 dev v%d nodad", i + 1, i);
-	command("ip -n left addr add fd02::1/128 dev dum0 nodad");
-	command("ip -n left neigh add 10.1.0.2 lladdr 02:00:00:00:00:01 dev v0");
-	command("ip -n left neigh add 10.1.0.1 lladdr 02:00:00:00:00:01 dev v1");
-	command("ip -n left neigh add 10.2.0.1 lladdr 02:00:00:00:00:01 dev v1");
+	ip_lines("left",
+		 "addr add fd01::1/64 dev v0 nodad\n"
+		 "addr add fd01::2/64 dev v1 nodad\n"
+		 "addr add fd02::1/128 dev dum0 nodad\n"
+		 "neigh add 10.1.0.2 lladdr 02:00:00:00:00:01 dev v0\n"
+		 "neigh add 10.1.0.1 lladdr 02:00:00:00:00:01 dev v1\n"
+		 "neigh add 10.2.0.1 lladdr 02:00:00:00:00:01 dev v1\n");
 	open_at(&hosts[0], "link0", "10.1.0.1");
 	be_at(&hosts[0], "fd01::1");
 	open_at(&hosts[1], "link1", "10.1.0.2");
@@ -272,9 +282,10 @@ static void vrf_later(void)
 	}
 	vrf_check(&hosts[0], &hosts[1]);
 	for (i = 0; i < 2; i++) {
-		command("ip -n %s link set v0 nomaster", sides[i]);
-		command("ip -n %s addr replace %s/64 dev v0 nodad", sides[i],
-			addresses[1][i]);
+		ip_lines(sides[i],
+			 "link set v0 nomaster\n"
+			 "addr replace %s/64 dev v0 nodad\n",
+			 addresses[1][i]);
 	}
 	for (i = 0; i < 2; i++) {
 		be_at(&hosts[i], addresses[0][i]);
@@ -376,6 +387,20 @@ struct tunnel {
 	const char *options;
 };
 
+/* that end's own addresses, of each family that it carries */
+static void tunnel_addresses(const struct tunnel *tunnel, int end)
+{
+	char ipv4[50] = "", ipv6[50] = "";
+
+	if (tunnel->carries & 1)
+		snprintf(ipv4, sizeof(ipv4), "addr add 10.5.0.%d/24 dev tnl\n",
+			 end + 1);
+	if (tunnel->carries & 2)
+		snprintf(ipv6, sizeof(ipv6),
+			 "addr add fd05::%d/64 dev tnl nodad\n", end + 1);
+	ip_lines(sides[end], "link set tnl up\n%s%s", ipv4, ipv6);
+}
+
 static void tunnel_up(const struct tunnel *tunnel)
 {
 	const char *const *outer = addresses[tunnel->ipv6];
@@ -384,25 +409,20 @@ static void tunnel_up(const struct tunnel *tunnel)
 
 	cables_up();
 	for (i = 0; i < 2; i++) {
-		command("ip -n %s link set lo up", sides[i]);
-		command("ip -n %s link set v0 up", sides[i]);
-		command("ip -n %s addr add %s/%d dev v0%s", sides[i], outer[i],
-			tunnel->ipv6 ? 64 : 24, tunnel->ipv6 ? " nodad" : "");
+		ip_lines(sides[i],
+			 "link set lo up\n"
+			 "link set v0 up\n"
+			 "addr add %s/%d dev v0%s\n",
+			 outer[i], tunnel->ipv6 ? 64 : 24,
+			 tunnel->ipv6 ? " nodad" : "");
 		snprintf(text, sizeof(text),
 			 "ip -n %s link add tnl type %s local %s remote %s %s",
 			 sides[i], tunnel->kind, outer[i], outer[!i],
 			 tunnel->options);
 		if (system(text))
 			skip("the kernel has no such tunnels");
-		command("ip -n %s link set tnl up", sides[i]);
-		if (tunnel->carries & 1)
-			command("ip -n %s addr add 10.5.0.%d/24 dev tnl",
-				sides[i], i + 1);
-		if (tunnel->carries & 2)
-			command("ip -n %s addr add fd05::%d/64 dev tnl nodad",
-				sides[i], i + 1);
-		command("ip netns exec %s rdma link add link%d type rxe netdev tnl",
-			sides[i], i);
+		tunnel_addresses(tunnel, i);
+		link_add(sides[i], i ? "link1" : "link0", "tnl");
 	}
 }
 

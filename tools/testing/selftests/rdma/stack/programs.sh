@@ -12,19 +12,38 @@ cd "$(dirname "$0")" || exit 1
 
 dir=$(mktemp -d)
 hosts_are_ours=
+# a process in each host: its files in /proc tell of the host's sockets
+declare -A stays=()
+# what listens in a host, and how often: before the server, and now
+declare -Ai others=() found=()
 
 finish()
 {
+	[ "${#stays[@]}" -eq 0 ] ||
+		{ kill "${stays[@]}" && wait "${stays[@]}"; } 2>/dev/null
 	[ -z "$hosts_are_ours" ] || ../lib/two_hosts.sh down
 	rm -r "$dir"
+}
+
+# stay_in NAMESPACE: with a process, until finish()
+stay_in()
+{
+	ip netns exec "$1" sleep infinity >/dev/null 2>&1 &
+	stays[$1]=$!
+	until [ "/proc/$!/ns/net" -ef "/run/netns/$1" ]; do
+		kill -0 $! || return
+		sleep 0.1
+	done 2>/dev/null
 }
 
 need_hosts()
 {
 	modprobe rdma_ucm || return
-	[ -e /sys/class/infiniband/rxe0 ] && return 0
-	hosts_are_ours=yes
-	../lib/two_hosts.sh up >/dev/null 2>&1
+	if [ ! -e /sys/class/infiniband/rxe0 ]; then
+		hosts_are_ours=yes
+		../lib/two_hosts.sh up >/dev/null 2>&1 || return
+	fi
+	stay_in hosta && stay_in hostb
 }
 
 exec_on()
@@ -37,36 +56,56 @@ on()
 	(exec_on "$@")
 }
 
-# listeners NAMESPACE: of TCP and of the connection manager, one a line, sorted
+# listeners NAMESPACE ARRAY: counts those of TCP and of the connection manager, by
+# what is told of them. No process is started but rdma(8): this is done again and
+# again, and each takes an emulated processor a tenth of a second.
+# shellcheck disable=SC2004 # the array's keys are text
 listeners()
 {
-	{
-		ip netns exec "$1" ss -Hltn 'sport != 0' | awk '{ print $4 }'
-		rdma resource show cm_id | grep 'state LISTEN'
-	} | sort
+	local -n count=$2
+	local file lines line address state
+
+	count=()
+	for file in "/proc/${stays[$1]}/net/"tcp{,6}; do
+		mapfile -t lines <"$file"
+		for line in "${lines[@]}"; do
+			read -r _ address _ state _ <<<"$line"
+			[[ $state != 0A || $address == *:0000 ]] ||
+				count[$address]+=1
+		done
+	done
+	while read -r line; do
+		[[ $line != *"state LISTEN"* ]] || count[$line]+=1
+	done < <(exec rdma resource show cm_id)
 }
 
 # is_ready NAMESPACE: there is a listener that was not there before the server, or
 # the server has said that it has joined. Those of the kernel's stay long.
 is_ready()
 {
-	listeners "$1" | comm -13 "$dir/others" - | grep -q . ||
-		grep -q joined "$dir/server"
+	local listener said
+
+	listeners "$1" found
+	for listener in "${!found[@]}"; do
+		[ "${found[$listener]}" -le "${others[$listener]-0}" ] || return 0
+	done
+	mapfile -t said <"$dir/server"
+	[[ ${said[*]} == *joined* ]]
 }
 
 # between SERVER CLIENT: command lines, run in hostb and hosta, or where
 # server_on and client_on say
 between()
 {
-	local server status=0
+	local server i status=0
 
 	: >"$dir/server"
-	listeners "${server_on:-hostb}" >"$dir/others"
+	listeners "${server_on:-hostb}" others
 	# shellcheck disable=SC2086 # command lines
 	# the program itself, not a shell that waits for it, so that a signal ends it
 	exec_on "${server_on:-hostb}" $1 >"$dir/server" 2>&1 &
 	server=$!
-	for _ in $(seq $((300 * ${LIMIT_FACTOR:-1}))); do
+	for ((i = 0; i < 300 * ${LIMIT_FACTOR:-1}; i++)); do
 		is_ready "${server_on:-hostb}" && break
 		kill -0 $server 2>/dev/null || break
 		sleep 0.1
@@ -237,10 +276,15 @@ copied()
 		cmp "$dir/data" "$dir/copy"
 }
 
+# A fifth of the messages and of the receives that it has by itself: these are posted
+# anew, and their ring wraps, just as often.
 pingpong()
 {
-	between "ibv_$1_pingpong -d rxe1 -g $(../lib/two_hosts.sh gid rxe1 "$2") -c" \
-		"ibv_$1_pingpong -d rxe0 -g $(../lib/two_hosts.sh gid rxe0 "$3") -c 10.0.0.2"
+	local how="-n 200 -r 100 -c"
+
+	between "ibv_$1_pingpong $how -d rxe1 -g $(../lib/two_hosts.sh gid rxe1 "$2")" \
+		"ibv_$1_pingpong $how -d rxe0
+			-g $(../lib/two_hosts.sh gid rxe0 "$3") 10.0.0.2"
 }
 
 # libfabric takes the first device of any namespace by default

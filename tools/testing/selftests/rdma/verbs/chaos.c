@@ -10,12 +10,13 @@
 #include <unistd.h>
 
 #include "memory.h"
+#include "netns.h"
 #include "traffic.h"
 
 #define GROUP		"/sys/fs/cgroup/rxe-chaos"
 #define ROUNDS		3
-/* as coded: 4.3 s, so that the retries outlast whatever ends by itself */
-#define PATIENT		20
+/* as coded: 2.1 s, so that the retries outlast whatever ends by itself */
+#define PATIENT		19
 #define HASTY		15
 #define TRAFFICS	3
 /* seconds for three rounds: a loss costs each of them PATIENT, and a busy host more */
@@ -146,7 +147,7 @@ static void cpu_gone(struct traffic **traffics, unsigned int n)
 static void other_link(struct traffic **traffics, unsigned int n)
 {
 	command("ip -n hosta link add dum0 type dummy");
-	command("ip netns exec hosta rdma link add link0 type rxe netdev dum0");
+	link_add("hosta", "link0", "dum0");
 	command(n & 1 ? "rdma link delete link0; ip -n hosta link delete dum0" :
 			"ip -n hosta link delete dum0");
 }

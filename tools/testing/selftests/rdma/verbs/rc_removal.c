@@ -6,6 +6,9 @@
  *
  * RXE_KO is the module to load again; without it modprobe finds one.
  */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -200,23 +203,39 @@ static pid_t leave_a_fault(void)
 	ready_until_killed(ready);
 }
 
-#define WAITS	"dmesg | grep -c 'rdma_rxe: unloading waits for 1 queue pair'"
+#define WAITS	"rdma_rxe: unloading waits for 1 queue pair"
 
-static int times_told(void)
+/* the kernel's log, from now on */
+static int log_open(void)
 {
-	FILE *out = popen(WAITS, "r");
-	int n = -1;
+	int log = open("/dev/kmsg", O_RDONLY);
 
-	CHECK(out);
-	CHECK_EQ(fscanf(out, "%d", &n), 1);
-	pclose(out);
-	return n;
+	CHECK(log >= 0);
+	CHECK_EQ(lseek(log, 0, SEEK_END), 0);
+	return log;
+}
+
+/* Each read returns one message, and fails with EPIPE where messages were lost. */
+static void until_told(int log)
+{
+	struct pollfd pollfd = { .fd = log, .events = POLLIN };
+	char message[8192];
+	ssize_t len;
+
+	test_at("until the log says: " WAITS);
+	do {
+		CHECK_EQ(poll(&pollfd, 1, HUNG_MS * limit_factor()), 1);
+		len = read(log, message, sizeof(message) - 1);
+		CHECK(len > 0 || errno == EPIPE);
+		message[len > 0 ? len : 0] = 0;
+	} while (!strstr(message, WAITS));
+	close(log);
 }
 
 static void unload_tells(void)
 {
 	const char *load = load_command();
-	int before = times_told(), status;
+	int log = log_open(), status;
 	pid_t program, rmmod;
 
 	program = leave_a_fault();
@@ -225,7 +244,7 @@ static void unload_tells(void)
 		execlp("rmmod", "rmmod", "rdma_rxe", NULL);
 		_exit(1);
 	}
-	UNTIL(times_told() > before);
+	until_told(log);
 	CHECK_EQ(waitpid(rmmod, &status, WNOHANG), 0);
 	kill(program, SIGKILL);
 	CHECK_EQ(waitpid(program, NULL, 0), program);

@@ -77,10 +77,26 @@ tune_emulation()
 	}
 }
 
-# Kernels built here, and all kernels with LONG_TESTS, are tested without that.
+# Tests make and remove links and namespaces all the time. Each removal waits for about
+# ten grace periods of RCU, one after the other, and these take long where CPUs take
+# turns: have the kernel hurry. What it does against leaks of processors has nothing to
+# do with the driver, and slows each system call.
+quick_cmdline="rcupdate.rcu_expedited=1 mitigations=off"
+
+# Whether the guest of $share measures, which has to run as a user's kernel does: the
+# two guests of "make bench" are booted as those of tests.
+measures()
+{
+	grep -qs 'exec bench/' "$share/cmd"
+}
+
+# tune_for_tests KERNEL: "make test-all" (LONG_TESTS) and kernels built here, as debug,
+# run without all that, as a mistake may show with grace periods of full length only.
 tune_for_tests()
 {
-	[ "${LONG_TESTS-}" = yes ] || is_built "$1" || tune_emulation
+	[ "${LONG_TESTS-}" != yes ] && ! is_built "$1" || return 0
+	tune_emulation
+	measures || GUEST_CMDLINE="$quick_cmdline ${GUEST_CMDLINE-}"
 }
 
 # add_test_devices: devices for tests, in qemu_args, GUEST_CMDLINE and $share/env: a
