@@ -46,7 +46,7 @@ static bool rxe_work_may_go_on(const struct rxe_work_time *time)
  * rxe_work_account - count time that is a work's, but was taken by a program's call
  * @began: local_clock() when it began
  *
- * Context: not preemptible since then.
+ * Context: BH disabled since then.
  */
 void rxe_work_account(u64 began)
 {

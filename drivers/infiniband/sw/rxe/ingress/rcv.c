@@ -76,7 +76,12 @@ static bool rxe_is_for(const struct rxe_qp *qp, const struct net *net,
 		return false;
 	if (rxe_is_datagram(qp))
 		return rxe_ud_is_ours(rxe_qp_dev(qp), pkt->skb);
-	return rxe_from_peer(qp, pkt->skb) && rxe_came_by_path(qp, pkt->skb);
+	/*
+	 * A program may change the path in SQD meanwhile. A packet whose addresses are
+	 * compared with half of each path is dropped, as one from the old peer is.
+	 */
+	return data_race(rxe_from_peer(qp, pkt->skb) &&
+			 rxe_came_by_path(qp, pkt->skb));
 }
 
 static struct rxe_qp *rxe_find_qp(const struct net *net,

@@ -35,6 +35,9 @@ set_up_machine()
 	# Lose no message of a test: send all to the console.
 	dmesg --console-level debug
 	sysctl -q kernel.printk_ratelimit=0 kernel.panic_on_oops=0
+	# A netdev ends when its RDMA device has, which takes several seconds on slow kernels;
+	# after so many the kernel warns.
+	sysctl -q net.core.netdev_unregister_timeout_secs=$((10 * ${LIMIT_FACTOR:-1}))
 	quick_namespaces
 }
 
