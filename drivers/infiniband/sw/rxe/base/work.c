@@ -13,7 +13,7 @@
 /* so long works have a CPU before its other tasks have a turn */
 #define RXE_WORK_SLICE		(2 * NSEC_PER_SEC / HZ)
 /* that turn, if another task wants it; so often it is asked whether one still does */
-#define RXE_WORK_PAUSE		RXE_WORK_SLICE
+#define RXE_WORK_PAUSE		(3 * NSEC_PER_SEC / HZ)
 #define RXE_WORK_PAUSE_STEP_US	500
 
 /**
@@ -60,8 +60,9 @@ void rxe_work_account(u64 began)
  * The workqueue's threads come before all ordinary tasks, so that packets are not
  * kept waiting by tasks that compute. For those to go on beside them, works that
  * have had the CPU for RXE_WORK_SLICE give up the next RXE_WORK_PAUSE if a task
- * wants it: such a CPU's time is half theirs. As one work at a time is active on a
- * CPU, all of its works wait while this one sleeps.
+ * wants it: two fifths of such a CPU's time are theirs. With softirqs, and what the
+ * program does itself, a stream then has about half of it. As one work at a time is
+ * active on a CPU, all of its works wait while this one sleeps.
  *
  * A program that sleeps until its data is there wants the CPU when a slice ends,
  * and soon after does not any more: then the pause ends.

@@ -304,6 +304,7 @@ static void rxe_fault_queue_free(struct work_struct *work)
 
 static struct rxe_fault_queue *rxe_fault_queue_create(void)
 {
+	unsigned int flags = WQ_CPU_INTENSIVE | RXE_WQ_PERCPU;
 	struct rxe_fault_queue *queue;
 
 	lockdep_assert_held(&rxe_fault_lock);
@@ -311,8 +312,10 @@ static struct rxe_fault_queue *rxe_fault_queue_create(void)
 	if (!queue)
 		return NULL;
 
-	queue->wq = alloc_workqueue("rxe_fault", WQ_HIGHPRI | WQ_CPU_INTENSIVE |
-				    RXE_WQ_PERCPU, RXE_FAULT_ACTIVE);
+	/* of ordinary priority, as the faults of the program's own threads are */
+	if (rxe_broken(cpu_share))
+		flags |= WQ_HIGHPRI;
+	queue->wq = alloc_workqueue("rxe_fault", flags, RXE_FAULT_ACTIVE);
 	if (!queue->wq)
 		goto free_queue;
 

@@ -367,6 +367,8 @@ static unsigned int timeout_of(const struct pair_config *config)
 {
 	unsigned int factor, timeout, doublings = 0;
 
+	if (config->no_timeout)
+		return 0;
 	for (factor = limit_factor(); factor > 1; factor /= 2)
 		doublings++;
 	timeout = config->timeout ? config->timeout + doublings :

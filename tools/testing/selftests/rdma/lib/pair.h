@@ -83,6 +83,7 @@ void host_close(struct host *host);
  * @no_access: the queue pair grants nothing to its peer
  * @rd_atomic: outstanding reads and atomics (4)
  * @timeout: local ACK timeout, as coded (16: 268 ms); more by LIMIT_FACTOR
+ * @no_timeout: the ACK timer does not run
  * @no_retry: retry_cnt is 0, not 7
  * @rnr_retry: plus one, so that zero is the default (7: for ever)
  * @rnr_timer: min_rnr_timer, as coded (1: 10 us)
@@ -102,6 +103,7 @@ struct pair_config {
 	bool no_access;
 	unsigned int rd_atomic;
 	unsigned int timeout;
+	bool no_timeout;
 	bool no_retry;
 	unsigned int rnr_retry;
 	unsigned int rnr_timer;

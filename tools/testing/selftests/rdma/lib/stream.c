@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #include <stdint.h>
-#include <sys/resource.h>
 
 #include "stream.h"
 
-/* of the thread that posts, which is not to keep a CPU from the test */
-#define NICE	10
 #define WORDS	(STREAM_SIZE / sizeof(uint64_t))
 
 static unsigned long messages_of(struct stream *s)
@@ -36,8 +33,6 @@ static void *run(void *arg)
 	struct stream *s = arg;
 	struct ibv_wc wc;
 
-	/* a thread's own priority, in Linux */
-	CHECK_EQ(setpriority(PRIO_PROCESS, 0, NICE), 0);
 	while (!__atomic_load_n(&s->over, __ATOMIC_ACQUIRE)) {
 		if (s->versions)
 			set_words(source_of(s), s->messages + 1);

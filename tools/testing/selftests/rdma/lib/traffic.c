@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,7 +18,6 @@
 
 /* what a side with nothing to do leaves to the programs beside it */
 #define IDLE_US		100
-#define NICE		10
 
 /* 1.28 ms, as coded: a receiver that does not run now is not asked all the time */
 #define RNR_TIMER	14
@@ -275,7 +273,6 @@ static void side_main(struct traffic *traffic, int which,
 	};
 	int fd;
 
-	CHECK_EQ(setpriority(PRIO_PROCESS, 0, NICE), 0);
 	host_open(&side.host, which);
 	fd = side.host.ctx->async_fd;
 	CHECK(!fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK));

@@ -13,6 +13,10 @@
 #define SIZE		(MESSAGES * MESSAGE_SIZE)
 #define ATOMICS		200
 #define ROUNDS		9
+/* so many at once, of all */
+#define READ_SIZE	65536
+#define READS		96
+#define AHEAD		8
 
 static const int access_of[] = { ALL_ACCESS, ODP_ACCESS };
 
@@ -145,8 +149,49 @@ static void all_of_it(void)
 	     "completer_retry_err");
 }
 
+/*
+ * Responses are lost, requests are not: behind each gap others come, as long as reads
+ * are under way. No timer runs: it has to show in these if a repetition is lost.
+ */
+static void reads_without_timer(void)
+{
+	const struct pair_config config = { .no_timeout = true, .rd_atomic = 16 };
+	unsigned int done, posted = 0;
+	struct buf local, remote;
+	struct pair pair;
+	size_t at;
+
+	check_works();
+	pair_up(&pair, &config);
+	buf_get(&local, &pair.hosts[0], AHEAD * READ_SIZE, ALL_ACCESS);
+	buf_get(&remote, &pair.hosts[1], AHEAD * READ_SIZE, ALL_ACCESS);
+	fill_pattern(remote.addr, remote.len, 1);
+	set_together(1);
+	command("tc -n hostb qdisc replace dev vb root netem limit 4000 delay 100us loss 5%%");
+	for (done = 0; done < READS; done++) {
+		test_at("read %u", done);
+		for (; posted < READS && posted < done + AHEAD; posted++) {
+			at = posted % AHEAD * READ_SIZE;
+			post_one(&pair.a, IBV_WR_RDMA_READ,
+				 buf_sge(&local, at, READ_SIZE), &remote, at);
+		}
+		/* nothing comes behind the last responses: none of them is lost */
+		if (done == READS - 2 * AHEAD)
+			command("tc -n hostb qdisc change dev vb root netem limit 4000 delay 100us");
+		wait_ok(pair.a.send_cq);
+	}
+	check_pattern(local.addr, local.len, 1);
+	set_netem(NULL);
+	set_together(ALL_TOGETHER);
+	buf_put(&local);
+	buf_put(&remote);
+	pair_down(&pair);
+}
+
 static const struct test tests[] = {
 	{ "RC while packets are lost", lossy },
+	{ "reads while responses are lost, without an ACK timeout",
+	  reads_without_timer },
 	{ "RC while packets are reordered", reordering },
 	{ "RC while packets are duplicated", repeating },
 	{ "RC while packets are corrupted", corrupting },

@@ -232,6 +232,35 @@ static void slow_pages(void)
 	}
 }
 
+/*
+ * Pages of a mebibyte are faulted in while a write to it is under way. On a slow host
+ * this takes longer than the ACK timeout.
+ */
+static void cold_writes(void)
+{
+	const struct pair_config config = { .timeout = 14, .rnr_retry = 0 + 1 };
+	unsigned long long naks = counter_of(0, "rcvd_rnr_err");
+	const size_t size = 1 << 20;
+	struct buf local, remote;
+	struct pair pair;
+	int i;
+
+	pair_up(&pair, &config);
+	buf_get(&local, &pair.hosts[0], size, ALL_ACCESS);
+	buf_get(&remote, &pair.hosts[1], size, ODP_ACCESS);
+	for (i = 0; i < 12; i++) {
+		test_at("write %d", i);
+		fill_pattern(local.addr, size, i);
+		buf_drop(&remote);
+		do_one(&pair.a, W, buf_sge(&local, 0, size), &remote, 0);
+		check_pattern(remote.addr, size, i);
+	}
+	CHECK_EQ(counter_of(0, "rcvd_rnr_err"), naks);
+	buf_put(&local);
+	buf_put(&remote);
+	pair_down(&pair);
+}
+
 /* A write into part of a page leaves the rest of it as provided. */
 static void write_over_what_is_provided(void)
 {
@@ -338,6 +367,7 @@ static const struct test tests[] = {
 	{ "a write from partly missing pages", late_at_the_requester },
 	{ "a write to partly missing pages", late_at_the_responder },
 	{ "pages that come after more than one ACK timeout", slow_pages },
+	{ "cold writes by a peer that is not to wait", cold_writes },
 	{ "writes to parts of missing pages", write_over_what_is_provided },
 	{ "writes to write-protected pages", protected_at_the_responder },
 	{ "reads to write-protected pages", protected_at_the_requester },
