@@ -181,7 +181,7 @@ static void reads_without_timer(void)
 		wait_ok(pair.a.send_cq);
 	}
 	check_pattern(local.addr, local.len, 1);
-	set_netem(NULL);
+	command("tc -n hostb qdisc del dev vb root");
 	set_together(ALL_TOGETHER);
 	buf_put(&local);
 	buf_put(&remote);
