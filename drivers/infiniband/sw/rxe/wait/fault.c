@@ -11,6 +11,7 @@
 #include "base/compat.h"
 #include "base/rule.h"
 #include "base/share.h"
+#include "base/work.h"
 #include "wait/fault.h"
 
 /* jobs of a program that run at once on a CPU: besides those that sleep, some */
@@ -294,6 +295,7 @@ static void rxe_fault_queue_free(struct work_struct *work)
 
 	mutex_lock(&rxe_fault_lock);
 	list_del(&queue->entry);
+	rxe_work_program_remove(queue->mm, queue);
 	rxe_fault_user_put(queue->user);
 	mutex_unlock(&rxe_fault_lock);
 	mmdrop(queue->mm);
@@ -323,8 +325,11 @@ static struct rxe_fault_queue *rxe_fault_queue_create(void)
 	if (!queue->user)
 		goto destroy_wq;
 
-	refcount_set(&queue->refs, 1);
 	queue->mm = current->mm;
+	if (rxe_work_program_add(queue->mm, queue))
+		goto put_user;
+
+	refcount_set(&queue->refs, 1);
 	mmgrab(queue->mm);
 	INIT_LIST_HEAD(&queue->waiting);
 	INIT_LIST_HEAD(&queue->turn);
@@ -334,6 +339,8 @@ static struct rxe_fault_queue *rxe_fault_queue_create(void)
 	atomic_inc(&rxe_fault_queues);
 	return queue;
 
+put_user:
+	rxe_fault_user_put(queue->user);
 destroy_wq:
 	destroy_workqueue(queue->wq);
 free_queue:
