@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #include <linux/hrtimer.h>
-#include <linux/jiffies.h>
+#include <linux/minmax.h>
 #include <linux/percpu.h>
 #include <linux/sched.h>
 #include <linux/sched/clock.h>
 #include <linux/sched/stat.h>
+#include <linux/time64.h>
 #include <linux/xarray.h>
 
 #include "base/compat.h"
@@ -12,105 +13,132 @@
 #include "base/work.h"
 
 /* so long works have a CPU before its other tasks have a turn */
-#define RXE_WORK_SLICE		(2 * NSEC_PER_SEC / HZ)
-/* that turn, if a task wants it; so often it is looked at which one has it */
-#define RXE_WORK_PAUSE		(3 * NSEC_PER_SEC / HZ)
-#define RXE_WORK_LOOK		(NSEC_PER_SEC / 2000)
-/* so long what was seen is taken to be so */
-#define RXE_WORK_SEEN		(10 * NSEC_PER_SEC / HZ)
+#define RXE_WORK_SLICE		(2 * NSEC_PER_MSEC)
+/* that turn, if a task wants it */
+#define RXE_WORK_PAUSE		(3 * NSEC_PER_MSEC)
+/* when it is first looked at who has it, and how often in the end */
+#define RXE_WORK_LOOK		(50 * NSEC_PER_USEC)
+#define RXE_WORK_LOOK_MAX	(500 * NSEC_PER_USEC)
+/* so long a program that polls is taken to be the only task */
+#define RXE_WORK_POLLS		(50 * NSEC_PER_MSEC)
 
 /**
  * struct rxe_work_time - the time that a CPU has given to works of rxe_wq
  * @since: when it was first counted, by local_clock(), as the others
  * @used: nanoseconds since then
- * @pauses: works wait for other tasks
+ * @pauses: a work waits for other tasks
+ * @until: when it goes on
+ * @timer: looks who runs meanwhile
+ * @look: nanoseconds until it does so again
  * @waiter: the task of the work that waits
- * @timer: looks who runs meanwhile, and wakes it
- * @others: when a task was last seen that is no program's
- * @programs: until when only programs' tasks are taken to be there
+ * @polls: until when no work waits, since only a program that polls is there
  */
 struct rxe_work_time {
 	u64 since;
 	u64 used;
-	bool pauses;
-	struct task_struct *waiter;
+	int pauses;
+	u64 until;
 	struct hrtimer timer;
-	u64 others;
-	u64 programs;
+	u64 look;
+	struct task_struct *waiter;
+	u64 polls;
 };
 
 static DEFINE_PER_CPU(struct rxe_work_time, rxe_work_time);
 
-/* programs that have opened a device, by the address of their mm */
+/* how often programs have opened devices, by the address of their mm */
 static DEFINE_XARRAY(rxe_work_programs);
 
 struct workqueue_struct *rxe_wq;
 struct workqueue_struct *rxe_flush_wq;
 
+static unsigned long rxe_work_opens(const struct mm_struct *mm)
+{
+	void *opens = xa_load(&rxe_work_programs, (unsigned long)mm);
+
+	return opens ? xa_to_value(opens) : 0;
+}
+
 /**
- * rxe_work_program_add - works need not pause for the tasks of a program
+ * rxe_work_program_add - works need not pause for a task of a program
  * @mm: its address space; the caller holds it until rxe_work_program_remove()
- * @by: the caller's object for it, in place of an earlier one
  *
- * Context: may sleep.
+ * Context: may sleep; one caller at a time.
  * Return: 0 or -ENOMEM.
  */
-int rxe_work_program_add(const struct mm_struct *mm, void *by)
+int rxe_work_program_add(const struct mm_struct *mm)
 {
-	return xa_err(xa_store(&rxe_work_programs, (unsigned long)mm, by,
+	return xa_err(xa_store(&rxe_work_programs, (unsigned long)mm,
+			       xa_mk_value(rxe_work_opens(mm) + 1),
 			       GFP_KERNEL_ACCOUNT));
 }
 
 /**
  * rxe_work_program_remove - the counterpart of rxe_work_program_add()
  * @mm: as there
- * @by: as there
  *
- * Context: may sleep.
+ * Context: may sleep; one caller at a time, of that, too.
  */
-void rxe_work_program_remove(const struct mm_struct *mm, void *by)
+void rxe_work_program_remove(const struct mm_struct *mm)
 {
-	xa_cmpxchg(&rxe_work_programs, (unsigned long)mm, by, NULL, 0);
+	unsigned long opens = rxe_work_opens(mm) - 1;
+
+	/* what is there is replaced without an allocation */
+	if (opens)
+		xa_store(&rxe_work_programs, (unsigned long)mm,
+			 xa_mk_value(opens), GFP_KERNEL);
+	else
+		xa_erase(&rxe_work_programs, (unsigned long)mm);
 }
 
 /*
- * The task that this interrupts has the CPU now. One of a program may poll for what
- * works do, and gets nothing from a pause. But beside it there may be others.
+ * Whether a pause is of use to no task. The current one, which this interrupts, is the
+ * only one that wants the CPU if single_task_running(); a program's may poll for what
+ * the work that waits is to do.
  */
+static bool rxe_work_pause_is_vain(struct rxe_work_time *time)
+{
+	if (is_idle_task(current))
+		return true;
+	if (!single_task_running() || !rxe_work_opens(current->mm))
+		return false;
+
+	WRITE_ONCE(time->polls, local_clock() + RXE_WORK_POLLS);
+	return true;
+}
+
 static enum hrtimer_restart rxe_work_look(struct hrtimer *timer)
 {
 	struct rxe_work_time *time = container_of(timer, struct rxe_work_time,
 						  timer);
-	u64 now = local_clock();
 
-	if (!(current->flags & PF_KTHREAD)) {
-		if (!xa_load(&rxe_work_programs, (unsigned long)current->mm))
-			time->others = now;
-		else if (now - time->others >= RXE_WORK_SEEN)
-			WRITE_ONCE(time->programs, now + RXE_WORK_SEEN);
+	if (local_clock() >= time->until || rxe_work_pause_is_vain(time)) {
+		/* the waiter, which reads it, goes on after what was written before */
+		smp_store_release(&time->until, 0);
+		wake_up_process(time->waiter);
+		return HRTIMER_NORESTART;
 	}
-	wake_up_process(time->waiter);
-	return HRTIMER_NORESTART;
+	time->look = min(2 * time->look, RXE_WORK_LOOK_MAX);
+	hrtimer_forward_now(timer, ns_to_ktime(time->look));
+	return HRTIMER_RESTART;
 }
 
-/* Whether other tasks have had their part of the CPU, or do not want it. */
-static bool rxe_work_may_go_on(const struct rxe_work_time *time)
-{
-	u64 enough = READ_ONCE(time->used) + RXE_WORK_PAUSE;
-	u64 now = local_clock();
-
-	return now - time->since >= enough ||
-	       now < READ_ONCE(time->programs) || single_task_running() ||
-	       rxe_broken(cpu_share);
-}
-
-static void rxe_work_wait(struct rxe_work_time *time)
+static void rxe_work_pause(struct rxe_work_time *time, u64 until)
 {
 	time->waiter = current;
-	set_current_state(TASK_IDLE);
-	hrtimer_start(&time->timer, ns_to_ktime(RXE_WORK_LOOK),
+	time->look = RXE_WORK_LOOK;
+	time->until = until;
+	hrtimer_start(&time->timer, ns_to_ktime(time->look),
 		      HRTIMER_MODE_REL_PINNED_HARD);
-	schedule();
+	/* rxe_work_look() sets it to zero before it wakes this task */
+	for (;;) {
+		set_current_state(TASK_IDLE);
+		if (!smp_load_acquire(&time->until))
+			break;
+		schedule();
+	}
+	__set_current_state(TASK_RUNNING);
+	/* on another CPU it may still be on its way out */
 	hrtimer_cancel(&time->timer);
 }
 
@@ -137,27 +165,32 @@ void rxe_work_account(u64 began)
  * active on a CPU, all of its works wait while this one sleeps.
  *
  * The pause ends if no task wants the CPU any more, as when a program sleeps until
- * its data is there, or if only programs do: these poll for what works are to do. A
- * work looks for that each time that RXE_WORK_SEEN has passed.
+ * its data is there, or if only one of a program's does, which may poll for what
+ * works are to do. The next look for others is RXE_WORK_POLLS later.
  *
  * Context: may sleep; at the end of a work, which may be freed.
  */
 void rxe_work_end(u64 began)
 {
-	/* a work stays on its CPU, unless that goes offline: then it is a wrong one */
+	/* where the CPU has gone offline, that of another one */
 	struct rxe_work_time *time = raw_cpu_ptr(&rxe_work_time);
+	u64 now = local_clock(), until;
 
-	this_cpu_add(rxe_work_time.used, local_clock() - began);
+	this_cpu_add(rxe_work_time.used, now - began);
 	if (READ_ONCE(time->used) < RXE_WORK_SLICE)
 		return;
+	/* works of CPUs that are offline run here, too: one pauses for all */
+	if (xchg(&time->pauses, true))
+		return;
 
-	/* softirqs of this CPU read it, and programs' calls on it add to @used */
-	WRITE_ONCE(time->pauses, true);
-	while (!rxe_work_may_go_on(time))
-		rxe_work_wait(time);
-	WRITE_ONCE(time->pauses, false);
+	/* what calls add to @used meanwhile does not count: others wait for this */
+	until = min(time->since + READ_ONCE(time->used), now) + RXE_WORK_PAUSE;
+	if (now < until && now >= READ_ONCE(time->polls) &&
+	    !single_task_running() && !rxe_broken(cpu_share))
+		rxe_work_pause(time, until);
 	time->since = local_clock();
 	WRITE_ONCE(time->used, 0);
+	smp_store_release(&time->pauses, false);
 }
 
 /**

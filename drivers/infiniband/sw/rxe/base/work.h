@@ -15,8 +15,8 @@ extern struct workqueue_struct *rxe_flush_wq;
 int rxe_work_init(void);
 void rxe_work_exit(void);
 
-int rxe_work_program_add(const struct mm_struct *mm, void *by);
-void rxe_work_program_remove(const struct mm_struct *mm, void *by);
+int rxe_work_program_add(const struct mm_struct *mm);
+void rxe_work_program_remove(const struct mm_struct *mm);
 void rxe_work_account(u64 began);
 void rxe_work_end(u64 began);
 bool rxe_works_pause(void);

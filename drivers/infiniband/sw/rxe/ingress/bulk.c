@@ -90,9 +90,11 @@ static void rxe_bulk_run_overdue(struct rxe_bulk *bulk)
 	/* it waits for tasks, which what is done here would keep waiting as well */
 	if (rxe_works_pause())
 		return;
-	while (time_after(jiffies, READ_ONCE(bulk->ran) + 1) && budget-- &&
-	       rxe_bulk_step(bulk))
+	if (!time_after(jiffies, READ_ONCE(bulk->ran) + 1))
+		return;
+	while (budget-- && rxe_bulk_step(bulk))
 		;
+	WRITE_ONCE(bulk->ran, jiffies);
 }
 
 /**

@@ -295,7 +295,7 @@ static void rxe_fault_queue_free(struct work_struct *work)
 
 	mutex_lock(&rxe_fault_lock);
 	list_del(&queue->entry);
-	rxe_work_program_remove(queue->mm, queue);
+	rxe_work_program_remove(queue->mm);
 	rxe_fault_user_put(queue->user);
 	mutex_unlock(&rxe_fault_lock);
 	mmdrop(queue->mm);
@@ -326,7 +326,7 @@ static struct rxe_fault_queue *rxe_fault_queue_create(void)
 		goto destroy_wq;
 
 	queue->mm = current->mm;
-	if (rxe_work_program_add(queue->mm, queue))
+	if (rxe_work_program_add(queue->mm))
 		goto put_user;
 
 	refcount_set(&queue->refs, 1);

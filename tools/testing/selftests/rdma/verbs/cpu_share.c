@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "memory.h"
 #include "pair.h"
 
 #define CPU		0
@@ -23,6 +25,10 @@
 #define ROUNDS		3
 /* percent of what it does alone, a third but for what sharing costs */
 #define LEAST		30
+/* the same of a program that polls, of what it moves if it sleeps instead */
+#define LEAST_POLLING	70
+#define OFFLINE		6
+#define ONLINE		"/sys/devices/system/cpu/cpu1/online"
 
 /**
  * struct work_done - what the processes have done; shared
@@ -64,18 +70,24 @@ static void writer_up(struct writer *w)
 /* All completions that there are, each with another write. */
 static void write_more(struct writer *w)
 {
-	struct ibv_cq *cq;
-	void *context;
 	struct ibv_wc wc;
 
-	CHECK_EQ(ibv_get_cq_event(w->pair.a.send_channel, &cq, &context), 0);
-	ibv_ack_cq_events(cq, 1);
-	CHECK_EQ(ibv_req_notify_cq(cq, 0), 0);
-	while (ibv_poll_cq(cq, 1, &wc)) {
+	while (ibv_poll_cq(w->pair.a.send_cq, 1, &wc)) {
 		CHECK_EQ(wc.status, IBV_WC_SUCCESS);
 		__atomic_fetch_add(&done->messages, 1, __ATOMIC_RELAXED);
 		write_next(w);
 	}
+}
+
+static void writer_event(struct writer *w)
+{
+	struct ibv_cq *cq;
+	void *context;
+
+	CHECK_EQ(ibv_get_cq_event(w->pair.a.send_channel, &cq, &context), 0);
+	ibv_ack_cq_events(cq, 1);
+	CHECK_EQ(ibv_req_notify_cq(cq, 0), 0);
+	write_more(w);
 }
 
 /* Writes of QPS connections: it sleeps while none completes. */
@@ -96,8 +108,22 @@ static void stream(int ready)
 		CHECK(poll(fds, QPS, -1) > 0);
 		for (i = 0; i < QPS; i++)
 			if (fds[i].revents)
-				write_more(&w[i]);
+				writer_event(&w[i]);
 	}
+}
+
+/* The same, but it never sleeps. */
+static void polling_stream(int ready)
+{
+	struct writer w[QPS];
+	int i;
+
+	run_on(CPU);
+	for (i = 0; i < QPS; i++)
+		writer_up(&w[i]);
+	CHECK_EQ(write(ready, "", 1), 1);
+	for (i = 0; ; i = (i + 1) % QPS)
+		write_more(&w[i]);
 }
 
 /* Pages are faulted in, and discarded: it sleeps while they are. */
@@ -163,26 +189,56 @@ static struct work_done run_for(const pid_t *pids, int n)
 	return rate;
 }
 
+static void run_pid_on(pid_t pid, unsigned int cpu)
+{
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(cpu % sysconf(_SC_NPROCESSORS_ONLN), &cpus);
+	CHECK_EQ(sched_setaffinity(pid, sizeof(cpus), &cpus), 0);
+}
+
 static int by_value(const void *a, const void *b)
 {
 	return *(const unsigned int *)a - *(const unsigned int *)b;
 }
 
-static void beside_computation(void (*program)(int ready))
+static unsigned int median(unsigned int *values)
 {
-	unsigned int program_has[ROUNDS], task[ROUNDS];
-	struct work_done alone, both;
-	pid_t pids[2];
-	int i;
+	qsort(values, ROUNDS, sizeof(*values), by_value);
+	return values[ROUNDS / 2];
+}
 
+static void start_both(pid_t *pids, void (*one)(int ready),
+		       void (*other)(int ready))
+{
 	/* the parent asks from another CPU */
 	run_on(CPU + 1);
 	done = mmap(NULL, sizeof(*done), PROT_READ | PROT_WRITE,
 		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	CHECK(done != MAP_FAILED);
-	pids[0] = start(compute);
-	pids[1] = start(program);
+	pids[0] = start(one);
+	pids[1] = start(other);
+}
 
+static void end_both(const pid_t *pids)
+{
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		kill(pids[i], SIGKILL);
+		CHECK_EQ(waitpid(pids[i], NULL, 0), pids[i]);
+	}
+}
+
+static void beside_computation(void (*run)(int ready))
+{
+	unsigned int program_has[ROUNDS], task_has[ROUNDS], program, task;
+	struct work_done alone, both;
+	pid_t pids[2];
+	int i;
+
+	start_both(pids, compute, run);
 	for (i = 0; i < ROUNDS; i++) {
 		alone.steps = run_for(pids, 1).steps;
 		alone.messages = run_for(pids + 1, 1).messages;
@@ -191,18 +247,14 @@ static void beside_computation(void (*program)(int ready))
 		       alone.messages, alone.steps, both.messages, both.steps);
 		CHECK(alone.steps && alone.messages);
 		program_has[i] = both.messages * 100 / alone.messages;
-		task[i] = both.steps * 100 / alone.steps;
+		task_has[i] = both.steps * 100 / alone.steps;
 	}
-	qsort(program_has, ROUNDS, sizeof(*program_has), by_value);
-	qsort(task, ROUNDS, sizeof(*task), by_value);
-	printf("# the program has %u%%, the task %u%%\n", program_has[ROUNDS / 2],
-	       task[ROUNDS / 2]);
-	CHECK(program_has[ROUNDS / 2] >= LEAST);
-	CHECK(task[ROUNDS / 2] >= LEAST);
-	for (i = 0; i < 2; i++) {
-		kill(pids[i], SIGKILL);
-		CHECK_EQ(waitpid(pids[i], NULL, 0), pids[i]);
-	}
+	end_both(pids);
+	program = median(program_has);
+	task = median(task_has);
+	printf("# the program has %u%%, the task %u%%\n", program, task);
+	CHECK(program >= LEAST);
+	CHECK(task >= LEAST);
 }
 
 static void beside_writes(void)
@@ -215,10 +267,63 @@ static void beside_prefetches(void)
 	beside_computation(prefetch);
 }
 
+/* Works go on beside a program that polls for what they do, as beside one that sleeps. */
+static void beside_polling(void)
+{
+	unsigned long sleeps, polls;
+	unsigned int part[ROUNDS], i;
+	pid_t pids[2];
+
+	start_both(pids, stream, polling_stream);
+	for (i = 0; i < ROUNDS; i++) {
+		sleeps = run_for(pids, 1).messages;
+		polls = run_for(pids + 1, 1).messages;
+		printf("# %lu messages of a program that sleeps, %lu of one that polls\n",
+		       sleeps, polls);
+		CHECK(sleeps);
+		part[i] = polls * 100 / sleeps;
+	}
+	end_both(pids);
+	CHECK(median(part) >= LEAST_POLLING);
+}
+
+/*
+ * The works of a CPU that goes offline run on another one, and wait for tasks there,
+ * as that one's own do. All go on when it is back.
+ */
+static void cpu_offline(void)
+{
+	unsigned long messages;
+	pid_t pids[2];
+	int i;
+
+	if (access(ONLINE, W_OK))
+		skip("no CPU can be taken offline");
+	start_both(pids, compute, stream);
+	for (i = 0; i < 2; i++)
+		CHECK_EQ(kill(pids[i], SIGCONT), 0);
+	for (i = 0; i < OFFLINE; i++) {
+		test_at("round %d", i);
+		write_file(ONLINE, "0");
+		sleep_ms(300);
+		write_file(ONLINE, "1");
+		/* the stream's packets go by either CPU */
+		run_pid_on(pids[1], i);
+		messages = __atomic_load_n(&done->messages, __ATOMIC_RELAXED);
+		UNTIL(__atomic_load_n(&done->messages, __ATOMIC_RELAXED) >
+		      messages + 2 * QPS * DEPTH);
+	}
+	end_both(pids);
+	check_works();
+}
+
 static const struct test tests[] = {
 	{ "a stream of two queue pairs beside a task that computes",
 	  beside_writes },
 	{ "prefetches beside a task that computes", beside_prefetches },
+	{ "a stream of a program that polls", beside_polling },
+	{ "a stream beside a task that computes, while a CPU goes and comes",
+	  cpu_offline },
 	{}
 };
 
