@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #include <linux/delay.h>
 #include <linux/refcount.h>
+#include <linux/sched.h>
 #include <linux/sched/clock.h>
 #include <linux/slab.h>
 #include <linux/wait_bit.h>
@@ -243,13 +244,19 @@ static int rxe_fault_finish(struct rxe_fault *fault, bool may_sleep,
 	return 0;
 }
 
-/* The pages were taken away before the access: hold them until it is made. */
+/*
+ * The pages were taken away before the access: hold them until it is made. Tasks that
+ * take pages away are held back for some milliseconds only, so this must not wait for a
+ * CPU as long as faults may at their ordinary priority.
+ */
 static int rxe_fault_finish_held(struct rxe_fault *fault, bool may_sleep,
 				 bool *parked)
 {
 	unsigned int i, held = fault->num_places;
+	long nice = task_nice(current);
 	int err;
 
+	set_user_nice(current, MIN_NICE);
 	rxe_hold_place(&fault->missed);
 	for (i = 0; i < held; i++)
 		rxe_hold_place(&fault->places[i]);
@@ -257,6 +264,7 @@ static int rxe_fault_finish_held(struct rxe_fault *fault, bool may_sleep,
 	for (i = 0; i < held; i++)
 		odp_umem_unhold(&fault->places[i].hold);
 	odp_umem_unhold(&fault->missed.hold);
+	set_user_nice(current, nice);
 	return err;
 }
 
