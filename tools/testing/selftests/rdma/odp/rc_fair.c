@@ -218,6 +218,8 @@ static void end_all(pid_t *pids, int n)
 		kill(pids[i], SIGKILL);
 		CHECK_EQ(waitpid(pids[i], NULL, 0), pids[i]);
 	}
+	/* workers may hold their memory for a moment, and with it their devices */
+	UNTIL(!counter_of(1, "parked_bytes"));
 }
 
 /* Users that take what they can: each gets less than the one before. */
