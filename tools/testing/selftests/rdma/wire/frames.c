@@ -83,7 +83,8 @@ size_t packet_bytes(const struct packet *p, const unsigned char *payload,
 	to = put_eths(to, p);
 	memcpy(to, payload, p->payload_len);
 	to += p->payload_len;
-	memset(to, 0, p->pad & 3);
+	/* data, where the pad count is changed: marked as the peer's */
+	memset(to, 0x80, p->pad & 3);
 	return to + (p->pad & 3) - bytes;
 }
 
