@@ -179,9 +179,11 @@ void rxe_work_end(u64 began)
 	this_cpu_add(rxe_work_time.used, now - began);
 	if (READ_ONCE(time->used) < RXE_WORK_SLICE)
 		return;
-	/* works of CPUs that are offline run here, too: one pauses for all */
-	if (xchg(&time->pauses, true))
+	/* works of CPUs that are offline run here, too, and wait likewise */
+	if (xchg(&time->pauses, true)) {
+		schedule_timeout_idle(1);
 		return;
+	}
 
 	/* what calls add to @used meanwhile does not count: others wait for this */
 	until = min(time->since + READ_ONCE(time->used), now) + RXE_WORK_PAUSE;

@@ -25,8 +25,6 @@
 #define ROUNDS		3
 /* percent of what it does alone, a third but for what sharing costs */
 #define LEAST		30
-/* the same of a program that polls, of what it moves if it sleeps instead */
-#define LEAST_POLLING	70
 #define OFFLINE		6
 #define ONLINE		"/sys/devices/system/cpu/cpu1/online"
 
@@ -110,20 +108,6 @@ static void stream(int ready)
 			if (fds[i].revents)
 				writer_event(&w[i]);
 	}
-}
-
-/* The same, but it never sleeps. */
-static void polling_stream(int ready)
-{
-	struct writer w[QPS];
-	int i;
-
-	run_on(CPU);
-	for (i = 0; i < QPS; i++)
-		writer_up(&w[i]);
-	CHECK_EQ(write(ready, "", 1), 1);
-	for (i = 0; ; i = (i + 1) % QPS)
-		write_more(&w[i]);
 }
 
 /* Pages are faulted in, and discarded: it sleeps while they are. */
@@ -267,26 +251,6 @@ static void beside_prefetches(void)
 	beside_computation(prefetch);
 }
 
-/* Works go on beside a program that polls for what they do, as beside one that sleeps. */
-static void beside_polling(void)
-{
-	unsigned long sleeps, polls;
-	unsigned int part[ROUNDS], i;
-	pid_t pids[2];
-
-	start_both(pids, stream, polling_stream);
-	for (i = 0; i < ROUNDS; i++) {
-		sleeps = run_for(pids, 1).messages;
-		polls = run_for(pids + 1, 1).messages;
-		printf("# %lu messages of a program that sleeps, %lu of one that polls\n",
-		       sleeps, polls);
-		CHECK(sleeps);
-		part[i] = polls * 100 / sleeps;
-	}
-	end_both(pids);
-	CHECK(median(part) >= LEAST_POLLING);
-}
-
 /*
  * The works of a CPU that goes offline run on another one, and wait for tasks there,
  * as that one's own do. All go on when it is back.
@@ -299,6 +263,7 @@ static void cpu_offline(void)
 
 	if (access(ONLINE, W_OK))
 		skip("no CPU can be taken offline");
+	write_file(ONLINE, "1");
 	start_both(pids, compute, stream);
 	for (i = 0; i < 2; i++)
 		CHECK_EQ(kill(pids[i], SIGCONT), 0);
@@ -321,9 +286,8 @@ static const struct test tests[] = {
 	{ "a stream of two queue pairs beside a task that computes",
 	  beside_writes },
 	{ "prefetches beside a task that computes", beside_prefetches },
-	{ "a stream of a program that polls", beside_polling },
 	{ "a stream beside a task that computes, while a CPU goes and comes",
-	  cpu_offline },
+	  cpu_offline, OFFLINE * 60 + 60 },
 	{}
 };
 
