@@ -130,9 +130,9 @@ static void rxe_work_pause(struct rxe_work_time *time, u64 until)
 	time->until = until;
 	hrtimer_start(&time->timer, ns_to_ktime(time->look),
 		      HRTIMER_MODE_REL_PINNED_HARD);
-	/* rxe_work_look() sets it to zero before it wakes this task */
 	for (;;) {
 		set_current_state(TASK_IDLE);
+		/* pairs with rxe_work_look(), which wakes this task after it */
 		if (!smp_load_acquire(&time->until))
 			break;
 		schedule();
@@ -192,6 +192,7 @@ void rxe_work_end(u64 began)
 		rxe_work_pause(time, until);
 	time->since = local_clock();
 	WRITE_ONCE(time->used, 0);
+	/* pairs with the next xchg(): that work sees what was set here */
 	smp_store_release(&time->pauses, false);
 }
 

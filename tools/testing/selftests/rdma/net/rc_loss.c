@@ -17,6 +17,7 @@
 #define READ_SIZE	65536
 #define READS		96
 #define AHEAD		8
+#define NETEM		"limit 4000 delay 100us"
 
 static const int access_of[] = { ALL_ACCESS, ODP_ACCESS };
 
@@ -167,7 +168,7 @@ static void reads_without_timer(void)
 	buf_get(&remote, &pair.hosts[1], AHEAD * READ_SIZE, ALL_ACCESS);
 	fill_pattern(remote.addr, remote.len, 1);
 	set_together(1);
-	command("tc -n hostb qdisc replace dev vb root netem limit 4000 delay 100us loss 5%%");
+	command("tc -n hostb qdisc replace dev vb root netem " NETEM " loss 5%%");
 	for (done = 0; done < READS; done++) {
 		test_at("read %u", done);
 		for (; posted < READS && posted < done + AHEAD; posted++) {
@@ -177,7 +178,7 @@ static void reads_without_timer(void)
 		}
 		/* nothing comes behind the last responses: none of them is lost */
 		if (done == READS - 2 * AHEAD)
-			command("tc -n hostb qdisc change dev vb root netem limit 4000 delay 100us");
+			command("tc -n hostb qdisc change dev vb root netem " NETEM);
 		wait_ok(pair.a.send_cq);
 	}
 	check_pattern(local.addr, local.len, 1);
