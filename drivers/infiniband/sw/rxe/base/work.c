@@ -12,10 +12,10 @@
 #include "base/rule.h"
 #include "base/work.h"
 
-/* so long works have a CPU before its other tasks have a turn */
+/* so long works have a CPU before its other tasks have a turn, but for the last one */
 #define RXE_WORK_SLICE		(2 * NSEC_PER_MSEC)
-/* that turn, if a task wants it */
-#define RXE_WORK_PAUSE		(3 * NSEC_PER_MSEC)
+/* so much of that is made up for, at most: packets of others wait meanwhile */
+#define RXE_WORK_USED_MAX	(8 * NSEC_PER_MSEC)
 /* when it is first looked at who has it, and how often in the end */
 #define RXE_WORK_LOOK		(50 * NSEC_PER_USEC)
 #define RXE_WORK_LOOK_MAX	(500 * NSEC_PER_USEC)
@@ -118,7 +118,7 @@ static enum hrtimer_restart rxe_work_look(struct hrtimer *timer)
 		wake_up_process(time->waiter);
 		return HRTIMER_NORESTART;
 	}
-	time->look = min(2 * time->look, RXE_WORK_LOOK_MAX);
+	time->look = min_t(u64, 2 * time->look, RXE_WORK_LOOK_MAX);
 	hrtimer_forward_now(timer, ns_to_ktime(time->look));
 	return HRTIMER_RESTART;
 }
@@ -159,7 +159,7 @@ void rxe_work_account(u64 began)
  *
  * The workqueue's threads come before all ordinary tasks, so that packets are not
  * kept waiting by tasks that compute. For those to go on beside them, works that
- * have had the CPU for RXE_WORK_SLICE give up the next RXE_WORK_PAUSE if a task
+ * have had the CPU for RXE_WORK_SLICE give it up for half as long again if a task
  * wants it: two fifths of such a CPU's time are theirs. With softirqs, and what the
  * program does itself, a stream then has about half of it. As one work at a time is
  * active on a CPU, all of its works wait while this one sleeps.
@@ -174,7 +174,7 @@ void rxe_work_end(u64 began)
 {
 	/* where the CPU has gone offline, that of another one */
 	struct rxe_work_time *time = raw_cpu_ptr(&rxe_work_time);
-	u64 now = local_clock(), until;
+	u64 now = local_clock(), used, until;
 
 	this_cpu_add(rxe_work_time.used, now - began);
 	if (READ_ONCE(time->used) < RXE_WORK_SLICE)
@@ -186,7 +186,8 @@ void rxe_work_end(u64 began)
 	}
 
 	/* what calls add to @used meanwhile does not count: others wait for this */
-	until = min(time->since + READ_ONCE(time->used), now) + RXE_WORK_PAUSE;
+	used = min_t(u64, READ_ONCE(time->used), RXE_WORK_USED_MAX);
+	until = min(time->since + used, now) + used * 3 / 2;
 	if (now < until && now >= READ_ONCE(time->polls) &&
 	    !single_task_running() && !rxe_broken(cpu_share))
 		rxe_work_pause(time, until);
