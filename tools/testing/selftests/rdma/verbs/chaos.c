@@ -15,8 +15,8 @@
 
 #define GROUP		"/sys/fs/cgroup/rxe-chaos"
 #define ROUNDS		3
-/* as coded: 2.1 s, so that the retries outlast whatever ends by itself */
-#define PATIENT		19
+/* as coded: 4.3 s, so that the retries outlast whatever ends by itself */
+#define PATIENT		20
 #define HASTY		15
 #define TRAFFICS	3
 /* seconds for three rounds: a loss costs each of them PATIENT, and a busy host more */
