@@ -38,7 +38,7 @@
 #define TICK_US		4000
 #define TRIES		3
 /* after so long a twentieth of the accesses is enough */
-#define ENOUGH_MS	10000
+#define ENOUGH_MS	3000
 #define ENOUGH		(ACCESSES / TIMES_MOST)
 /* a beat is late after so long */
 #define BEAT_US		2000
