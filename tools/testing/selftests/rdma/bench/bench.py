@@ -41,6 +41,8 @@ MOST_FAILURES = 2
 # Netdevs with path MTUs of 1024 and 4096. Larger netdev MTUs do not change the
 # packets: only rows of long messages are measured there.
 PATH_MTUS = (1500, 4200)
+# packets that a netdev takes at once: the kernel's default
+ALL_TOGETHER = 65535
 # messages, so that a fast driver takes a fifth of a second at least: the beginning,
 # when emulation has yet to translate what was loaded, counts for little then; and
 # not so many that 64 QPs have more under way than a completion queue takes
@@ -218,6 +220,36 @@ class Bandwidth(Perftest):
         return self.figures(self.run(self.count()))
 
 
+class Lossy(Bandwidth):
+    """
+    Both netdevs delay what they send, and lose packets. They take packets one by one,
+    as an aggregate would be lost as a whole.
+    """
+
+    DELAY_US = 100
+    LOST_PERCENT = 1
+
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self.name += f", {self.LOST_PERCENT} % lost"
+
+    def fits(self, mtu):
+        return mtu == PATH_MTUS[0]
+
+    def count(self):
+        return super().count() // 10
+
+    def measure(self):
+        call(TWO_HOSTS, "together", "1")
+        call(TWO_HOSTS, "netem", "limit", "20000", "delay", f"{self.DELAY_US}us",
+             "loss", f"{self.LOST_PERCENT}%")
+        try:
+            return super().measure()
+        finally:
+            call(TWO_HOSTS, "netem")
+            call(TWO_HOSTS, "together", str(ALL_TOGETHER))
+
+
 class Latency(Perftest):
     def measure(self):
         # iterations, least, most, typical, average, deviation, 99 %, 99.9 %
@@ -297,6 +329,7 @@ def main_rows():
     return [
         *(Bandwidth(f"ib_{kind}_bw", 65536) for kind in kinds),
         Bandwidth("ib_write_bw", 65536, odp=False),
+        Lossy("ib_read_bw", 65536),
         Bandwidth("ib_write_bw", 8),
         Bandwidth("ib_write_bw", 8, posted=16),
         Bandwidth("ib_atomic_bw", 8),

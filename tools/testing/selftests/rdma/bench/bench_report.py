@@ -146,6 +146,8 @@ def targets(f, peers):
                quotient(f.median(mtu, "write bw 64 KiB, ODP", "MiB/s", OURS),
                         f.median(mtu, "write bw 64 KiB, pinned", "MiB/s",
                                  OURS)), 0.97, True)
+    yield ("read 64 KiB, ODP, 1 % lost ÷ in-tree, MTU 1500",
+           f.ratio(1500, "read bw 64 KiB, ODP, 1 % lost", "MiB/s"), 1, True)
     yield from scale_targets(f)
     yield from peer_targets(peers)
 
