@@ -44,7 +44,7 @@ static enum outcome query_port(struct world *w)
 {
 	begin_method(w, any_device(w), UVERBS_OBJECT_DEVICE,
 		     UVERBS_METHOD_QUERY_PORT);
-	add_number(w, UVERBS_ATTR_QUERY_PORT_PORT_NUM, 1, 1);
+	add_number(w, UVERBS_ATTR_QUERY_PORT_PORT_NUM, 8, 1);
 	add_answer(w, UVERBS_ATTR_QUERY_PORT_RESP,
 		   sizeof(struct ib_uverbs_query_port_resp_ex), 0);
 	return done(deliver(w));
@@ -88,8 +88,8 @@ static enum outcome query_gid_entry(struct world *w)
 	struct device *dev = any_device(w);
 
 	begin_method(w, dev, UVERBS_OBJECT_DEVICE, UVERBS_METHOD_QUERY_GID_ENTRY);
-	add_number(w, UVERBS_ATTR_QUERY_GID_ENTRY_PORT, 4, 1);
-	add_number(w, UVERBS_ATTR_QUERY_GID_ENTRY_GID_INDEX, 4,
+	add_number(w, UVERBS_ATTR_QUERY_GID_ENTRY_PORT, 8, 1);
+	add_number(w, UVERBS_ATTR_QUERY_GID_ENTRY_GID_INDEX, 8,
 		   w->around->gid_index[dev->which][rnd(&w->random) % 2]);
 	add_number(w, UVERBS_ATTR_QUERY_GID_ENTRY_FLAGS, 4, 0);
 	add_answer(w, UVERBS_ATTR_QUERY_GID_ENTRY_RESP_ENTRY,
@@ -296,7 +296,7 @@ static enum outcome reg_dmabuf_mr(struct world *w)
 	add_number(w, UVERBS_ATTR_REG_DMABUF_MR_OFFSET, 8, offset);
 	add_number(w, UVERBS_ATTR_REG_DMABUF_MR_LENGTH, 8, mr->len);
 	add_number(w, UVERBS_ATTR_REG_DMABUF_MR_IOVA, 8, mr->addr);
-	add_attr(w, UVERBS_ATTR_REG_DMABUF_MR_FD, 0, fd);
+	add_attr(w, UVERBS_ATTR_REG_DMABUF_MR_FD, 4, fd);
 	add_number(w, UVERBS_ATTR_REG_DMABUF_MR_ACCESS_FLAGS, 4,
 		   IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE |
 		   IBV_ACCESS_REMOTE_READ);
@@ -449,7 +449,7 @@ static enum outcome any_method(struct world *w)
 
 const struct call method_calls[] = {
 	{ "query_port, ioctl", query_port, 2 },
-	{ "query_context, ioctl", query_context, 2 },
+	{ "query_context, ioctl", query_context, 1, true },
 	{ "info_handles, ioctl", info_handles, 2 },
 	{ "query_gid_table, ioctl", query_gid_table, 2 },
 	{ "query_gid_entry, ioctl", query_gid_entry, 2 },
