@@ -18,7 +18,7 @@
 #include "kselftest.h"
 #include "ktap_test.h"
 
-#define TEST_SECONDS	120
+#define TEST_SECONDS	300
 /* of what LONG_TESTS repeats */
 #define LONG_ROUNDS	100
 #define HUNG_SECONDS	60

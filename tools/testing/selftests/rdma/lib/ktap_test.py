@@ -12,7 +12,7 @@ sys.path.append(os.path.join(os.environ.get("KSFT", f"{HERE}/../.."),
                              "kselftest"))
 import ksft  # pylint: disable=wrong-import-position,import-error
 
-TEST_SECONDS = 120
+TEST_SECONDS = 300
 LIMIT_FACTOR = max(1, int(os.environ.get("LIMIT_FACTOR") or 1))
 
 _at = ""

@@ -130,7 +130,7 @@ void need_swap(void)
 
 void page_out(void *addr, size_t len)
 {
-	unsigned long long end = now_ms() + 20000 * limit_factor();
+	unsigned long long end = now_ms() + HUNG_MS * limit_factor();
 	unsigned int tries;
 	cpu_set_t before;
 

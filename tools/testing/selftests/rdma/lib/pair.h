@@ -38,7 +38,9 @@ unsigned int remove_once(void);
  * seconds at most, times limit_factor(), more than that takes @alone: it waits for no
  * program's memory
  */
-void check_removed(unsigned long long began, unsigned int alone);
+/* tries that tests of a removal's time have */
+#define REMOVALS	3
+bool removed_in_time(unsigned long long began, unsigned int alone);
 /* the MTU of both hosts' netdevs */
 void set_mtu(unsigned int mtu);
 /* have both hosts' netdevs send through tc-netem; NULL: without it */

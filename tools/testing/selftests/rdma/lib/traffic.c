@@ -23,7 +23,7 @@
 #define RNR_TIMER	14
 
 /* a second before a peer counts as gone: the machine may be busy */
-static unsigned int ack_timeout = 15;
+static unsigned int ack_timeout = 16;
 
 /* the layout of a side's memory */
 #define SEND_AT		0UL

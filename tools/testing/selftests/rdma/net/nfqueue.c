@@ -306,7 +306,8 @@ struct lane {
 static void lane_up(struct lane *lane, struct host *hosts, int from,
 		    bool ipv6)
 {
-	struct pair_config config = { .ipv6 = ipv6 };
+	/* the queue's program may stand still for seconds */
+	struct pair_config config = { .ipv6 = ipv6, .timeout = 18 };
 
 	connect_ends(&lane->pair.a, &hosts[from], &lane->pair.b, &hosts[!from],
 		     &config);
@@ -473,8 +474,8 @@ static unsigned int queue_total(const struct queue *queue)
 /* a process whose packets are all kept; it stays until it is killed */
 static pid_t writer_start(struct queue *queue)
 {
+	struct pair_config config = { .timeout = 18 };
 	unsigned int before = queue->taken;
-	struct pair_config config = {};
 	struct buf local, remote;
 	struct pair pair;
 	pid_t pid;

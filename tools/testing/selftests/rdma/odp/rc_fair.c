@@ -175,7 +175,8 @@ static void bounded_memory(void)
 		wait_ok(crowd.pairs[i].a.send_cq);
 		check_pattern(crowd.to.addr + i * MESSAGE, MESSAGE, 3);
 	}
-	CHECK_EQ(counter_of(1, "parked_bytes"), 0);
+	/* the last answer leaves before the packet is freed */
+	UNTIL(!counter_of(1, "parked_bytes"));
 	crowd_down(&crowd);
 }
 
@@ -245,7 +246,12 @@ static void bounded_device(void)
 /* Writes into pages that are not there, by a peer that is told to wait once only. */
 static void cold_writes(void)
 {
-	struct pair_config config = { .rnr_retry = 1 + 1, .rnr_timer = 1 };
+	struct pair_config config = {
+		.rnr_retry = 1 + 1,
+		.rnr_timer = 1,
+		/* a CPU that stands still for a while uses no retries up */
+		.timeout = 19,
+	};
 	struct buf from, to;
 	struct pair pair;
 	size_t at;

@@ -315,14 +315,11 @@ static void check_counts(int which, struct counts before,
 	CHECK_EQ(now.prefetch - before.prefetch, prefetch);
 }
 
-/* Wait for an asynchronous advice, for half a minute at most. */
+/* Wait for an asynchronous advice. */
 static void wait_prefetched(int which, struct counts before,
 			    unsigned long long prefetch)
 {
-	unsigned long long end = now_ms() + 30000 * limit_factor();
-
-	while (counts_of(which).prefetch - before.prefetch < prefetch)
-		CHECK(now_ms() < end);
+	UNTIL(counts_of(which).prefetch - before.prefetch >= prefetch);
 }
 
 /* Prefetch all PAGES of hostb's memory; returns the counters before that. */
@@ -754,7 +751,7 @@ static const struct test tests[] = {
 	{ "prefetch of present pages", prefetch_present },
 	{ "prefetch of few present pages", prefetch_little },
 	{ "prefetch of pages that userfaultfd provides late",
-	  prefetch_late, 30 },
+	  prefetch_late },
 	{ "prefetch that is refused", prefetch_refused },
 	{ "regions of huge pages", hugetlb },
 	{ "regions in the output of rdma(8)", shown },

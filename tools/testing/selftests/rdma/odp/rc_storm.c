@@ -155,10 +155,10 @@ static void storm(bool implicit)
 	field_up(&fields[1], &pair.hosts[1], implicit);
 	faults = counter_sum("page_faults");
 	CHECK(!pthread_create(&thread, NULL, run_storm, NULL));
-	for (; now_ms() < end; round++) {
+	for (; round <= 2 || now_ms() < end; round++) {
 		test_at("round %lu", (unsigned long)round);
 		run_round(&pair, round);
-		if (now_ms() < said + 60000)
+		if (now_ms() < said + 60000 || now_ms() > end)
 			continue;
 		said = now_ms();
 		printf("# %llu s to go\n", (end - said) / 1000);
@@ -169,7 +169,6 @@ static void storm(bool implicit)
 	faults = counter_sum("page_faults") - faults;
 	printf("# %lu MiB, %lu invalidations, %llu page faults\n",
 	       (unsigned long)(round * SIZE >> 20), invalidations, faults);
-	CHECK(round > 2);
 	/* more faults than the first touch of all pages takes */
 	CHECK(faults > 2 * SIZE / PAGE);
 	buf_put(&fields[0].buf);

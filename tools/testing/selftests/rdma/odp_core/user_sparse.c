@@ -45,7 +45,7 @@ static void vast(void)
 	began = now_ms();
 	for (i = 0; i < 1000; i++) {
 		notify(FAR, VAST);
-		CHECK(now_ms() < began + 20000 * limit_factor());
+		CHECK(now_ms() < began + HUNG_MS * limit_factor());
 	}
 	CHECK_EQ(umem_state(umem).mapped, 0);
 	CHECK_EQ(umem_state(umem).page_invalidations, 4);
@@ -178,7 +178,7 @@ static void owner_is_charged(void)
 			.umem = umem,
 			.start = (unsigned long)memory + i * LEAF,
 			.len = 1,
-			.ms = 10000 * limit_factor(),
+			.ms = HUNG_MS * limit_factor(),
 		};
 		CHECK_EQ(cmd(ODP_TEST_FAULT_ASYNC, &c), 0);
 		CHECK_EQ(cmd(ODP_TEST_JOIN, &c), 0);

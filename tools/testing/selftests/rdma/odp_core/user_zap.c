@@ -79,13 +79,13 @@ static void runs_before_zap(void)
 	umem = umem_register(memory, 4 * PAGE, ODP_TEST_WRITE);
 	CHECK(umem >= 0);
 	CHECK_EQ(umem_fault(umem, memory, PAGE, 0), 0);
-	hold(ODP_TEST_STARTED, 20000);
+	hold(ODP_TEST_STARTED, HUNG_MS);
 	notifier_begin_nowait(&n, memory, 2 * PAGE);
 	CHECK_EQ(reached(ODP_TEST_STARTED), 0);
 
 	/* nothing is zapped yet, and nothing can be published any more */
 	CHECK_EQ(umem_read(umem, memory, &byte, 1), 0);
-	hold(ODP_TEST_WAITING, 20000);
+	hold(ODP_TEST_WAITING, HUNG_MS);
 	fault_start(&fault, umem, memory + PAGE, PAGE, ODP_TEST_WRITE);
 	CHECK_EQ(reached(ODP_TEST_WAITING), 0);
 	let_go(ODP_TEST_STARTED);

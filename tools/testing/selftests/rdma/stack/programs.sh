@@ -48,7 +48,7 @@ need_hosts()
 
 exec_on()
 {
-	exec timeout $((60 * ${LIMIT_FACTOR:-1})) ip netns exec "$@"
+	exec timeout $((300 * ${LIMIT_FACTOR:-1})) ip netns exec "$@"
 }
 
 on()

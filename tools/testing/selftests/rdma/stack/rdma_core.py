@@ -37,7 +37,7 @@ cd "$0" && exec chroot "$0" "$@"
 # As rdma-core's run_tests.py, which loads all modules of tests for each that it runs:
 # that takes longer than most tests. Load them once, and run each that is named in a
 # child, so that nothing but the output is left of one that hangs, or crashes at its
-# exit. The first argument is the limit of each, in seconds.
+# exit. They may poll for a minute, as a host may stand still. The first argument is the limit of each, in seconds.
 RUN_EACH = """
 import os, signal, sys, unittest
 from importlib.machinery import SourceFileLoader
@@ -47,6 +47,7 @@ signal.alarm(seconds)
 sys.path[0] = "/tests"
 from args_parser import parser
 tests = SourceFileLoader("tests", "/tests/__init__.py").load_module()
+sys.modules["tests.utils"].POLL_CQ_TIMEOUT = 60
 parser.parse_args()
 signal.alarm(0)
 *modules, verbose = sys.argv[1:]

@@ -17,7 +17,7 @@
 #define ROUNDS		3
 /* as coded: 4.3 s, so that the retries outlast whatever ends by itself */
 #define PATIENT		20
-#define HASTY		15
+#define HASTY		16
 #define TRAFFICS	3
 /* seconds for three rounds: a loss costs each of them PATIENT, and a busy host more */
 #define LIMIT		400

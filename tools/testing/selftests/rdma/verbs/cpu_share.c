@@ -24,6 +24,7 @@
 #define PREFETCH	(4 << 20)
 #define WINDOW_MS	1000
 #define ROUNDS		5
+#define TRIES		3
 /* percent of the CPU, a third but for what sharing costs */
 #define LEAST		30
 #define OFFLINE		6
@@ -214,7 +215,7 @@ static void end_both(const pid_t *pids)
  * What is not the task's is the program's, as its work is never done, and what works and
  * softirqs do for it. By the CPU's time, as what is done in it depends on the host.
  */
-static void beside_computation(void (*run)(int ready))
+static unsigned int part_beside(void (*run)(int ready))
 {
 	unsigned int part[ROUNDS], i;
 	pid_t pids[2];
@@ -226,8 +227,23 @@ static void beside_computation(void (*run)(int ready))
 	CHECK(*done);
 	qsort(part, ROUNDS, sizeof(*part), by_value);
 	printf("# the task has %u%%\n", part[ROUNDS / 2]);
-	CHECK(part[ROUNDS / 2] >= LEAST);
-	CHECK(part[ROUNDS / 2] <= 100 - LEAST);
+	return part[ROUNDS / 2];
+}
+
+/*
+ * On a slow host a work takes more at once than it gives back, and what the host takes
+ * away is counted as somebody's time: not in each of some tries.
+ */
+static void beside_computation(void (*run)(int ready))
+{
+	unsigned int tries, part;
+
+	for (tries = 1;; tries++) {
+		part = part_beside(run);
+		if (part >= LEAST && part <= 100 - LEAST)
+			return;
+		CHECK(tries < TRIES);
+	}
 }
 
 static void beside_writes(void)

@@ -418,12 +418,7 @@ static int buffers(void)
 
 static void until_buffers(int n)
 {
-	unsigned long long end = now_ms() + 30000 * limit_factor();
-
-	while (buffers() != n) {
-		CHECK(now_ms() < end);
-		sleep_ms(20);
-	}
+	UNTIL(buffers() == n);
 }
 
 /* The region holds the buffer, whatever the program closes, until it is gone. */

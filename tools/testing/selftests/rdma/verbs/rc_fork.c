@@ -89,7 +89,7 @@ static void wait_for_go(const struct talk *talk)
 	CHECK_EQ(read(talk->down[0], &byte, 1), 1);
 }
 
-static const struct pair_config config = { .timeout = 12, .depth = 8 };
+static const struct pair_config config = { .timeout = 15, .depth = 8 };
 
 /**
  * struct user - the test's own side, on hosta

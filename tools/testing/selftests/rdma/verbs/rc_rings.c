@@ -252,7 +252,7 @@ static void victims_destroy(struct victim *v)
 
 	end_destroy(&v[0].end);
 	end_destroy(&v[1].end);
-	CHECK(now_ms() - began < 10000 * limit_factor());
+	CHECK(now_ms() - began < HUNG_MS * limit_factor());
 }
 
 static void victims_down(struct victim *v)
@@ -987,9 +987,8 @@ static void flushed_again(void)
 		CHECK(got >= 0);
 		flushed += got;
 		ms = now_ms() - began;
-	} while (ms < 2000);
+	} while (ms < 2000 || !flushed);
 	printf("# %ld in %llu ms\n", flushed, ms);
-	CHECK(flushed);
 	CHECK(flushed <= (long)(ms / delay_ms + 4) * budget);
 	end_destroy(&v.end);
 	for (i = 0; i < RINGS; i++)

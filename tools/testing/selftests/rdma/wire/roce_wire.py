@@ -51,8 +51,8 @@ except ImportError as missing:
     ktap_test.skip_all(f"needs python3-pyverbs and python3-scapy: {missing}")
 
 HUNG_SECONDS = int(os.environ.get("HUNG_SECONDS") or 30) * ktap_test.LIMIT_FACTOR
-# a local ACK timeout, as coded: half a second, in which the peer has to answer
-RETRY_TIMEOUT = 16 + ktap_test.LIMIT_FACTOR.bit_length()
+# a local ACK timeout, as coded: a second, in which the peer has to answer
+RETRY_TIMEOUT = 17 + ktap_test.LIMIT_FACTOR.bit_length()
 ROCE_PORT = 4791
 # the peer's UDP source port
 SOURCE_PORT = 0xc000

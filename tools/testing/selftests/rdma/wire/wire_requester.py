@@ -741,7 +741,7 @@ def silent_peer():
     for retry_cnt, kind in itertools.product((0, 1, 3),
                                              ("SEND", "RDMA_READ")):
         at(f"{kind}, {retry_cnt} retries")
-        with Wire(timeout=12, retry_cnt=retry_cnt) as w:
+        with Wire(timeout=RETRY_TIMEOUT, retry_cnt=retry_cnt) as w:
             w.post(kind, 0, 2 * MTU, remote=REMOTE, wr_id=1)
             w.post("SEND", wr_id=2)
             w.wait_cqe(w.send_cq, e.IBV_WC_RETRY_EXC_ERR)

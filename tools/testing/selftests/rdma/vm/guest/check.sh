@@ -5,7 +5,7 @@
 # The result of a test is left in /share/out/NAME.result (see ktap.awk) as soon
 # as it is known, so that the host can tell in which test a guest died.
 
-: "${TEST_LIMIT:=300}"
+: "${TEST_LIMIT:=900}"
 splats=/tmp/splats
 grep -v '^#' /share/guest/splats >"$splats"
 our_modules=$(find /rxe-odp -name '*.ko' -printf '%f|')rdma_rxe

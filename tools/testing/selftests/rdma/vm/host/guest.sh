@@ -18,7 +18,7 @@ qemu_args=()	# arguments that add_test_devices adds
 guest_limits()
 {
 	if is_built "$1"; then
-		: "${BOOT_LIMIT:=600}" "${TIME_LIMIT:=5400}" "${LIMIT_FACTOR:=4}"
+		: "${BOOT_LIMIT:=600}" "${TIME_LIMIT:=10800}" "${LIMIT_FACTOR:=4}"
 	fi
 	case $1 in
 	debug)

@@ -90,7 +90,7 @@ cmd_test_kernel()
 	results=$2
 	mapfile -t names < <(printf '%s\n' "${@:3}")
 	# For all tests together; the guest sees to the limits of each.
-	: "${TOPOLOGY:=two_hosts}" "${TIME_LIMIT:=5400}"
+	: "${TOPOLOGY:=two_hosts}" "${TIME_LIMIT:=10800}"
 	[[ " ${names[*]} " == *" broken.sh "* ]] || without_broken=yes
 	STRICT=1 prepare "$kernel"
 	add_test_devices
