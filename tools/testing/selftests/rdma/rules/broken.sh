@@ -8,7 +8,7 @@
 # finds. Needs root.
 #
 # broken.sh                        checks this for all rules; with TURN, for one of each
-#                                  program
+#                                  folder
 # broken.sh RULE...                for these rules
 # broken.sh --rules                lists the rules
 # broken.sh --break RULE PROGRAM [NAME...]
@@ -441,11 +441,11 @@ check_rule()
 	fi
 }
 
-# The first rule of each program: in "make test", which sets TURN, these stand for all.
+# The first rule of each folder: in "make test", which sets TURN, these stand for all.
 # Programs of net and odp take a minute each.
 first_rules()
 {
-	local rule program name
+	local rule program name folder
 	local -A seen=()
 
 	for rule in $(all_rules); do
@@ -455,8 +455,9 @@ first_rules()
 			continue
 			;;
 		esac
-		[ -n "${seen[$program]-}" ] || echo "$rule"
-		seen[$program]=yes
+		folder=${program%/*}
+		[ -n "${seen[$folder]-}" ] || echo "$rule"
+		seen[$folder]=yes
 	done
 }
 
