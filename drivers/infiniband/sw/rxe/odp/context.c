@@ -19,6 +19,12 @@
 #include "odp/lookup.h"
 #include "odp/table.h"
 
+/*
+ * umems that an aging query looks at, some tenths of a millisecond; no program has
+ * so many over a page but to have reclaim spend its time there
+ */
+#define ODP_YOUNG_MAX	1024
+
 static struct odp_umem *to_umem(struct interval_tree_node *node)
 {
 	return container_of(node, struct odp_umem, node);
@@ -40,7 +46,8 @@ static void leave_umem(struct odp_umem *umem)
 /*
  * Walk the umems over [start, last] with the lock dropped in between. The umem
  * that the walk stands on stays in the tree, as odp_context_unhook() waits for
- * its users, so the walk can go on from it. A walk has to be made to its end.
+ * its users, so the walk can go on from it. A walk has to be made to its end, or ended by
+ * end_walk().
  */
 static struct odp_umem *next_umem(struct odp_context *ctx,
 				  struct odp_umem *prev, unsigned long start,
@@ -63,6 +70,13 @@ static struct odp_umem *next_umem(struct odp_context *ctx,
 	spin_unlock(&ctx->lock);
 
 	return umem;
+}
+
+static void end_walk(struct odp_context *ctx, struct odp_umem *umem)
+{
+	spin_lock(&ctx->lock);
+	leave_umem(umem);
+	spin_unlock(&ctx->lock);
 }
 
 static void zap_umem(struct odp_umem *umem, unsigned long start,
@@ -93,6 +107,8 @@ static int odp_invalidate_start(struct mmu_notifier *mn,
 	while ((umem = next_umem(ctx, umem, range->start, last))) {
 		odp_hook(ODP_POINT_STARTED, umem);
 		zap_umem(umem, range->start, last, blockable);
+		if (blockable)
+			cond_resched();
 	}
 	return 0;
 }
@@ -124,16 +140,23 @@ static void odp_release(struct mmu_notifier *mn, struct mm_struct *mm)
 
 /*
  * The aging callbacks come under the page-table lock, for a page or a huge one:
- * one or two leaves of each umem there.
+ * one or two leaves of each umem there. A page that more umems have than may be
+ * looked at is taken to be in use: its program keeps it, and pays for that.
  */
 static bool odp_young(struct odp_context *ctx, unsigned long start,
 		      unsigned long end, bool clear)
 {
+	unsigned int left = ODP_YOUNG_MAX;
 	struct odp_umem *umem = NULL;
 	bool young = false;
 
-	while ((umem = next_umem(ctx, umem, start, end - 1)))
+	while ((umem = next_umem(ctx, umem, start, end - 1))) {
+		if (!left--) {
+			end_walk(ctx, umem);
+			return true;
+		}
 		young |= odp_table_young(umem, start, end, clear);
+	}
 	return young;
 }
 

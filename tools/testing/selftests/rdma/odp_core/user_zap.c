@@ -5,6 +5,9 @@
  */
 #include "user.h"
 
+/* as many as the core looks at: ODP_YOUNG_MAX */
+#define YOUNG_MAX	1024
+
 static int register_filled(char **memory, int pages)
 {
 	int umem, i;
@@ -209,6 +212,21 @@ static void used_is_young(void)
 	CHECK_EQ(umem_state(umem).mapped, 4);
 }
 
+/* It is asked under a lock: a program may not have it look at any number of umems. */
+static void many_umems(void)
+{
+	char *memory = map_memory(PAGE);
+	unsigned int i;
+
+	for (i = 0; i < YOUNG_MAX; i++)
+		CHECK(umem_register(memory, PAGE, 0) >= 0);
+	CHECK_EQ(young(memory, PAGE, 0), 0);
+	CHECK_EQ(young(memory, PAGE, ODP_TEST_CLEAR), 0);
+	CHECK(umem_register(memory, PAGE, 0) >= 0);
+	CHECK_EQ(young(memory, PAGE, 0), 1);
+	CHECK_EQ(young(memory, PAGE, ODP_TEST_CLEAR), 1);
+}
+
 const struct test zap_tests[] = {
 	{ "a notifier waits for copies", copies_are_waited_for },
 	{ "a notifier counts before it zaps", runs_before_zap },
@@ -216,5 +234,6 @@ const struct test zap_tests[] = {
 	{ "a range across leaves is zapped", across_leaves },
 	{ "a non-blockable notifier does not sleep", not_blockable },
 	{ "pages in use are young", used_is_young },
+	{ "pages of very many umems are taken to be in use", many_umems },
 	{}
 };
