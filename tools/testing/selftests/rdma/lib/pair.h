@@ -39,7 +39,7 @@ unsigned int remove_once(void);
  * program's memory
  */
 /* tries that tests of a removal's time have */
-#define REMOVALS	3
+#define REMOVAL_TRIES	3
 bool removed_in_time(unsigned long long began, unsigned int alone);
 /* the MTU of both hosts' netdevs */
 void set_mtu(unsigned int mtu);

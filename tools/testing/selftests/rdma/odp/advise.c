@@ -146,7 +146,7 @@ static void device_goes(const char *go, void (*plug)(void))
 	int tries;
 
 	for (tries = 1; !device_goes_soon(go, plug); tries++)
-		CHECK(tries < REMOVALS);
+		CHECK(tries < REMOVAL_TRIES);
 }
 
 static void link_deleted(void)

@@ -580,12 +580,12 @@ static bool remove_devices(struct scene *scenes, bool gone)
 /* A host that stands still takes time, too, though not every time. */
 static void removed(void)
 {
-	static struct scene scenes[2][REMOVALS][NUM(accesses)];
+	static struct scene scenes[2][REMOVAL_TRIES][NUM(accesses)];
 	int gone, tries;
 
 	for (gone = 0; gone < 2; gone++)
 		for (tries = 1; !remove_devices(scenes[gone][tries - 1], gone); tries++)
-			CHECK(tries < REMOVALS);
+			CHECK(tries < REMOVAL_TRIES);
 }
 
 /**
