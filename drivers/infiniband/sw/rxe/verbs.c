@@ -31,12 +31,28 @@
 #include "qp_life.h"
 #include "restrack.h"
 #include "verbs.h"
+#include "version.h"
 
 #define RXE_ODP_UD_CAPS	(IB_ODP_SUPPORT_SEND | IB_ODP_SUPPORT_RECV | \
 			 IB_ODP_SUPPORT_SRQ_RECV)
 #define RXE_ODP_UC_CAPS	(RXE_ODP_UD_CAPS | IB_ODP_SUPPORT_WRITE)
 #define RXE_ODP_RC_CAPS	(RXE_ODP_UC_CAPS | IB_ODP_SUPPORT_READ | \
 			 IB_ODP_SUPPORT_ATOMIC | RXE_ODP_PLACEMENT_CAPS)
+
+/* The form in which rdma-core's provider takes apart what the verbs call firmware. */
+static u64 rxe_fw_ver(void)
+{
+	u16 major, minor, patch;
+
+	if (sscanf(RXE_VERSION, "%hu.%hu.%hu", &major, &minor, &patch) != 3)
+		return 0;
+	return (u64)major << 32 | (u64)minor << 16 | patch;
+}
+
+static void rxe_get_dev_fw_str(struct ib_device *ibdev, char *str)
+{
+	strscpy(str, "rxe-odp " RXE_VERSION, IB_FW_VERSION_NAME_MAX);
+}
 
 static int rxe_query_device(struct ib_device *ibdev,
 			    struct ib_device_attr *attr,
@@ -46,6 +62,7 @@ static int rxe_query_device(struct ib_device *ibdev,
 		return -EINVAL;
 
 	memset(attr, 0, sizeof(*attr));
+	attr->fw_ver = rxe_fw_ver();
 	attr->vendor_id = RXE_VENDOR_ID;
 	attr->sys_image_guid = ibdev->node_guid;
 	attr->max_mr_size = U64_MAX;
@@ -272,6 +289,7 @@ const struct ib_device_ops rxe_dev_ops = {
 	.enable_driver = rxe_enable_driver,
 	.fill_res_mr_entry = rxe_fill_res_mr,
 	.fill_stat_mr_entry = rxe_fill_stat_mr,
+	.get_dev_fw_str = rxe_get_dev_fw_str,
 	.get_dma_mr = rxe_get_dma_mr,
 	.get_hw_stats = rxe_get_hw_stats,
 	.get_link_layer = rxe_get_link_layer,

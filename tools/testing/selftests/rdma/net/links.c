@@ -92,6 +92,28 @@ static void names(void)
 	CHECK(parent_is("link1", "va"));
 }
 
+/* Where the verbs have a firmware's version, a device tells which driver it is of. */
+static void versions(void)
+{
+	char version[60], want[80], said[80];
+	struct ibv_device_attr attr;
+	struct host host;
+
+	read_attribute(version, sizeof(version), "/sys/module/rdma_rxe/version");
+	if (!*version)
+		skip("the driver has no version: it is the kernel's own");
+	snprintf(want, sizeof(want), "rxe-odp %s", version);
+	cable_up();
+	read_attribute(said, sizeof(said), "/sys/class/infiniband/link0/fw_ver");
+	test_at("fw_ver '%s' of sysfs", said);
+	CHECK(!strcmp(said, want));
+	host_open_device(&host, "link0");
+	CHECK_EQ(ibv_query_device(host.ctx, &attr), 0);
+	test_at("fw_ver '%s' of the verbs", attr.fw_ver);
+	CHECK(!strcmp(attr.fw_ver, version));
+	command("rdma dev show link0 | grep -qF 'fw %s'", want);
+}
+
 static void refusals(void)
 {
 	cable_up();
@@ -503,6 +525,7 @@ static void equal_addresses(void)
 
 static const struct test tests[] = {
 	{ "a link has the name it was given", names },
+	{ "a device tells the driver's version", versions },
 	{ "links that are refused", refusals },
 	{ "links on netdevs of all kinds", all_kinds },
 	{ "GUIDs of netdevs without an address of their own", guids },
