@@ -26,6 +26,7 @@ headers:
 		or say where they are, make KDIR=...))
 
 modules: headers
+	@'$(CURDIR)/packaging/check_kernel.sh' '$(KDIR)'
 	+$(MAKE) -C $(KDIR) M=$(RXE_DIR) modules
 
 run:

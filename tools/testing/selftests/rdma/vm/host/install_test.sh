@@ -260,6 +260,32 @@ other_kernel()
 	fails_with "is built for $RELEASE, not for 1.2.3" install KDIR="$headers"
 }
 
+# make_for RELEASE CONFIG LINE WORDS: for headers of another release, whose configuration
+# is without CONFIG and has LINE, make says WORDS
+make_for()
+{
+	local headers=/mnt/build/for
+
+	rm -rf "$headers"
+	mkdir -p "$headers/include/generated" "$headers/include/config"
+	echo "#define UTS_RELEASE \"$1\"" >"$headers/include/generated/utsrelease.h"
+	{
+		grep -v "^$2=" "$KDIR/include/config/auto.conf"
+		echo "${3-}"
+	} >"$headers/include/config/auto.conf"
+	fails_with "kernel $1 $4" modules KDIR="$headers"
+}
+
+unfit_kernels()
+{
+	make_for 6.0.19 none '' "is too old, 6.1 is needed: rxe-odp cannot" &&
+		make_for 5.10.0-30-amd64 none '' "is too old" &&
+		make_for 6.1.0-1-cloud-amd64 CONFIG_INFINIBAND '' "has no RDMA" &&
+		make_for 6.12.1 CONFIG_NET_UDP_TUNNEL '' "is configured without CONFIG_NET_UDP_TUNNEL" &&
+		make_for 6.18.3-rt CONFIG_PREEMPT_RT_NEEDS_BH_LOCK CONFIG_PREEMPT_RT=y \
+			"is configured without CONFIG_PREEMPT_RT_NEEDS_BH_LOCK"
+}
+
 # The program is hidden by a file that cannot be run.
 missing()
 {
@@ -293,6 +319,7 @@ check "no headers: one line" no_headers
 check "nothing built: one line" not_built
 check "another kernel's module is not installed" other_kernel
 check "a key that is not there: one line" no_key
+check "a kernel that the driver does not build for: one line" unfit_kernels
 check "make install: modprobe takes the driver" installs
 check "the module is compressed as the kernel's own" compressed_alike
 check "the module is small" is_small
