@@ -40,7 +40,7 @@ run_install_test()
 	new_modules_dir "$root$modules" "$share/modules"
 	new_install_tree "$share/src"
 	add_xz
-	cp "$vm_dir/install_test.sh" "$share/"
+	cp "$vm_dir/install_test.sh" "$vm_dir/root_lib.sh" "$share/"
 	in_root "$root" --bind "$vm_dir" /mnt/vm --bind "$share" /mnt/build \
 		python3 /mnt/vm/signing_key.py /mnt/build/key.pem /mnt/build/cert.der
 	in_root "$root" --bind "$share" /mnt/build "${binds[@]}" \
@@ -51,23 +51,34 @@ run_install_test()
 		PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin bash /mnt/build/install_test.sh
 }
 
-# cmd_test_install KERNEL RESULTS
-cmd_test_install()
+# new_host_test KERNEL NAME: the share of a test without a guest
+new_host_test()
 {
-	local log status=0 passed failed skipped reasons
-
-	results=$2
-	install_host_packages
-	need_root_dir
 	mkdir -p "$cache/guests" "$cache/logs"
-	share=$(mktemp -d "$cache/guests/install-$1.XXXXXX")
-	STRICT=1 build_for "$1" "$share/build"
-	log=$cache/logs/install-$1.log
-	run_install_test "$1" >"$log" 2>&1 || status=$?
+	share=$(mktemp -d "$cache/guests/$2-$1.XXXXXX")
+}
+
+# account_for_host_test KERNEL NAME RESULTS COMMAND...: by the KTAP that it prints
+account_for_host_test()
+{
+	local log=$cache/logs/$2-$1.log status=0 passed failed skipped reasons
+
+	results=$3
+	"${@:4}" >"$log" 2>&1 || status=$?
 	sed 's/^/    /' "$log"
 	read -r passed failed skipped reasons < <(awk -v "status=$status" \
 		-f "$vm_dir/../guest/ktap.awk" "$log")
-	account "$1" install "$passed" "$failed" "$skipped" "$reasons"
-	[ "$failed" -eq 0 ] || say "FAIL install on $1: $reasons"
-	say "install on $1: $passed passed, $failed failed, $skipped skipped"
+	account "$1" "$2" "$passed" "$failed" "$skipped" "$reasons"
+	[ "$failed" -eq 0 ] || say "FAIL $2 on $1: $reasons"
+	say "$2 on $1: $passed passed, $failed failed, $skipped skipped"
+}
+
+# cmd_test_install KERNEL RESULTS
+cmd_test_install()
+{
+	install_host_packages
+	need_root_dir
+	new_host_test "$1" install
+	STRICT=1 build_for "$1" "$share/build"
+	account_for_host_test "$1" install "$2" run_install_test "$1"
 }

@@ -9,63 +9,11 @@ set -u
 tree=/mnt/build/src
 modules=/lib/modules/$RELEASE
 updates=$modules/updates
-said=/mnt/build/said
 nothing=/mnt/build/nothing
 export KDIR
 : >"$nothing"
-number=0
-
-ok()
-{
-	number=$((number + 1))
-	echo "ok $number $1"
-}
-
-not_ok()
-{
-	number=$((number + 1))
-	sed 's/^/# /' "$said"
-	echo "# $2"
-	echo "not ok $number $1"
-}
-
-# check NAME FUNCTION: the function prints its error as the last line
-check()
-{
-	local why
-
-	: >"$said"
-	if why=$("$2"); then
-		ok "$1"
-	else
-		not_ok "$1" "${why##*$'\n'}"
-	fi
-}
-
-# wrong WORD...: print an error, and fail
-wrong()
-{
-	echo "$*"
-	return 1
-}
-
-# make_tree TARGET [VAR=VALUE]...: make, its output in $said
-make_tree()
-{
-	make --no-print-directory -C "$tree" "$@" >"$said" 2>&1
-}
-
-# taken [MODPROBE-OPTION...]: the file that modprobe would load
-taken()
-{
-	modprobe -S "$RELEASE" "$@" --show-depends rdma_rxe |
-		sed -n 's,^insmod \(.*/rdma_rxe\.ko[^ ]*\) *$,\1,p'
-}
-
-is_own()
-{
-	[[ $1 == */kernel/drivers/infiniband/sw/rxe/rdma_rxe.ko* ]]
-}
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "$0")/root_lib.sh"
 
 # listing [all]: the files of the modules directory, to see that none was added or
 # changed; depmod's own files are new each time.
