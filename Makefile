@@ -15,7 +15,7 @@ export RXE_ODP_CACHE CMD DEBUG_NEED DEBUG_TESTS DEBUG_WITHIN KERNEL KERNELS PEER
 
 .DELETE_ON_ERROR:
 .PHONY: all headers modules run shell test test-all test-debug bench check install \
-	uninstall clean distclean help
+	uninstall deb clean distclean help
 
 all: modules
 
@@ -61,8 +61,13 @@ install uninstall: export KDIR := $(KDIR)
 install uninstall:
 	@'$(CURDIR)/packaging/install.sh' $@
 
+# A Debian package, by which DKMS builds the module for each kernel
+deb:
+	@'$(CURDIR)/packaging/deb.sh'
+
 clean: headers
 	$(MAKE) -C $(KDIR) M=$(RXE_DIR) clean
+	rm -rf '$(CURDIR)/build'
 
 distclean:
 	@'$(VM)' clean
@@ -71,6 +76,7 @@ help:
 	@echo 'make                  build rdma_rxe.ko for the running kernel (KDIR=... for another)'
 	@echo 'make install          install it where modprobe prefers it to the kernel'"'"'s own'
 	@echo 'make uninstall        remove it from there'
+	@echo 'make deb              a Debian package in build/: the driver for DKMS, and a service'
 	@echo 'make run              boot a guest, run perftest with --odp between two hosts in it'
 	@echo 'make run CMD="..."    run another command in that guest'
 	@echo 'make shell            an interactive guest; leave the shell to end it'

@@ -145,6 +145,15 @@ check_module()
 		die "the module is built for $for_release, not for $release: make clean, then make KDIR=$KDIR"
 }
 
+# Both have the same priority in depmod's search order.
+check_package()
+{
+	for file in "$updates/dkms/$module".ko*; do
+		[ ! -e "$file" ] ||
+			die "DKMS has put $file there: remove the package first (rxe-odp-dkms); nothing was changed"
+	done
+}
+
 # remove_others [NAME]: all files of the module but NAME
 remove_others()
 {
@@ -178,6 +187,7 @@ check_dep()
 do_install()
 {
 	name=$module.ko$(suffix)
+	check_package
 	need depmod kmod
 	need modinfo kmod
 	need "$strip" binutils

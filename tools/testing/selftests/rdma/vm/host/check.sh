@@ -11,7 +11,7 @@ tree_files()
 	(
 		cd "$tree"
 		git -c safe.directory="$tree" ls-files -co --exclude-standard 2>/dev/null ||
-			find . -type f -not -path './.git/*' -printf '%P\n'
+			find . -type f -not -path './.git/*' -not -path './build/*' -printf '%P\n'
 	)
 }
 

@@ -208,6 +208,20 @@ other_kernel()
 	fails_with "is built for $RELEASE, not for 1.2.3" install KDIR="$headers"
 }
 
+# A module of DKMS's, which has the same priority as the one that would be installed
+packaged()
+{
+	local status
+
+	mkdir -p "$updates/dkms"
+	touch "$updates/dkms/rdma_rxe.ko.xz"
+	fails_with "DKMS has put $updates/dkms/rdma_rxe.ko.xz there" install
+	status=$?
+	rm -r "$updates/dkms"
+	rmdir "$updates" 2>/dev/null
+	return "$status"
+}
+
 # make_for RELEASE CONFIG LINE WORDS: for headers of another release, whose configuration
 # is without CONFIG and has LINE, make says WORDS
 make_for()
@@ -268,6 +282,7 @@ check "nothing built: one line" not_built
 check "another kernel's module is not installed" other_kernel
 check "a key that is not there: one line" no_key
 check "a kernel that the driver does not build for: one line" unfit_kernels
+check "a module of DKMS's: one line" packaged
 check "make install: modprobe takes the driver" installs
 check "the module is compressed as the kernel's own" compressed_alike
 check "the module is small" is_small
