@@ -11,10 +11,10 @@ marker=.rxe-odp-cache
 is_cache_entry()
 {
 	case $1 in
-	"$marker" | root-new | debug-new | kcsan-new | build | guests | logs | bench | \
-		root.lock | debug.lock | kcsan.lock | build-*.lock | results.??????)
+	"$marker" | root-new | package-new | debug-new | kcsan-new | build | guests | logs | bench | \
+		root.lock | package.lock | debug.lock | kcsan.lock | build-*.lock | results.??????)
 		;;
-	root-* | debug-* | kcsan-*)
+	root-* | package-* | debug-* | kcsan-*)
 		[[ ${1#*-} =~ ^[0-9a-f]{12}$ ]]
 		;;
 	*)
@@ -48,7 +48,7 @@ is_empty()
 # Advice for a directory without a marker.
 about_marker()
 {
-	printf '%s' "if all of root-*, debug-*, kcsan-*, build, guests, logs, bench, results.* and *.lock in it is the harness's, say so by touch '$cache/$marker'"
+	printf '%s' "if all of root-*, package-*, debug-*, kcsan-*, build, guests, logs, bench, results.* and *.lock in it is the harness's, say so by touch '$cache/$marker'"
 }
 
 check_cache_path()

@@ -90,7 +90,7 @@ check_arguments()
 	names=${names//$'\n'/ }
 	# shellcheck disable=SC2086 # lists of words
 	{
-		check_words TESTS harness install $cable_tests $names
+		check_words TESTS harness install package $cable_tests $names
 		check_words DEBUG_TESTS $names
 	}
 }

@@ -78,7 +78,7 @@ refuses_words()
 		KERNELS:6.1,6.12:there are: 6.1 6.12 newest 6.12-deb13 debug kcsan rt
 		KERNELS: :blank
 		PEERS:debug:there are: 6.1 6.12 newest 6.12-deb13
-		TESTS:rc_data none_such:there is no none_such; there are: harness install interop
+		TESTS:rc_data none_such:there is no none_such; there are: harness install package interop
 		DEBUG_TESTS:harness:there are: boot
 		RXE:our:there are: ours intree none
 		TOPOLOGY:ring:there are: none two_hosts

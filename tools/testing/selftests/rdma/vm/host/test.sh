@@ -127,8 +127,9 @@ part()
 }
 
 # The tests to run: all, or those in TESTS. "harness" is the harness's own test,
-# "install" that of make install, which takes no guest; cable_tests are those of two
-# guests on a cable, the first of them the quick one.
+# "install" and "package" those of make install and make deb, which take no guest, the latter
+# some minutes; cable_tests are those of two guests on a cable, the first of them the quick
+# one.
 # Tests take turns only where every kernel gets its own: not where TESTS or KERNELS
 # says what is to run, and not with LONG_TESTS.
 cable_tests="interop cable_users"
@@ -142,6 +143,7 @@ choose_tests()
 	on_cable=()
 	with_harness=
 	with_install=
+	with_package=
 	take_turns=
 	if [ -z "${TESTS-}" ]; then
 		mapfile -t chosen <<<"$all"
@@ -153,6 +155,7 @@ choose_tests()
 		[ "${LONG_TESTS-}" != yes ] || read -ra on_cable <<<"$cable_tests"
 		with_harness=yes
 		with_install=yes
+		[ "${LONG_TESTS-}" != yes ] || with_package=yes
 		return 0
 	fi
 	for name in $TESTS; do
@@ -160,7 +163,7 @@ choose_tests()
 		interop | cable_users)
 			on_cable+=("$name")
 			;;
-		harness | install)
+		harness | install | package)
 			declare -g "with_$name=yes"
 			;;
 		*)
@@ -235,8 +238,9 @@ test_on()
 # The modules of kernels built here are not installed anywhere.
 test_install_on()
 {
-	[ -z "$with_install" ] || is_built "$1" ||
-		part "$1" test-install "$1" "$results"
+	! is_built "$1" || return 0
+	[ -z "$with_install" ] || part "$1" test-install "$1" "$results"
+	[ -z "$with_package" ] || part "$1" test-package "$1" "$results"
 }
 
 # The peers' kernels are the oldest and the newest. The two of them meet; all of
