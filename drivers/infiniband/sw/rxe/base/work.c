@@ -159,7 +159,7 @@ void rxe_work_account(u64 began)
  *
  * The workqueue's threads come before all ordinary tasks, so that packets are not
  * kept waiting by tasks that compute. For those to go on beside them, works that
- * have had the CPU for RXE_WORK_SLICE give it up for half as long again if a task
+ * have had the CPU for RXE_WORK_SLICE give it up for 1.5 times as long if a task
  * wants it: two fifths of such a CPU's time are theirs. With softirqs, and what the
  * program does itself, a stream then has about half of it. As one work at a time is
  * active on a CPU, all of its works wait while this one sleeps.

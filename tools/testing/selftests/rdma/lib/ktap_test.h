@@ -14,7 +14,7 @@
  * @name: says what is tested, without its neighbours: a report shows it alone
  * @run: fails by CHECK() and skips by skip(); in a process of its own, which
  *	 leads a process group of its own
- * @seconds: its time limit (120)
+ * @seconds: its time limit (300)
  * @in_rounds: rounds_of() says how many it has: the limit is for three
  */
 struct test {
