@@ -11,7 +11,7 @@ VM := $(SELFTESTS)/vm/vm
 # Variables that the harness takes from make's command line.
 export RXE_ODP_CACHE CMD DEBUG_NEED DEBUG_TESTS DEBUG_WITHIN KERNEL KERNELS PEERS TESTS \
 	RXE TOPOLOGY GUEST_CMDLINE MTU MEM CPUS STORM_SECONDS LONG_TESTS \
-	TIME_LIMIT QUIET_LIMIT BOOT_LIMIT AT_ONCE QUICK PAIRS ROWS DRIVERS BOOTS
+	TIME_LIMIT QUIET_LIMIT BOOT_LIMIT LIMIT_FACTOR AT_ONCE QUICK PAIRS ROWS DRIVERS BOOTS
 
 .DELETE_ON_ERROR:
 .PHONY: all headers modules run shell test test-all test-debug bench check install \
@@ -92,6 +92,6 @@ help:
 	@echo
 	@echo 'Guests take KERNEL=6.1|6.12|6.12-deb13|newest|debug|kcsan|rt (run, shell), KERNELS="6.1 6.12"'
 	@echo 'and TESTS="name ..." (test), MTU=, MEM= (MiB), CPUS=, TIME_LIMIT= (seconds); tests take'
-	@echo 'AT_ONCE=2 (kernels that are tested at the same time). A wrong value is refused, with a list'
-	@echo 'of the valid ones.'
+	@echo 'AT_ONCE=2 (kernels that are tested at the same time), LIMIT_FACTOR=4 (times the limits of'
+	@echo 'tests, on a slow host). A wrong value is refused, with a list of the valid ones.'
 	@echo 'The cache is RXE_ODP_CACHE ('"$${XDG_CACHE_HOME:-\$$HOME/.cache}"'/rxe-odp).'

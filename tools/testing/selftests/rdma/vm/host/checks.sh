@@ -73,6 +73,7 @@ check_arguments()
 	check_number MEM 512 "$(host_memory)" MiB
 	check_number CPUS 1 255
 	check_number AT_ONCE 1 8
+	check_number LIMIT_FACTOR 1 16
 	# 1280 is the least MTU of IPv6, which the hosts use
 	check_number MTU 1280 65535 bytes
 	for name in TIME_LIMIT QUIET_LIMIT BOOT_LIMIT DEBUG_NEED DEBUG_WITHIN; do
