@@ -760,6 +760,7 @@ static enum outcome modify_qp(struct world *w)
 		return NOTHING;
 	state = one_in(&w->random, 3) ? rnd(&w->random) % 7 :
 					(qp->state + 1) % 7;
+	qp->peer_pd = to->pd;
 	return done(modify(w, dev, qp, state, peer, to->number));
 }
 
@@ -788,6 +789,8 @@ static enum outcome connect_qps(struct world *w)
 	}
 	if (!qp || !to || to->type != qp->type)
 		return NOTHING;
+	qp->peer_pd = to->pd;
+	to->peer_pd = qp->pd;
 	if (!to_rts(w, dev, qp, peer, to->number))
 		return FAILED;
 	return done(qp == to || to_rts(w, peer, to, dev, qp->number));

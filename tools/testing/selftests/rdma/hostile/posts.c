@@ -109,7 +109,7 @@ static void fill_target(struct world *w, struct device *dev,
 			const struct object *qp, struct rxe_send_wr *wr)
 {
 	struct device *peer = &w->devices[qp->peer];
-	struct object *mr = object_any(w, peer, MR), *mw, *ah, *to;
+	struct object *mr = object_of_pd(w, peer, MR, qp->peer_pd), *mw, *ah, *to;
 	uint64_t first, addr;
 
 	if (qp->type == IBV_QPT_UD) {
@@ -140,7 +140,7 @@ static void fill_target(struct world *w, struct device *dev,
 		mw->len = mr->len;
 		return;
 	}
-	mw = one_in(&w->random, 4) ? object_any(w, peer, MW) : NULL;
+	mw = one_in(&w->random, 8) ? object_any(w, peer, MW) : NULL;
 	if (wr->opcode == IBV_WR_LOCAL_INV || wr->opcode == IBV_WR_SEND_WITH_INV) {
 		mw = wr->opcode == IBV_WR_LOCAL_INV ? window_of(w, dev, qp) :
 						      object_any(w, peer, MW);
@@ -181,6 +181,8 @@ struct filling {
 	struct device *dev;
 	struct object *object;
 	struct ring *ring;
+	/* the last request binds a window */
+	bool binds;
 };
 
 static void fill_send(void *arg)
@@ -199,12 +201,14 @@ static void fill_send(void *arg)
 	if (room < sizeof(*wqe) || room > sizeof(slot))
 		return;
 	wqe->wr.wr_id = WR_ID;
-	wqe->wr.opcode = services[f->object->type % NUM(services)][rnd(&w->random) % 12];
+	wqe->wr.opcode = f->binds ? IBV_WR_LOCAL_INV :
+		services[f->object->type % NUM(services)][rnd(&w->random) % 12];
 	wqe->wr.send_flags = IBV_SEND_SIGNALED;
 	if (one_in(&w->random, 4))
 		wqe->wr.send_flags |= rnd(&w->random) % 16;
 	if (one_in(&w->random, 16 * w->mutations))
 		wqe->wr.opcode = odd_number(&w->random);
+	f->binds = wqe->wr.opcode == IBV_WR_BIND_MW;
 	fill_target(w, f->dev, f->object, &wqe->wr);
 	if (is_atomic(wqe->wr.opcode))
 		len = 8;

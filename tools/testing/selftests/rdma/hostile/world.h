@@ -65,6 +65,7 @@ struct ring {
  * @rings: a QP's send and receive rings, or the one of a CQ or SRQ
  * @cqs: handles of a QP's
  * @peer: device of the QP that it is connected to
+ * @peer_pd: protection domain of that QP
  */
 struct object {
 	bool used;
@@ -79,6 +80,7 @@ struct object {
 	struct ring *rings[2];
 	uint32_t cqs[2];
 	int peer;
+	uint32_t peer_pd;
 };
 
 struct device {
