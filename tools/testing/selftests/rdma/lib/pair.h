@@ -34,13 +34,13 @@ void make_link(int which);
 /* remove rxe0, which nobody uses, and make it again: how long the removal takes, in ms */
 unsigned int remove_once(void);
 /*
- * CHECK() that the removal of a device, which @began at that now_ms(), has taken two
+ * whether the removal of a device, which @began at that now_ms(), has taken two
  * seconds at most, times limit_factor(), more than that takes @alone: it waits for no
  * program's memory
  */
-/* tries that tests of a removal's time have */
-#define REMOVAL_TRIES	3
 bool removed_in_time(unsigned long long began, unsigned int alone);
+/* tries that tests of this have, as a host that stands still takes time, too */
+#define REMOVAL_TRIES	3
 /* the MTU of both hosts' netdevs */
 void set_mtu(unsigned int mtu);
 /* have both hosts' netdevs send through tc-netem; NULL: without it */

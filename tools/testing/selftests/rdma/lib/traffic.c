@@ -22,7 +22,7 @@
 /* 1.28 ms, as coded: a receiver that does not run now is not asked all the time */
 #define RNR_TIMER	14
 
-/* a second before a peer counts as gone: the machine may be busy */
+/* two seconds before a peer counts as gone: the machine may be busy */
 static unsigned int ack_timeout = 16;
 
 /* the layout of a side's memory */
