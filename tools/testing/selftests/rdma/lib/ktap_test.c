@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "hung.h"
 #include "kselftest.h"
 #include "ktap_test.h"
 
@@ -212,8 +213,11 @@ static int wait_for_test(pid_t pid, unsigned int seconds)
 	CHECK(pollfd.fd >= 0);
 	done = poll(&pollfd, 1, seconds * 1000) == 1;
 	close(pollfd.fd);
+	if (!done)
+		hung_report(pid);
 	kill(-pid, SIGKILL);
 	if (!done) {
+		/* last, as a summary shows the last lines before a result */
 		printf("# not done after %u s\n", seconds);
 		print_at();
 	}
