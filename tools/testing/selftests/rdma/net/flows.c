@@ -33,9 +33,9 @@ static void other_namespace(void)
 	stream_pass(&s, 2);
 	before = counter_sum("out_of_seq_request");
 	for (i = 0; i < REMOVALS; i++) {
-		command("ip netns exec bystander rdma link add link0 type rxe netdev dum0");
+		command("ip netns exec bystander rdma link add bystander type rxe netdev dum0");
 		stream_pass(&s, 1);
-		command("rdma link delete link0");
+		command("rdma link delete bystander");
 		stream_pass(&s, 1);
 	}
 	CHECK_EQ(counter_sum("out_of_seq_request"), before);

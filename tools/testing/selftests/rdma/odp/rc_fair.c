@@ -53,7 +53,16 @@ struct crowd {
 
 static void crowd_up(struct crowd *crowd, int n, size_t each)
 {
-	struct pair_config config = { .depth = 2, .rnr_timer = 31 };
+	struct pair_config config = {
+		.depth = 2,
+		.rnr_timer = 31,
+		/*
+		 * After a time-out one packet at a time leaves until one is
+		 * acknowledged, and none is: a CPU that stands still for some seconds
+		 * must not cause one.
+		 */
+		.timeout = 22,
+	};
 	int i;
 
 	host_open(&crowd->hosts[0], 0);
@@ -125,6 +134,12 @@ static void never_answered(void)
 	check_works();
 }
 
+/* Programs that have ended hold theirs until their last worker has returned. */
+static void none_waits(void)
+{
+	UNTIL(!counter_of(1, "parked_bytes"));
+}
+
 static unsigned long long device_bound(void)
 {
 	unsigned long long bound;
@@ -140,6 +155,15 @@ static unsigned long long device_bound(void)
 static void crowd_fill(struct crowd *crowd, unsigned long long bytes)
 {
 	crowd_up(crowd, bytes / UNDER_WAY * 4 / 3, MESSAGE);
+}
+
+/* No write has ended: those that are refused try again, and none gives up. */
+static void crowd_check_waits(struct crowd *crowd)
+{
+	int i;
+
+	for (i = 0; i < crowd->n; i++)
+		check_idle(crowd->pairs[i].a.send_cq);
 }
 
 /*
@@ -164,8 +188,7 @@ static void bounded_memory(void)
 	}
 	printf("# %llu KiB of %llu\n", most >> 10, bound >> 10);
 	CHECK(counter_of(1, "parked_refused") > refused);
-	for (i = 0; i < crowd.n; i++)
-		check_idle(crowd.pairs[i].a.send_cq);
+	crowd_check_waits(&crowd);
 
 	range.start = (uintptr_t)crowd.to.addr;
 	range.len = crowd.to.len;
@@ -176,7 +199,7 @@ static void bounded_memory(void)
 		check_pattern(crowd.to.addr + i * MESSAGE, MESSAGE, 3);
 	}
 	/* the last answer leaves before the packet is freed */
-	UNTIL(!counter_of(1, "parked_bytes"));
+	none_waits();
 	crowd_down(&crowd);
 }
 
@@ -203,8 +226,10 @@ static pid_t fill_up(uid_t user, unsigned long long wanted,
 		/* the effective one stays, and may all that it could */
 		CHECK_EQ(setresuid(user, -1, -1), 0);
 		crowd_fill(&crowd, wanted);
-		pause();
-		_exit(0);
+		for (;;) {
+			crowd_check_waits(&crowd);
+			sleep_ms(100);
+		}
 	}
 	while (counter_of(1, "parked_bytes") < waiting + granted / 8 * 7)
 		check_alive(pid);
@@ -219,8 +244,7 @@ static void end_all(pid_t *pids, int n)
 		kill(pids[i], SIGKILL);
 		CHECK_EQ(waitpid(pids[i], NULL, 0), pids[i]);
 	}
-	/* workers may hold their memory for a moment, and with it their devices */
-	UNTIL(!counter_of(1, "parked_bytes"));
+	none_waits();
 }
 
 /* Users that take what they can: each gets less than the one before. */
@@ -230,6 +254,7 @@ static void bounded_device(void)
 	pid_t pids[USERS];
 	int i;
 
+	none_waits();
 	for (i = 0; i < USERS; i++) {
 		test_at("user %d, %llu KiB wait", i, waiting >> 10);
 		share = ALONE(bound - waiting);
@@ -286,6 +311,7 @@ static void room_for_others(void)
 	unsigned int i;
 	pid_t pid;
 
+	none_waits();
 	for (i = 0; i < NUM(users); i++) {
 		test_at("user %u: filling up", users[i]);
 		/*
