@@ -211,21 +211,25 @@ static void check_alive(pid_t pid)
 }
 
 /*
- * A process that has all waiting that it can get, for as long as it lives. It would
- * like to have @wanted bytes, and gets @granted.
+ * A process that has all waiting that it can get, for as long as it lives, and would
+ * like to have @times as much. What others have may still grow: then it gets less, and
+ * all together have more.
  */
-static pid_t fill_up(uid_t user, unsigned long long wanted,
-		     unsigned long long granted)
+static pid_t fill_up(uid_t user, unsigned int times)
 {
-	unsigned long long waiting = counter_of(1, "parked_bytes");
+	unsigned long long bound = device_bound(), granted, waiting;
 	struct crowd crowd;
-	pid_t pid = fork();
+	pid_t pid;
 
+	waiting = counter_of(1, "parked_bytes");
+	CHECK(waiting <= bound);
+	granted = ALONE(bound - waiting);
+	pid = fork();
 	CHECK(pid >= 0);
 	if (!pid) {
 		/* the effective one stays, and may all that it could */
 		CHECK_EQ(setresuid(user, -1, -1), 0);
-		crowd_fill(&crowd, wanted);
+		crowd_fill(&crowd, times * granted);
 		for (;;) {
 			crowd_check_waits(&crowd);
 			sleep_ms(100);
@@ -250,15 +254,14 @@ static void end_all(pid_t *pids, int n)
 /* Users that take what they can: each gets less than the one before. */
 static void bounded_device(void)
 {
-	unsigned long long bound = device_bound(), share, waiting = 0;
+	unsigned long long bound = device_bound(), waiting = 0;
 	pid_t pids[USERS];
 	int i;
 
 	none_waits();
 	for (i = 0; i < USERS; i++) {
 		test_at("user %d, %llu KiB wait", i, waiting >> 10);
-		share = ALONE(bound - waiting);
-		pids[i] = fill_up(1000 + i, 2 * share, share);
+		pids[i] = fill_up(1000 + i, 2);
 		waiting = counter_of(1, "parked_bytes");
 		CHECK(waiting <= bound);
 	}
@@ -307,7 +310,7 @@ static void cold_writes(void)
 static void room_for_others(void)
 {
 	const uid_t users[] = { getuid(), 1000 };
-	unsigned long long bound = device_bound(), refused;
+	unsigned long long refused;
 	unsigned int i;
 	pid_t pid;
 
@@ -318,7 +321,7 @@ static void room_for_others(void)
 		 * It would have a third more if it got more; that many connections
 		 * ask again and again, which costs a slow host its time.
 		 */
-		pid = fill_up(users[i], ALONE(bound), ALONE(bound));
+		pid = fill_up(users[i], 1);
 		test_at("user %u: refused", users[i]);
 		refused = counter_of(1, "parked_refused");
 		while (counter_of(1, "parked_refused") < refused + 50)
