@@ -126,7 +126,8 @@ static void to_other_netdev(void)
 	command("ip netns exec right sysctl -qw net.ipv4.conf.x0.rp_filter=0");
 	command("ip -n right link set x0 up");
 	command("ip -n right addr add 10.1.0.12/24 dev x0 noprefixroute");
-	command("tc -n right qdisc add dev v0 ingress");
+	try("tc -n right qdisc add dev v0 ingress",
+	    "the kernel has no ingress qdisc");
 	redirect("right", "dev v0 parent ffff:", "ingress redirect dev x0");
 	carry(&hosts[0], &hosts[1]);
 }
