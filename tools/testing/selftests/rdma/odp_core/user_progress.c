@@ -13,6 +13,8 @@
 #include "user.h"
 
 #define HOLD_MS		HUNG_MS
+/* where the fault may want a lock of the task that is held back, and waits as long */
+#define LOCKED_HOLD_MS	200
 /* ODP_LOST_MAX and ODP_FIRST_TRIES of the core */
 #define LOST_MAX	4
 #define FIRST_TRIES	4
@@ -584,9 +586,10 @@ static void under_discards(void)
 	}
 }
 
+/* As under_mappings(). */
 static void under_forks(void)
 {
-	siege.patience = HOLD_MS;
+	siege.patience = LOCKED_HOLD_MS;
 	siege.len = 4 * LEAF;
 	siege.memory = map_memory(siege.len);
 	memset(siege.memory, 1, SIEGE_PAGES * PAGE);
@@ -594,9 +597,10 @@ static void under_forks(void)
 	besiege("fork", fork_once, 2);
 }
 
+/* Who is held back holds the mmap_lock for writing, which the fault wants. */
 static void under_mappings(void)
 {
-	siege.patience = HOLD_MS;
+	siege.patience = LOCKED_HOLD_MS;
 	siege.len = 4 * LEAF;
 	siege.memory = map_memory(siege.len);
 	besiege("protect", protect, 2);
@@ -606,7 +610,7 @@ static void under_mappings(void)
 /* A fault waits for the thread that punches, and holds it back: both bounded. */
 static void under_holes(void)
 {
-	siege.patience = 200;
+	siege.patience = LOCKED_HOLD_MS;
 	siege.len = 4 * LEAF;
 	siege.fd = memfd_create("siege", 0);
 	CHECK(siege.fd >= 0);
