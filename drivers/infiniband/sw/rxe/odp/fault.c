@@ -556,6 +556,9 @@ end_lookup:
  * soon are not worth looking up one at a time, while earlier ones are taken
  * away again.
  *
+ * With ODP_FAULT_NOWAIT it may end with -EBUSY, as the wait for notifiers is bounded:
+ * the caller's next try, which may wait, is the one that makes progress.
+ *
  * With ODP_FAULT_PRESENT no notifier is held back: it is advice, and a page
  * that is being taken away may be left out.
  */
@@ -637,8 +640,8 @@ static int fault_range(struct odp_fault *fault, unsigned long addr,
  * odp_umem_unhold(), unless the notifier cannot wait, or not for so long.
  *
  * Context: a thread of the umem's mm or of the kernel; sleeps, for as long as
- * the memory's owner likes, but with ODP_FAULT_NOWAIT only for memory and for
- * notifiers. No lock of the mm's held, nor any that a notifier's
+ * the memory's owner likes, but with ODP_FAULT_NOWAIT only for memory and, for
+ * ODP_NOWAIT_MAX, for notifiers. No lock of the mm's held, nor any that a notifier's
  * caller may wait for.
  * Return: 0: each page was present at some moment during the call, or with
  * ODP_FAULT_PRESENT each that the CPU had and no task was taking away; -EFAULT:
@@ -672,7 +675,8 @@ int odp_umem_fault(struct odp_umem *umem, unsigned long addr, size_t len,
 	fault.lost = 0;
 	fault.hold = hold;
 	fault.memcg = NULL;
-	odp_lookup_init(&fault.lookup, umem, flags & ODP_FAULT_PRESENT);
+	odp_lookup_init(&fault.lookup, umem, flags & ODP_FAULT_PRESENT,
+			flags & ODP_FAULT_NOWAIT);
 	end = PAGE_ALIGN(addr + len);
 	addr &= PAGE_MASK;
 	if (end - addr > ODP_FEW_PAGES * PAGE_SIZE) {

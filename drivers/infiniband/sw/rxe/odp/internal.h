@@ -100,6 +100,8 @@ struct odp_context {
  * @notifiers_seq: moves when a notifier starts over the pages
  * @seq: value of @notifiers_seq when none ran
  * @allocates: its own task may reclaim a page that it has taken
+ * @nowait: it waits for notifiers until @until only
+ * @until: in jiffies
  * @hold: holds notifiers back; NULL: nothing does
  */
 struct odp_lookup {
@@ -109,6 +111,8 @@ struct odp_lookup {
 	unsigned long notifiers_seq;
 	unsigned long seq;
 	bool allocates;
+	bool nowait;
+	unsigned long until;
 	struct odp_hold *hold;
 };
 

@@ -35,6 +35,8 @@
 #include "odp/internal.h"
 #include "odp/lookup.h"
 
+/* for how long a fault that must not wait does wait for notifiers */
+#define ODP_NOWAIT_MAX	msecs_to_jiffies(10)
 /* for how long a notifier is held back */
 #define ODP_PATIENCE	msecs_to_jiffies(10)
 /* times that, and a hold has no effect: its task may sleep in a page fault */
@@ -373,12 +375,24 @@ static bool lookup_wait_over(struct odp_lookup *lookup, int *err)
  * hung-task detector ignores killable waits: a worker may wait long. Ends with
  * the last notifier, with the umem, or with the mm; each wakes us after the
  * change that lookup_ready() looks at.
+ *
+ * The notifiers are the memory's owner's, who may let one take long: of a fork() that
+ * allocates at the group's memory.high, or of a task that gets no CPU. So a fault that
+ * must not wait gives up soon.
  */
 static int lookup_wait(struct odp_lookup *lookup)
 {
+	long left;
 	int err;
 
 	odp_hook(ODP_POINT_WAITING, lookup->umem);
+	if (lookup->nowait) {
+		left = max(0L, (long)(lookup->until - jiffies));
+		left = wait_var_event_timeout(lookup,
+					      lookup_wait_over(lookup, &err),
+					      left);
+		return left ? err : -EBUSY;
+	}
 	if (wait_var_event_killable(lookup, lookup_wait_over(lookup, &err)))
 		return -EINTR;
 	return err;
@@ -390,15 +404,19 @@ static int lookup_wait(struct odp_lookup *lookup)
  * @umem: of the pages
  * @allocates: the caller allocates memory when it has a page and has not
  *	       published it yet, for which that page may be reclaimed
+ * @nowait: wait for notifiers for ODP_NOWAIT_MAX at most, in all
  *
  * Context: any.
  */
 void odp_lookup_init(struct odp_lookup *lookup, struct odp_umem *umem,
-		     bool allocates)
+		     bool allocates, bool nowait)
 {
 	lookup->umem = umem;
 	lookup->task = current;
 	lookup->allocates = allocates;
+	lookup->nowait = nowait;
+	/* a jiffy more, as the current one is over soon */
+	lookup->until = jiffies + ODP_NOWAIT_MAX + 1;
 	lookup->hold = NULL;
 }
 
@@ -414,7 +432,7 @@ void odp_lookup_init(struct odp_lookup *lookup, struct odp_umem *umem,
  * Context: process; sleeps as long as they run. No lock of the mm's held.
  * Return: 0: odp_lookup_end() must follow; -EAGAIN: more have started over
  * the pages meanwhile; -EFAULT: the umem or its mm are gone; -EINTR: the calling
- * task is killed.
+ * task is killed; -EBUSY: they take longer than a look-up waits that must not wait.
  */
 int odp_lookup_begin(struct odp_lookup *lookup, unsigned long addr,
 		     unsigned long nr)
@@ -497,12 +515,14 @@ void odp_umem_unhold(struct odp_hold *hold)
  * as long as this call has waited, if that is longer than they would be
  * otherwise. So the wait ends: each task starts one notifier while the wait
  * doubles, so that there is a moment without one when it has lasted as long as
- * those of all tasks take, one after the other.
+ * those of all tasks take, one after the other. A fault that must not wait may end
+ * before, with -EBUSY.
  *
  * Context: process; sleeps as long as they run. May be called with the mmap_lock
  * held for reading, which no notifier wants after its start.
  * Return: 0: odp_lookup_end() must follow, as for all others that it has begun;
- * -EFAULT: the umem or its mm are gone; -EINTR: the calling task is killed.
+ * -EFAULT: the umem or its mm are gone; -EINTR: the calling task is killed; -EBUSY: as
+ * odp_lookup_begin().
  */
 int odp_lookup_begin_first(struct odp_lookup *lookup, unsigned long addr,
 			   struct odp_hold *hold)

@@ -18,7 +18,7 @@ void odp_notifiers_forget(struct odp_context *ctx);
 void odp_lookups_wake(struct odp_context *ctx, unsigned long start,
 		      unsigned long last);
 void odp_lookup_init(struct odp_lookup *lookup, struct odp_umem *umem,
-		     bool allocates);
+		     bool allocates, bool nowait);
 int odp_lookup_begin(struct odp_lookup *lookup, unsigned long addr,
 		     unsigned long nr);
 int odp_lookup_begin_first(struct odp_lookup *lookup, unsigned long addr,
