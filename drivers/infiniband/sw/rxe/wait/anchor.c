@@ -42,8 +42,10 @@ struct rxe_anchor *rxe_anchor_create(struct rxe_dev *dev,
 	anchor->backlog = backlog;
 	if (faulter)
 		anchor->faulter = rxe_fault_queue_get(faulter);
-	for (i = 0; i < RXE_FLOW_NUM; i++)
+	for (i = 0; i < RXE_FLOW_NUM; i++) {
 		anchor->flows[i].anchor = anchor;
+		anchor->flows[i].cpu = -1;
+	}
 	return anchor;
 }
 

@@ -31,7 +31,8 @@ enum rxe_flow_direction {
  * @anchor: the anchor that it is part of
  * @in_flight: packets handed to the network and not yet freed by it
  * @blocked: the sender waits for @in_flight to fall
- * @cpu: CPU that sent all packets in flight: the network's queues are per CPU
+ * @cpu: CPU that sent all packets in flight: the network's queues are per CPU;
+ *	 negative: none has been sent whose order matters
  * @work: lets the sender go on; part of the QP, valid while @anchor finds that
  *
  * @cpu is guarded by the lock of the queue that sends.

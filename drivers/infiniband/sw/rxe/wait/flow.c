@@ -68,12 +68,12 @@ bool rxe_flow_is_here(const struct rxe_flow *flow)
 {
 	lockdep_assert_in_softirq();
 	rxe_flow_assert_held(flow);
-	return flow->cpu == smp_processor_id();
+	return flow->cpu < 0 || flow->cpu == smp_processor_id();
 }
 
 /**
  * rxe_flow_continue - queue the work of the queue that sends
- * @flow: of a QP that may be gone
+ * @flow: of a QP that may be gone; it has a CPU
  *
  * The work is to run on the flow's CPU. But the workqueue keeps a work that is
  * queued while it runs on its current CPU: from another one it is queued by a
@@ -149,7 +149,7 @@ static bool rxe_flow_claim_cpu(struct rxe_flow *flow, bool arrived)
 	if (flow->cpu == cpu)
 		return true;
 	/* an offline CPU has given its queues away, and runs no work */
-	if (cpu_online(flow->cpu) &&
+	if (flow->cpu >= 0 && cpu_online(flow->cpu) &&
 	    (!arrived || atomic_read(&flow->in_flight)))
 		return false;
 
