@@ -20,6 +20,7 @@ struct rxe_icrc_prefix;
  * @end: offset behind the last packet
  * @packet_len: bytes of each, from BTH to ICRC; the last may have fewer
  * @merged: there was more than one, under one common IP and UDP header
+ * @borrowed: it waits as it came, and not as a copy; see rxe_backlog_borrow()
  * @first: how many packets were ahead that are in it no more
  * @ident_step: from one packet's IPv4 identification to the next one's
  * @vlan_id: VLAN that they came by, or RXE_NO_VLAN
@@ -37,6 +38,7 @@ struct rxe_batch {
 	u32 end;
 	u32 packet_len;
 	bool merged;
+	bool borrowed;
 	u16 first;
 	u16 ident_step;
 	u16 vlan_id;
@@ -57,6 +59,8 @@ static inline void rxe_batch_detach(struct sk_buff *skb)
 {
 	skb_dst_drop(skb);
 	nf_reset_ct(skb);
+	/* of IPsec, and of bridges: they hold states and netdevs */
+	skb_ext_reset(skb);
 	/* a program for tc may have given it one of a socket under RCU */
 	skb_orphan(skb);
 	skb->dev = NULL;

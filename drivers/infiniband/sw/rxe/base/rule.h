@@ -47,6 +47,8 @@
 	rule(comm_established, "a first packet before RTS raises an event") \
 	rule(parked_bytes, "packets that wait at a QP take bounded memory") \
 	rule(parked_copied, "packets that wait hold nothing but themselves") \
+	rule(borrowed_copied, "packets are copied when the fault has to sleep") \
+	rule(borrowed_room, "packets that wait stay when their fault sleeps") \
 	rule(parked_charged, "packets that wait are charged to their program") \
 	rule(wait_once, "requests behind a gap wait once, if they come again") \
 	rule(wait_qkey, "a datagram with a wrong Q_Key does not wait")	\

@@ -75,6 +75,7 @@ struct rxe_rwqe;
  * @no_memory_tries: S: how often there was none for a packet, in a row
  * @gap_retried: S: @una_psn was requested again, since a later response came first
  * @gap_repeats: S: responses in a row since then whose PSN is not after @gap_psn
+ * @response_dropped: S: one that had to wait had no room
  * @gap_psn: S: the highest PSN of the responses since then
  * @gap_sent_psn: S: @sent_psn when it was requested again
  * @tx: S: what is being sent
@@ -118,6 +119,7 @@ struct rxe_sq {
 	u8 no_memory_tries;
 	bool gap_retried;
 	u8 gap_repeats;
+	bool response_dropped;
 	u32 gap_psn;
 	u32 gap_sent_psn;
 

@@ -143,6 +143,7 @@ void rxe_sq_reset(struct rxe_qp *qp)
 	sq->unpark_due = false;
 	sq->no_memory_tries = 0;
 	sq->gap_retried = false;
+	sq->response_dropped = false;
 	rxe_abandon(&sq->requester);
 	rxe_abandon(&sq->completer);
 }

@@ -82,6 +82,9 @@ static void rxe_retry_gap(struct rxe_qp *qp, u32 psn, bool ack)
 {
 	struct rxe_sq *sq = &qp->sq;
 
+	/* this end has lost it: rxe_request_dropped() asks again, and spends no retry */
+	if (sq->response_dropped)
+		return;
 	if (sq->gap_retried &&
 	    (ack || !rxe_repetition_lost(sq, psn) ||
 	     (qp->attr.timeout && sq->retries < 2)))
@@ -399,6 +402,12 @@ static __always_inline int rxe_complete(struct rxe_qp *qp, void *arg, bool try)
 	const struct rxe_pkt *pkt = arg;
 	int err = 0;
 
+	/* a response when rxe_rcv() looked: see rxe_is_request() */
+	if (unlikely(!(pkt->op->flags & RXE_OP_RESPONSE))) {
+		rxe_count(rxe_qp_dev(qp), RXE_STAT_RCVD_DROPS);
+		rxe_pkt_done(pkt);
+		return 0;
+	}
 	if (try)
 		return rxe_complete_run(qp, pkt) ? 0 : -EAGAIN;
 
@@ -463,12 +472,30 @@ static bool rxe_completer_busy(const struct rxe_sq *sq)
 static void rxe_defer_responses(struct rxe_qp *qp, struct sk_buff *skb)
 {
 	rxe_count(rxe_qp_dev(qp), RXE_STAT_ACK_DEFERRED);
-	/* the gap that a dropped response leaves has it requested again */
 	if (rxe_backlog_add_some(rxe_qp_dev(qp), &qp->sq.completer.backlog, skb,
-				 RXE_PARKED_RESPONSES, rxe_response_may_wait, qp))
+				 RXE_PARKED_RESPONSES, rxe_response_may_wait, qp)) {
 		consume_skb(skb);
-	else
+	} else {
+		qp->sq.response_dropped = true;
 		kfree_skb(skb);
+	}
+}
+
+/*
+ * All responses that waited have been completed, but for some that were dropped: ask for
+ * these again. The gap that one leaves does not show where it was the last, and the ACK
+ * timer does not run with a timeout of 0.
+ */
+static void rxe_request_dropped(struct rxe_qp *qp)
+{
+	struct rxe_sq *sq = &qp->sq;
+
+	if (!sq->response_dropped || rxe_completer_busy(sq))
+		return;
+	sq->response_dropped = false;
+	/* not if nothing has been sent since the requester went back */
+	if (rxe_completer_live(qp) && sq->psn != sq->una_psn)
+		rxe_requester_go_back(qp);
 }
 
 /* Complete a batch; false: the rest of it has to wait. */
@@ -541,6 +568,7 @@ static void rxe_completer_continue(struct rxe_direction *dir)
 			break;
 		rxe_backlog_consume(&dir->backlog);
 	}
+	rxe_request_dropped(qp);
 	rxe_completer_progress(qp);
 	rxe_key_release(&qp->sq.hold);
 }
@@ -559,6 +587,11 @@ static void rxe_completer_wait_over(struct rxe_direction *dir)
 	rxe_sq_note_progress(container_of(dir, struct rxe_sq, completer));
 }
 
+static void rxe_completer_dropped(struct rxe_direction *dir)
+{
+	container_of(dir, struct rxe_sq, completer)->response_dropped = true;
+}
+
 const struct rxe_direction_ops rxe_requester_ops = {
 	.run = rxe_requester_continue,
 	.wait_over = rxe_requester_wait_over,
@@ -567,6 +600,7 @@ const struct rxe_direction_ops rxe_requester_ops = {
 const struct rxe_direction_ops rxe_completer_ops = {
 	.run = rxe_completer_continue,
 	.wait_over = rxe_completer_wait_over,
+	.dropped = rxe_completer_dropped,
 };
 
 /* Whether the peer has been asked for an acknowledgment that has not come. */

@@ -57,9 +57,17 @@ void rxe_responder_repeat(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 		rxe_note_ack_due(&qp->rq, rxe_psn_add(qp->rq.epsn, -1));
 }
 
-/* Requests that wait behind the one that gets a NAK are dropped when their turn comes. */
-static void rxe_note_nak(struct rxe_rq *rq)
+/**
+ * rxe_note_nak - tell that a request gets a NAK, and has to come again
+ * @rq: the receive queue
+ *
+ * Requests that wait behind it are dropped when their turn comes.
+ *
+ * Context: the receive queue's lock is held.
+ */
+void rxe_note_nak(struct rxe_rq *rq)
 {
+	lockdep_assert_held(&rq->lock);
 	rq->nak_sent = true;
 	rq->pending_psn = rq->epsn;
 }

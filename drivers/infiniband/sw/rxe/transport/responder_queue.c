@@ -190,23 +190,23 @@ static void rxe_note_pending(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 static bool rxe_queue_requests(struct rxe_qp *qp, struct sk_buff *skb)
 {
 	const struct rxe_batch *batch = rxe_batch(skb);
+	u32 offset = batch->next, end = batch->end;
 	struct rxe_rq *rq = &qp->rq;
 	struct rxe_pkt pkt;
 
 	/* requests dropped after a NAK do not wait any more */
 	if (rxe_backlog_empty(&rq->responder.backlog))
 		rq->pending_psn = rq->epsn;
-	if (!rxe_backlog_add(rxe_qp_dev(qp), &rq->responder.backlog, skb, batch->next,
-			     batch->end, RXE_PENDING_REQUESTS))
+	if (!rxe_backlog_add(rxe_qp_dev(qp), &rq->responder.backlog, skb, offset, end,
+			     RXE_PENDING_REQUESTS))
 		return false;
 	/* unreliable: no requester repeats */
 	if (!rxe_is_reliable(qp))
 		return true;
 
-	while (rxe_pkt_next(&pkt, skb)) {
+	/* not by rxe_pkt_next(): the batch itself may be what waits */
+	for (; offset < end && rxe_pkt_parse(&pkt, skb, offset); offset += pkt.len)
 		rxe_note_pending(qp, &pkt);
-		rxe_pkt_done(&pkt);
-	}
 	return true;
 }
 
@@ -289,8 +289,6 @@ static bool rxe_absorb_repeats(struct rxe_qp *qp, struct sk_buff *skb)
 /* Queue a batch; @before: the responder was busy when the batch came. */
 static void rxe_defer(struct rxe_qp *qp, struct sk_buff *skb, bool before)
 {
-	struct rxe_rq *rq = &qp->rq;
-
 	if (before && rxe_is_reliable(qp) && rxe_absorb_repeats(qp, skb)) {
 		consume_skb(skb);
 		return;
@@ -303,10 +301,20 @@ static void rxe_defer(struct rxe_qp *qp, struct sk_buff *skb, bool before)
 	}
 
 	if (rxe_is_reliable(qp))
-		rxe_send_long_rnr_nak(qp, rxe_waiting_psn(rq));
+		rxe_send_long_rnr_nak(qp, rxe_waiting_psn(&qp->rq));
 	else
 		rxe_count(rxe_qp_dev(qp), RXE_STAT_RCVD_DROPS);
 	kfree_skb(skb);
+}
+
+/*
+ * What rxe_rcv() has looked at may have changed: pages that a program has spliced into
+ * a socket are still its own.
+ */
+static bool rxe_is_request(const struct rxe_qp *qp, const struct rxe_pkt *pkt)
+{
+	return !(pkt->op->flags & RXE_OP_RESPONSE) &&
+	       (rxe_service(pkt->opcode) == qp->service || rxe_broken(service));
 }
 
 /* Execute a packet, or @try a run of them; -EAGAIN: it waits for memory. */
@@ -314,6 +322,11 @@ static __always_inline int rxe_process(struct rxe_qp *qp, void *arg, bool try)
 {
 	const struct rxe_pkt *pkt = arg;
 
+	if (unlikely(!rxe_is_request(qp, pkt))) {
+		rxe_count(rxe_qp_dev(qp), RXE_STAT_RCVD_DROPS);
+		rxe_pkt_done(pkt);
+		return 0;
+	}
 	if (try)
 		return rxe_responder_take_run(qp, pkt) ? 0 : -EAGAIN;
 	if (rxe_responder_process(qp, pkt) == -EAGAIN)
@@ -414,6 +427,37 @@ static void rxe_responder_continue(struct rxe_direction *dir)
 	rxe_responder_flush(qp);
 }
 
+/*
+ * There was no room for some packets that waited. Requests of a connection wait all or
+ * not at all; those that were executed before, and wait to be answered again, come first.
+ */
+static void rxe_responder_dropped(struct rxe_direction *dir)
+{
+	struct rxe_qp *qp = container_of(dir, struct rxe_qp, rq.responder);
+	struct rxe_rq *rq = &qp->rq;
+	u32 psn = rxe_waiting_psn(rq);
+
+	if (!rxe_is_reliable(qp)) {
+		rxe_count(rxe_qp_dev(qp), RXE_STAT_RCVD_DROPS);
+		return;
+	}
+
+	rxe_count_more(rxe_qp_dev(qp), RXE_STAT_PARKED_REFUSED,
+		       skb_queue_len(&dir->backlog.skbs));
+	rxe_backlog_purge(&dir->backlog);
+	if (rxe_has_redo(rq)) {
+		if (rxe_psn_diff(rq->redo_psn, psn) < 0)
+			psn = rq->redo_psn;
+		rq->redo_psn = rq->redo_end;
+		rq->ack_deferred = false;
+	}
+	/* those behind, which are on their way, get no NAK of their own */
+	rxe_note_nak(rq);
+	rxe_send_long_rnr_nak(qp, psn);
+	rxe_responder_flush(qp);
+}
+
 const struct rxe_direction_ops rxe_responder_ops = {
 	.run = rxe_responder_continue,
+	.dropped = rxe_responder_dropped,
 };

@@ -166,6 +166,21 @@ static int rxe_fault_pages(struct rxe_fault *fault, bool may_sleep)
 	return err == -EBUSY ? -EFAULT : err;
 }
 
+/* What waits now may wait for long. */
+static void rxe_copy_borrowed(struct rxe_direction *dir)
+{
+	if (!rxe_backlog_copy_borrowed(dir->anchor->dev, &dir->backlog))
+		dir->ops->dropped(dir);
+}
+
+static void rxe_direction_run(struct rxe_direction *dir)
+{
+	dir->ops->run(dir);
+	/* a fault is not what the rest waits for: the peer, or the network, may be */
+	if (!dir->parked || rxe_backlog_borrows_long(&dir->backlog))
+		rxe_copy_borrowed(dir);
+}
+
 /*
  * Let the direction that waits for the fault make the same access again: on the
  * CPU of its flow, so that its packets stay in order. But after an error it
@@ -186,6 +201,7 @@ static bool rxe_resume(struct rxe_direction *dir, const struct rxe_fault *fault,
 	if (err == -ENOBUFS)
 		rxe_count(dir->anchor->dev, RXE_STAT_FAULT_NO_MEMORY);
 	dir->parked = false;
+	dir->backlog.untried = false;
 	if (dir->ops->wait_over)
 		dir->ops->wait_over(dir);
 
@@ -195,7 +211,7 @@ static bool rxe_resume(struct rxe_direction *dir, const struct rxe_fault *fault,
 	}
 	dir->resumed = true;
 	dir->err = err;
-	dir->ops->run(dir);
+	rxe_direction_run(dir);
 	dir->resumed = false;
 	parked = dir->parked;
 unlock:
@@ -268,6 +284,21 @@ static int rxe_fault_finish_held(struct rxe_fault *fault, bool may_sleep,
 	return err;
 }
 
+/* The fault sleeps, or waits until it may: for as long as its memory's owner likes. */
+static void rxe_fault_prepare_to_sleep(struct rxe_fault *fault)
+{
+	struct rxe_direction *dir = fault->dir;
+	struct rxe_handle *qp = rxe_anchor_hold_qp(fault->anchor);
+
+	if (!qp)
+		return;
+	spin_lock_bh(dir->lock);
+	if (dir->fault == fault)
+		rxe_copy_borrowed(dir);
+	spin_unlock_bh(dir->lock);
+	rxe_handle_put(qp);
+}
+
 static bool rxe_fault_run(struct rxe_fault_job *job, bool may_sleep)
 {
 	struct rxe_fault *fault = container_of(job, struct rxe_fault, job);
@@ -277,11 +308,15 @@ static bool rxe_fault_run(struct rxe_fault_job *job, bool may_sleep)
 
 	if (unlikely(fault->num_places == RXE_PLACES))
 		rxe_drop_oldest_place(fault);
+	if (may_sleep)
+		rxe_fault_prepare_to_sleep(fault);
 	err = unlikely(fault->lost) ?
 		      rxe_fault_finish_held(fault, may_sleep, &parked) :
 		      rxe_fault_finish(fault, may_sleep, &parked);
-	if (err)
+	if (err) {
+		rxe_fault_prepare_to_sleep(fault);
 		return false;
+	}
 
 	if (!parked && fault->num_places)
 		rxe_forget_places(fault);
@@ -297,7 +332,7 @@ static void rxe_direction_work(struct work_struct *work)
 	u64 began = local_clock();
 
 	spin_lock_bh(dir->lock);
-	dir->ops->run(dir);
+	rxe_direction_run(dir);
 	spin_unlock_bh(dir->lock);
 	rxe_work_end(began);
 }
@@ -474,6 +509,7 @@ int rxe_park(struct rxe_direction *dir, struct odp_umem *umem,
 	fault->missed.flags = flags;
 	fault->ahead = clamp(ahead, need, max(need, RXE_FAULT_BATCH));
 	dir->parked = true;
+	dir->backlog.untried = true;
 	rxe_count(dir->anchor->dev, RXE_STAT_PARKED);
 	trace_rxe_park(dir->anchor->qpn, dir->kind, addr, need, fault->ahead,
 		       write);
@@ -490,6 +526,7 @@ static void rxe_abandon_fault(struct rxe_direction *dir)
 
 	trace_rxe_abandon(dir->anchor->qpn, dir->kind);
 	dir->parked = false;
+	dir->backlog.untried = false;
 	dir->fault = NULL;
 	atomic_inc(&fault->anchor->faulter->abandoned);
 	WRITE_ONCE(fault->abandoned, true);

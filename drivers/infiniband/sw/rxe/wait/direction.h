@@ -49,12 +49,15 @@ enum rxe_direction_kind {
  * struct rxe_direction_ops - a queue's callbacks for its direction
  * @run: make as much progress as is possible now
  * @wait_over: the wait for memory is over; may be NULL
+ * @dropped: there was no room, or no memory, for some of the packets that waited; NULL
+ *	     where none do
  *
- * Both are called with BH disabled, under the direction's lock.
+ * All are called with BH disabled, under the direction's lock.
  */
 struct rxe_direction_ops {
 	void (*run)(struct rxe_direction *dir);
 	void (*wait_over)(struct rxe_direction *dir);
+	void (*dropped)(struct rxe_direction *dir);
 };
 
 /**

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Datagrams that wait for a page that nobody provides: what they take is what is
+ * Packets that wait for a page that nobody provides: what they take is what is
  * counted, their program pays for it, and only what may be delivered waits.
  */
 #define _GNU_SOURCE
@@ -18,6 +18,9 @@
 #define QKEY	0x11223344
 /* a packet for each MTU, and more than a sender cuts packets from at once */
 #define FILLER	(40 * 1024)
+/* of connections that write at once, so that all of it may wait as it came */
+#define FIRST	(64 * 1024)
+#define WRITERS	30
 /* what is not about what waits, at most */
 #define NOISE	(16L << 20)
 
@@ -171,6 +174,49 @@ static void held_is_counted(void)
 	parked_down(&parked);
 }
 
+/*
+ * What misses a page waits as it came, which costs the program nothing, until the fault
+ * has to sleep: then it is a copy.
+ */
+static void first_are_copied(void)
+{
+	struct pair_config config = { .depth = 2, .timeout = 22 };
+	struct end from[WRITERS], to[WRITERS];
+	struct host hosts[2];
+	struct buf here, there;
+	int i, uffd;
+	long before;
+
+	group_own("backlog");
+	host_open(&hosts[0], 0);
+	host_open(&hosts[1], 1);
+	buf_get(&here, &hosts[0], FIRST, ALL_ACCESS);
+	buf_get(&there, &hosts[1], WRITERS * FIRST, ODP_ACCESS);
+	fill_pattern(here.addr, FIRST, 3);
+	uffd = miss_pages(there.addr, there.len);
+	for (i = 0; i < WRITERS; i++)
+		connect_ends(&from[i], &hosts[0], &to[i], &hosts[1], &config);
+
+	before = group_read("memory.current", "");
+	for (i = 0; i < WRITERS; i++)
+		post_one(&from[i], IBV_WR_RDMA_WRITE, buf_sge(&here, 0, FIRST),
+			 &there, i * FIRST);
+	UNTIL(counter_of(1, "parked_bytes") >= WRITERS * FIRST);
+	UNTIL((long)group_read("memory.current", "") - before >= WRITERS * FIRST / 2);
+
+	CHECK_EQ(close(uffd), 0);
+	for (i = 0; i < WRITERS; i++) {
+		wait_ok(from[i].send_cq);
+		check_pattern(there.addr + i * FIRST, FIRST, 3);
+		end_destroy(&from[i]);
+		end_destroy(&to[i]);
+	}
+	buf_put(&here);
+	buf_put(&there);
+	host_close(&hosts[0]);
+	host_close(&hosts[1]);
+}
+
 /* The group has what waits, and has it no more when that is gone. */
 static void program_pays(void)
 {
@@ -223,6 +269,7 @@ static void wrong_qkeys(void)
 
 static const struct test tests[] = {
 	{ "packets that wait take what is counted", held_is_counted },
+	{ "packets of a fault that has to sleep are copies", first_are_copied },
 	{ "packets that wait are charged to the program", program_pays },
 	{ "datagrams with a wrong Q_Key do not wait", wrong_qkeys },
 	{}

@@ -119,6 +119,9 @@ test_for()
 	parked_copied)
 		set -- odp/backlog "packets that wait take what is counted"
 		;;
+	borrowed_copied | borrowed_room)
+		set -- odp/backlog "packets of a fault that has to sleep are copies"
+		;;
 	parked_charged)
 		set -- odp/backlog "packets that wait are charged to the program"
 		;;

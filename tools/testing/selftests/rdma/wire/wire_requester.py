@@ -967,7 +967,10 @@ def response_fault():
 
 
 def too_many_responses():
-    """One queue pair holds a bounded amount of responses, and drops the rest."""
+    """
+    One queue pair holds a bounded amount of responses, and drops the rest. What it has
+    dropped it asks for again, though no timer runs.
+    """
     with Wire(odp=True, mtu=1024) as w:
         length = 2 * w.mtu
         data = pattern(length, 1)
@@ -987,6 +990,7 @@ def too_many_responses():
         check_waiting(8 << 20)
         fault.fill(w.memory.addr, b"")
         wait_until(lambda: not counter("parked_bytes"), "parked responses stay")
+        expect_read(w, w.psn, length, skip=1)
         respond_read(w, w.psn, data, {1})
         expect_done(w, 1)
         w.memory.expected[:length] = data
