@@ -14,7 +14,7 @@ uint32_t odd_number(uint64_t *state);
 /* the same of 64 bits */
 uint64_t odd_long(uint64_t *state);
 
-/* the seed that a variable of the environment has, or a new one; prints it */
+/* the seed of a variable of the environment; else the default, or with LONG_TESTS a new one */
 uint64_t seed_from(const char *variable);
 
 #endif

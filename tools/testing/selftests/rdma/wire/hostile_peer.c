@@ -275,8 +275,8 @@ static void bystander_up(void)
 	struct pair_config config = { .mtu = IBV_MTU_1024 };
 	int i;
 
-	command("ip -n hosta addr add 10.0.0.11/24 dev va");
-	command("ip -n hostb addr add 10.0.0.12/24 dev vb");
+	command("ip -n hosta addr replace 10.0.0.11/24 dev va");
+	command("ip -n hostb addr replace 10.0.0.12/24 dev vb");
 	command("ip -n hosta neigh replace 10.0.0.12 lladdr %s2 dev va nud permanent",
 		MACS);
 	command("ip -n hostb neigh replace 10.0.0.11 lladdr %s1 dev vb nud permanent",
