@@ -156,8 +156,11 @@ int rxe_dev_create(const char *name, struct net_device *ndev, struct net *net,
 	}
 
 	err = rxe_net_add(dev, net);
-	if (err)
+	if (err) {
+		netdev_err(ndev, "no link %s: UDP port %d cannot be opened: %d\n",
+			   name, ROCE_V2_UDP_DPORT, err);
 		goto destroy;
+	}
 
 	dev->port_up = rxe_port_is_up(dev);
 	/* from here on the device frees itself: rxe_dev_destroy() is an op */

@@ -76,8 +76,11 @@ static int rxe_newlink(const char *name, struct net_device *ndev)
 	struct net *net;
 
 	/* the core gives a VLAN's GIDs to the device of the netdev below */
-	if (is_vlan_dev(ndev))
+	if (is_vlan_dev(ndev)) {
+		netdev_err(ndev, "no link %s: a VLAN shares that of the netdev below\n",
+			   name);
 		return -EPERM;
+	}
 
 	net = rxe_netdev_get_net(ndev);
 	if (!net)
@@ -85,11 +88,14 @@ static int rxe_newlink(const char *name, struct net_device *ndev)
 
 	mutex_lock(&rxe_newlink_lock);
 	ibdev = ib_device_get_by_netdev(ndev, RDMA_DRIVER_RXE);
-	if (ibdev)
+	if (ibdev) {
+		netdev_err(ndev, "no link %s: the netdev has %s\n", name,
+			   ibdev->name);
 		ib_device_put(ibdev);
-	else
+	} else {
 		err = rxe_dev_create(name, ndev, net, &rxe_dev_ops) ?:
 		      rxe_newlink_check(ndev);
+	}
 	mutex_unlock(&rxe_newlink_lock);
 	put_net(net);
 	return err;

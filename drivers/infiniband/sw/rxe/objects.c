@@ -13,9 +13,24 @@
 #include "objects.h"
 #include "qp_life.h"
 
+static const char *const rxe_object_names[RXE_OBJECT_NUM] = {
+	[RXE_OBJECT_AH] = "AH",
+	[RXE_OBJECT_CQ] = "CQ",
+	[RXE_OBJECT_MW] = "MW",
+	[RXE_OBJECT_PD] = "PD",
+	[RXE_OBJECT_QP] = "QP",
+	[RXE_OBJECT_SRQ] = "SRQ",
+};
+
 static int rxe_begin(struct ib_device *ibdev, enum rxe_object kind)
 {
-	return rxe_object_begin(&to_rdev(ibdev)->objects, kind);
+	int err = rxe_object_begin(&to_rdev(ibdev)->objects, kind);
+
+	if (err)
+		return rxe_refuse(ibdev, err,
+				  "create %s: the device has %u, as many as it may",
+				  rxe_object_names[kind], rxe_object_max(kind));
+	return 0;
 }
 
 static void rxe_end(struct ib_device *ibdev, enum rxe_object kind)

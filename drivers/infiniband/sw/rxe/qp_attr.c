@@ -26,42 +26,67 @@ static enum ib_mtu rxe_most_path_mtu(const struct rxe_dev *dev)
 	return iboe_get_mtu(READ_ONCE(dev->ndev->mtu));
 }
 
-static bool rxe_attr_valid(const struct rxe_qp *qp,
-			   const struct ib_qp_attr *attr, int mask)
+static const char *rxe_wrong_path_attr(const struct rxe_qp *qp,
+				       const struct ib_qp_attr *attr, int mask)
 {
 	if ((mask & IB_QP_PORT) && attr->port_num != 1)
-		return false;
+		return "port_num: the device has port 1 only";
 	if ((mask & IB_QP_PKEY_INDEX) && attr->pkey_index)
-		return false;
-	if ((mask & IB_QP_ACCESS_FLAGS) &&
-	    (attr->qp_access_flags & ~RXE_QP_ACCESS))
-		return false;
+		return "pkey_index: the device has one P_Key";
 	if ((mask & IB_QP_PATH_MTU) &&
 	    (attr->path_mtu < IB_MTU_256 ||
 	     attr->path_mtu > rxe_most_path_mtu(rxe_qp_dev(qp))))
-		return false;
+		return "path_mtu: not one that the netdev's MTU has room for";
 	if ((mask & IB_QP_DEST_QPN) && attr->dest_qp_num > RXE_QPN_MASK)
-		return false;
+		return "dest_qp_num: more than 24 bits";
+	/* no automatic path migration */
+	if ((mask & IB_QP_ALT_PATH) ||
+	    ((mask & IB_QP_PATH_MIG_STATE) &&
+	     attr->path_mig_state != IB_MIG_MIGRATED))
+		return "alternate path: not supported";
+	return NULL;
+}
+
+static const char *rxe_wrong_queue_attr(const struct ib_qp_attr *attr, int mask)
+{
+	if ((mask & IB_QP_ACCESS_FLAGS) &&
+	    (attr->qp_access_flags & ~RXE_QP_ACCESS))
+		return "qp_access_flags: not supported";
 	if ((mask & IB_QP_TIMEOUT) && attr->timeout > RXE_MAX_TIMEOUT)
-		return false;
+		return "timeout: over 31";
 	if ((mask & IB_QP_RETRY_CNT) && attr->retry_cnt > RXE_MAX_RETRY)
-		return false;
+		return "retry_cnt: over 7";
 	if ((mask & IB_QP_RNR_RETRY) && attr->rnr_retry > RXE_MAX_RETRY)
-		return false;
+		return "rnr_retry: over 7";
 	if ((mask & IB_QP_MIN_RNR_TIMER) &&
 	    attr->min_rnr_timer > RXE_SYN_VALUE_MASK)
-		return false;
+		return "min_rnr_timer: over 31";
 	if ((mask & IB_QP_MAX_QP_RD_ATOMIC) &&
 	    attr->max_rd_atomic > RXE_MAX_RD_ATOMIC)
-		return false;
+		return "max_rd_atomic: over the device's max_qp_rd_atom";
 	if ((mask & IB_QP_MAX_DEST_RD_ATOMIC) &&
 	    attr->max_dest_rd_atomic > RXE_MAX_RD_ATOMIC)
-		return false;
-	/* no automatic path migration */
-	if (mask & IB_QP_ALT_PATH)
-		return false;
-	return !(mask & IB_QP_PATH_MIG_STATE) ||
-	       attr->path_mig_state == IB_MIG_MIGRATED;
+		return "max_dest_rd_atomic: over the device's max_qp_rd_atom";
+	return NULL;
+}
+
+static int rxe_check_attr(struct rxe_qp *qp, const struct ib_qp_attr *attr,
+			  int mask)
+{
+	u32 unknown = mask & ~IB_QP_ATTR_STANDARD_BITS;
+	const char *wrong;
+
+	if (unknown)
+		return rxe_refuse(qp->ibqp.device, -EOPNOTSUPP,
+				  "modify QP %#x: attributes %#x are not supported",
+				  qp->ibqp.qp_num, unknown);
+
+	wrong = rxe_wrong_path_attr(qp, attr, mask) ?:
+		rxe_wrong_queue_attr(attr, mask);
+	if (wrong)
+		return rxe_refuse(qp->ibqp.device, -EINVAL,
+				  "modify QP %#x: %s", qp->ibqp.qp_num, wrong);
+	return 0;
 }
 
 static void rxe_set_path_attr(struct rxe_qp *qp, const struct ib_qp_attr *attr,
@@ -152,14 +177,19 @@ static int rxe_qp_prepare(struct rxe_qp *qp)
 	       rxe_direction_prepare(&qp->rq.responder);
 }
 
-static int rxe_new_resources(struct rxe_resource **resources, u32 n)
+static int rxe_new_resources(struct ib_device *ibdev,
+			     struct rxe_resource **resources, u32 n)
 {
 	*resources = NULL;
 	if (!n)
 		return 0;
 
 	*resources = kcalloc(n, sizeof(**resources), GFP_KERNEL_ACCOUNT);
-	return *resources ? 0 : -ENOMEM;
+	if (!*resources)
+		return rxe_refuse(ibdev, -ENOMEM,
+				  "modify QP: no memory for %u reads and atomics",
+				  n);
+	return 0;
 }
 
 static bool rxe_transition_ok(enum ib_qp_state cur, enum ib_qp_state new,
@@ -181,7 +211,9 @@ static int rxe_modify_locked(struct rxe_qp *qp, const struct ib_qp_attr *attr,
 
 	if (cur != qp->state ||
 	    !rxe_transition_ok(cur, new, qp->ibqp.qp_type, mask))
-		return -EINVAL;
+		return rxe_refuse(qp->ibqp.device, -EINVAL,
+				  "modify QP %#x: in state %d not from %d to %d with attributes %#x",
+				  qp->ibqp.qp_num, qp->state, cur, new, mask);
 
 	/* the peer's number comes with its address: IBTA 11.2.4.2 */
 	if (mask & IB_QP_AV) {
@@ -220,7 +252,8 @@ static int rxe_modify(struct rxe_qp *qp, const struct ib_qp_attr *attr, int mask
 	}
 
 	if (mask & IB_QP_MAX_DEST_RD_ATOMIC) {
-		err = rxe_new_resources(&resources, attr->max_dest_rd_atomic);
+		err = rxe_new_resources(qp->ibqp.device, &resources,
+					attr->max_dest_rd_atomic);
 		if (err)
 			return err;
 	}
@@ -266,10 +299,9 @@ int rxe_modify_qp(struct ib_qp *ibqp, struct ib_qp_attr *attr, int mask,
 	struct rxe_qp *qp = to_rqp(ibqp);
 	int err;
 
-	if (mask & ~IB_QP_ATTR_STANDARD_BITS)
-		return -EOPNOTSUPP;
-	if (!rxe_attr_valid(qp, attr, mask))
-		return -EINVAL;
+	err = rxe_check_attr(qp, attr, mask);
+	if (err)
+		return err;
 
 	mutex_lock(&qp->modify_lock);
 	err = rxe_modify(qp, attr, mask);

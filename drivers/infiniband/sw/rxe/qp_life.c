@@ -28,25 +28,49 @@ static int rxe_service_of(enum ib_qp_type type)
 	}
 }
 
-static int rxe_check_init(const struct ib_qp_init_attr *init,
+static int rxe_check_cap(struct ib_device *ibdev,
+			 const struct ib_qp_init_attr *init)
+{
+	const struct ib_qp_cap *cap = &init->cap;
+
+	if (cap->max_send_wr > RXE_MAX_QP_WR ||
+	    cap->max_send_sge > RXE_MAX_SGE ||
+	    cap->max_inline_data > RXE_MAX_INLINE)
+		return rxe_refuse(ibdev, -EINVAL,
+				  "create QP: max_send_wr %u, max_send_sge %u or max_inline_data %u is over the device's %u, %u and %zu",
+				  cap->max_send_wr, cap->max_send_sge,
+				  cap->max_inline_data, RXE_MAX_QP_WR,
+				  RXE_MAX_SGE, RXE_MAX_INLINE);
+	if (!init->srq && (cap->max_recv_wr > RXE_MAX_QP_WR ||
+			   cap->max_recv_sge > RXE_MAX_SGE))
+		return rxe_refuse(ibdev, -EINVAL,
+				  "create QP: max_recv_wr %u or max_recv_sge %u is over the device's %u and %u",
+				  cap->max_recv_wr, cap->max_recv_sge,
+				  RXE_MAX_QP_WR, RXE_MAX_SGE);
+	return 0;
+}
+
+static int rxe_check_init(struct ib_device *ibdev,
+			  const struct ib_qp_init_attr *init,
 			  const struct ib_udata *udata)
 {
-	if (rxe_service_of(init->qp_type) < 0 || init->create_flags)
-		return -EOPNOTSUPP;
-	if (udata && init->qp_type == IB_QPT_GSI)
-		return -EOPNOTSUPP;
+	if (rxe_service_of(init->qp_type) < 0 ||
+	    (udata && init->qp_type == IB_QPT_GSI))
+		return rxe_refuse(ibdev, -EOPNOTSUPP,
+				  "create QP: type %d is not supported",
+				  init->qp_type);
+	if (init->create_flags)
+		return rxe_refuse(ibdev, -EOPNOTSUPP,
+				  "create QP: flags %#x are not supported",
+				  init->create_flags);
 	if (!init->send_cq || !init->recv_cq)
-		return -EINVAL;
-	if (init->cap.max_send_wr > RXE_MAX_QP_WR ||
-	    init->cap.max_send_sge > RXE_MAX_SGE ||
-	    init->cap.max_inline_data > RXE_MAX_INLINE)
-		return -EINVAL;
-	if (!init->srq && (init->cap.max_recv_wr > RXE_MAX_QP_WR ||
-			   init->cap.max_recv_sge > RXE_MAX_SGE))
-		return -EINVAL;
+		return rxe_refuse(ibdev, -EINVAL, "create QP: no %s CQ",
+				  init->send_cq ? "receive" : "send");
 	if (udata && udata->outlen < sizeof(struct rxe_create_qp_resp))
-		return -EINVAL;
-	return 0;
+		return rxe_refuse(ibdev, -EINVAL,
+				  "create QP: %zu bytes for the response are too few",
+				  udata->outlen);
+	return rxe_check_cap(ibdev, init);
 }
 
 static struct rxe_anchor *rxe_make_anchor(struct rxe_dev *dev,
@@ -90,7 +114,7 @@ int rxe_create_qp(struct ib_qp *ibqp, struct ib_qp_init_attr *init,
 	struct rxe_qp *qp = to_rqp(ibqp);
 	int err;
 
-	err = rxe_check_init(init, udata);
+	err = rxe_check_init(ibqp->device, init, udata);
 	if (err)
 		return err;
 
@@ -106,7 +130,8 @@ int rxe_create_qp(struct ib_qp *ibqp, struct ib_qp_init_attr *init,
 
 	qp->anchor = rxe_make_anchor(rxe_qp_dev(qp), udata);
 	if (!qp->anchor)
-		return -ENOMEM;
+		return rxe_refuse(ibqp->device, -ENOMEM,
+				  "create QP: no memory");
 	rxe_direction_init(&qp->sq.requester, qp->anchor, RXE_REQUESTER,
 			   &qp->sq.lock, &rxe_requester_ops);
 	rxe_direction_init(&qp->sq.completer, qp->anchor, RXE_COMPLETER,
@@ -150,7 +175,9 @@ destroy_cache:
 	dst_cache_destroy(&qp->path.cache);
 put_anchor:
 	rxe_anchor_put(qp->anchor);
-	return err;
+	return rxe_refuse(ibqp->device, err,
+			  "create QP: its queues of %u and %u requests, or its number, cannot be had: %d",
+			  init->cap.max_send_wr, init->cap.max_recv_wr, err);
 }
 
 /**

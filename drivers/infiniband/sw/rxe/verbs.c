@@ -59,7 +59,8 @@ static int rxe_query_device(struct ib_device *ibdev,
 			    struct ib_udata *udata)
 {
 	if (udata && (udata->inlen || udata->outlen))
-		return -EINVAL;
+		return rxe_refuse(ibdev, -EINVAL,
+				  "query device: the driver has no data of its own");
 
 	memset(attr, 0, sizeof(*attr));
 	attr->fw_ver = rxe_fw_ver();
@@ -141,7 +142,9 @@ static int rxe_query_pkey(struct ib_device *ibdev, u32 port, u16 index,
 			  u16 *pkey)
 {
 	if (index)
-		return -EINVAL;
+		return rxe_refuse(ibdev, -EINVAL,
+				  "query P_Key: there is none of index %u",
+				  index);
 
 	*pkey = RXE_DEFAULT_PKEY;
 	return 0;
@@ -170,12 +173,14 @@ static int rxe_alloc_ucontext(struct ib_ucontext *ibuc,
 
 	uctx->backlog = rxe_share_create(&to_rdev(ibuc->device)->backlog);
 	if (!uctx->backlog)
-		return -ENOMEM;
+		return rxe_refuse(ibuc->device, -ENOMEM,
+				  "open: no memory for a share of parked packets");
 
 	uctx->faulter = rxe_fault_queue_open();
 	if (!uctx->faulter) {
 		rxe_share_destroy(uctx->backlog);
-		return -ENOMEM;
+		return rxe_refuse(ibuc->device, -ENOMEM,
+				  "open: no memory for workers of page faults");
 	}
 
 	odp_owner_init(&uctx->odp);

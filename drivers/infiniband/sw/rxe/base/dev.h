@@ -77,6 +77,16 @@ struct rxe_dev {
 	bool port_up;
 };
 
+/*
+ * Refuse a verb: the value is the errno, and dynamic debug tells who asks for it why.
+ * Not for the data path.
+ */
+#define rxe_refuse(ibdev, err, fmt, ...)			\
+({								\
+	ibdev_dbg(ibdev, fmt "\n", ##__VA_ARGS__);		\
+	(err);							\
+})
+
 static inline struct rxe_dev *to_rdev(struct ib_device *ibdev)
 {
 	return container_of(ibdev, struct rxe_dev, ibdev);

@@ -14,11 +14,14 @@ static int rxe_ah_publish(struct rxe_ah *ah, struct ib_udata *udata)
 	int err;
 
 	if (udata->outlen < sizeof(resp))
-		return -EINVAL;
+		return rxe_refuse(ah->ibah.device, -EINVAL,
+				  "create AH: %zu bytes for the response are too few",
+				  udata->outlen);
 
 	ah->handle = rxe_handle_create(&to_rdev(ah->ibah.device)->ahs);
 	if (IS_ERR(ah->handle))
-		return PTR_ERR(ah->handle);
+		return rxe_refuse(ah->ibah.device, PTR_ERR(ah->handle),
+				  "create AH: no number, or no memory");
 
 	resp.ah_num = ah->handle->number;
 	err = ib_copy_to_udata(udata, &resp, sizeof(resp));

@@ -68,18 +68,24 @@ int rxe_path_init(struct rxe_path *path, struct rxe_dev *dev,
 	int ifindex;
 
 	if (!sgid || sgid->gid_type != IB_GID_TYPE_ROCE_UDP_ENCAP)
-		return -EINVAL;
+		return rxe_refuse(&dev->ibdev, -EINVAL,
+				  "address vector: GID %u is not one of RoCEv2",
+				  grh->sgid_index);
 
 	memcpy(&saddr, &sgid->gid, sizeof(saddr));
 	memcpy(&daddr, &grh->dgid, sizeof(daddr));
 	if (rxe_broken(address_vector))
 		path->daddr = daddr;
 	if (ipv6_addr_v4mapped(&saddr) != ipv6_addr_v4mapped(&daddr))
-		return -EINVAL;
+		return rxe_refuse(&dev->ibdev, -EINVAL,
+				  "address vector: not both of %pI6c and %pI6c are IPv4 addresses",
+				  &saddr, &daddr);
 
 	ifindex = rxe_ifindex_of(dev, sgid);
 	if (ifindex < 0)
-		return ifindex;
+		return rxe_refuse(&dev->ibdev, ifindex,
+				  "address vector: the netdev of GID %u is gone, or has moved",
+				  grh->sgid_index);
 
 	path->saddr = saddr;
 	path->daddr = daddr;

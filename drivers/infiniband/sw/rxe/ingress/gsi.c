@@ -49,7 +49,8 @@ int rxe_gsi_publish(struct rxe_qp *qp)
 
 	mutex_lock(&rxe_gsi_lock);
 	if (rxe_has_gsi(rxe_qp_dev(qp))) {
-		err = -EBUSY;
+		err = rxe_refuse(qp->ibqp.device, -EBUSY,
+				 "create QP: the device has a GSI QP");
 		rxe_handle_discard(handle);
 	} else {
 		rxe_qp_set_handle(qp, handle);

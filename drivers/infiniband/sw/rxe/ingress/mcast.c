@@ -169,6 +169,32 @@ unlock:
 	rtnl_unlock();
 }
 
+/* Whether a group with so many of the device's QPs may have another. */
+static int rxe_check_room(struct rxe_dev *dev, u32 others)
+{
+	if (others >= RXE_MAX_MCAST_QPS && !rxe_broken(mcast_qps))
+		return rxe_refuse(&dev->ibdev, -ENOMEM,
+				  "attach QP: the group has %u, as many as it may",
+				  others);
+	if (!others && dev->mcast_groups >= RXE_MAX_MCAST_GROUPS)
+		return rxe_refuse(&dev->ibdev, -ENOMEM,
+				  "attach QP: the device is in %u groups, as many as it may",
+				  dev->mcast_groups);
+	return 0;
+}
+
+static int rxe_join_first(struct rxe_dev *dev, const union ib_gid *mgid)
+{
+	int err = rxe_join(dev, mgid);
+
+	if (err)
+		return rxe_refuse(&dev->ibdev, err,
+				  "attach QP: the netdev cannot join %pI6c: %d",
+				  mgid->raw, err);
+	dev->mcast_groups++;
+	return 0;
+}
+
 /**
  * rxe_attach_mcast - ib_device_ops.attach_mcast
  * @ibqp: a UD QP
@@ -197,17 +223,11 @@ int rxe_attach_mcast(struct ib_qp *ibqp, union ib_gid *mgid, u16 mlid)
 		goto unlock;
 	}
 
-	err = -ENOMEM;
-	if (others >= RXE_MAX_MCAST_QPS && !rxe_broken(mcast_qps))
+	err = rxe_check_room(dev, others);
+	if (!err && !others)
+		err = rxe_join_first(dev, mgid);
+	if (err)
 		goto unlock;
-	if (!others) {
-		if (dev->mcast_groups >= RXE_MAX_MCAST_GROUPS)
-			goto unlock;
-		err = rxe_join(dev, mgid);
-		if (err)
-			goto unlock;
-		dev->mcast_groups++;
-	}
 
 	err = rxe_member_add(qp, mgid);
 	if (err && !others) {
@@ -233,15 +253,18 @@ int rxe_detach_mcast(struct ib_qp *ibqp, union ib_gid *mgid, u16 mlid)
 	struct rxe_dev *dev = to_rdev(ibqp->device);
 	struct rxe_qp *qp = to_rqp(ibqp);
 	struct rxe_member *member;
-	int err = -EINVAL;
 	u32 members;
+	int err = 0;
 
 	mutex_lock(&rxe_members_lock);
 	member = rxe_member_find(qp, mgid, &members);
-	if (!member)
+	if (!member) {
+		err = rxe_refuse(ibqp->device, -EINVAL,
+				 "detach QP %#x: it is not in group %pI6c",
+				 ibqp->qp_num, mgid->raw);
 		goto unlock;
+	}
 
-	err = 0;
 	if (--member->attached)
 		goto unlock;
 	rxe_member_remove(member);

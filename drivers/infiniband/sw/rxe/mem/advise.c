@@ -114,6 +114,27 @@ static struct rxe_advice *rxe_advice_alloc(struct rxe_fault_queue *faulter,
 	return advice;
 }
 
+/* The flags of the faults, or an errno. */
+static int rxe_advice_check(struct ib_pd *ibpd,
+			    enum ib_uverbs_advise_mr_advice advice, u32 flags)
+{
+	int fault_flags = rxe_advice_flags(advice);
+
+	if (fault_flags < 0)
+		return rxe_refuse(ibpd->device, fault_flags,
+				  "advise MR: advice %d is not supported",
+				  advice);
+	/* kernel users have no memory that is paged */
+	if (!ibpd->uobject)
+		return rxe_refuse(ibpd->device, -EOPNOTSUPP,
+				  "advise MR: memory of the kernel's is not paged");
+	if (flags & ~IB_UVERBS_ADVISE_MR_FLAG_FLUSH)
+		return rxe_refuse(ibpd->device, -EINVAL,
+				  "advise MR: flags %#x are not supported",
+				  flags);
+	return fault_flags;
+}
+
 static int rxe_advice_add(struct rxe_advice *advice, struct ib_pd *pd,
 			  const struct ib_sge *sge)
 {
@@ -130,7 +151,9 @@ static int rxe_advice_add(struct rxe_advice *advice, struct ib_pd *pd,
 
 	err = rxe_mr_hold_odp(&access, &range->umem, &range->addr);
 	if (err)
-		return err;
+		return rxe_refuse(pd->device, err,
+				  "advise MR: key %#x gives no such access to %u bytes at %#llx, paged on demand: %d",
+				  sge->lkey, sge->length, sge->addr, err);
 
 	range->len = sge->length;
 	advice->num++;
@@ -221,7 +244,7 @@ int rxe_advise_mr(struct ib_pd *ibpd, enum ib_uverbs_advise_mr_advice advice,
 		  u32 flags, struct ib_sge *sgl, u32 num_sge,
 		  struct uverbs_attr_bundle *attrs)
 {
-	int fault_flags = rxe_advice_flags(advice);
+	int fault_flags = rxe_advice_check(ibpd, advice, flags);
 	struct rxe_ucontext *uctx;
 	struct rxe_advice *todo;
 	int err = 0;
@@ -229,16 +252,12 @@ int rxe_advise_mr(struct ib_pd *ibpd, enum ib_uverbs_advise_mr_advice advice,
 
 	if (fault_flags < 0)
 		return fault_flags;
-	/* kernel users have no memory that is paged */
-	if (!ibpd->uobject)
-		return -EOPNOTSUPP;
-	if (flags & ~IB_UVERBS_ADVISE_MR_FLAG_FLUSH)
-		return -EINVAL;
 
 	uctx = to_ruc(ibpd->uobject->context);
 	todo = rxe_advice_alloc(uctx->faulter, fault_flags, num_sge);
 	if (!todo)
-		return -ENOMEM;
+		return rxe_refuse(ibpd->device, -ENOMEM,
+				  "advise MR: no memory for %u ranges", num_sge);
 
 	for (i = 0; i < num_sge && !err; i++)
 		err = rxe_advice_add(todo, ibpd, &sgl[i]);

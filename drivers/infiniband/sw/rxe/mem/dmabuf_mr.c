@@ -7,16 +7,22 @@
 #include "mem/memory.h"
 #include "mem/mr.h"
 
-static int rxe_dmabuf_check(const struct dma_buf *buf, u64 offset, u64 length,
-			    int access)
+static int rxe_dmabuf_check(const struct rxe_mr_init *init,
+			    const struct dma_buf *buf)
 {
+	struct ib_device *ibdev = init->pd->device;
 	int err = 0;
 
-	if (ib_access_writable(access))
+	if (ib_access_writable(init->access))
 		err = rxe_dmabuf_check_writable(buf);
-	if (!err && !rxe_in_bounds(0, buf->size, offset, length))
-		err = -EINVAL;
-	return err;
+	if (err)
+		return rxe_refuse(ibdev, err,
+				  "register MR: the dma-buf may not be written");
+	if (!rxe_in_bounds(0, buf->size, init->addr, init->length))
+		return rxe_refuse(ibdev, -EINVAL,
+				  "register MR: the dma-buf has %zu bytes, not %llu from %llu on",
+				  buf->size, init->length, init->addr);
+	return 0;
 }
 
 /* Consumes the reference to the buffer, unless it fails. */
@@ -73,13 +79,15 @@ struct ib_mr *rxe_reg_user_mr_dmabuf(struct ib_pd *ibpd, u64 offset, u64 length,
 	if (IS_ERR(buf))
 		return ERR_CAST(buf);
 
-	err = rxe_dmabuf_check(buf, offset, length, access);
+	err = rxe_dmabuf_check(&init, buf);
 	if (err)
 		goto put_buf;
 
 	init.memory = rxe_dmabuf_memory(buf);
 	if (IS_ERR(init.memory)) {
-		err = PTR_ERR(init.memory);
+		err = rxe_refuse(ibpd->device, PTR_ERR(init.memory),
+				 "register MR: the dma-buf cannot be mapped: %ld",
+				 PTR_ERR(init.memory));
 		goto put_buf;
 	}
 	return rxe_mr_create(&init);

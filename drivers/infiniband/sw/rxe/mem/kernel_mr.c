@@ -28,7 +28,9 @@ struct ib_mr *rxe_get_dma_mr(struct ib_pd *ibpd, int access)
 	int err;
 
 	if (access & ~RXE_KERNEL_ACCESS)
-		return ERR_PTR(-EOPNOTSUPP);
+		return ERR_PTR(rxe_refuse(ibpd->device, -EOPNOTSUPP,
+					  "register MR: access flags %#x are not supported",
+					  access));
 
 	mr = rxe_mr_alloc(ibpd, RXE_MR_DMA);
 	if (!mr)
@@ -95,9 +97,13 @@ struct ib_mr *rxe_alloc_mr(struct ib_pd *ibpd, enum ib_mr_type type,
 	int err;
 
 	if (type != IB_MR_TYPE_MEM_REG)
-		return ERR_PTR(-EOPNOTSUPP);
+		return ERR_PTR(rxe_refuse(ibpd->device, -EOPNOTSUPP,
+					  "allocate MR: type %d is not supported",
+					  type));
 	if (!max_num_sg || max_num_sg > RXE_MAX_FAST_BLOCKS)
-		return ERR_PTR(-EINVAL);
+		return ERR_PTR(rxe_refuse(ibpd->device, -EINVAL,
+					  "allocate MR: %u blocks are not 1 to %u",
+					  max_num_sg, RXE_MAX_FAST_BLOCKS));
 
 	mr = rxe_mr_alloc(ibpd, RXE_MR_FAST);
 	if (!mr)

@@ -31,8 +31,12 @@ struct rxe_mr *rxe_mr_alloc(struct ib_pd *ibpd, enum rxe_mr_kind kind)
 	struct rxe_objects *objects = &to_rdev(ibpd->device)->objects;
 	struct rxe_mr *mr;
 
-	if (rxe_object_begin(objects, RXE_OBJECT_MR))
+	if (rxe_object_begin(objects, RXE_OBJECT_MR)) {
+		ibdev_dbg(ibpd->device,
+			  "register MR: the device has %u, as many as it may\n",
+			  rxe_object_max(RXE_OBJECT_MR));
 		return NULL;
+	}
 
 	mr = kzalloc(sizeof(*mr), GFP_KERNEL_ACCOUNT);
 	if (!mr) {
@@ -72,7 +76,8 @@ int rxe_mr_publish(struct rxe_mr *mr)
 
 	handle = rxe_handle_create(&to_rdev(mr->ibmr.device)->mrs);
 	if (IS_ERR(handle))
-		return PTR_ERR(handle);
+		return rxe_refuse(mr->ibmr.device, PTR_ERR(handle),
+				  "register MR: no key, or no memory");
 
 	mr->keyed.handle = handle;
 	mr->ibmr.lkey = rxe_new_key(handle);
@@ -102,13 +107,18 @@ int rxe_mr_check_init(const struct rxe_mr_init *init)
 	u64 end;
 
 	if (init->access & ~rxe_kind_access(init->kind))
-		return -EOPNOTSUPP;
+		return rxe_refuse(init->pd->device, -EOPNOTSUPP,
+				  "register MR: of access flags %#x only %#x are supported",
+				  init->access, rxe_kind_access(init->kind));
 	if (init->implicit && (init->access & IB_ACCESS_HUGETLB))
-		return -EINVAL;
+		return rxe_refuse(init->pd->device, -EINVAL,
+				  "register MR: the whole address space is not hugetlbfs memory");
 	if (!init->length ||
 	    check_add_overflow(init->iova, init->length - 1, &end) ||
 	    check_add_overflow(init->addr, init->length - 1, &end))
-		return -EINVAL;
+		return rxe_refuse(init->pd->device, -EINVAL,
+				  "register MR: length %llu is 0, or runs over the end from %#llx or %#llx",
+				  init->length, init->addr, init->iova);
 	return 0;
 }
 
@@ -164,10 +174,12 @@ static struct rxe_memory *rxe_register(const struct rxe_mr_init *init,
 				      init->length, init->access);
 	/* RDS registers for processes that have not opened the device */
 	if (!uctx)
-		return ERR_PTR(-EOPNOTSUPP);
+		return ERR_PTR(rxe_refuse(init->pd->device, -EOPNOTSUPP,
+					  "register MR: no paging on demand without a context"));
 	if ((init->access & IB_ACCESS_HUGETLB) &&
 	    !rxe_is_hugetlb(init->addr, init->length))
-		return ERR_PTR(-EINVAL);
+		return ERR_PTR(rxe_refuse(init->pd->device, -EINVAL,
+					  "register MR: not all is hugetlbfs memory"));
 	return rxe_memory_register_odp(uctx, init->addr, init->length,
 				       init->access);
 }
@@ -211,7 +223,11 @@ struct ib_mr *rxe_reg_user_mr(struct ib_pd *ibpd, u64 start, u64 length,
 
 	init.memory = rxe_register(&init, uctx);
 	if (IS_ERR(init.memory))
-		return ERR_CAST(init.memory);
+		return ERR_PTR(rxe_refuse(ibpd->device, PTR_ERR(init.memory),
+					  "register MR: %llu bytes at %#llx cannot be %s: %ld",
+					  init.length, start,
+					  odp ? "registered" : "pinned",
+					  PTR_ERR(init.memory)));
 	return rxe_mr_create(&init);
 }
 
@@ -241,15 +257,22 @@ static struct ib_mr *rxe_rereg_memory(const struct rxe_mr *mr,
 	/* pinned memory stays pinned, and on-demand memory on demand */
 	if (mr->kind != RXE_MR_DMABUF &&
 	    ((access ^ mr->access) & IB_ACCESS_ON_DEMAND))
-		return ERR_PTR(-EINVAL);
+		return ERR_PTR(rxe_refuse(ibpd->device, -EINVAL,
+					  "re-register MR %#x: the same memory stays pinned, or paged on demand",
+					  mr->ibmr.lkey));
 
 	err = rxe_mr_check_init(&init);
-	if (!err && (access & ~mr->access & IB_ACCESS_HUGETLB))
+	if (err)
+		return ERR_PTR(err);
+
+	if (access & ~mr->access & IB_ACCESS_HUGETLB)
 		err = rxe_check_hugetlb(mr);
 	if (!err)
 		err = rxe_memory_allow(mr->memory, access);
 	if (err)
-		return ERR_PTR(err);
+		return ERR_PTR(rxe_refuse(ibpd->device, err,
+					  "re-register MR %#x: its memory does not allow access %#x: %d",
+					  mr->ibmr.lkey, access, err));
 
 	init.memory = rxe_memory_get(mr->memory);
 	return rxe_mr_create(&init);
@@ -287,11 +310,15 @@ struct ib_mr *rxe_rereg_user_mr(struct ib_mr *ibmr, int flags, u64 start,
 	struct ib_mr *new;
 
 	if (flags & ~IB_MR_REREG_SUPPORTED)
-		return ERR_PTR(-EOPNOTSUPP);
+		return ERR_PTR(rxe_refuse(ibmr->device, -EOPNOTSUPP,
+					  "re-register MR %#x: flags %#x are not supported",
+					  ibmr->lkey, flags));
 	/* @start is the caller's: the region would silently change its owner */
 	if (trans && rxe_memory_is_foreign(mr->memory) &&
 	    !rxe_broken(foreign_memory))
-		return ERR_PTR(-EPERM);
+		return ERR_PTR(rxe_refuse(ibmr->device, -EPERM,
+					  "re-register MR %#x: its memory is another process's",
+					  ibmr->lkey));
 
 	if (!(flags & IB_MR_REREG_PD))
 		ibpd = ibmr->pd;
@@ -300,7 +327,9 @@ struct ib_mr *rxe_rereg_user_mr(struct ib_mr *ibmr, int flags, u64 start,
 
 	/* from here on no window can be bound to it */
 	if (atomic_cmpxchg(&mr->windows, 0, -1) != 0)
-		return ERR_PTR(-EBUSY);
+		return ERR_PTR(rxe_refuse(ibmr->device, -EBUSY,
+					  "re-register MR %#x: memory windows are bound to it",
+					  ibmr->lkey));
 	if (trans)
 		new = rxe_reg_user_mr(ibpd, start, length, iova, access, udata);
 	else
@@ -331,7 +360,10 @@ int rxe_dereg_mr(struct ib_mr *ibmr, struct ib_udata *udata)
 	struct rxe_mr *mr = to_rmr(ibmr);
 
 	if (atomic_cmpxchg(&mr->windows, 0, -1) > 0)
-		return rxe_leaves_windows(mr) ? 0 : -EBUSY;
+		return rxe_leaves_windows(mr) ? 0 :
+		       rxe_refuse(ibmr->device, -EBUSY,
+				  "deregister MR %#x: memory windows are bound to it",
+				  ibmr->lkey);
 
 	rxe_handle_destroy(mr->keyed.handle);
 	rxe_memory_put(mr->memory);

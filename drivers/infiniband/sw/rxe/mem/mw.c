@@ -24,13 +24,15 @@ int rxe_alloc_mw(struct ib_mw *ibmw, struct ib_udata *udata)
 	struct rxe_mw *mw = to_rmw(ibmw);
 
 	if (ibmw->type != IB_MW_TYPE_1 && ibmw->type != IB_MW_TYPE_2)
-		return -EINVAL;
+		return rxe_refuse(ibmw->device, -EINVAL,
+				  "create MW: there is no type %d", ibmw->type);
 
 	spin_lock_init(&mw->lock);
 	mw->keyed.is_window = true;
 	mw->keyed.handle = rxe_handle_create(&dev->mrs);
 	if (IS_ERR(mw->keyed.handle))
-		return PTR_ERR(mw->keyed.handle);
+		return rxe_refuse(ibmw->device, PTR_ERR(mw->keyed.handle),
+				  "create MW: no key, or no memory");
 
 	mw->rkey = rxe_new_key(mw->keyed.handle);
 	ibmw->rkey = mw->rkey;

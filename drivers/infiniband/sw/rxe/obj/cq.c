@@ -18,6 +18,35 @@ static size_t rxe_wc_size(const struct ib_udata *udata)
 	return udata ? sizeof(struct ib_uverbs_wc) : sizeof(struct ib_wc);
 }
 
+static int rxe_check_cq(struct ib_device *ibdev,
+			const struct ib_cq_init_attr *attr)
+{
+	if (attr->flags)
+		return rxe_refuse(ibdev, -EOPNOTSUPP,
+				  "create CQ: flags %#x are not supported",
+				  attr->flags);
+	if (!attr->cqe || attr->cqe > RXE_MAX_CQE)
+		return rxe_refuse(ibdev, -EINVAL,
+				  "create CQ: %u completions are not 1 to %u",
+				  attr->cqe, RXE_MAX_CQE);
+	if (attr->comp_vector >= ibdev->num_comp_vectors)
+		return rxe_refuse(ibdev, -EINVAL,
+				  "create CQ: vector %u is not below %d",
+				  attr->comp_vector, ibdev->num_comp_vectors);
+	return 0;
+}
+
+/* A program needs to be told where its ring is. */
+static int rxe_check_cq_response(struct ib_device *ibdev,
+				 const struct ib_udata *udata, size_t size)
+{
+	if (udata && udata->outlen < size)
+		return rxe_refuse(ibdev, -EINVAL,
+				  "create or resize CQ: %zu bytes for the response are too few",
+				  udata->outlen);
+	return 0;
+}
+
 /**
  * rxe_create_cq - ib_device_ops.create_cq
  * @ibcq: allocated by the core
@@ -35,21 +64,20 @@ int rxe_create_cq(struct ib_cq *ibcq, const struct ib_cq_init_attr *attr,
 	struct rxe_cq *cq = to_rcq(ibcq);
 	int err;
 
-	if (attr->flags)
-		return -EOPNOTSUPP;
-	if (udata && udata->outlen < sizeof(resp))
-		return -EINVAL;
-	if (!attr->cqe || attr->cqe > RXE_MAX_CQE)
-		return -EINVAL;
-	if (attr->comp_vector >= ibcq->device->num_comp_vectors)
-		return -EINVAL;
+	err = rxe_check_cq(ibcq->device, attr);
+	if (!err)
+		err = rxe_check_cq_response(ibcq->device, udata, sizeof(resp));
+	if (err)
+		return err;
 
 	mutex_init(&cq->resize_lock);
 	spin_lock_init(&cq->lock);
 	cq->ring = rxe_ring_create(attr->cqe, rxe_wc_size(udata), udata,
 				   &resp.mi);
 	if (IS_ERR(cq->ring))
-		return PTR_ERR(cq->ring);
+		return rxe_refuse(ibcq->device, PTR_ERR(cq->ring),
+				  "create CQ: no ring for %u completions: %ld",
+				  attr->cqe, PTR_ERR(cq->ring));
 
 	err = udata ? ib_copy_to_udata(udata, &resp, sizeof(resp)) : 0;
 	if (err) {
@@ -147,13 +175,19 @@ int rxe_resize_cq(struct ib_cq *ibcq, rxe_cqe_t cqe, struct ib_udata *udata)
 	struct rxe_ring *ring, *old;
 	int err;
 
-	if ((udata && udata->outlen < sizeof(resp)) || cqe < 1 ||
-	    cqe > RXE_MAX_CQE)
-		return -EINVAL;
+	err = rxe_check_cq_response(ibcq->device, udata, sizeof(resp));
+	if (err)
+		return err;
+	if (cqe < 1 || cqe > RXE_MAX_CQE)
+		return rxe_refuse(ibcq->device, -EINVAL,
+				  "resize CQ: %u completions are not 1 to %u",
+				  cqe, RXE_MAX_CQE);
 
 	ring = rxe_ring_create(cqe, rxe_wc_size(udata), udata, &resp.mi);
 	if (IS_ERR(ring))
-		return PTR_ERR(ring);
+		return rxe_refuse(ibcq->device, PTR_ERR(ring),
+				  "resize CQ: no ring for %u completions: %ld",
+				  cqe, PTR_ERR(ring));
 
 	err = udata ? ib_copy_to_udata(udata, &resp, sizeof(resp)) : 0;
 	if (err)
@@ -164,8 +198,12 @@ int rxe_resize_cq(struct ib_cq *ibcq, rxe_cqe_t cqe, struct ib_udata *udata)
 	old = cq->ring;
 	err = rxe_cq_move(cq, ring);
 	mutex_unlock(&cq->resize_lock);
-	if (err)
+	if (err) {
+		err = rxe_refuse(ibcq->device, err,
+				 "resize CQ: more completions wait than %u",
+				 cqe);
 		goto destroy_ring;
+	}
 
 	rxe_ring_destroy(old);
 	return 0;

@@ -6,6 +6,7 @@
 #include <rdma/uverbs_ioctl.h>
 
 #include "base/compat.h"
+#include "base/dev.h"
 #include "base/ucontext.h"
 #include "obj/ring.h"
 
@@ -194,7 +195,10 @@ int rxe_mmap(struct ib_ucontext *uctx, struct vm_area_struct *vma)
 
 	entry = rdma_user_mmap_entry_get(uctx, vma);
 	if (!entry)
-		return -EINVAL;
+		return rxe_refuse(uctx->device, -EINVAL,
+				  "mmap: no ring of %lu bytes at offset %#lx",
+				  vma->vm_end - vma->vm_start,
+				  vma->vm_pgoff << PAGE_SHIFT);
 
 	ring = container_of(entry, struct rxe_ring, entry);
 	err = rxe_ring_map(ring, vma);

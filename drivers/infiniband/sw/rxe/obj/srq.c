@@ -12,6 +12,27 @@
 /* requests that are copied at a time when a queue is resized */
 #define RXE_SRQ_COPY	256
 
+static int rxe_check_srq(struct ib_device *ibdev,
+			 const struct ib_srq_init_attr *init,
+			 const struct ib_udata *udata)
+{
+	if (init->srq_type != IB_SRQT_BASIC)
+		return rxe_refuse(ibdev, -EOPNOTSUPP,
+				  "create SRQ: type %d is not supported",
+				  init->srq_type);
+	if (!init->attr.max_wr || init->attr.max_wr > RXE_MAX_SRQ_WR ||
+	    init->attr.max_sge > RXE_MAX_SGE)
+		return rxe_refuse(ibdev, -EINVAL,
+				  "create SRQ: max_wr %u is not 1 to %u, or max_sge %u is over %u",
+				  init->attr.max_wr, RXE_MAX_SRQ_WR,
+				  init->attr.max_sge, RXE_MAX_SGE);
+	if (udata && udata->outlen < sizeof(struct rxe_create_srq_resp))
+		return rxe_refuse(ibdev, -EINVAL,
+				  "create SRQ: %zu bytes for the response are too few",
+				  udata->outlen);
+	return 0;
+}
+
 /**
  * rxe_create_srq - ib_device_ops.create_srq
  * @ibsrq: allocated by the core
@@ -29,13 +50,9 @@ int rxe_create_srq(struct ib_srq *ibsrq, struct ib_srq_init_attr *init,
 	struct rxe_srq *srq = to_rsrq(ibsrq);
 	int err;
 
-	if (init->srq_type != IB_SRQT_BASIC)
-		return -EOPNOTSUPP;
-	if (!init->attr.max_wr || init->attr.max_wr > RXE_MAX_SRQ_WR ||
-	    init->attr.max_sge > RXE_MAX_SGE)
-		return -EINVAL;
-	if (udata && udata->outlen < sizeof(resp))
-		return -EINVAL;
+	err = rxe_check_srq(ibsrq->device, init, udata);
+	if (err)
+		return err;
 
 	mutex_init(&srq->resize_lock);
 	spin_lock_init(&srq->lock);
@@ -44,7 +61,9 @@ int rxe_create_srq(struct ib_srq *ibsrq, struct ib_srq_init_attr *init,
 				    rxe_rwqe_slot_size(srq->max_sge), udata,
 				    &resp.mi);
 	if (IS_ERR(srq->ring))
-		return PTR_ERR(srq->ring);
+		return rxe_refuse(ibsrq->device, PTR_ERR(srq->ring),
+				  "create SRQ: no ring for %u requests: %ld",
+				  init->attr.max_wr, PTR_ERR(srq->ring));
 	srq->ring->lock = &srq->lock;
 
 	err = udata ? ib_copy_to_udata(udata, &resp, sizeof(resp)) : 0;
@@ -131,6 +150,22 @@ static int rxe_srq_move(struct rxe_srq *srq, struct rxe_ring *to)
 	return err;
 }
 
+static int rxe_srq_check_size(struct rxe_srq *srq, u32 max_wr,
+			      const struct ib_udata *udata)
+{
+	struct ib_device *ibdev = srq->ibsrq.device;
+
+	/* kernel users post without the lock under which a ring is replaced */
+	if (!udata)
+		return rxe_refuse(ibdev, -EOPNOTSUPP,
+				  "modify SRQ: one of the kernel's is not resized");
+	if (!max_wr || max_wr > RXE_MAX_SRQ_WR)
+		return rxe_refuse(ibdev, -EINVAL,
+				  "modify SRQ: max_wr %u is not 1 to %u",
+				  max_wr, RXE_MAX_SRQ_WR);
+	return 0;
+}
+
 static int rxe_srq_resize(struct rxe_srq *srq, struct ib_srq_attr *attr,
 			  struct ib_udata *udata)
 {
@@ -139,11 +174,9 @@ static int rxe_srq_resize(struct rxe_srq *srq, struct ib_srq_attr *attr,
 	struct mminfo mi = {};
 	int err;
 
-	/* kernel users post without the lock under which a ring is replaced */
-	if (!udata)
-		return -EOPNOTSUPP;
-	if (!attr->max_wr || attr->max_wr > RXE_MAX_SRQ_WR)
-		return -EINVAL;
+	err = rxe_srq_check_size(srq, attr->max_wr, udata);
+	if (err)
+		return err;
 
 	err = ib_copy_from_udata(&cmd, udata, sizeof(cmd));
 	if (err)
@@ -152,7 +185,9 @@ static int rxe_srq_resize(struct rxe_srq *srq, struct ib_srq_attr *attr,
 	ring = rxe_ring_create(attr->max_wr, rxe_rwqe_slot_size(srq->max_sge),
 			       udata, &mi);
 	if (IS_ERR(ring))
-		return PTR_ERR(ring);
+		return rxe_refuse(srq->ibsrq.device, PTR_ERR(ring),
+				  "modify SRQ: no ring for %u requests: %ld",
+				  attr->max_wr, PTR_ERR(ring));
 	ring->lock = &srq->lock;
 
 	if (copy_to_user(u64_to_user_ptr(cmd.mmap_info_addr), &mi,
@@ -166,8 +201,12 @@ static int rxe_srq_resize(struct rxe_srq *srq, struct ib_srq_attr *attr,
 	old = srq->ring;
 	err = rxe_srq_move(srq, ring);
 	mutex_unlock(&srq->resize_lock);
-	if (err)
+	if (err) {
+		err = rxe_refuse(srq->ibsrq.device, err,
+				 "modify SRQ: more requests wait, or its limit is more, than %u",
+				 attr->max_wr);
 		goto destroy_ring;
+	}
 
 	rxe_ring_destroy(old);
 	return 0;
@@ -175,6 +214,23 @@ static int rxe_srq_resize(struct rxe_srq *srq, struct ib_srq_attr *attr,
 destroy_ring:
 	rxe_ring_destroy(ring);
 	return err;
+}
+
+static int rxe_srq_set_limit(struct rxe_srq *srq, u32 limit)
+{
+	int err = 0;
+
+	spin_lock_bh(&srq->lock);
+	if (limit > srq->ring->mask)
+		err = -EINVAL;
+	else
+		srq->limit = limit;
+	spin_unlock_bh(&srq->lock);
+
+	if (err)
+		return rxe_refuse(srq->ibsrq.device, err,
+				  "modify SRQ: limit %u is over its size", limit);
+	return 0;
 }
 
 /**
@@ -195,23 +251,19 @@ int rxe_modify_srq(struct ib_srq *ibsrq, struct ib_srq_attr *attr,
 	int err = 0;
 
 	if (mask & ~(IB_SRQ_MAX_WR | IB_SRQ_LIMIT))
-		return -EINVAL;
-	if (mask & IB_SRQ_MAX_WR) {
-		if ((mask & IB_SRQ_LIMIT) && attr->srq_limit > attr->max_wr)
-			return -EINVAL;
+		return rxe_refuse(ibsrq->device, -EINVAL,
+				  "modify SRQ: attributes %#x are not supported",
+				  mask);
+	if ((mask & IB_SRQ_MAX_WR) && (mask & IB_SRQ_LIMIT) &&
+	    attr->srq_limit > attr->max_wr)
+		return rxe_refuse(ibsrq->device, -EINVAL,
+				  "modify SRQ: limit %u is over max_wr %u",
+				  attr->srq_limit, attr->max_wr);
+	if (mask & IB_SRQ_MAX_WR)
 		err = rxe_srq_resize(srq, attr, udata);
-	}
 	if (err || !(mask & IB_SRQ_LIMIT))
 		return err;
-
-	spin_lock_bh(&srq->lock);
-	if (attr->srq_limit > srq->ring->mask)
-		err = -EINVAL;
-	else
-		srq->limit = attr->srq_limit;
-	spin_unlock_bh(&srq->lock);
-
-	return err;
+	return rxe_srq_set_limit(srq, attr->srq_limit);
 }
 
 /**

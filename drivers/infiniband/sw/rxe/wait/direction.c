@@ -408,11 +408,16 @@ int rxe_direction_prepare(struct rxe_direction *dir)
 	if (!wait_var_event_timeout(&anchor->faulter->abandoned,
 				    rxe_has_abandoned_few(anchor->faulter),
 				    RXE_ABANDONED_WAIT))
-		return -EBUSY;
+		return rxe_refuse(&anchor->dev->ibdev, -EBUSY,
+				  "modify QP %#x: %d page faults that queue pairs no longer wait for have not ended",
+				  anchor->qpn,
+				  atomic_read(&anchor->faulter->abandoned));
 
 	fault = rxe_fault_create(dir, GFP_KERNEL_ACCOUNT);
 	if (!fault)
-		return -ENOMEM;
+		return rxe_refuse(&anchor->dev->ibdev, -ENOMEM,
+				  "modify QP %#x: no memory for its page faults",
+				  anchor->qpn);
 
 	spin_lock_bh(dir->lock);
 	dir->fault = fault;
