@@ -5,6 +5,7 @@
 
 #include "base/compat.h"
 #include "base/rule.h"
+#include "base/trace.h"
 #include "base/wire.h"
 #include "obj/flush.h"
 #include "obj/qp.h"
@@ -153,20 +154,25 @@ static void rxe_qp_reset(struct rxe_qp *qp)
 /* Enter a state; both locks are held. */
 static void rxe_enter_state(struct rxe_qp *qp, enum ib_qp_state state)
 {
+	enum ib_qp_state old = qp->state;
+
 	lockdep_assert_held(&qp->sq.lock);
 	lockdep_assert_held(&qp->rq.lock);
-	if (state == IB_QPS_ERR) {
-		rxe_qp_fail(qp, -1);
-		return;
-	}
-
 	if (state == IB_QPS_RESET)
 		rxe_qp_reset(qp);
-	if (state == IB_QPS_SQD && qp->state != IB_QPS_SQD)
+	if (state == IB_QPS_SQD && old != IB_QPS_SQD)
 		qp->sq.draining = true;
 
-	/* pairs with rxe_find_qp(): readers of the state see the attributes */
-	smp_store_release(&qp->state, state);
+	if (state != IB_QPS_ERR) {
+		/* pairs with rxe_find_qp(): readers of the state see the attributes */
+		smp_store_release(&qp->state, state);
+	} else if (old != IB_QPS_ERR) {
+		rxe_qp_enter_error(qp);
+	}
+
+	if (state != old)
+		trace_rxe_state(rxe_qp_dev(qp), qp->ibqp.qp_num, old, state,
+				RXE_BY_MODIFY);
 }
 
 /* Allocate what an access waits with: the first may miss a page. */

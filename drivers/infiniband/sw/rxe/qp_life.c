@@ -3,6 +3,7 @@
 #include <rdma/uverbs_ioctl.h>
 
 #include "base/compat.h"
+#include "base/trace.h"
 #include "base/ucontext.h"
 #include "ingress/gsi.h"
 #include "obj/flush.h"
@@ -196,6 +197,7 @@ put_anchor:
 int rxe_destroy_qp(struct ib_qp *ibqp, struct ib_udata *udata)
 {
 	struct rxe_qp *qp = to_rqp(ibqp);
+	enum ib_qp_state old;
 
 	if (ibqp->qp_type == IB_QPT_GSI)
 		rxe_gsi_withdraw(qp);
@@ -204,7 +206,10 @@ int rxe_destroy_qp(struct ib_qp *ibqp, struct ib_udata *udata)
 
 	spin_lock_bh(&qp->sq.lock);
 	spin_lock(&qp->rq.lock);
+	old = qp->state;
 	WRITE_ONCE(qp->state, IB_QPS_RESET);
+	trace_rxe_state(rxe_qp_dev(qp), ibqp->qp_num, old, IB_QPS_RESET,
+			RXE_BY_DESTROY);
 	rxe_sq_reset(qp);
 	rxe_rq_reset(qp);
 	spin_unlock(&qp->rq.lock);

@@ -3,6 +3,7 @@
 
 #include "base/dev.h"
 #include "base/stats.h"
+#include "base/trace.h"
 
 enum {
 	RXE_STAT_PAGE_FAULTS = RXE_STAT_NUM,
@@ -96,6 +97,23 @@ u64 rxe_stat_sum(const struct rxe_dev *dev, enum rxe_stat stat)
 	for_each_possible_cpu(cpu)
 		sum += per_cpu_ptr(dev->stats, cpu)->count[stat];
 	return sum;
+}
+
+/**
+ * rxe_count_drop - count packets that are dropped, and trace it
+ * @dev: the device
+ * @why: the counter that has the reason
+ * @qpn: of the QP that they are for, or are sent by; 0: not known
+ * @psn: of the first; 0: not known
+ * @counted: what is added to the counter
+ *
+ * Context: any.
+ */
+void rxe_count_drop(struct rxe_dev *dev, enum rxe_stat why, u32 qpn, u32 psn,
+		    u32 counted)
+{
+	rxe_count_more(dev, why, counted);
+	trace_rxe_drop(dev, qpn, psn, counted, why);
 }
 
 /**

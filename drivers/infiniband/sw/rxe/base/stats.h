@@ -59,5 +59,7 @@ struct rdma_hw_stats *rxe_alloc_hw_port_stats(struct ib_device *ibdev,
 int rxe_get_hw_stats(struct ib_device *ibdev, struct rdma_hw_stats *stats,
 		     u32 port, int index);
 u64 rxe_stat_sum(const struct rxe_dev *dev, enum rxe_stat stat);
+void rxe_count_drop(struct rxe_dev *dev, enum rxe_stat why, u32 qpn, u32 psn,
+		    u32 counted);
 
 #endif

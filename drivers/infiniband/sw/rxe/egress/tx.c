@@ -149,7 +149,8 @@ struct rxe_bth *rxe_tx_begin(struct rxe_tx *tx, struct rxe_path *path,
 	return bth;
 
 no_memory:
-	rxe_count(rxe_tx_dev(tx), RXE_STAT_SEND_NO_MEMORY);
+	rxe_count_drop(rxe_tx_dev(tx), RXE_STAT_SEND_NO_MEMORY,
+		       tx->flow->anchor->qpn, psn, 1);
 	return NULL;
 }
 
@@ -366,7 +367,9 @@ void rxe_tx_flush(struct rxe_tx *tx)
 	tx->skb = NULL;
 	tx->packets = 0;
 	if (!packets || !skb_dst(skb)) {
-		rxe_count_more(dev, RXE_STAT_SEND_ERR, packets);
+		if (packets)
+			rxe_count_drop(dev, RXE_STAT_SEND_ERR,
+				       tx->flow->anchor->qpn, 0, packets);
 		kfree_skb(skb);
 		return;
 	}

@@ -99,7 +99,8 @@ int rxe_udp_rcv(struct sock *sk, struct sk_buff *skb)
 	rxe_batch_init(skb, 0);
 	if (!rxe_udp_len_ok(udp_hdr(skb), skb->len + sizeof(struct udphdr)) ||
 	    !rxe_skb_dgid(skb, &dgid)) {
-		rxe_count_dropped(sock_net(sk), skb, 1, RXE_STAT_RCVD_MALFORMED);
+		rxe_count_dropped(sock_net(sk), skb, NULL, 1,
+				  RXE_STAT_RCVD_MALFORMED);
 		kfree_skb(skb);
 		return 0;
 	}

@@ -300,7 +300,8 @@ static bool rxe_mcast_deliver(const struct rxe_member *member,
 		if (copy)
 			rxe_responder_rcv(qp, copy);
 		else
-			rxe_count(rxe_qp_dev(qp), RXE_STAT_RCVD_DROPS);
+			rxe_count_drop(rxe_qp_dev(qp), RXE_STAT_RCVD_DROPS,
+				       qp->ibqp.qp_num, pkt->psn, 1);
 	}
 	rxe_handle_put(member->handle);
 	return takes;

@@ -107,13 +107,15 @@ static struct rxe_qp *rxe_find_qp(const struct net *net,
  * rxe_count_dropped - count packets that are handed to no queue pair
  * @net: where they came in
  * @skb: their batch
+ * @pkt: the first; NULL: it was not read
  * @packets: how many they are
  * @stat: why they are dropped; of the device of the netdev that they came by, if any
  *
  * Context: BH disabled, under RCU.
  */
 void rxe_count_dropped(const struct net *net, const struct sk_buff *skb,
-		       unsigned int packets, enum rxe_stat stat)
+		       const struct rxe_pkt *pkt, unsigned int packets,
+		       enum rxe_stat stat)
 {
 	struct net_device *ndev;
 	struct ib_device *ibdev;
@@ -125,7 +127,8 @@ void rxe_count_dropped(const struct net *net, const struct sk_buff *skb,
 	if (!ibdev)
 		return;
 
-	rxe_count_more(to_rdev(ibdev), stat, packets);
+	rxe_count_drop(to_rdev(ibdev), stat, pkt ? pkt->qpn : 0,
+		       pkt ? pkt->psn : 0, packets);
 	ib_device_put(ibdev);
 }
 
@@ -175,7 +178,7 @@ static void rxe_run_drop(struct rxe_run *run, u32 packet_len)
 	struct rxe_qp *qp = run->qp;
 
 	run->qp = NULL;
-	rxe_count_more(rxe_qp_dev(qp), RXE_STAT_RCVD_DROPS,
+	rxe_count_drop(rxe_qp_dev(qp), RXE_STAT_RCVD_DROPS, qp->ibqp.qp_num, 0,
 		       DIV_ROUND_UP(run->end - run->begin, packet_len));
 	rxe_handle_put(qp->handle);
 }
@@ -210,7 +213,8 @@ void rxe_rcv_drop(const struct net *net, struct sk_buff *skb)
 	const struct rxe_batch *batch = rxe_batch(skb);
 	u32 len = batch->end - batch->next;
 
-	rxe_count_dropped(net, skb, DIV_ROUND_UP(len, max(batch->packet_len, 1U)),
+	rxe_count_dropped(net, skb, NULL,
+			  DIV_ROUND_UP(len, max(batch->packet_len, 1U)),
 			  RXE_STAT_RCVD_DROPS);
 	kfree_skb(skb);
 }
@@ -232,19 +236,19 @@ void rxe_rcv(const struct net *net, struct sk_buff *skb)
 	lockdep_assert_in_softirq();
 	lockdep_assert_in_rcu_read_lock();
 	if (!end)
-		rxe_count_dropped(net, skb, 1, RXE_STAT_RCVD_MALFORMED);
+		rxe_count_dropped(net, skb, NULL, 1, RXE_STAT_RCVD_MALFORMED);
 	rxe_batch_icrc_prefix(skb, &prefix);
 	for (offset = 0; offset < end; offset += n * pkt.len) {
 		n = 1;
 		if (!rxe_pkt_parse(&pkt, skb, offset)) {
-			rxe_count_dropped(net, skb, 1, RXE_STAT_RCVD_MALFORMED);
+			rxe_count_dropped(net, skb, NULL, 1, RXE_STAT_RCVD_MALFORMED);
 			rxe_run_split(&run, skb);
 			continue;
 		}
 		if (run.qp && !rxe_run_continues(&run, qpn, &pkt))
 			rxe_run_split(&run, skb);
 		if (!run.qp && !rxe_run_begin(&run, net, &pkt)) {
-			rxe_count_dropped(net, skb, 1, RXE_STAT_RCVD_NO_QP);
+			rxe_count_dropped(net, skb, &pkt, 1, RXE_STAT_RCVD_NO_QP);
 			continue;
 		}
 		qpn = pkt.qpn;
@@ -253,7 +257,8 @@ void rxe_rcv(const struct net *net, struct sk_buff *skb)
 		rxe_count_rcvd(rxe_qp_dev(run.qp), pkt.len, sound);
 		run.end = offset + sound * pkt.len;
 		if (sound < n) {
-			rxe_count(rxe_qp_dev(run.qp), RXE_STAT_ICRC_ERR);
+			rxe_count_drop(rxe_qp_dev(run.qp), RXE_STAT_ICRC_ERR,
+				       pkt.qpn, rxe_psn_add(pkt.psn, sound), 1);
 			rxe_run_split(&run, skb);
 			n = sound + 1;
 		}
@@ -281,13 +286,13 @@ void rxe_rcv_group(const struct net *net, struct sk_buff *skb)
 	lockdep_assert_in_rcu_read_lock();
 	rxe_batch_icrc_prefix(skb, &prefix);
 	if (!rxe_pkt_next(&pkt, skb))
-		rxe_count_dropped(net, skb, 1, RXE_STAT_RCVD_MALFORMED);
+		rxe_count_dropped(net, skb, NULL, 1, RXE_STAT_RCVD_MALFORMED);
 	else if (pkt.qpn != RXE_MULTICAST_QPN ||
 		 rxe_service(pkt.opcode) != IB_OPCODE_UD)
-		rxe_count_dropped(net, skb, 1, RXE_STAT_RCVD_NO_QP);
+		rxe_count_dropped(net, skb, &pkt, 1, RXE_STAT_RCVD_NO_QP);
 	else if (!rxe_pkts_check_icrc(&pkt, &prefix, 1))
-		rxe_count_dropped(net, skb, 1, RXE_STAT_ICRC_ERR);
+		rxe_count_dropped(net, skb, &pkt, 1, RXE_STAT_ICRC_ERR);
 	else if (!rxe_mcast_rcv(net, &pkt))
-		rxe_count_dropped(net, skb, 1, RXE_STAT_RCVD_NO_QP);
+		rxe_count_dropped(net, skb, &pkt, 1, RXE_STAT_RCVD_NO_QP);
 	consume_skb(skb);
 }

@@ -6,12 +6,14 @@
 #include "base/stats.h"
 
 struct net;
+struct rxe_pkt;
 struct sk_buff;
 
 void rxe_rcv(const struct net *net, struct sk_buff *skb);
 void rxe_rcv_group(const struct net *net, struct sk_buff *skb);
 void rxe_rcv_drop(const struct net *net, struct sk_buff *skb);
 void rxe_count_dropped(const struct net *net, const struct sk_buff *skb,
-		       unsigned int packets, enum rxe_stat stat);
+		       const struct rxe_pkt *pkt, unsigned int packets,
+		       enum rxe_stat stat);
 
 #endif

@@ -1,12 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* Queue pairs: their numbers, and the error states. */
+#include "base/trace.h"
 #include "obj/flush.h"
 #include "obj/qp.h"
 
 struct rxe_handle_table rxe_qps;
 
 /**
- * rxe_qp_fail - enter the error state
+ * rxe_qp_enter_error - enter the error state, and have all requests flushed
+ * @qp: the QP
+ *
+ * Context: the lock of either queue is held.
+ */
+void rxe_qp_enter_error(struct rxe_qp *qp)
+{
+	rxe_qp_assert_held(qp);
+	WRITE_ONCE(qp->state, IB_QPS_ERR);
+	rxe_flush_begin(qp);
+}
+
+/**
+ * rxe_qp_fail - enter the error state, after something has gone wrong
  * @qp: the QP
  * @event: the asynchronous event that tells the program why, or -1
  *
@@ -19,13 +33,15 @@ void rxe_qp_fail(struct rxe_qp *qp, int event)
 		.event = event,
 		.element.qp = &qp->ibqp,
 	};
+	enum ib_qp_state old = READ_ONCE(qp->state);
 
 	rxe_qp_assert_held(qp);
-	if (READ_ONCE(qp->state) == IB_QPS_ERR)
+	if (old == IB_QPS_ERR)
 		return;
 
-	WRITE_ONCE(qp->state, IB_QPS_ERR);
-	rxe_flush_begin(qp);
+	rxe_qp_enter_error(qp);
+	trace_rxe_state(rxe_qp_dev(qp), qp->ibqp.qp_num, old, IB_QPS_ERR,
+			RXE_BY_ERROR);
 	if (event >= 0 && qp->ibqp.event_handler)
 		qp->ibqp.event_handler(&ib_event, qp->ibqp.qp_context);
 }
@@ -41,6 +57,8 @@ void rxe_qp_fail(struct rxe_qp *qp, int event)
  */
 void rxe_qp_fail_sq(struct rxe_qp *qp)
 {
+	enum ib_qp_state old;
+
 	lockdep_assert_held(&qp->sq.lock);
 	if (rxe_is_reliable(qp)) {
 		rxe_qp_fail(qp, -1);
@@ -48,8 +66,12 @@ void rxe_qp_fail_sq(struct rxe_qp *qp)
 	}
 
 	/* the receive queue may enter IB_QPS_ERR at the same time, and wins */
-	if (cmpxchg(&qp->state, IB_QPS_RTS, IB_QPS_SQE) == IB_QPS_SQD)
-		cmpxchg(&qp->state, IB_QPS_SQD, IB_QPS_SQE);
+	old = cmpxchg(&qp->state, IB_QPS_RTS, IB_QPS_SQE);
+	if (old == IB_QPS_SQD)
+		old = cmpxchg(&qp->state, IB_QPS_SQD, IB_QPS_SQE);
+	if (old == IB_QPS_RTS || old == IB_QPS_SQD)
+		trace_rxe_state(rxe_qp_dev(qp), qp->ibqp.qp_num, old,
+				IB_QPS_SQE, RXE_BY_ERROR);
 	rxe_flush_begin(qp);
 }
 

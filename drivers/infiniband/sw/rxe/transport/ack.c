@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* Acknowledgments, and refusals: IBTA volume 1, 9.7.5. */
+#include "base/trace.h"
 #include "mem/access.h"
 #include "transport/ack.h"
 
@@ -108,6 +109,20 @@ void rxe_send_ack(struct rxe_qp *qp, u8 syndrome, u32 psn)
 }
 
 /**
+ * rxe_send_nak - refuse a request, or have those that are missing repeated
+ * @qp: the responder
+ * @syndrome: of the NAK
+ * @psn: of the request that is refused, or of the first that is missing
+ *
+ * Context: BH disabled, the receive queue's lock is held.
+ */
+void rxe_send_nak(struct rxe_qp *qp, u8 syndrome, u32 psn)
+{
+	trace_rxe_nak_sent(rxe_qp_dev(qp), qp->ibqp.qp_num, syndrome, psn);
+	rxe_send_ack(qp, syndrome, psn);
+}
+
+/**
  * rxe_send_rnr_nak - have the requester wait
  * @qp: the responder
  * @timer: for how long, as coded
@@ -118,6 +133,7 @@ void rxe_send_ack(struct rxe_qp *qp, u8 syndrome, u32 psn)
 void rxe_send_rnr_nak(struct rxe_qp *qp, u8 timer, u32 psn)
 {
 	rxe_count(rxe_qp_dev(qp), RXE_STAT_SENT_RNR);
+	trace_rxe_rnr_nak_sent(rxe_qp_dev(qp), qp->ibqp.qp_num, timer, psn);
 	rxe_send_ack(qp, RXE_SYN_RNR_NAK | timer, psn);
 }
 
@@ -147,7 +163,7 @@ void rxe_responder_flush(struct rxe_qp *qp)
 void rxe_responder_fail(struct rxe_qp *qp, u8 syndrome, u32 psn)
 {
 	lockdep_assert_held(&qp->rq.lock);
-	rxe_send_ack(qp, syndrome, psn);
+	rxe_send_nak(qp, syndrome, psn);
 	rxe_qp_fail(qp, syndrome == RXE_SYN_NAK_REM_ACCESS ?
 			IB_EVENT_QP_ACCESS_ERR : IB_EVENT_QP_REQ_ERR);
 }

@@ -15,6 +15,7 @@ void rxe_defer_ack(struct rxe_rq *rq, u32 psn);
 void rxe_acknowledge_progress(struct rxe_rq *rq);
 
 void rxe_send_ack(struct rxe_qp *qp, u8 syndrome, u32 psn);
+void rxe_send_nak(struct rxe_qp *qp, u8 syndrome, u32 psn);
 void rxe_send_rnr_nak(struct rxe_qp *qp, u8 timer, u32 psn);
 
 void rxe_responder_flush(struct rxe_qp *qp);

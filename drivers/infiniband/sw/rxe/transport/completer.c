@@ -3,6 +3,7 @@
 #include "base/compat.h"
 #include "base/pkt.h"
 #include "base/rule.h"
+#include "base/trace.h"
 #include "base/wire.h"
 #include "base/work.h"
 #include "mem/access.h"
@@ -34,16 +35,19 @@ static const u32 rxe_rnr_delay[32] = {
 	16384, 24576, 32768, 49152,
 };
 
-static void rxe_retry(struct rxe_qp *qp)
+/* The peer does not get, or does not answer, what is sent. */
+static void rxe_retry(struct rxe_qp *qp, enum rxe_again why)
 {
 	if (!qp->sq.retries && !rxe_broken(retries)) {
 		rxe_count(rxe_qp_dev(qp), RXE_STAT_RETRY_EXCEEDED);
+		trace_rxe_retries_exceeded(rxe_qp_dev(qp), qp->ibqp.qp_num, why,
+					   qp->sq.una_psn);
 		rxe_sq_fail(qp, IB_WC_RETRY_EXC_ERR);
 		return;
 	}
 	qp->sq.retries--;
 	qp->sq.progress = jiffies;
-	rxe_requester_go_back(qp);
+	rxe_requester_go_back(qp, why);
 }
 
 /*
@@ -97,7 +101,7 @@ static void rxe_retry_gap(struct rxe_qp *qp, u32 psn, bool ack)
 	sq->gap_repeats = 0;
 	sq->gap_psn = psn;
 	sq->gap_sent_psn = sq->sent_psn;
-	rxe_retry(qp);
+	rxe_retry(qp, RXE_AGAIN_GAP);
 }
 
 static void rxe_set_una(struct rxe_qp *qp, u32 psn)
@@ -160,24 +164,28 @@ static bool rxe_acknowledge(struct rxe_qp *qp, u32 psn)
 	return !missing;
 }
 
-static void rxe_handle_rnr_nak(struct rxe_qp *qp, u8 timer)
+static void rxe_handle_rnr_nak(struct rxe_qp *qp, u8 timer, u32 psn)
 {
 	struct rxe_sq *sq = &qp->sq;
 
 	rxe_count(rxe_qp_dev(qp), RXE_STAT_RCVD_RNR);
+	trace_rxe_rnr_nak_rcvd(rxe_qp_dev(qp), qp->ibqp.qp_num, timer, psn);
 	if (sq->rnr_waiting || rxe_broken(rnr))
 		return;
 
 	if (qp->attr.rnr_retry != RXE_MAX_RETRY && !rxe_broken(rnr_retries)) {
 		if (!sq->rnr_retries) {
 			rxe_count(rxe_qp_dev(qp), RXE_STAT_RNR_RETRY_EXCEEDED);
+			trace_rxe_retries_exceeded(rxe_qp_dev(qp),
+						   qp->ibqp.qp_num,
+						   RXE_AGAIN_RNR, psn);
 			rxe_sq_fail(qp, IB_WC_RNR_RETRY_EXC_ERR);
 			return;
 		}
 		sq->rnr_retries--;
 	}
 
-	rxe_requester_go_back(qp);
+	rxe_requester_go_back(qp, RXE_AGAIN_RNR);
 	sq->rnr_waiting = true;
 	sq->probing = true;
 	/* the peer has answered; RNR NAKs have a count of their own */
@@ -189,12 +197,13 @@ static void rxe_handle_rnr_nak(struct rxe_qp *qp, u8 timer)
 		      HRTIMER_MODE_REL_SOFT);
 }
 
-static void rxe_handle_nak(struct rxe_qp *qp, u8 syndrome)
+static void rxe_handle_nak(struct rxe_qp *qp, u8 syndrome, u32 psn)
 {
+	trace_rxe_nak_rcvd(rxe_qp_dev(qp), qp->ibqp.qp_num, syndrome, psn);
 	switch (syndrome) {
 	case RXE_SYN_NAK_PSN_SEQ:
 		rxe_count(rxe_qp_dev(qp), RXE_STAT_RCVD_SEQ_ERR);
-		rxe_retry(qp);
+		rxe_retry(qp, RXE_AGAIN_NAK);
 		break;
 	case RXE_SYN_NAK_INV_REQ:
 		rxe_sq_fail(qp, IB_WC_REM_INV_REQ_ERR);
@@ -228,9 +237,9 @@ static void rxe_complete_ack(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 	}
 
 	if ((syndrome & RXE_SYN_TYPE_MASK) == RXE_SYN_RNR_NAK)
-		rxe_handle_rnr_nak(qp, syndrome & RXE_SYN_VALUE_MASK);
+		rxe_handle_rnr_nak(qp, syndrome & RXE_SYN_VALUE_MASK, psn);
 	else if ((syndrome & RXE_SYN_TYPE_MASK) == RXE_SYN_NAK)
-		rxe_handle_nak(qp, syndrome);
+		rxe_handle_nak(qp, syndrome, psn);
 }
 
 static struct rxe_access rxe_completer_access(struct rxe_qp *qp)
@@ -299,6 +308,12 @@ static bool rxe_response_valid(const struct rxe_qp *qp,
 	       pkt->payload_len == min(wqe->length - offset, qp->mtu);
 }
 
+static void rxe_drop_response(struct rxe_qp *qp, u32 psn)
+{
+	rxe_count_drop(rxe_qp_dev(qp), RXE_STAT_UNEXPECTED_RESPONSE,
+		       qp->ibqp.qp_num, psn, 1);
+}
+
 /* -EAGAIN: the response has to wait for memory. */
 static int rxe_complete_response(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 {
@@ -309,14 +324,14 @@ static int rxe_complete_response(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 	int err;
 
 	if (!rxe_acknowledge(qp, psn)) {
-		rxe_count(rxe_qp_dev(qp), RXE_STAT_UNEXPECTED_RESPONSE);
+		rxe_drop_response(qp, psn);
 		rxe_retry_gap(qp, psn, false);
 		return 0;
 	}
 
 	wqe = rxe_oldest(sq);
 	if (!wqe || psn != sq->una_psn) {
-		rxe_count(rxe_qp_dev(qp), RXE_STAT_UNEXPECTED_RESPONSE);
+		rxe_drop_response(qp, psn);
 		return 0;
 	}
 
@@ -404,7 +419,8 @@ static __always_inline int rxe_complete(struct rxe_qp *qp, void *arg, bool try)
 
 	/* a response when rxe_rcv() looked: see rxe_is_request() */
 	if (unlikely(!(pkt->op->flags & RXE_OP_RESPONSE))) {
-		rxe_count(rxe_qp_dev(qp), RXE_STAT_RCVD_DROPS);
+		rxe_count_drop(rxe_qp_dev(qp), RXE_STAT_RCVD_DROPS,
+			       qp->ibqp.qp_num, pkt->psn, 1);
 		rxe_pkt_done(pkt);
 		return 0;
 	}
@@ -459,7 +475,7 @@ static bool rxe_response_may_wait(const struct rxe_pkt *pkt, void *arg)
 	if (rxe_response_due(qp, pkt) || rxe_broken(wait_due))
 		return true;
 
-	rxe_count(rxe_qp_dev(qp), RXE_STAT_UNEXPECTED_RESPONSE);
+	rxe_drop_response(qp, pkt->psn);
 	return false;
 }
 
@@ -495,7 +511,7 @@ static void rxe_request_dropped(struct rxe_qp *qp)
 	sq->response_dropped = false;
 	/* not if nothing has been sent since the requester went back */
 	if (rxe_completer_live(qp) && sq->psn != sq->una_psn)
-		rxe_requester_go_back(qp);
+		rxe_requester_go_back(qp, RXE_AGAIN_DROPPED);
 }
 
 /* Complete a batch; false: the rest of it has to wait. */
@@ -505,7 +521,7 @@ static bool rxe_complete_batch(struct rxe_qp *qp, struct sk_buff *skb)
 
 	while (rxe_pkt_next(&pkt, skb)) {
 		if (!rxe_response_due(qp, &pkt)) {
-			rxe_count(rxe_qp_dev(qp), RXE_STAT_UNEXPECTED_RESPONSE);
+			rxe_drop_response(qp, pkt.psn);
 			rxe_pkt_done(&pkt);
 		} else if (rxe_try_then_park(rxe_complete, qp, &pkt) == -EAGAIN) {
 			return false;
@@ -648,7 +664,7 @@ void rxe_ack_timeout(struct timer_list *timer)
 			 * connections keeps it overloaded.
 			 */
 			sq->probing = true;
-			rxe_retry(qp);
+			rxe_retry(qp, RXE_AGAIN_TIMEOUT);
 		}
 		/* a requester that goes on meanwhile is as patient as ever */
 		if (rxe_completer_live(qp))

@@ -3,6 +3,7 @@
 #include <linux/sched/clock.h>
 
 #include "base/rule.h"
+#include "base/trace.h"
 #include "base/wire.h"
 #include "base/work.h"
 #include "mem/access.h"
@@ -391,15 +392,20 @@ void rxe_requester_unpark(struct rxe_sq *sq)
 /**
  * rxe_requester_go_back - begin again at the oldest unacknowledged PSN
  * @qp: the QP
+ * @why: the reason
  *
  * Context: the send queue's lock is held.
  */
-void rxe_requester_go_back(struct rxe_qp *qp)
+void rxe_requester_go_back(struct rxe_qp *qp, enum rxe_again why)
 {
 	struct rxe_sq *sq = &qp->sq;
 
 	lockdep_assert_held(&qp->sq.lock);
 	rxe_count(rxe_qp_dev(qp), RXE_STAT_RETRANSMIT);
+	trace_rxe_retransmit(rxe_qp_dev(qp), qp->ibqp.qp_num, why, sq->una_psn,
+			     rxe_psn_add(sq->sent_psn, -1),
+			     why == RXE_AGAIN_RNR ? sq->rnr_retries :
+						    sq->retries);
 	if (rxe_broken(go_back))
 		return;
 	/* a retransmission need not wait for memory of later requests */

@@ -72,14 +72,15 @@ void rxe_note_nak(struct rxe_rq *rq)
 	rq->pending_psn = rq->epsn;
 }
 
-static void rxe_out_of_sequence(struct rxe_qp *qp)
+static void rxe_out_of_sequence(struct rxe_qp *qp, u32 psn)
 {
-	rxe_count(rxe_qp_dev(qp), RXE_STAT_OUT_OF_SEQ_REQUEST);
+	rxe_count_drop(rxe_qp_dev(qp), RXE_STAT_OUT_OF_SEQ_REQUEST,
+		       qp->ibqp.qp_num, psn, 1);
 	if (qp->rq.nak_sent)
 		return;
 
 	rxe_note_nak(&qp->rq);
-	rxe_send_ack(qp, RXE_SYN_NAK_PSN_SEQ, qp->rq.epsn);
+	rxe_send_nak(qp, RXE_SYN_NAK_PSN_SEQ, qp->rq.epsn);
 }
 
 static bool rxe_responder_live(const struct rxe_qp *qp)
@@ -159,7 +160,7 @@ static int rxe_rc_process(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 
 	diff = rxe_psn_diff(pkt->psn, rq->epsn);
 	if (diff > 0 && !rxe_broken(psn_ahead)) {
-		rxe_out_of_sequence(qp);
+		rxe_out_of_sequence(qp, pkt->psn);
 		return 0;
 	}
 	if (diff < 0 && !rxe_broken(psn_behind)) {
@@ -203,7 +204,8 @@ int rxe_responder_process(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 {
 	lockdep_assert_held(&qp->rq.lock);
 	if (!rxe_responder_live(qp)) {
-		rxe_count(rxe_qp_dev(qp), RXE_STAT_RCVD_NOT_READY);
+		rxe_count_drop(rxe_qp_dev(qp), RXE_STAT_RCVD_NOT_READY,
+			       qp->ibqp.qp_num, pkt->psn, 1);
 		return 0;
 	}
 

@@ -303,7 +303,8 @@ static void rxe_defer(struct rxe_qp *qp, struct sk_buff *skb, bool before)
 	if (rxe_is_reliable(qp))
 		rxe_send_long_rnr_nak(qp, rxe_waiting_psn(&qp->rq));
 	else
-		rxe_count(rxe_qp_dev(qp), RXE_STAT_RCVD_DROPS);
+		rxe_count_drop(rxe_qp_dev(qp), RXE_STAT_RCVD_DROPS,
+			       qp->ibqp.qp_num, 0, 1);
 	kfree_skb(skb);
 }
 
@@ -323,7 +324,8 @@ static __always_inline int rxe_process(struct rxe_qp *qp, void *arg, bool try)
 	const struct rxe_pkt *pkt = arg;
 
 	if (unlikely(!rxe_is_request(qp, pkt))) {
-		rxe_count(rxe_qp_dev(qp), RXE_STAT_RCVD_DROPS);
+		rxe_count_drop(rxe_qp_dev(qp), RXE_STAT_RCVD_DROPS,
+			       qp->ibqp.qp_num, pkt->psn, 1);
 		rxe_pkt_done(pkt);
 		return 0;
 	}
@@ -438,12 +440,13 @@ static void rxe_responder_dropped(struct rxe_direction *dir)
 	u32 psn = rxe_waiting_psn(rq);
 
 	if (!rxe_is_reliable(qp)) {
-		rxe_count(rxe_qp_dev(qp), RXE_STAT_RCVD_DROPS);
+		rxe_count_drop(rxe_qp_dev(qp), RXE_STAT_RCVD_DROPS,
+			       qp->ibqp.qp_num, 0, 1);
 		return;
 	}
 
-	rxe_count_more(rxe_qp_dev(qp), RXE_STAT_PARKED_REFUSED,
-		       skb_queue_len(&dir->backlog.skbs));
+	rxe_count_drop(rxe_qp_dev(qp), RXE_STAT_PARKED_REFUSED,
+		       qp->ibqp.qp_num, psn, skb_queue_len(&dir->backlog.skbs));
 	rxe_backlog_purge(&dir->backlog);
 	if (rxe_has_redo(rq)) {
 		if (rxe_psn_diff(rq->redo_psn, psn) < 0)

@@ -9,9 +9,10 @@
 #include "transport/uc.h"
 
 /* Drops the rest of the message, too: without a beginning it is not valid. */
-static void rxe_uc_drop(struct rxe_qp *qp, enum rxe_stat why)
+static void rxe_uc_drop(struct rxe_qp *qp, const struct rxe_pkt *pkt,
+			enum rxe_stat why)
 {
-	rxe_count(rxe_qp_dev(qp), why);
+	rxe_count_drop(rxe_qp_dev(qp), why, qp->ibqp.qp_num, pkt->psn, 1);
 	qp->rq.message = RXE_MESSAGE_NONE;
 }
 
@@ -60,6 +61,6 @@ int rxe_uc_process(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 		break;
 	}
 drop:
-	rxe_uc_drop(qp, why);
+	rxe_uc_drop(qp, pkt, why);
 	return 0;
 }

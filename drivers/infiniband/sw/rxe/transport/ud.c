@@ -219,6 +219,12 @@ static void rxe_ud_complete(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 	rxe_rq_complete(qp, &wc, pkt->solicited);
 }
 
+static void rxe_ud_drop(struct rxe_qp *qp, const struct rxe_pkt *pkt,
+			enum rxe_stat why)
+{
+	rxe_count_drop(rxe_qp_dev(qp), why, qp->ibqp.qp_num, pkt->psn, 1);
+}
+
 /**
  * rxe_ud_has_qkey - check the Q_Key of a datagram; counts one that is wrong
  * @qp: the receiver
@@ -235,7 +241,7 @@ bool rxe_ud_has_qkey(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 	if (be32_to_cpu(deth->qkey) == qp->attr.qkey || rxe_broken(qkey))
 		return true;
 
-	rxe_count(rxe_qp_dev(qp), RXE_STAT_QKEY_VIOLATION);
+	rxe_ud_drop(qp, pkt, RXE_STAT_QKEY_VIOLATION);
 	return false;
 }
 
@@ -258,12 +264,12 @@ int rxe_ud_process(struct rxe_qp *qp, const struct rxe_pkt *pkt)
 	if (!rxe_ud_has_qkey(qp, pkt))
 		return 0;
 	if (!rxe_rq_fetch(qp)) {
-		rxe_count(rxe_qp_dev(qp), RXE_STAT_OUT_OF_BUFFER);
+		rxe_ud_drop(qp, pkt, RXE_STAT_OUT_OF_BUFFER);
 		return 0;
 	}
 	if (sizeof(struct ib_grh) + pkt->payload_len > rq->wqe->length &&
 	    !rxe_broken(datagram_length)) {
-		rxe_count(rxe_qp_dev(qp), RXE_STAT_RCVD_DROPS);
+		rxe_ud_drop(qp, pkt, RXE_STAT_RCVD_DROPS);
 		return 0;
 	}
 

@@ -5,6 +5,7 @@
 #include "base/dev.h"
 #include "base/pkt.h"
 #include "base/rule.h"
+#include "wait/anchor.h"
 #include "wait/backlog.h"
 #include "wait/direction.h"
 
@@ -22,6 +23,11 @@ static atomic_t rxe_borrowed;
 static const spinlock_t *rxe_backlog_lock(const struct rxe_backlog *backlog)
 {
 	return container_of(backlog, struct rxe_direction, backlog)->lock;
+}
+
+static u32 rxe_backlog_qpn(const struct rxe_backlog *backlog)
+{
+	return container_of(backlog, struct rxe_direction, backlog)->anchor->qpn;
 }
 
 /*
@@ -238,7 +244,8 @@ bool rxe_backlog_add(struct rxe_dev *dev, struct rxe_backlog *backlog,
 	return true;
 
 refuse:
-	rxe_count(dev, RXE_STAT_PARKED_REFUSED);
+	rxe_count_drop(dev, RXE_STAT_PARKED_REFUSED, rxe_backlog_qpn(backlog), 0,
+		       1);
 	return false;
 }
 
@@ -323,7 +330,8 @@ bool rxe_backlog_copy_borrowed(struct rxe_dev *dev, struct rxe_backlog *backlog)
 			__skb_queue_tail(&backlog->skbs,
 					 __skb_dequeue(&backlog->skbs));
 		} else if (!rxe_backlog_copy_first(backlog)) {
-			rxe_count(dev, RXE_STAT_PARKED_REFUSED);
+			rxe_count_drop(dev, RXE_STAT_PARKED_REFUSED,
+				       rxe_backlog_qpn(backlog), 0, 1);
 			all = false;
 		}
 	}
