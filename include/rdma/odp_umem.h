@@ -109,6 +109,7 @@ void odp_umem_allow_write(struct odp_umem *umem);
 void odp_umem_get(struct odp_umem *umem);
 void odp_umem_put(struct odp_umem *umem);
 
+pid_t odp_umem_pid(const struct odp_umem *umem);
 const struct odp_counters *odp_umem_counters(const struct odp_umem *umem);
 void odp_umem_zap(struct odp_umem *umem, unsigned long start,
 		  unsigned long end, bool blockable);

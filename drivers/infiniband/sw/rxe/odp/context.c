@@ -200,6 +200,7 @@ static struct odp_context *context_create(struct mm_struct *mm)
 
 	ctx->mn.ops = &odp_mn_ops;
 	ctx->mm = mm;
+	ctx->pid = task_tgid_nr(current);
 	refcount_set(&ctx->refs, 1);
 	spin_lock_init(&ctx->lock);
 	ctx->umems = RB_ROOT_CACHED;

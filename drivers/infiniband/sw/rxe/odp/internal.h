@@ -57,6 +57,7 @@ struct odp_notifier {
  * struct odp_context - one mm that an owner has registered memory of
  * @mn: the subscription, from the first umem until the owner goes
  * @mm: held by mmgrab()
+ * @pid: the process that has registered memory of it first; for traces
  * @owner_link: in the owner's list
  * @refs: the owner's and one of each umem
  * @lock: guards what follows, and the umems' fields that say so
@@ -75,6 +76,7 @@ struct odp_notifier {
 struct odp_context {
 	struct mmu_notifier mn;
 	struct mm_struct *mm;
+	pid_t pid;
 	struct list_head owner_link;
 	refcount_t refs;
 	/* no lock of the mm's is taken inside */

@@ -16,18 +16,20 @@ TRACE_EVENT(odp_fault,
 	TP_ARGS(umem, addr, len, flags),
 	TP_STRUCT__entry(
 		__field(const void *, umem)
+		__field(pid_t, pid)
 		__field(unsigned long, addr)
 		__field(size_t, len)
 		__field(unsigned int, flags)
 	),
 	TP_fast_assign(
 		__entry->umem = umem;
+		__entry->pid = odp_umem_pid(umem);
 		__entry->addr = addr;
 		__entry->len = len;
 		__entry->flags = flags;
 	),
-	TP_printk("umem=%p addr=%#lx len=%zu flags=%s", __entry->umem,
-		  __entry->addr, __entry->len,
+	TP_printk("umem=%p pid=%d addr=%#lx len=%zu flags=%s", __entry->umem,
+		  __entry->pid, __entry->addr, __entry->len,
 		  __print_flags(__entry->flags, "|",
 				{ ODP_FAULT_WRITE, "write" },
 				{ ODP_FAULT_PREFETCH, "prefetch" },
@@ -43,18 +45,20 @@ TRACE_EVENT(odp_publish,
 	TP_ARGS(umem, addr, nr, added),
 	TP_STRUCT__entry(
 		__field(const void *, umem)
+		__field(pid_t, pid)
 		__field(unsigned long, addr)
 		__field(unsigned long, nr)
 		__field(int, added)
 	),
 	TP_fast_assign(
 		__entry->umem = umem;
+		__entry->pid = odp_umem_pid(umem);
 		__entry->addr = addr;
 		__entry->nr = nr;
 		__entry->added = added;
 	),
-	TP_printk("umem=%p addr=%#lx pages=%lu added=%d", __entry->umem,
-		  __entry->addr, __entry->nr, __entry->added)
+	TP_printk("umem=%p pid=%d addr=%#lx pages=%lu added=%d", __entry->umem,
+		  __entry->pid, __entry->addr, __entry->nr, __entry->added)
 );
 
 /* A look-up was thrown away, as a notifier started over its pages meanwhile. */
@@ -64,16 +68,18 @@ TRACE_EVENT(odp_retry,
 	TP_ARGS(umem, addr, nr),
 	TP_STRUCT__entry(
 		__field(const void *, umem)
+		__field(pid_t, pid)
 		__field(unsigned long, addr)
 		__field(unsigned long, nr)
 	),
 	TP_fast_assign(
 		__entry->umem = umem;
+		__entry->pid = odp_umem_pid(umem);
 		__entry->addr = addr;
 		__entry->nr = nr;
 	),
-	TP_printk("umem=%p addr=%#lx pages=%lu", __entry->umem, __entry->addr,
-		  __entry->nr)
+	TP_printk("umem=%p pid=%d addr=%#lx pages=%lu", __entry->umem,
+		  __entry->pid, __entry->addr, __entry->nr)
 );
 
 /* A notifier ran over a part of a umem, and @zapped pages were unpublished. */
@@ -83,18 +89,20 @@ TRACE_EVENT(odp_invalidate,
 	TP_ARGS(umem, start, end, zapped),
 	TP_STRUCT__entry(
 		__field(const void *, umem)
+		__field(pid_t, pid)
 		__field(unsigned long, start)
 		__field(unsigned long, end)
 		__field(unsigned long, zapped)
 	),
 	TP_fast_assign(
 		__entry->umem = umem;
+		__entry->pid = odp_umem_pid(umem);
 		__entry->start = start;
 		__entry->end = end;
 		__entry->zapped = zapped;
 	),
-	TP_printk("umem=%p start=%#lx end=%#lx zapped=%lu", __entry->umem,
-		  __entry->start, __entry->end, __entry->zapped)
+	TP_printk("umem=%p pid=%d start=%#lx end=%#lx zapped=%lu",
+		  __entry->umem, __entry->pid, __entry->start, __entry->end, __entry->zapped)
 );
 
 #endif

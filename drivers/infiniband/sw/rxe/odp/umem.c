@@ -180,6 +180,19 @@ const struct odp_counters *odp_umem_counters(const struct odp_umem *umem)
 }
 
 /**
+ * odp_umem_pid - tell whose memory it is
+ * @umem: the umem
+ *
+ * Context: any.
+ * Return: the process that has registered it, or a thread group that shares its
+ * address space, in the first PID namespace. It may have ended since.
+ */
+pid_t odp_umem_pid(const struct odp_umem *umem)
+{
+	return umem->ctx->pid;
+}
+
+/**
  * odp_umem_zap - unpublish the pages of a range
  * @umem: the umem
  * @start: first byte

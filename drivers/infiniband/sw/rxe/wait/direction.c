@@ -197,7 +197,8 @@ static bool rxe_resume(struct rxe_direction *dir, const struct rxe_fault *fault,
 	if (dir->fault != fault)
 		goto unlock;
 
-	trace_rxe_resume(dir->anchor->qpn, dir->kind, err);
+	trace_rxe_resume(dir, fault->missed.umem, fault->missed.addr,
+			 fault->missed.need, err);
 	if (err == -ENOBUFS)
 		rxe_count(dir->anchor->dev, RXE_STAT_FAULT_NO_MEMORY);
 	dir->parked = false;
@@ -516,8 +517,7 @@ int rxe_park(struct rxe_direction *dir, struct odp_umem *umem,
 	dir->parked = true;
 	dir->backlog.untried = true;
 	rxe_count(dir->anchor->dev, RXE_STAT_PARKED);
-	trace_rxe_park(dir->anchor->qpn, dir->kind, addr, need, fault->ahead,
-		       write);
+	trace_rxe_park(dir, umem, addr, need, fault->ahead, write);
 
 	refcount_inc(&fault->refs);
 	rxe_fault_job_start(&fault->job);
@@ -529,7 +529,8 @@ static void rxe_abandon_fault(struct rxe_direction *dir)
 {
 	struct rxe_fault *fault = dir->fault;
 
-	trace_rxe_abandon(dir->anchor->qpn, dir->kind);
+	trace_rxe_abandon(dir, fault->missed.umem, fault->missed.addr,
+			  fault->missed.need);
 	dir->parked = false;
 	dir->backlog.untried = false;
 	dir->fault = NULL;
