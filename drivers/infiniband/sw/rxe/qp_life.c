@@ -207,6 +207,8 @@ int rxe_destroy_qp(struct ib_qp *ibqp, struct ib_udata *udata)
 	spin_lock_bh(&qp->sq.lock);
 	spin_lock(&qp->rq.lock);
 	old = qp->state;
+	/* the core may still show the QP: see restrack.c */
+	qp->going = true;
 	WRITE_ONCE(qp->state, IB_QPS_RESET);
 	trace_rxe_state(rxe_qp_dev(qp), ibqp->qp_num, old, IB_QPS_RESET,
 			RXE_BY_DESTROY);

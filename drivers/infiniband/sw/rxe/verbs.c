@@ -292,7 +292,9 @@ const struct ib_device_ops rxe_dev_ops = {
 	.destroy_srq = rxe_destroy_counted_srq,
 	.disassociate_ucontext = rxe_disassociate_ucontext,
 	.enable_driver = rxe_enable_driver,
+	.fill_res_cq_entry = rxe_fill_res_cq,
 	.fill_res_mr_entry = rxe_fill_res_mr,
+	.fill_res_qp_entry = rxe_fill_res_qp,
 	.fill_stat_mr_entry = rxe_fill_stat_mr,
 	.get_dev_fw_str = rxe_get_dev_fw_str,
 	.get_dma_mr = rxe_get_dma_mr,
@@ -320,6 +322,7 @@ const struct ib_device_ops rxe_dev_ops = {
 	.reg_user_mr_dmabuf = rxe_reg_user_mr_dmabuf_op,
 	.req_notify_cq = rxe_req_notify_cq,
 	.rereg_user_mr = rxe_rereg_user_mr,
+	RXE_FILL_RES_SRQ_OP
 	RXE_REPORT_PORT_EVENT_OP
 
 	INIT_RDMA_OBJ_SIZE(ib_ah, rxe_ah, ibah),

@@ -71,6 +71,14 @@ typedef int rxe_cqe_t;
 #define RXE_REPORT_PORT_EVENT_OP
 #endif
 
+/* 6.12: details of shared receive queues */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
+#define RXE_FILL_RES_SRQ_OP	\
+	.fill_res_srq_entry = rxe_fill_res_srq,
+#else
+#define RXE_FILL_RES_SRQ_OP
+#endif
+
 /* 6.3: flush and atomic write */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
 #define IB_OPCODE_RC_FLUSH		0x1c

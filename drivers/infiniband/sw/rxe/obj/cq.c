@@ -90,9 +90,16 @@ int rxe_create_cq(struct ib_cq *ibcq, const struct ib_cq_init_attr *attr,
 	return 0;
 }
 
-/* Completions that the user has yet to take, by its own index. */
-static u32 rxe_cq_waiting(const struct rxe_cq *cq)
+/**
+ * rxe_cq_waiting - count completions that the user has yet to take
+ * @cq: the queue
+ *
+ * Context: the queue's lock is held.
+ * Return: their number, by the user's own index.
+ */
+u32 rxe_cq_waiting(const struct rxe_cq *cq)
 {
+	lockdep_assert_held(&cq->lock);
 	return cq->ring->mask - rxe_ring_space(cq->ring, cq->producer);
 }
 
@@ -224,9 +231,14 @@ destroy_ring:
 int rxe_destroy_cq(struct ib_cq *ibcq, struct ib_udata *udata)
 {
 	struct rxe_cq *cq = to_rcq(ibcq);
+	struct rxe_ring *ring = cq->ring;
 
 	rxe_moderation_end(cq);
-	rxe_ring_destroy(cq->ring);
+	/* the core may still show the queue: see restrack.c */
+	spin_lock_irq(&cq->lock);
+	cq->ring = NULL;
+	spin_unlock_irq(&cq->lock);
+	rxe_ring_destroy(ring);
 	return 0;
 }
 

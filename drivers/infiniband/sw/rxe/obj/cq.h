@@ -15,7 +15,7 @@ struct rxe_ring;
  * struct rxe_cq - a completion queue
  * @ibcq: the core's part
  * @ring: shared with the program, which consumes; of struct ib_uverbs_wc, or
- *	  of struct ib_wc where the user is in the kernel
+ *	  of struct ib_wc where the user is in the kernel; NULL: the queue is going
  * @resize_lock: serialises calls that replace @ring
  * @lock: serialises producers and arming; taken in softirq
  * @producer: next slot; the program may overwrite the index in the ring
@@ -54,6 +54,7 @@ int rxe_destroy_cq(struct ib_cq *ibcq, struct ib_udata *udata);
 int rxe_req_notify_cq(struct ib_cq *ibcq, enum ib_cq_notify_flags flags);
 int rxe_poll_cq(struct ib_cq *ibcq, int num, struct ib_wc *wc);
 
+u32 rxe_cq_waiting(const struct rxe_cq *cq);
 bool rxe_cq_post(struct rxe_cq *cq, const struct ib_wc *wc,
 		 bool solicited);
 

@@ -306,6 +306,7 @@ struct rxe_qp_attr {
  *	   send queue's, every other state under both
  * @service: I: IB_OPCODE_RC, _UC or _UD: the base of the opcodes of its
  *	     packets; the GSI QP is a UD one
+ * @going: B: the QP is being destroyed: its rings and its anchor are not to be read
  * @comm_established: R: a packet came before the program moved on to RTS
  * @attr: B: see there; the peer's number is in @path
  * @cap: I: as granted
@@ -327,6 +328,7 @@ struct rxe_qp {
 	struct mutex modify_lock;
 	enum ib_qp_state state;
 	u8 service;
+	bool going;
 	bool comm_established;
 	struct rxe_qp_attr attr;
 	struct ib_qp_cap cap;

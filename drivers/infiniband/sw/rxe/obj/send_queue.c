@@ -103,9 +103,16 @@ void rxe_sq_destroy(struct rxe_qp *qp)
 	rxe_ring_destroy(qp->sq.ring);
 }
 
-/* Requests that the user has posted and that are not fetched. */
-static u32 rxe_sq_filled(const struct rxe_sq *sq)
+/**
+ * rxe_sq_filled - count requests that the user has posted and that are not fetched
+ * @sq: the send queue
+ *
+ * Context: the send queue's lock is held.
+ * Return: their number; a program may write any.
+ */
+u32 rxe_sq_filled(const struct rxe_sq *sq)
 {
+	lockdep_assert_held(&sq->lock);
 	if (sq->ring)
 		return rxe_ring_filled(sq->ring, sq->fetched);
 	/* pairs with rxe_post_one(): the request is there */

@@ -102,6 +102,7 @@ void rxe_sq_reset(struct rxe_qp *qp);
 
 u8 rxe_swqe_check(const struct rxe_qp *qp, const struct rxe_swqe *wqe,
 		  bool data_ok);
+u32 rxe_sq_filled(const struct rxe_sq *sq);
 struct rxe_swqe *rxe_sq_fetch(struct rxe_qp *qp);
 void rxe_sq_complete(struct rxe_qp *qp, enum ib_wc_status status);
 bool rxe_sq_flush(struct rxe_qp *qp, int budget);

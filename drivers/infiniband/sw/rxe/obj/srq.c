@@ -319,7 +319,14 @@ int rxe_post_srq_recv(struct ib_srq *ibsrq, const struct ib_recv_wr *wr,
  */
 int rxe_destroy_srq(struct ib_srq *ibsrq, struct ib_udata *udata)
 {
-	rxe_ring_destroy(to_rsrq(ibsrq)->ring);
+	struct rxe_srq *srq = to_rsrq(ibsrq);
+	struct rxe_ring *ring = srq->ring;
+
+	/* the core may still show the queue: see restrack.c */
+	spin_lock_bh(&srq->lock);
+	srq->ring = NULL;
+	spin_unlock_bh(&srq->lock);
+	rxe_ring_destroy(ring);
 	return 0;
 }
 

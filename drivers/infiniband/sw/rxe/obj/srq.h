@@ -14,7 +14,7 @@ struct rxe_rwqe;
  * @ibsrq: the core's part
  * @resize_lock: serialises those that replace @ring
  * @lock: of everything below; BH-safe
- * @ring: of the user's requests
+ * @ring: of the user's requests; NULL: the queue is going
  * @head: next request in the ring; runs freely
  * @max_sge: of a request
  * @limit: fewer requests left than this raise an event, once; 0: none
