@@ -107,7 +107,7 @@ static int odp_invalidate_start(struct mmu_notifier *mn,
 	while ((umem = next_umem(ctx, umem, range->start, last))) {
 		odp_hook(ODP_POINT_STARTED, umem);
 		zap_umem(umem, range->start, last, blockable);
-		if (blockable)
+		if (mmu_notifier_range_blockable(range))
 			cond_resched();
 	}
 	return 0;
