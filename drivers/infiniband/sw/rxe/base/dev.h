@@ -79,7 +79,8 @@ struct rxe_dev {
 
 /*
  * Refuse a verb: the value is the errno, and dynamic debug tells who asks for it why.
- * Not for the data path.
+ * Not for the data path. The log may have more readers than "rdma resource" shows keys
+ * to: no message names a key.
  */
 #define rxe_refuse(ibdev, err, fmt, ...)			\
 ({								\

@@ -112,6 +112,8 @@ u64 rxe_stat_sum(const struct rxe_dev *dev, enum rxe_stat stat)
 void rxe_count_drop(struct rxe_dev *dev, enum rxe_stat why, u32 qpn, u32 psn,
 		    u32 counted)
 {
+	if (!counted)
+		return;
 	rxe_count_more(dev, why, counted);
 	trace_rxe_drop(dev, qpn, psn, counted, why);
 }

@@ -152,8 +152,8 @@ static int rxe_advice_add(struct rxe_advice *advice, struct ib_pd *pd,
 	err = rxe_mr_hold_odp(&access, &range->umem, &range->addr);
 	if (err)
 		return rxe_refuse(pd->device, err,
-				  "advise MR: key %#x gives no such access to %u bytes at %#llx, paged on demand: %d",
-				  sge->lkey, sge->length, sge->addr, err);
+				  "advise MR: the key gives no such access to %u bytes at %#llx, paged on demand: %d",
+				  sge->length, sge->addr, err);
 
 	range->len = sge->length;
 	advice->num++;

@@ -258,8 +258,8 @@ static struct ib_mr *rxe_rereg_memory(const struct rxe_mr *mr,
 	if (mr->kind != RXE_MR_DMABUF &&
 	    ((access ^ mr->access) & IB_ACCESS_ON_DEMAND))
 		return ERR_PTR(rxe_refuse(ibpd->device, -EINVAL,
-					  "re-register MR %#x: the same memory stays pinned, or paged on demand",
-					  mr->ibmr.lkey));
+					  "re-register MR %u: the same memory stays pinned, or paged on demand",
+					  mr->ibmr.res.id));
 
 	err = rxe_mr_check_init(&init);
 	if (err)
@@ -271,8 +271,8 @@ static struct ib_mr *rxe_rereg_memory(const struct rxe_mr *mr,
 		err = rxe_memory_allow(mr->memory, access);
 	if (err)
 		return ERR_PTR(rxe_refuse(ibpd->device, err,
-					  "re-register MR %#x: its memory does not allow access %#x: %d",
-					  mr->ibmr.lkey, access, err));
+					  "re-register MR %u: its memory does not allow access %#x: %d",
+					  mr->ibmr.res.id, access, err));
 
 	init.memory = rxe_memory_get(mr->memory);
 	return rxe_mr_create(&init);
@@ -311,14 +311,14 @@ struct ib_mr *rxe_rereg_user_mr(struct ib_mr *ibmr, int flags, u64 start,
 
 	if (flags & ~IB_MR_REREG_SUPPORTED)
 		return ERR_PTR(rxe_refuse(ibmr->device, -EOPNOTSUPP,
-					  "re-register MR %#x: flags %#x are not supported",
-					  ibmr->lkey, flags));
+					  "re-register MR %u: flags %#x are not supported",
+					  ibmr->res.id, flags));
 	/* @start is the caller's: the region would silently change its owner */
 	if (trans && rxe_memory_is_foreign(mr->memory) &&
 	    !rxe_broken(foreign_memory))
 		return ERR_PTR(rxe_refuse(ibmr->device, -EPERM,
-					  "re-register MR %#x: its memory is another process's",
-					  ibmr->lkey));
+					  "re-register MR %u: its memory is another process's",
+					  ibmr->res.id));
 
 	if (!(flags & IB_MR_REREG_PD))
 		ibpd = ibmr->pd;
@@ -328,8 +328,8 @@ struct ib_mr *rxe_rereg_user_mr(struct ib_mr *ibmr, int flags, u64 start,
 	/* from here on no window can be bound to it */
 	if (atomic_cmpxchg(&mr->windows, 0, -1) != 0)
 		return ERR_PTR(rxe_refuse(ibmr->device, -EBUSY,
-					  "re-register MR %#x: memory windows are bound to it",
-					  ibmr->lkey));
+					  "re-register MR %u: memory windows are bound to it",
+					  ibmr->res.id));
 	if (trans)
 		new = rxe_reg_user_mr(ibpd, start, length, iova, access, udata);
 	else
@@ -362,8 +362,8 @@ int rxe_dereg_mr(struct ib_mr *ibmr, struct ib_udata *udata)
 	if (atomic_cmpxchg(&mr->windows, 0, -1) > 0)
 		return rxe_leaves_windows(mr) ? 0 :
 		       rxe_refuse(ibmr->device, -EBUSY,
-				  "deregister MR %#x: memory windows are bound to it",
-				  ibmr->lkey);
+				  "deregister MR %u: memory windows are bound to it",
+				  ibmr->res.id);
 
 	rxe_handle_destroy(mr->keyed.handle);
 	rxe_memory_put(mr->memory);

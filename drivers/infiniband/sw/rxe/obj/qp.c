@@ -11,12 +11,16 @@ struct rxe_handle_table rxe_qps;
  * @qp: the QP
  *
  * Context: the lock of either queue is held.
+ * Return: the state before: of two queues that fail at once, one finds IB_QPS_ERR.
  */
-void rxe_qp_enter_error(struct rxe_qp *qp)
+enum ib_qp_state rxe_qp_enter_error(struct rxe_qp *qp)
 {
+	enum ib_qp_state old;
+
 	rxe_qp_assert_held(qp);
-	WRITE_ONCE(qp->state, IB_QPS_ERR);
+	old = xchg(&qp->state, IB_QPS_ERR);
 	rxe_flush_begin(qp);
+	return old;
 }
 
 /**
@@ -33,13 +37,15 @@ void rxe_qp_fail(struct rxe_qp *qp, int event)
 		.event = event,
 		.element.qp = &qp->ibqp,
 	};
-	enum ib_qp_state old = READ_ONCE(qp->state);
+	enum ib_qp_state old;
 
 	rxe_qp_assert_held(qp);
-	if (old == IB_QPS_ERR)
+	if (READ_ONCE(qp->state) == IB_QPS_ERR)
 		return;
 
-	rxe_qp_enter_error(qp);
+	old = rxe_qp_enter_error(qp);
+	if (old == IB_QPS_ERR)
+		return;
 	trace_rxe_state(rxe_qp_dev(qp), qp->ibqp.qp_num, old, IB_QPS_ERR,
 			RXE_BY_ERROR);
 	if (event >= 0 && qp->ibqp.event_handler)

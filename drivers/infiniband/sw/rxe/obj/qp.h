@@ -382,7 +382,7 @@ static inline void rxe_qp_assert_held(const struct rxe_qp *qp)
 }
 
 void rxe_qp_set_handle(struct rxe_qp *qp, struct rxe_handle *handle);
-void rxe_qp_enter_error(struct rxe_qp *qp);
+enum ib_qp_state rxe_qp_enter_error(struct rxe_qp *qp);
 void rxe_qp_fail(struct rxe_qp *qp, int event);
 void rxe_qp_fail_sq(struct rxe_qp *qp);
 

@@ -303,8 +303,8 @@ static void rxe_defer(struct rxe_qp *qp, struct sk_buff *skb, bool before)
 	if (rxe_is_reliable(qp))
 		rxe_send_long_rnr_nak(qp, rxe_waiting_psn(&qp->rq));
 	else
-		rxe_count_drop(rxe_qp_dev(qp), RXE_STAT_RCVD_DROPS,
-			       qp->ibqp.qp_num, 0, 1);
+		/* traced as what had no room */
+		rxe_count(rxe_qp_dev(qp), RXE_STAT_RCVD_DROPS);
 	kfree_skb(skb);
 }
 
@@ -440,8 +440,8 @@ static void rxe_responder_dropped(struct rxe_direction *dir)
 	u32 psn = rxe_waiting_psn(rq);
 
 	if (!rxe_is_reliable(qp)) {
-		rxe_count_drop(rxe_qp_dev(qp), RXE_STAT_RCVD_DROPS,
-			       qp->ibqp.qp_num, 0, 1);
+		/* traced as what had no room */
+		rxe_count(rxe_qp_dev(qp), RXE_STAT_RCVD_DROPS);
 		return;
 	}
 
