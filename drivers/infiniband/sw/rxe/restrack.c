@@ -266,6 +266,7 @@ static void rxe_sq_details(const struct rxe_qp *qp, struct rxe_details *details)
 	rxe_detail(details, "requester_parked", sq->requester.parked);
 	rxe_detail(details, "completer_parked", sq->completer.parked);
 	rxe_detail(details, "completer_backlog", sq->completer.backlog.bytes);
+	rxe_detail(details, "completer_borrows", sq->completer.backlog.borrows);
 }
 
 static void rxe_rq_details(const struct rxe_qp *qp, struct rxe_details *details)
@@ -282,6 +283,7 @@ static void rxe_rq_details(const struct rxe_qp *qp, struct rxe_details *details)
 	rxe_detail_hex(details, "msn", rq->msn);
 	rxe_detail(details, "responder_parked", rq->responder.parked);
 	rxe_detail(details, "responder_backlog", rq->responder.backlog.bytes);
+	rxe_detail(details, "responder_borrows", rq->responder.backlog.borrows);
 }
 
 /* Faults that nobody waits for: this QP's, and all of its program's. */

@@ -366,6 +366,8 @@ static void details_of_qps(void)
 	check_detail(qp, "rq_posted", 1);
 	check_detail(qp, "responder_parked", 1);
 	CHECK(detail(qp, "responder_backlog") > 0);
+	/* the fault sleeps */
+	check_detail(qp, "responder_borrows", 0);
 	check_detail(qp, "requester_parked", 0);
 	check_detail(qp, "sq_done", 0);
 	qp = shown_qp(&pair.a);

@@ -18,7 +18,7 @@
 #define QKEY	0x11223344
 /* a packet for each MTU, and more than a sender cuts packets from at once */
 #define FILLER	(40 * 1024)
-/* of connections that write at once, so that all of it may wait as it came */
+/* of connections that write at once */
 #define FIRST	(64 * 1024)
 #define WRITERS	30
 /* what is not about what waits, at most */
@@ -174,11 +174,8 @@ static void held_is_counted(void)
 	parked_down(&parked);
 }
 
-/*
- * What misses a page waits as it came, which costs the program nothing, until the fault
- * has to sleep: then it is a copy.
- */
-static void first_are_copied(void)
+/* Many connections miss their first page at once: the program pays for what waits. */
+static void first_are_paid(void)
 {
 	struct pair_config config = { .depth = 2, .timeout = 22 };
 	struct end from[WRITERS], to[WRITERS];
@@ -269,7 +266,7 @@ static void wrong_qkeys(void)
 
 static const struct test tests[] = {
 	{ "packets that wait take what is counted", held_is_counted },
-	{ "packets of a fault that has to sleep are copies", first_are_copied },
+	{ "packets of many faults that sleep are charged", first_are_paid },
 	{ "packets that wait are charged to the program", program_pays },
 	{ "datagrams with a wrong Q_Key do not wait", wrong_qkeys },
 	{}

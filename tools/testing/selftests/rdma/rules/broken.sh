@@ -119,8 +119,11 @@ test_for()
 	parked_copied)
 		set -- odp/backlog "packets that wait take what is counted"
 		;;
-	borrowed_copied | borrowed_room)
-		set -- odp/backlog "packets of a fault that has to sleep are copies"
+	borrowed_copied)
+		set -- net/watch "rdma resource shows what queue pairs wait for"
+		;;
+	borrowed_room)
+		set -- odp/backlog "packets of many faults that sleep are charged"
 		;;
 	parked_charged)
 		set -- odp/backlog "packets that wait are charged to the program"
