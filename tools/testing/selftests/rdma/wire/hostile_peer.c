@@ -483,14 +483,15 @@ static void victim_up(struct victim *v)
 	add_target(v->mrs[PRIVATE]->rkey, v->areas[PRIVATE], area_kinds[PRIVATE].len);
 }
 
-static void victim_drain(struct victim *v)
+/* @goes_on: it takes what has been received again */
+static void victim_drain(struct victim *v, bool goes_on)
 {
 	struct ibv_wc wc;
 
 	while (ibv_poll_cq(v->end.send_cq, 1, &wc) > 0)
 		v->posted -= !!v->posted;
 	while (ibv_poll_cq(v->end.recv_cq, 1, &wc) > 0)
-		if (wc.status == IBV_WC_SUCCESS)
+		if (goes_on && wc.status == IBV_WC_SUCCESS)
 			victim_recv(v, wc.wr_id);
 }
 
@@ -500,14 +501,15 @@ static void victim_check(struct victim *v)
 	struct ibv_qp_init_attr init;
 	struct ibv_qp_attr attr;
 
-	victim_drain(v);
+	victim_drain(v, true);
 	CHECK_EQ(ibv_query_qp(v->end.qp, &attr, IBV_QP_STATE, &init), 0);
 	if (attr.qp_state == IBV_QPS_RTS) {
 		v->psn = attr.rq_psn;
 		return;
 	}
 	end_to_reset(&v->end);
-	victim_drain(v);
+	/* some may have come before the query */
+	victim_drain(v, false);
 	victim_connect(v);
 }
 
